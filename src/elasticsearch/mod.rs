@@ -1,0 +1,3 @@
+//! All that Drover knows of Elasticsearch.
+
+pub mod values;
