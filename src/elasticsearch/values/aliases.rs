@@ -213,6 +213,8 @@ mod tests {
         assert!(!differs(&json!({"routing": 1}), &two));
         let both = json!({"routing": "1", "search_routing": "1,2"});
         assert!(!differs(&both, &json!({"index_routing": "1", "search_routing": "1,2"})));
+        let both = json!({"routing": "1", "index_routing": "2"});
+        assert!(!differs(&both, &json!({"index_routing": "2", "search_routing": "1"})));
         assert!(differs(&json!({"routing": "1"}), &json!({"index_routing": "1"})));
         assert!(differs(&json!({}), &json!({"index_routing": "1"})));
     }

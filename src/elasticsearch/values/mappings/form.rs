@@ -91,14 +91,26 @@ pub(super) fn shaped(fields: &Map<String, Value>, flat: bool) -> Cow<'_, Map<Str
     if !fields.iter().any(differs) {
         return Cow::Borrowed(fields);
     }
+    let names = if flat { Names::Flat } else { Names::Nested };
     let mut former = Former::default();
     let mut found = Map::new();
     for (name, field) in fields {
         if let Value::Object(field) = field {
-            former.put(&mut found, name, field.clone(), "", flat);
+            former.put(&mut found, name, field.clone(), "", names);
         }
     }
     Cow::Owned(found)
+}
+
+/// What a name in a map of fields means.
+#[derive(Clone, Copy, PartialEq)]
+enum Names {
+    /// A dot leads into an object.
+    Nested,
+    /// A dot is part of the name, and an object is but another way to write dots.
+    Flat,
+    /// There is no dot: these are sub-fields.
+    Plain,
 }
 
 /// Mappings on the way to one spelling.
@@ -118,7 +130,8 @@ impl Former {
             (Shape::Object, Value::Object(map)) => Some(without_nulls(map).into()),
             (Shape::Fields, _) => {
                 let fields = self.object(value, path)?;
-                Some(self.fields(&fields, path, flat, 0).into())
+                let names = if flat { Names::Flat } else { Names::Nested };
+                Some(self.fields(&fields, path, names, 0).into())
             }
             (Shape::Runtime, _) => {
                 let runtime = self.object(value, path)?;
@@ -140,10 +153,10 @@ impl Former {
     }
 
     /// The value as an object, for which Elasticsearch takes an empty list too.
-    fn object(&mut self, value: &Value, path: &str) -> Option<Map<String, Value>> {
+    fn object<'a>(&mut self, value: &'a Value, path: &str) -> Option<Cow<'a, Map<String, Value>>> {
         match value {
-            Value::Object(map) => Some(map.clone()),
-            Value::Array(items) if items.is_empty() => Some(Map::new()),
+            Value::Object(map) => Some(Cow::Borrowed(map)),
+            Value::Array(items) if items.is_empty() => Some(Cow::Owned(Map::new())),
             _ => {
                 self.problem(path, "must be an object");
                 None
@@ -155,7 +168,7 @@ impl Former {
         &mut self,
         fields: &Map<String, Value>,
         path: &str,
-        flat: bool,
+        names: Names,
         depth: usize,
     ) -> Map<String, Value> {
         let mut found = Map::new();
@@ -164,11 +177,13 @@ impl Former {
             let depth = depth + name.split('.').count();
             if name.split('.').any(|part| part.trim().is_empty()) {
                 self.problem(path, "must not have an empty name or an empty part between dots");
+            } else if names == Names::Plain && name.contains('.') {
+                self.problem(path, "must not have a dot in the name");
             } else if depth > MAX_DEPTH {
                 self.problem(path, too_deep());
             } else if let Some(field) = self.object(field, &path) {
-                let field = self.field(&field, &path, flat, depth);
-                self.put(&mut found, name, field, &path, flat);
+                let field = self.field(&field, &path, names, depth);
+                self.put(&mut found, name, field, &path, names);
             }
         }
         found
@@ -178,21 +193,25 @@ impl Former {
         &mut self,
         field: &Map<String, Value>,
         path: &str,
-        flat: bool,
+        names: Names,
         depth: usize,
     ) -> Map<String, Value> {
-        let mut found = without_nulls(field);
-        let flat = flat || flattens(&found);
-        for (key, below) in [("properties", flat), ("fields", true)] {
-            let path = format!("{path}.{key}");
-            let Some(inner) = found.remove(key).and_then(|it| self.object(&it, &path)) else {
-                continue;
+        let mut found = Map::new();
+        for (key, value) in field.iter().filter(|(_, value)| !value.is_null()) {
+            let names = match key.as_str() {
+                "fields" => Names::Plain,
+                "properties" if names == Names::Flat || flattens(field) => Names::Flat,
+                "properties" => Names::Nested,
+                _ => {
+                    found.insert(key.clone(), value.clone());
+                    continue;
+                }
             };
-            if key == "fields" && inner.keys().any(|name| name.contains('.')) {
-                self.problem(path.as_str(), "must not have names with dots");
+            let path = format!("{path}.{key}");
+            if let Some(inner) = self.object(value, &path) {
+                let inner = self.fields(&inner, &path, names, depth);
+                found.insert(key.clone(), inner.into());
             }
-            let inner = self.fields(&inner, &path, below, depth);
-            found.insert(key.into(), inner.into());
         }
         if found.get("type").is_some_and(|it| !it.is_string()) {
             self.problem(format!("{path}.type"), "must be a text");
@@ -200,33 +219,33 @@ impl Former {
         found
     }
 
-    /// Puts a field at its place, which a dotted name or a flat scope changes.
+    /// Puts a field at its place, which its name and those around it decide.
     fn put(
         &mut self,
         fields: &mut Map<String, Value>,
         name: &str,
         mut field: Map<String, Value>,
         path: &str,
-        flat: bool,
+        names: Names,
     ) {
-        if flat && type_of(&field) == "object" {
+        if names == Names::Flat && type_of(&field) == "object" {
             // What an object says of itself means nothing here, and Elasticsearch drops it.
             if let Some(Value::Object(inner)) = field.remove("properties") {
                 for (inner_name, inner) in inner {
                     if let Value::Object(inner) = inner {
-                        self.put(fields, &format!("{name}.{inner_name}"), inner, path, true);
+                        self.put(fields, &format!("{name}.{inner_name}"), inner, path, names);
                     }
                 }
             }
             return;
         }
         let (first, rest) = match name.split_once('.') {
-            Some((first, rest)) if !flat => (first, Some(rest)),
+            Some((first, rest)) if names == Names::Nested => (first, Some(rest)),
             _ => (name, None),
         };
         if let Some(rest) = rest {
             let mut inner = Map::new();
-            self.put(&mut inner, rest, field, path, false);
+            self.put(&mut inner, rest, field, path, names);
             field = Map::from_iter([("properties".to_owned(), inner.into())]);
         }
         match fields.get_mut(first) {

@@ -34,7 +34,11 @@ pub fn kind(key: &str) -> Kind {
 /// Whether a desired and a live value of the setting mean the same to Elasticsearch.
 #[must_use]
 pub fn same(key: &str, desired: &Value, live: &Value) -> bool {
-    let meaning = table::find(key).map_or(Meaning::Text, |row| row.meaning);
+    let meaning = match table::find(key) {
+        Some(row) => row.meaning,
+        None if key.starts_with("index.routing.allocation.") => Meaning::Text,
+        None => Meaning::Unknown,
+    };
     value::same(meaning, desired, live)
 }
 

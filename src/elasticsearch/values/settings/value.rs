@@ -7,6 +7,8 @@ use super::super::number::scalar_text;
 /// How Elasticsearch reads the text of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
+    /// Nobody knows: letter by letter, and one value may stand for a list of one.
+    Unknown,
     /// Letter by letter.
     Text,
     /// A name from a fixed set, in any case.
@@ -27,7 +29,8 @@ pub(super) enum Meaning {
 
 /// Whether a desired and a live value mean the same to Elasticsearch.
 ///
-/// A list with one item is that item; otherwise order and length count.
+/// Where a list may be meant, one with a single item is that item; otherwise order and length
+/// count. A setting that is no list takes one for the text `[a, b]`.
 pub(super) fn same(meaning: Meaning, desired: &Value, live: &Value) -> bool {
     match (items(meaning, desired), items(meaning, live)) {
         (Some(a), Some(b)) => {
@@ -40,11 +43,16 @@ pub(super) fn same(meaning: Meaning, desired: &Value, live: &Value) -> bool {
 
 /// The value as a list of texts; `None` where it holds something that is no setting.
 fn items(meaning: Meaning, value: &Value) -> Option<Vec<String>> {
-    if let Value::Array(items) = value {
-        return items.iter().map(scalar_text).collect();
+    let is_list = matches!(meaning, Meaning::List | Meaning::Words);
+    match value {
+        Value::Array(items) if is_list || meaning == Meaning::Unknown => {
+            return items.iter().map(scalar_text).collect();
+        }
+        Value::Array(_) => return None,
+        _ => {}
     }
     let text = scalar_text(value)?;
-    if !matches!(meaning, Meaning::List | Meaning::Words) {
+    if !is_list {
         return Some(vec![text]);
     }
     Some(text.split(',').map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect())
@@ -65,7 +73,7 @@ enum Read<'a> {
 /// Understands a text; one that Elasticsearch would refuse stays the text that it is.
 fn read(meaning: Meaning, text: &str) -> Read<'_> {
     let read = match meaning {
-        Meaning::Text | Meaning::List => None,
+        Meaning::Unknown | Meaning::Text | Meaning::List => None,
         Meaning::Word | Meaning::Words => Some(Read::Word(text.to_lowercase())),
         Meaning::Integer => text.parse().ok().map(Read::Integer),
         Meaning::Float => match text.trim().strip_suffix('%') {
@@ -166,13 +174,13 @@ mod tests {
 
     #[test]
     fn a_scalar_is_its_text() {
-        let pairs = [
-            (json!(1), json!("1")),
-            (json!(true), json!("true")),
-            (json!("a"), json!(["a"])),
-            (json!([1, true]), json!(["1", "true"])),
-        ];
+        let pairs =
+            [(json!(1), json!("1")), (json!(true), json!("true")), (json!(["a"]), json!(["a"]))];
         check(Meaning::Text, true, &pairs);
+        let pairs = [(json!("a"), json!(["a"])), (json!([1, true]), json!(["1", "true"]))];
+        check(Meaning::Unknown, true, &pairs);
+        check(Meaning::Text, false, &pairs[..1]);
+        check(Meaning::Time, false, &[(json!("1s"), json!(["1s"]))]);
     }
 
     #[test]
@@ -185,6 +193,7 @@ mod tests {
             (json!(["a", "b"]), json!(["b", "a"])),
             (json!({"a": 1}), json!("1")),
         ];
+        check(Meaning::Unknown, false, &pairs);
         check(Meaning::Text, false, &pairs);
     }
 

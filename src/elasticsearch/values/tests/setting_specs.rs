@@ -45,11 +45,8 @@ fn choices() -> Vec<(&'static str, Vec<Vec<Value>>)> {
                 vec![json!("*"), json!(["*"])],
             ],
         ),
-        (
-            "routing.allocation.include.rack",
-            vec![vec![json!("a,b"), json!(["a,b"])], vec![json!(7), json!("7")]],
-        ),
-        ("analysis.analyzer.own.type", vec![vec![json!("custom"), json!(["custom"])]]),
+        ("routing.allocation.include.rack", vec![vec![json!("a,b")], vec![json!(7), json!("7")]]),
+        ("analysis.analyzer.own.type", vec![vec![json!("custom")]]),
         ("analysis.analyzer.own.filter", vec![vec![json!(["lowercase"]), json!("lowercase")]]),
         ("lifecycle.name", vec![vec![json!("hot")], vec![json!("60s")], vec![json!("1m")]]),
     ]
