@@ -1,0 +1,55 @@
+//! The custom resources of group `drover.dev`: what a person declares and what Drover answers.
+//!
+//! Plain data and the rules that the API server checks; imports nothing else of this crate.
+
+pub mod cluster;
+pub mod condition;
+pub mod fields;
+pub mod index;
+pub mod reference;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt as _;
+use serde_json::Value;
+
+/// API group of every kind.
+pub const GROUP: &str = "drover.dev";
+/// Served and stored version of every kind.
+pub const VERSION: &str = "v1alpha1";
+/// Keeps an object until Drover has let go of what lies outside Kubernetes.
+pub const FINALIZER: &str = "drover.dev/finalizer";
+/// Server-side apply field manager of every status.
+pub const FIELD_MANAGER: &str = "drover";
+/// Annotation that re-pins a Cluster to another Elasticsearch: its value is the new cluster uuid.
+pub const ACCEPT_CLUSTER_UUID: &str = "drover.dev/accept-cluster-uuid";
+/// Annotation that lets an Index be made again, empty, after it was deleted behind Drover's back:
+/// its value is the uuid of the lost index.
+pub const RECREATE: &str = "drover.dev/recreate";
+/// Annotation that asks for one more look: any new value starts a reconcile.
+pub const RECONCILE_AT: &str = "drover.dev/reconcile-at";
+
+/// Every definition, in the order of the documentation.
+#[must_use]
+pub fn all_crds() -> Vec<CustomResourceDefinition> {
+    [cluster::Cluster::crd(), index::Index::crd()].into_iter().map(without_nullable).collect()
+}
+
+/// An optional field is left out, never null: the API server then prunes a null before it judges,
+/// so that `basic: null` beside `apiKey` can't pass for two kinds, or `auth: {basic: null}` for one.
+fn without_nullable(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                if map.get("nullable") == Some(&Value::Bool(true)) {
+                    map.remove("nullable");
+                }
+                map.values_mut().for_each(strip);
+            }
+            Value::Array(list) => list.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::to_value(&crd).expect("a definition is plain data");
+    strip(&mut value);
+    serde_json::from_value(value).expect("a definition without nullable is a definition")
+}
