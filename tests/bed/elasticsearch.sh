@@ -6,7 +6,7 @@ provision_elasticsearch() {
   local version=$1 home stamp
   home=$(elasticsearch_home "$version")
   # Installed anew when the plugin's source changes.
-  stamp=$(cat "$BED_SOURCE"/plugin/*.java "$BED_SOURCE/elasticsearch.sh" | cksum)
+  stamp=$(cat "$BED_SOURCE"/plugin/*.java | cksum)
   if [ "$(cat "$home/.ready" 2>/dev/null)" != "$stamp" ]; then
     case $version in
     9.*)

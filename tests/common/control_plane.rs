@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use kube::config::KubeConfigOptions;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -49,54 +50,27 @@ impl ControlPlane {
         let bin = paths::control_plane();
         let dir = paths::scratch("control-plane");
         let (client_port, peer_port, port) = (free_port(), free_port(), free_port());
-        let store = format!("http://127.0.0.1:{client_port}");
-        let peer = format!("http://127.0.0.1:{peer_port}");
-        let etcd = Process::spawn(
-            "etcd",
-            &dir.join("etcd.log"),
-            bin.join("etcd"),
-            [
-                format!("--data-dir={}", dir.join("etcd").display()),
-                format!("--listen-client-urls={store}"),
-                format!("--advertise-client-urls={store}"),
-                format!("--listen-peer-urls={peer}"),
-                format!("--initial-advertise-peer-urls={peer}"),
-                format!("--initial-cluster=default={peer}"),
-                "--unsafe-no-fsync".to_owned(),
-                "--log-level=warn".to_owned(),
-            ],
-            &[],
-        );
-        let authority = Authority::shared();
         let names = "DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:10.0.0.1";
+        let authority = Authority::shared();
         let certificate = authority.issue("kube-apiserver", names, None);
-        let key = dir.join("service-accounts.key");
-        let made = Command::new("openssl").args(["genrsa", "-out"]).arg(&key).output();
-        assert!(made.expect("openssl runs").status.success(), "openssl genrsa");
-        let tokens = dir.join("tokens.csv");
-        std::fs::write(&tokens, format!("{ADMIN_TOKEN},admin,admin,system:masters\n"))
-            .expect("own folder");
-        let apiserver = Process::spawn(
-            "kube-apiserver",
-            &dir.join("kube-apiserver.log"),
-            bin.join("kube-apiserver"),
-            [
-                format!("--etcd-servers={store}"),
-                format!("--secure-port={port}"),
-                "--bind-address=127.0.0.1".to_owned(),
-                format!("--cert-dir={}", dir.display()),
-                format!("--tls-cert-file={}", certificate.certificate.display()),
-                format!("--tls-private-key-file={}", certificate.key.display()),
-                "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-                format!("--service-account-key-file={}", key.display()),
-                format!("--service-account-signing-key-file={}", key.display()),
-                format!("--token-auth-file={}", tokens.display()),
-                "--authorization-mode=RBAC".to_owned(),
-                "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
-                "--disable-admission-plugins=ServiceAccount".to_owned(),
-            ],
-            &[],
-        );
+        for (from, to) in [(certificate.certificate, "server.crt"), (certificate.key, "server.key")]
+        {
+            std::fs::copy(from, dir.join(to)).expect("own folder");
+        }
+        std::fs::write(
+            dir.join("tokens.csv"),
+            format!("{ADMIN_TOKEN},admin,admin,system:masters\n"),
+        )
+        .expect("own folder");
+        let run = |program: &str, port: u16, other: u16| {
+            let log = dir.join(format!("{program}.log"));
+            let dir = dir.to_str().expect("a plain path");
+            let arguments =
+                [program, dir, &port.to_string(), &other.to_string()].map(str::to_owned);
+            Process::spawn(program, &log, paths::script("run-control-plane.sh"), arguments, &[])
+        };
+        let etcd = run("etcd", client_port, peer_port);
+        let apiserver = run("kube-apiserver", port, client_port);
         let admin = Kubeconfig {
             server: format!("https://127.0.0.1:{port}"),
             authority: authority.file(),
@@ -105,7 +79,7 @@ impl ControlPlane {
         let kubeconfig = admin.write();
         let it = Self { etcd, apiserver, admin, kubeconfig, kubectl: bin.join("kubectl") };
         eventually("the API server is ready", Duration::from_secs(120), async || {
-            if let Some(status) = it.apiserver.status().or(it.etcd.status()) {
+            if let Some(status) = it.apiserver.status().or_else(|| it.etcd.status()) {
                 panic!("the control plane ended with {status}{}", super::process::logs());
             }
             // Ready, and its bootstrap roles are there.
@@ -134,7 +108,7 @@ impl ControlPlane {
     pub async fn client(&self) -> kube::Client {
         let text = std::fs::read_to_string(&self.kubeconfig).expect("written before");
         let parsed = kube::config::Kubeconfig::from_yaml(&text).expect("our own kubeconfig");
-        let config = kube::Config::from_custom_kubeconfig(parsed, &Default::default())
+        let config = kube::Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default())
             .await
             .expect("our own kubeconfig");
         kube::Client::try_from(config).expect("a client")
@@ -182,8 +156,7 @@ impl ControlPlane {
 
     /// An object as JSON, or `None` when there is none.
     pub fn get(&self, namespace: &str, kind: &str, name: &str) -> Option<Value> {
-        let output =
-            self.try_kubectl(&["get", "-n", namespace, kind, name, "-o", "json"], "");
+        let output = self.try_kubectl(&["get", "-n", namespace, kind, name, "-o", "json"], "");
         if output.success {
             return Some(serde_json::from_str(&output.stdout).expect("kubectl prints JSON"));
         }
@@ -194,10 +167,7 @@ impl ControlPlane {
     /// Installs CRDs and waits until the API server serves them.
     pub fn install_crds(&self, yaml: &str) {
         self.kubectl(&["apply", "--server-side", "-f", "-"], yaml);
-        self.kubectl(
-            &["wait", "--for=condition=Established", "--timeout=60s", "-f", "-"],
-            yaml,
-        );
+        self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "-f", "-"], yaml);
     }
 
     /// A namespace that no other test has.
@@ -208,7 +178,7 @@ impl ControlPlane {
         name
     }
 
-    /// Makes a service account in a namespace with a ClusterRole of these rules, and returns its token:
+    /// Makes a service account in a namespace with a cluster role of these rules, and returns its token:
     /// what the operator runs as.
     pub fn service_account(&self, namespace: &str, name: &str, rules: &Value) -> String {
         let role = format!("{namespace}-{name}");

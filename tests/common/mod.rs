@@ -3,8 +3,8 @@
 //! Shared by the tests and the benchmarks, each of which uses a part of it. Helpers panic with a
 //! sentence that says what is wrong: in a test that is the report.
 #![allow(dead_code)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![allow(clippy::missing_panics_doc, clippy::must_use_candidate)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unwrap_in_result)]
+#![allow(clippy::missing_panics_doc, clippy::must_use_candidate, clippy::struct_excessive_bools)]
 
 pub mod certificates;
 pub mod control_plane;

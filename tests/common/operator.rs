@@ -76,15 +76,13 @@ impl Settings {
     }
 
     fn spawn(&self, port: u16, log: &Path) -> Process {
-        let mut arguments = vec![
-            "run".to_owned(),
-            "--metrics-address".to_owned(),
-            format!("127.0.0.1:{port}"),
-        ];
+        let mut arguments =
+            vec!["run".to_owned(), "--metrics-address".to_owned(), format!("127.0.0.1:{port}")];
         arguments.extend(self.arguments.iter().cloned());
         let mut environment =
             vec![("KUBECONFIG", self.kubeconfig.to_str().expect("a plain path").to_owned())];
-        environment.extend(self.environment.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        environment
+            .extend(self.environment.iter().map(|(name, value)| (name.as_str(), value.clone())));
         Process::spawn("operator", log, &self.binary, arguments, &environment)
     }
 }
@@ -210,7 +208,8 @@ impl Operator {
         let stat = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
         // The name in parentheses may hold anything; the two times are the 12th and 13th field after it.
         let fields = stat.rsplit(')').next().expect("a name in parentheses").split_whitespace();
-        let ticks: u64 = fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum();
+        let ticks: u64 =
+            fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum();
         Duration::from_millis(ticks * 10)
     }
 
@@ -233,9 +232,15 @@ impl Operator {
     /// The sum of all samples of one metric whose labels hold all these texts.
     pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
         let of_this = |sample: &str| {
-            sample.split('{').next() == Some(name) && labels.iter().all(|label| sample.contains(label))
+            sample.split('{').next() == Some(name)
+                && labels.iter().all(|label| sample.contains(label))
         };
-        self.metrics().await.iter().filter(|(sample, _)| of_this(sample)).map(|(_, value)| value).sum()
+        self.metrics()
+            .await
+            .iter()
+            .filter(|(sample, _)| of_this(sample))
+            .map(|(_, value)| value)
+            .sum()
     }
 
     /// One of its own pages: status and text.

@@ -73,7 +73,11 @@ fn open_to_all(dir: &Path) {
 
 fn remove_when_this_process_ends(dir: &Path) {
     let mut janitor = Command::new("sh")
-        .args(["-c", r#"read -r _; for _ in 1 2 3 4 5; do sleep 1; rm -rf "$1" && exit; done"#, "sh"])
+        .args([
+            "-c",
+            r#"read -r _; for _ in 1 2 3 4 5; do sleep 1; rm -rf "$1" && exit; done"#,
+            "sh",
+        ])
         .arg(dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -81,6 +85,7 @@ fn remove_when_this_process_ends(dir: &Path) {
         .process_group(0) // out of reach of Ctrl-C
         .spawn()
         .expect("sh runs");
-    // Its end of the pipe closes with this process.
+    // Its end of the pipe closes with this process, which the janitor outlives.
     std::mem::forget(janitor.stdin.take());
+    std::mem::forget(janitor);
 }

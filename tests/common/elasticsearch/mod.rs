@@ -12,6 +12,7 @@ use super::process::{Process, Signal, free_port, logs, send};
 use super::wait::{eventually, poll_until};
 use super::{init, paths};
 use settings::Node;
+#[allow(unused_imports)] // each test binary needs some of these
 pub use settings::{PASSWORD, SUPERUSER, Settings, service_token};
 
 /// Room for a start beside a compiler.
@@ -103,7 +104,12 @@ impl Elasticsearch {
             }
             let path = format!("/_cluster/health?wait_for_nodes={nodes}&timeout=1s");
             match self.try_request("GET", &path, None).await {
-                Ok((200, health)) if health["status"] != "red" => Ok(()),
+                Ok((200, health)) if health["status"] != "red" => {}
+                other => return Err(format!("{other:?}")),
+            }
+            // The licence comes a moment later, and with it the realms that it allows.
+            match self.try_request("GET", "/_license", None).await {
+                Ok((200, _)) => Ok(()),
                 other => Err(format!("{other:?}")),
             }
         })

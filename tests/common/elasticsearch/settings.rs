@@ -158,8 +158,10 @@ impl Settings {
         if peers.len() == 1 {
             yml.push_str("discovery.type: single-node\n");
         } else {
-            let seeds: Vec<String> =
-                peers.iter().map(|node| format!("{}:{}", node.address, node.transport_port)).collect();
+            let seeds: Vec<String> = peers
+                .iter()
+                .map(|node| format!("{}:{}", node.address, node.transport_port))
+                .collect();
             let names: Vec<&str> = peers.iter().map(|node| node.name.as_str()).collect();
             let _ = writeln!(yml, "discovery.seed_hosts: [{}]", seeds.join(", "));
             let _ = writeln!(yml, "cluster.initial_master_nodes: [{}]", names.join(", "));
@@ -190,8 +192,11 @@ impl Settings {
         let authority = Authority::shared();
         let server =
             self.certificate.clone().unwrap_or_else(|| authority.issue("node", LOOPBACK, None));
-        let files =
-            [(authority.file(), "ca.crt"), (server.certificate, "server.crt"), (server.key, "server.key")];
+        let files = [
+            (authority.file(), "ca.crt"),
+            (server.certificate, "server.crt"),
+            (server.key, "server.key"),
+        ];
         for (from, to) in files {
             fs::copy(from, config.join(to)).expect("made before");
         }
@@ -211,11 +216,11 @@ impl Settings {
                 let _ = writeln!(user_roles, "{role}:{name}");
             }
         }
-        let tokens: String = self
-            .service_tokens
-            .iter()
-            .map(|name| format!("elastic/fleet-server/{name}:{}\n", hash(&token_secret(name))))
-            .collect();
+        let mut tokens = String::new();
+        for name in &self.service_tokens {
+            let secret = hash(&token_secret(name));
+            let _ = writeln!(tokens, "elastic/fleet-server/{name}:{secret}");
+        }
         let files = [
             ("users", users),
             ("users_roles", user_roles),
@@ -241,7 +246,8 @@ pub(super) struct Node {
 /// The bearer token that [`Settings::service_token`] made.
 pub fn service_token(name: &str) -> String {
     let secret = token_secret(name);
-    let text = format!("printf '\\0\\1\\0\\1elastic/fleet-server/{name}:{secret}' | openssl base64 -A");
+    let text =
+        format!("printf '\\0\\1\\0\\1elastic/fleet-server/{name}:{secret}' | openssl base64 -A");
     shell(&text)
 }
 

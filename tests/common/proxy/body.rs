@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use futures::channel::mpsc::{Receiver, Sender, channel};
 use futures::SinkExt;
+use futures::channel::mpsc::{Receiver, Sender, channel};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use tokio::sync::watch;
@@ -126,4 +126,3 @@ fn spaces(frozen: &watch::Receiver<bool>, mut left: u64) -> Body {
 pub(super) async fn read(body: Incoming) -> io::Result<Bytes> {
     body.collect().await.map(http_body_util::Collected::to_bytes).map_err(io::Error::other)
 }
-

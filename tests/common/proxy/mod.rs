@@ -23,7 +23,9 @@ use super::certificates::{Authority, Certificate};
 use super::control_plane::ControlPlane;
 use super::elasticsearch::Elasticsearch;
 use super::init;
+#[allow(unused_imports)] // each test binary needs some of these
 pub use fault::{Answer, Fault, Moment, Payload, RuleId};
+#[allow(unused_imports)]
 pub use ledger::{Entry, Ledger, Outcome, lines};
 pub use tls::Upstream;
 
@@ -193,9 +195,7 @@ impl Proxy {
     ) -> CrashPoint {
         let seen = AtomicUsize::new(0);
         let is_it = move |entry: &Entry| {
-            entry.is_write()
-                && matches(entry)
-                && seen.fetch_add(1, Ordering::Relaxed) + 1 == number
+            entry.is_write() && matches(entry) && seen.fetch_add(1, Ordering::Relaxed) + 1 == number
         };
         let reached = Arc::new(Mutex::new(None));
         let (hook, report) = (Mutex::new(Some(hook)), reached.clone());

@@ -71,7 +71,11 @@ struct Connection {
 }
 
 impl Connection {
-    async fn send(&mut self, to: &Upstream, request: Request<Full<Bytes>>) -> io::Result<Response<Incoming>> {
+    async fn send(
+        &mut self,
+        to: &Upstream,
+        request: Request<Full<Bytes>>,
+    ) -> io::Result<Response<Incoming>> {
         let usable = match &mut self.to {
             Some((address, sender)) => *address == to.address && sender.ready().await.is_ok(),
             None => false,
