@@ -21,7 +21,7 @@ provision_control_plane() {
 find_go() {
   local minor
   PATH=$PATH:/usr/local/go/bin:$BED_CACHE/go/bin
-  minor=$(go env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+  minor=$({ go env GOVERSION 2>/dev/null || true; } | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
   [ "${minor:-0}" -ge 21 ] && return
   need python3 python3
   python3 -c 'import ensurepip' 2>/dev/null || install_package "Python's venv" python3-venv

@@ -19,13 +19,17 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// `drover run` with this way into Kubernetes. `namespace` is all it watches, so that the tests
-    /// do not meet; its poll is quick.
+    /// `drover run` with this way into Kubernetes. `namespace` is all it watches, and
+    /// where its Lease is, so that the tests do not meet; its poll is quick.
     pub fn new(kubeconfig: &Kubeconfig, namespace: &str) -> Self {
-        let flags = ["--watch-namespaces", namespace, "--poll-interval", "1s"];
+        let flags = [
+            ["--watch-namespaces", namespace],
+            ["--lease-namespace", namespace],
+            ["--poll-interval", "1s"],
+        ];
         Self {
             kubeconfig: kubeconfig.write(),
-            arguments: flags.map(str::to_owned).to_vec(),
+            arguments: flags.concat().into_iter().map(str::to_owned).collect(),
             environment: Vec::new(),
             binary: PathBuf::from(env!("CARGO_BIN_EXE_drover")),
         }
