@@ -3,4 +3,5 @@
 //! ARCHITECTURE.md is the map of this crate.
 
 pub mod api;
+pub mod elasticsearch;
 pub mod gate;
