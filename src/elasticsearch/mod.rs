@@ -12,6 +12,7 @@ pub mod cluster_reads;
 pub mod health_report;
 pub mod index_reads;
 pub mod names;
+pub mod values;
 pub mod version;
 
 mod certificate;
