@@ -31,12 +31,12 @@ pub const RECONCILE_AT: &str = "drover.dev/reconcile-at";
 /// Every definition, in the order of the documentation.
 #[must_use]
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
-    [cluster::Cluster::crd(), index::Index::crd()].into_iter().map(without_nullable).collect()
+    [cluster::Cluster::crd(), index::Index::crd()].iter().map(without_nullable).collect()
 }
 
 /// An optional field is left out, never null: the API server then prunes a null before it judges,
 /// so that `basic: null` beside `apiKey` can't pass for two kinds, or `auth: {basic: null}` for one.
-fn without_nullable(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+fn without_nullable(crd: &CustomResourceDefinition) -> CustomResourceDefinition {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(map) => {
@@ -49,7 +49,7 @@ fn without_nullable(crd: CustomResourceDefinition) -> CustomResourceDefinition {
             _ => {}
         }
     }
-    let mut value = serde_json::to_value(&crd).expect("a definition is plain data");
+    let mut value = serde_json::to_value(crd).expect("a definition is plain data");
     strip(&mut value);
     serde_json::from_value(value).expect("a definition without nullable is a definition")
 }

@@ -1,0 +1,191 @@
+//! Secrets and ConfigMaps that objects refer to: watched as metadata alone, read by name.
+
+use std::{collections::BTreeMap, fmt, fmt::Debug, hash::Hash, sync::Arc};
+
+use futures::{Stream, StreamExt as _, future, stream};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{
+    Api, Client, Resource,
+    core::{NamespaceResourceScope, PartialObjectMeta},
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Event, watcher},
+    },
+};
+use secrecy::{ExposeSecret as _, SecretSlice};
+use serde::de::DeserializeOwned;
+
+use super::{
+    KubernetesError, call,
+    known::{Known, ObjectName},
+};
+use crate::context::Context;
+
+/// The most that Kubernetes stores in a Secret or a ConfigMap, in bytes.
+const LIMIT: usize = 1024 * 1024;
+
+/// Seconds after which the API server ends a watch, and 5 s later this side does: a connection that
+/// died without a word is noticed after that time.
+pub const WATCH_SECONDS: u32 = 120;
+
+/// The keys and values of a Secret or a ConfigMap. Shows no value in logs, and wipes them from
+/// memory when dropped.
+pub struct Content(BTreeMap<String, SecretSlice<u8>>);
+
+impl Content {
+    /// The value under `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&[u8]> {
+        self.0.get(key).map(SecretSlice::expose_secret)
+    }
+
+    /// The keys, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl FromIterator<(String, Vec<u8>)> for Content {
+    fn from_iter<I: IntoIterator<Item = (String, Vec<u8>)>>(values: I) -> Self {
+        Self(values.into_iter().map(|(key, value)| (key, value.into())).collect())
+    }
+}
+
+impl Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.keys()).finish()
+    }
+}
+
+/// Reads the Secret; nothing when it does not exist.
+///
+/// # Errors
+/// When the API server does not hand it out, or the name is none.
+pub async fn read_secret(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Content>, KubernetesError> {
+    let secret = read::<Secret>(client, namespace, name).await?;
+    let values = secret.map(|it| it.data.unwrap_or_default().into_iter().map(|(k, v)| (k, v.0)));
+    values.map(|it| limited("Secret", namespace, name, it)).transpose()
+}
+
+/// Reads the ConfigMap, both its texts and its bytes; nothing when it does not exist.
+///
+/// # Errors
+/// When the API server does not hand it out, or the name is none.
+pub async fn read_config_map(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Content>, KubernetesError> {
+    let values = read::<ConfigMap>(client, namespace, name).await?.map(|it| {
+        let bytes = it.binary_data.unwrap_or_default().into_iter().map(|(k, v)| (k, v.0));
+        let texts = it.data.unwrap_or_default().into_iter().map(|(k, v)| (k, v.into_bytes()));
+        bytes.chain(texts)
+    });
+    values.map(|it| limited("ConfigMap", namespace, name, it)).transpose()
+}
+
+async fn read<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, KubernetesError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned,
+{
+    let attempt = || format!("read {} {namespace}/{name}", K::kind(&()));
+    // Admission holds names to this; an object stored past admission must not reach another path.
+    let plain = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || ".-".contains(it);
+    if name.is_empty() || !name.chars().all(plain) || name.starts_with('.') {
+        return Err(KubernetesError::Name { attempt: attempt() });
+    }
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    call(attempt, api.get_opt(name)).await
+}
+
+fn limited(
+    kind: &str,
+    namespace: &str,
+    name: &str,
+    values: impl Iterator<Item = (String, Vec<u8>)>,
+) -> Result<Content, KubernetesError> {
+    let content: Content = values.collect();
+    let size: usize = content.0.values().map(|it| it.expose_secret().len()).sum();
+    if LIMIT < size {
+        let attempt = format!("read {kind} {namespace}/{name}");
+        return Err(KubernetesError::TooLarge { attempt, limit: LIMIT });
+    }
+    Ok(content)
+}
+
+/// Names each Secret of the watched namespaces that comes, changes or goes, those that are there
+/// at the start too. Never ends; errors are counted, logged and tried again.
+pub fn watch_secrets(ctx: Arc<Context>) -> impl Stream<Item = ObjectName> + Send + 'static {
+    watch_changes::<Secret>("secret", ctx)
+}
+
+/// Names each ConfigMap of the watched namespaces that comes, changes or goes, as
+/// [`watch_secrets`] does.
+pub fn watch_config_maps(ctx: Arc<Context>) -> impl Stream<Item = ObjectName> + Send + 'static {
+    watch_changes::<ConfigMap>("configmap", ctx)
+}
+
+fn watch_changes<K>(
+    kind: &'static str,
+    ctx: Arc<Context>,
+) -> impl Stream<Item = ObjectName> + Send + 'static
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let apis = ctx.settings.namespaces.apis::<PartialObjectMeta<K>>(&ctx.client);
+    let watches = apis.into_iter().map(move |api| {
+        let ctx = Arc::clone(&ctx);
+        let mut known = Known::default();
+        let config = watcher::Config::default().timeout(WATCH_SECONDS);
+        watcher(api, config)
+            .default_backoff()
+            .filter_map(move |event| {
+                let event = event.inspect_err(|error| ctx.metrics.watch_failed(kind, error));
+                future::ready(event.ok().map(|event| changed(&mut known, event)))
+            })
+            .flat_map(stream::iter)
+            .boxed()
+    });
+    stream::select_all(watches)
+}
+
+fn changed<K>(known: &mut Known<u64>, event: Event<PartialObjectMeta<K>>) -> Vec<ObjectName> {
+    match event {
+        Event::Init => {
+            known.begin();
+            Vec::new()
+        }
+        Event::InitApply(object) | Event::Apply(object) => {
+            let name = ObjectName::from(&object.metadata);
+            let version = hash(&(&object.metadata.uid, &object.metadata.resource_version));
+            if known.show(name.clone(), version) { vec![name] } else { Vec::new() }
+        }
+        Event::Delete(object) => {
+            let name = ObjectName::from(&object.metadata);
+            known.remove(&name);
+            vec![name]
+        }
+        Event::InitDone => known.end(),
+    }
+}
+
+/// A short stand-in for a value that is only compared.
+pub(crate) fn hash(value: &impl Hash) -> u64 {
+    use std::hash::{DefaultHasher, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
