@@ -86,8 +86,13 @@ async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(), Error> {
         return Ok(());
     }
     let view = read_cluster(client, state, known, full, caller).await?;
-    let figures = if full { client.index_stats(caller).await? } else { BTreeMap::new() };
     let found = read_indices(client, &view, &errands, full, caller).await?;
+    let without_figures = |it: &Found| matches!(it, Found::Changed(live) if live.figures.is_none());
+    let figures = if full || found.iter().any(without_figures) {
+        client.index_stats(caller).await?
+    } else {
+        BTreeMap::new()
+    };
     for (errand, found) in errands.iter().zip(found) {
         let now = match found {
             Found::Same => errand.view.clone(),

@@ -103,7 +103,7 @@ fn elasticsearch(
         },
         active_shards_percent: whole_percent(health.active_percent),
         pending_tasks: health.pending_tasks,
-        indices: view.stats.indices,
+        indices: u64::try_from(view.health.indices.len()).unwrap_or(u64::MAX),
         documents: steady(before.map(|it| it.documents), view.stats.documents),
         store_bytes: steady(before.map(|it| it.store_bytes), view.stats.store_bytes),
     })
