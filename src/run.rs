@@ -17,12 +17,7 @@ use crate::{
     api::{cluster::Cluster, index::Index},
     cli::RunArguments,
     context::{Context, Settings, Stores},
-    controllers::{
-        self,
-        cluster::ClusterReconciler,
-        index::IndexReconciler,
-        stream::Reflector,
-    },
+    controllers::{self, cluster::ClusterReconciler, index::IndexReconciler, stream::Reflector},
     elasticsearch::links::{Links, Pace},
     gate::WriteGate,
     kubernetes::{
@@ -123,14 +118,14 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let clusters = Reflector::new();
     let indices = Reflector::new();
     let stores = Stores { clusters: clusters.store(), indices: indices.store() };
-    let (wakers, wakes) = wiring::wakes();
+    let (wakers, woken) = wiring::wakes();
     let settings = arguments.settings();
     let pace = Pace { poll: settings.poll_interval, stats: settings.stats_interval };
     let links = Links::new(wakers, pace);
     let ctx = context(settings, client, gate, me, Arc::clone(&metrics), stores, links);
     let filled = future::join(clusters.filled(), indices.filled());
     tokio::spawn(ready_when_filled(filled, ctx.stores.clone(), readiness));
-    let workers = start_controllers(&ctx, clusters, indices, wakes, &stop);
+    let workers = start_controllers(&ctx, clusters, indices, woken, &stop);
     let result = work(parts, workers, &mut candidate, &stop).await;
     metrics.set_leader(false);
     ctx.gate.close();

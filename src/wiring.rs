@@ -61,9 +61,8 @@ pub fn cluster(
     let config_maps = named(stores.clone(), watch_config_maps(Arc::clone(ctx)), |cluster, name| {
         references::config_map(cluster) == Some(name)
     });
-    let leaving = named(stores, indices, |cluster, _| {
-        cluster.metadata.deletion_timestamp.is_some()
-    });
+    let leaving =
+        named(stores, indices, |cluster, _| cluster.metadata.deletion_timestamp.is_some());
     move |controller| {
         controller
             .reconcile_on(refs(wakes))
@@ -105,7 +104,7 @@ pub fn index(
             let cluster = stores.clusters.get(&object_ref(&name));
             let gate = cluster.as_deref().map(gate);
             let news = gates.get(&name) != Some(&gate);
-            let members = news.then(|| members(&stores, &name)).unwrap_or_default();
+            let members = if news { members(&stores, &name) } else { Vec::new() };
             match gate {
                 Some(_) => gates.insert(name, gate),
                 None => gates.remove(&name),

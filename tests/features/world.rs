@@ -225,7 +225,9 @@ impl Stage {
             };
             let found = events.iter().find(|it| about(it) && it.reason.as_deref() == Some(reason));
             let seen = || events.iter().filter_map(|it| it.reason.clone()).collect::<Vec<_>>();
-            found.map(|it| it.note.clone().unwrap_or_default()).ok_or_else(|| format!("{:?}", seen()))
+            found
+                .map(|it| it.note.clone().unwrap_or_default())
+                .ok_or_else(|| format!("{:?}", seen()))
         })
         .await
     }

@@ -9,12 +9,16 @@ use crate::{
     api::{
         cluster::{Auth as AuthSpec, Cluster},
         condition::Reason,
+        fields::Fingerprint,
         reference::CertificatesReference,
     },
     context::Context,
     elasticsearch::connection::{Auth, Connection},
     error::Error,
-    kubernetes::{KubernetesError, references::{Content, read_config_map, read_secret}},
+    kubernetes::{
+        KubernetesError,
+        references::{Content, read_config_map, read_secret},
+    },
 };
 
 /// Why what the spec names can't be used.
@@ -30,7 +34,10 @@ pub struct Problem {
 ///
 /// # Errors
 /// When the API server can't be asked; what is missing or unusable is the inner error.
-pub async fn resolve(ctx: &Context, cluster: &Cluster) -> Result<Result<Connection, Problem>, Error> {
+pub async fn resolve(
+    ctx: &Context,
+    cluster: &Cluster,
+) -> Result<Result<Connection, Problem>, Error> {
     let namespace = cluster.namespace().unwrap_or_default();
     let spec = &cluster.spec.connection;
     let mut endpoints = Vec::new();
@@ -55,16 +62,12 @@ pub async fn resolve(ctx: &Context, cluster: &Cluster) -> Result<Result<Connecti
             Err(problem) => return Ok(Err(problem)),
         },
     };
-    let fingerprint = match tls.and_then(|it| it.fingerprint.as_ref()) {
-        None => None,
-        Some(text) => match text.bytes() {
-            Some(bytes) => Some(bytes),
-            None => {
-                let message = "spec.connection.tls.fingerprint is no SHA-256 fingerprint".into();
-                return Ok(Err(Problem { reason: Reason::InvalidSpec, message }));
-            }
-        },
-    };
+    let declared = tls.and_then(|it| it.fingerprint.as_ref());
+    let fingerprint = declared.and_then(Fingerprint::bytes);
+    if declared.is_some() && fingerprint.is_none() {
+        let message = "spec.connection.tls.fingerprint is no SHA-256 fingerprint".into();
+        return Ok(Err(Problem { reason: Reason::InvalidSpec, message }));
+    }
     Ok(Ok(Connection {
         endpoints,
         auth,
@@ -144,10 +147,9 @@ async fn authorities(
     };
     if let Some(name) = &reference.secret_name {
         return Ok(match secret(ctx, namespace, name, path).await? {
-            Ok(secret) => secret
-                .get(key)
-                .map(<[u8]>::to_vec)
-                .ok_or_else(|| missing("Secret", name)),
+            Ok(secret) => {
+                secret.get(key).map(<[u8]>::to_vec).ok_or_else(|| missing("Secret", name))
+            }
             Err(problem) => Err(problem),
         });
     }
@@ -222,4 +224,3 @@ pub fn config_map(cluster: &Cluster) -> Option<&str> {
     let tls = cluster.spec.connection.tls.as_ref()?;
     tls.ca.as_ref()?.config_map_name.as_deref()
 }
-

@@ -76,7 +76,8 @@ fn accepted(index: &Index, plan: &Plan) -> Finding {
 fn resolved(index: &Index, seen: &Observed, outcome: &Outcome) -> Finding {
     let kind = kinds::RESOLVED_REFS;
     if let Some(found) = &outcome.foreign {
-        let message = format!("another Elasticsearch cluster, {found}, answered; nothing was written");
+        let message =
+            format!("another Elasticsearch cluster, {found}, answered; nothing was written");
         return Finding::no(kind, Reason::ClusterNotReady, message);
     }
     match &seen.gate {
@@ -99,18 +100,14 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
     }
     let name = index.public_name();
     match &plan.stand {
-        Stand::Owned if !plan.held.is_empty() => {
+        Stand::Owned | Stand::ToCreate if !plan.held.is_empty() => {
             Finding::no(kind, Reason::PlanOnly, "mode is Plan: status.plan shows the calls")
         }
-        Stand::Owned
-            if plan.unfinished || outcome.put_off || outcome.foreign.is_some() => {
+        Stand::Owned if plan.unfinished || outcome.put_off || outcome.foreign.is_some() => {
             Finding::no(kind, Reason::InProgress, "changes wait to be made")
         }
         Stand::Owned => {
             Finding::yes(kind, Reason::AsExpected, "all that can be applied in place is applied")
-        }
-        Stand::ToCreate if !plan.held.is_empty() => {
-            Finding::no(kind, Reason::PlanOnly, "mode is Plan: status.plan shows the calls")
         }
         Stand::ToCreate => Finding::no(kind, Reason::InProgress, "the index is being created"),
         Stand::Lost(uuid) => {
@@ -187,10 +184,9 @@ fn reindex(plan: &Plan, outcome: &Outcome) -> Finding {
         message = format!("can't be changed in place: {}", paths(&plan.reindex));
     }
     if !plan.closed_only.is_empty() {
-        message += &format!(
-            "; of these, a closed index takes {}: state Closed, then Open, applies them",
-            plan.closed_only.join(", ")
-        );
+        message += "; of these, a closed index takes ";
+        message += &plan.closed_only.join(", ");
+        message += ": state Closed, then Open, applies them";
     }
     for failure in refused {
         if !message.is_empty() {
