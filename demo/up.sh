@@ -91,7 +91,7 @@ start_elasticsearch() {
   { user admin superuser; user drover drover; } >"$config/users"
   printf 'superuser:admin\ndrover:drover\n' >"$config/users_roles"
   # The role that the documentation tells people to make; JSON is YAML.
-  echo "drover: $(tr -d '\n' <"$REPOSITORY/examples/elasticsearch/role.json")" >"$config/roles.yml"
+  echo "drover: $(tr -d '\n' <"$REPOSITORY/docs/elasticsearch-role.json")" >"$config/roles.yml"
   cat >"$config/elasticsearch.yml" <<YML
 cluster.name: demo
 node.name: demo-1

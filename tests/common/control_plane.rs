@@ -78,7 +78,7 @@ impl ControlPlane {
         };
         let kubeconfig = admin.write();
         let it = Self { etcd, apiserver, admin, kubeconfig, kubectl: bin.join("kubectl") };
-        eventually("the API server is ready", Duration::from_secs(120), async || {
+        eventually("the API server is ready", Duration::from_mins(2), async || {
             if let Some(status) = it.apiserver.status().or_else(|| it.etcd.status()) {
                 panic!("the control plane ended with {status}{}", super::process::logs());
             }
