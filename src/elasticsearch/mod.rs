@@ -19,4 +19,5 @@ mod receive;
 mod refusal;
 mod tls;
 
-//mod scripted;
+#[cfg(test)]
+mod scripted;
