@@ -54,13 +54,10 @@ pub struct StateVersion {
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     /// All is well.
-    #[serde(alias = "GREEN")]
     Green,
     /// It works, with less safety.
-    #[serde(alias = "YELLOW")]
     Yellow,
     /// Something does not work.
-    #[serde(alias = "RED")]
     Red,
     /// Elasticsearch does not know, or uses a word that Drover does not.
     #[default]

@@ -16,7 +16,7 @@ pub mod version;
 
 mod certificate;
 mod receive;
-mod refusal;
+pub mod refusal;
 mod tls;
 
 #[cfg(test)]

@@ -164,9 +164,10 @@ async fn serve(
             Reply::Stream(length) => {
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
                 stream.write_all(head.as_bytes()).await?;
+                let blanks = vec![b' '; 64 * 1024];
                 while log.sent.load(Ordering::SeqCst) < length {
-                    stream.write_all(&[b' '; 64 * 1024]).await?;
-                    log.sent.fetch_add(64 * 1024, Ordering::SeqCst);
+                    stream.write_all(&blanks).await?;
+                    log.sent.fetch_add(blanks.len(), Ordering::SeqCst);
                 }
                 return stream.shutdown().await;
             }

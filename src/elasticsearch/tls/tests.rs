@@ -209,7 +209,7 @@ async fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
     let shown = authority.issue("drover");
     let key = shown.key.serialize_pem().into_bytes();
     let auth = Auth::ClientCertificate { certificate: shown.pem, key: key.into() };
-    ask(&client(Connection { ca, auth, ..connect(&server) })).await.unwrap();
+    ask(&client(Connection { auth, ca, ..connect(&server) })).await.unwrap();
     assert_eq!(server.requests().len(), 1);
 }
 
