@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     answer::Answer,
@@ -279,7 +279,11 @@ fn root(answer: &Answer) -> Result<Root, Error> {
         let what = super::refusal::capped(&what);
         Err(Error::NotElasticsearch { endpoint: answer.origin.clone(), what })
     };
-    let body: Body = answer.json()?;
+    let body: Body = match answer.json() {
+        Ok(body) => body,
+        Err(_) if answer.json::<IgnoredAny>().is_ok() => Body::default(),
+        Err(error) => return Err(error),
+    };
     let number = body.version.number;
     if let Some(product) = body.version.distribution.filter(|it| it != "elasticsearch") {
         return other(format!("it says that it is {product} {number}"));
@@ -365,3 +369,6 @@ impl NodeFigures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

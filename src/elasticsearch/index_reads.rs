@@ -265,3 +265,6 @@ impl IndexMetadata {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
