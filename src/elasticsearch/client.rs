@@ -391,3 +391,6 @@ fn code_class(status: Option<u16>) -> &'static str {
         _ => "error",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     answer::Answer,
@@ -54,13 +54,10 @@ pub struct StateVersion {
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     /// All is well.
-    #[serde(alias = "GREEN")]
     Green,
     /// It works, with less safety.
-    #[serde(alias = "YELLOW")]
     Yellow,
     /// Something does not work.
-    #[serde(alias = "RED")]
     Red,
     /// Elasticsearch does not know, or uses a word that Drover does not.
     #[default]
@@ -282,7 +279,11 @@ pub(super) fn root(answer: &Answer) -> Result<Root, Error> {
         let what = super::refusal::capped(&what);
         Err(Error::NotElasticsearch { endpoint: answer.origin.clone(), what })
     };
-    let body: Body = answer.json()?;
+    let body: Body = match answer.json() {
+        Ok(body) => body,
+        Err(_) if answer.json::<IgnoredAny>().is_ok() => Body::default(),
+        Err(error) => return Err(error),
+    };
     let number = body.version.number;
     if let Some(product) = body.version.distribution.filter(|it| it != "elasticsearch") {
         return other(format!("it says that it is {product} {number}"));
@@ -368,3 +369,6 @@ impl NodeFigures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

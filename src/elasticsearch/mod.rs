@@ -21,5 +21,8 @@ pub mod version;
 
 mod certificate;
 mod receive;
-mod refusal;
+pub mod refusal;
 mod tls;
+
+#[cfg(test)]
+mod scripted;

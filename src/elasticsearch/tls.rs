@@ -98,7 +98,13 @@ pub(super) fn problem(error: &CertificateError) -> CertificateProblem {
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             let expected = expected.to_str().into();
-            let presented = match &**presented {
+            // Each is written as `DnsName("es.example")` or `IpAddress(127.0.0.1)`.
+            let bare = |it: &String| {
+                let inner = it.split_once('(').map_or(it.as_str(), |(_, inner)| inner);
+                inner.trim_matches(['"', ')']).to_owned()
+            };
+            let names: Vec<_> = presented.iter().map(bare).collect();
+            let presented = match &*names {
                 [] => "no host at all".into(),
                 names => super::refusal::capped(&names.join(", ")),
             };
@@ -304,3 +310,6 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str
         Err(_) => Err("broken PEM"),
     }
 }
+
+#[cfg(test)]
+mod tests;
