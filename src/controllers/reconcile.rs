@@ -95,9 +95,14 @@ async fn measured<R: Reconciler>(
             (Ending::Success, action)
         }
         Err(error) => {
-            let delay = retry(error.category());
+            let category = error.category();
+            let delay = retry(category);
             let error = error as &dyn std::error::Error;
-            tracing::warn!(error, ?delay, "reconcile failed, trying again");
+            if category == Category::Conflict {
+                tracing::debug!(error, ?delay, "somebody else wrote meanwhile, trying again");
+            } else {
+                tracing::warn!(error, ?delay, "reconcile failed, trying again");
+            }
             (Ending::Error, Action::requeue(delay))
         }
     };

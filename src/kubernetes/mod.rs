@@ -13,6 +13,7 @@ pub mod lease;
 pub mod namespaces;
 pub mod references;
 pub mod status;
+pub mod watch;
 
 use std::{fmt::Debug, future::Future, time::Duration};
 

@@ -2,15 +2,12 @@
 
 use std::{collections::BTreeMap, fmt, fmt::Debug, hash::Hash, sync::Arc};
 
-use futures::{Stream, StreamExt as _, future, stream};
+use futures::{Stream, StreamExt as _, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client, Resource,
     core::{NamespaceResourceScope, PartialObjectMeta},
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event, watcher},
-    },
+    runtime::watcher::Event,
 };
 use secrecy::{ExposeSecret as _, SecretSlice};
 use serde::de::DeserializeOwned;
@@ -18,15 +15,12 @@ use serde::de::DeserializeOwned;
 use super::{
     KubernetesError, call,
     known::{Known, ObjectName},
+    watch,
 };
 use crate::context::Context;
 
 /// The most that Kubernetes stores in a Secret or a ConfigMap, in bytes.
 const LIMIT: usize = 1024 * 1024;
-
-/// Seconds after which the API server ends a watch, and 5 s later this side does: a connection that
-/// died without a word is noticed after that time.
-pub const WATCH_SECONDS: u32 = 120;
 
 /// The keys and values of a Secret or a ConfigMap. Shows no value in logs, and wipes them from
 /// memory when dropped.
@@ -147,16 +141,9 @@ where
 {
     let apis = ctx.settings.namespaces.apis::<PartialObjectMeta<K>>(&ctx.client);
     let watches = apis.into_iter().map(move |api| {
-        let ctx = Arc::clone(&ctx);
         let mut known = Known::default();
-        let config = watcher::Config::default().timeout(WATCH_SECONDS);
-        watcher(api, config)
-            .default_backoff()
-            .filter_map(move |event| {
-                let event = event.inspect_err(|error| ctx.metrics.watch_failed(kind, error));
-                future::ready(event.ok().map(|event| changed(&mut known, event)))
-            })
-            .flat_map(stream::iter)
+        watch::events(kind, api, Arc::clone(&ctx.metrics))
+            .flat_map(move |event| stream::iter(changed(&mut known, event)))
             .boxed()
     });
     stream::select_all(watches)
@@ -171,7 +158,8 @@ fn changed<K>(known: &mut Known<u64>, event: Event<PartialObjectMeta<K>>) -> Vec
         Event::InitApply(object) | Event::Apply(object) => {
             let name = ObjectName::from(&object.metadata);
             let version = hash(&(&object.metadata.uid, &object.metadata.resource_version));
-            if known.show(name.clone(), version) { vec![name] } else { Vec::new() }
+            let before = known.show(name.clone(), version);
+            if before == Some(version) { Vec::new() } else { vec![name] }
         }
         Event::Delete(object) => {
             let name = ObjectName::from(&object.metadata);

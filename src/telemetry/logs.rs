@@ -27,7 +27,10 @@ pub fn start(format: LogFormat) {
     let subscriber = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     match format {
         LogFormat::Text => subscriber.init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+        LogFormat::Json => {
+            // The list of spans holds the current one too.
+            subscriber.json().flatten_event(true).with_current_span(false).init();
+        }
     }
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
