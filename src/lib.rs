@@ -6,6 +6,7 @@ pub mod api;
 pub mod cli;
 pub mod context;
 pub mod controllers;
+pub mod elasticsearch;
 pub mod error;
 pub mod gate;
 pub mod kubernetes;

@@ -1,0 +1,383 @@
+//! Sends calls to the endpoints of one cluster: reads to whichever answers, writes to a named one.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use reqwest::{
+    Method, RequestBuilder, Url,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+};
+use secrecy::ExposeSecret;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    answer::Answer,
+    calls::{ANSWER_LIMIT, Read, Write},
+    connection::{Auth, Connection, ConnectionError, origin},
+    error::Error,
+    receive::{self, Sent},
+    tls::{self, Expiry},
+};
+use crate::gate::WriteGate;
+
+/// How long a kept connection may be idle. Load balancers often end one after a minute.
+const IDLE: Duration = Duration::from_secs(50);
+/// Idle connections kept to one endpoint.
+const KEPT: usize = 4;
+/// Requests to one cluster at a time: a sick one shall not hold on to more.
+const CONCURRENT: usize = 8;
+/// The longest that connecting may take, TLS included.
+const CONNECT: Duration = Duration::from_secs(5);
+/// All endpoints together may take this many times the timeout of one.
+const ROUNDS: u32 = 3;
+
+/// Talks to one Elasticsearch cluster over verified, kept connections. It follows no redirect,
+/// uses no proxy from the environment, and neither asks for compression nor undoes it.
+pub struct Client {
+    http: Http,
+    endpoints: Box<[Endpoint]>,
+    last_good: AtomicUsize,
+    timeout: Duration,
+    slots: Semaphore,
+    gate: WriteGate,
+    meter: Arc<dyn Meter>,
+    expiry: Expiry,
+    auth: Auth,
+}
+
+/// Is told of every request that was sent.
+pub trait Meter: Send + Sync {
+    /// `code_class` is `2xx` to `5xx`, or `error` where no answer came.
+    fn request(&self, operation: &'static str, code_class: &'static str, seconds: f64);
+}
+
+/// One of a client's endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EndpointId(usize);
+
+struct Endpoint {
+    url: Url,
+    origin: Box<str>,
+    /// Whether it has answered since a connection last broke, so that one may have been kept.
+    kept: AtomicBool,
+}
+
+/// A read or a write on its way to one endpoint.
+struct Request<'a> {
+    id: EndpointId,
+    method: Method,
+    url: Url,
+    body: Option<&'a str>,
+    operation: &'static str,
+    opaque_id: &'a str,
+    limit: usize,
+}
+
+struct Http {
+    pooled: reqwest::Client,
+    /// Opens a connection for each request.
+    fresh: reqwest::Client,
+}
+
+impl Client {
+    /// A client for `connection`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// Which part of `connection` can't be used.
+    pub fn new(
+        connection: Connection,
+        gate: WriteGate,
+        meter: Arc<dyn Meter>,
+    ) -> Result<Self, ConnectionError> {
+        connection.auth.check()?;
+        let expiry = Expiry::unseen();
+        let http = Http::new(&connection, &expiry)?;
+        let endpoints = connection.endpoints.into_iter().map(Endpoint::new);
+        let endpoints = endpoints.collect::<Result<Box<[_]>, _>>()?;
+        if endpoints.is_empty() {
+            return Err(ConnectionError::NoEndpoint);
+        }
+        Ok(Self {
+            http,
+            endpoints,
+            last_good: AtomicUsize::new(0),
+            timeout: connection.timeout,
+            slots: Semaphore::new(CONCURRENT),
+            gate,
+            meter,
+            expiry,
+            auth: connection.auth,
+        })
+    }
+
+    /// Reads from the endpoint that answered last, or else from the others in turn, within three
+    /// times the connection's timeout at most.
+    ///
+    /// # Errors
+    /// What Elasticsearch said; where no endpoint served, the error of the one that came farthest.
+    pub async fn read(&self, read: &Read) -> Result<Answer, Error> {
+        let count = self.endpoints.len();
+        let rounds = u32::try_from(count).unwrap_or(ROUNDS).min(ROUNDS);
+        let end = Instant::now() + self.timeout * rounds;
+        let first = self.last_good.load(Ordering::Relaxed);
+        let mut worst: Option<Error> = None;
+        for turn in 0..count {
+            let id = EndpointId((first + turn) % count);
+            let deadline = end.min(Instant::now() + self.timeout);
+            let error = match self.read_until(id, read, deadline).await {
+                Ok(answer) => {
+                    self.last_good.store(id.0, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            let Some(progress) = error.progress() else { return Err(error) };
+            if worst.as_ref().and_then(Error::progress) < Some(progress) {
+                worst = Some(error);
+            }
+            if end <= Instant::now() {
+                break;
+            }
+        }
+        Err(worst.unwrap_or_else(|| self.timed_out(EndpointId(first), read.operation)))
+    }
+
+    /// Reads from one endpoint.
+    ///
+    /// # Errors
+    /// What Elasticsearch said, or why it could not be asked.
+    pub async fn read_at(&self, id: EndpointId, read: &Read) -> Result<Answer, Error> {
+        self.read_until(id, read, Instant::now() + self.timeout).await
+    }
+
+    /// Sends a write to one endpoint, once: never to another one, and never again.
+    ///
+    /// # Errors
+    /// What Elasticsearch said; see [`Error::leaves_outcome_open`].
+    pub async fn write_at(&self, id: EndpointId, write: &Write) -> Result<Answer, Error> {
+        let deadline = Instant::now() + self.timeout;
+        let request = self.write_request(id, write);
+        let _slot = self.slot(&request, deadline).await?;
+        let closed = |cause| Error::Closed { operation: write.operation, cause };
+        self.gate.check().map_err(closed)?;
+        self.send(&self.http.pooled, &request, deadline).await
+    }
+
+    /// When the certificate expires that a server showed last.
+    #[must_use]
+    pub fn certificate_expires(&self) -> Option<Timestamp> {
+        self.expiry.get()
+    }
+
+    async fn read_until(
+        &self,
+        id: EndpointId,
+        read: &Read,
+        deadline: Instant,
+    ) -> Result<Answer, Error> {
+        let request = self.read_request(id, read);
+        let _slot = self.slot(&request, deadline).await?;
+        let may_be_kept = self.endpoint(id).kept.load(Ordering::Relaxed);
+        match self.send(&self.http.pooled, &request, deadline).await {
+            // A server ends idle connections when it likes, which shows only when one is used.
+            Err(Error::Interrupted { .. }) if may_be_kept => {
+                self.send(&self.http.fresh, &request, deadline).await
+            }
+            result => result,
+        }
+    }
+
+    async fn slot(
+        &self,
+        request: &Request<'_>,
+        deadline: Instant,
+    ) -> Result<SemaphorePermit<'_>, Error> {
+        match timeout_at(deadline, self.slots.acquire()).await {
+            Ok(Ok(slot)) => Ok(slot),
+            // The semaphore is never closed.
+            Ok(Err(_)) | Err(_) => Err(self.timed_out(request.id, request.operation)),
+        }
+    }
+
+    async fn send(
+        &self,
+        http: &reqwest::Client,
+        request: &Request<'_>,
+        deadline: Instant,
+    ) -> Result<Answer, Error> {
+        let Request { id, operation, .. } = *request;
+        let endpoint = self.endpoint(id);
+        let sent = Sent {
+            endpoint: &endpoint.origin,
+            id,
+            operation,
+            limit: request.limit,
+            secret: self.auth.secret(),
+        };
+        let start = Instant::now();
+        let received = receive::answer(self.build(http, request), &sent);
+        let (status, result) = timeout_at(deadline, received)
+            .await
+            .unwrap_or_else(|_| (None, Err(self.timed_out(id, operation))));
+        let seconds = start.elapsed().as_secs_f64();
+        self.meter.request(operation, code_class(status), seconds);
+        tracing::debug!(endpoint = %endpoint.origin, operation, status, seconds, "request sent");
+        endpoint.kept.store(result.is_ok(), Ordering::Relaxed);
+        result
+    }
+
+    fn build(&self, http: &reqwest::Client, request: &Request) -> RequestBuilder {
+        let builder = http
+            .request(request.method.clone(), request.url.clone())
+            .header(ACCEPT, JSON)
+            .header("x-opaque-id", opaque_id(request.opaque_id));
+        let builder = authenticated(builder, &self.auth);
+        match request.body {
+            Some(body) => builder.header(CONTENT_TYPE, JSON).body(body.to_owned()),
+            None => builder,
+        }
+    }
+
+    fn read_request<'a>(&self, id: EndpointId, read: &'a Read) -> Request<'a> {
+        let wait = self.wait();
+        let wait = read.needs_master.then(|| format!("master_timeout={wait}"));
+        Request {
+            id,
+            method: Method::GET,
+            url: self.url(id, &read.path, wait.as_deref()),
+            body: None,
+            operation: read.operation,
+            opaque_id: &read.opaque_id,
+            limit: read.limit,
+        }
+    }
+
+    fn write_request<'a>(&self, id: EndpointId, write: &'a Write) -> Request<'a> {
+        let wait = self.wait();
+        let wait = write.is_cluster_change.then(|| format!("master_timeout={wait}&timeout={wait}"));
+        Request {
+            id,
+            method: write.method.clone(),
+            url: self.url(id, &write.path, wait.as_deref()),
+            body: write.body.as_deref(),
+            operation: write.operation,
+            opaque_id: &write.opaque_id,
+            limit: ANSWER_LIMIT,
+        }
+    }
+
+    /// Half of the timeout, in Elasticsearch's spelling: waiting for the master and then for the
+    /// nodes ends before the client's own timeout.
+    fn wait(&self) -> String {
+        format!("{}ms", (self.timeout.as_millis() / 2).max(1))
+    }
+
+    fn url(&self, id: EndpointId, path: &str, more: Option<&str>) -> Url {
+        let mut url = self.endpoint(id).url.clone();
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
+        url.set_path(path);
+        let query: Vec<_> = [query, more].into_iter().flatten().collect();
+        url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
+        url
+    }
+
+    fn endpoint(&self, id: EndpointId) -> &Endpoint {
+        // Ids come from this client and count its endpoints; one of another client wraps around.
+        &self.endpoints[id.0 % self.endpoints.len()]
+    }
+
+    fn timed_out(&self, id: EndpointId, operation: &'static str) -> Error {
+        Error::Timeout { endpoint: self.endpoint(id).origin.clone(), operation }
+    }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+impl Endpoint {
+    fn new(mut url: Url) -> Result<Self, ConnectionError> {
+        let bare = url.username().is_empty() && url.password().is_none();
+        let problem = match url.scheme() {
+            "http" | "https" if !bare => "carries user-info",
+            "http" | "https" if url.path() != "/" => "carries a path",
+            "http" | "https" if url.query().is_some() => "carries a query",
+            "http" | "https" => {
+                url.set_fragment(None);
+                let origin = origin(&url);
+                return Ok(Self { url, origin, kept: AtomicBool::new(false) });
+            }
+            _ => "is neither http nor https",
+        };
+        Err(ConnectionError::Endpoint { endpoint: origin(&url), problem })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoints: Vec<_> = self.endpoints.iter().map(|it| &it.origin).collect();
+        f.debug_struct("Client").field("endpoints", &endpoints).finish_non_exhaustive()
+    }
+}
+
+impl Http {
+    fn new(connection: &Connection, expiry: &Expiry) -> Result<Self, ConnectionError> {
+        let tls = tls::config(connection, expiry.clone())?;
+        let connect = CONNECT.min(connection.timeout / 2);
+        let build = |kept| {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .user_agent(concat!("drover/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .no_proxy()
+                .http1_only()
+                .referer(false)
+                .connect_timeout(connect)
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(kept)
+                .build()
+                .map_err(|_| ConnectionError::Setup)
+        };
+        Ok(Self { pooled: build(KEPT)?, fresh: build(0)? })
+    }
+}
+
+fn authenticated(request: RequestBuilder, auth: &Auth) -> RequestBuilder {
+    match auth {
+        Auth::Anonymous | Auth::ClientCertificate { .. } => request,
+        Auth::Basic { username, password } => {
+            request.basic_auth(username, Some(password.expose_secret()))
+        }
+        Auth::Bearer(token) => request.bearer_auth(token.expose_secret()),
+        Auth::ApiKey(key) => {
+            request.header(AUTHORIZATION, format!("ApiKey {}", key.expose_secret()))
+        }
+    }
+}
+
+fn opaque_id(text: &str) -> HeaderValue {
+    let text: String = text.chars().filter(char::is_ascii_graphic).take(256).collect();
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("drover"))
+}
+
+fn code_class(status: Option<u16>) -> &'static str {
+    match status {
+        Some(200..300) => "2xx",
+        Some(300..400) => "3xx",
+        Some(400..500) => "4xx",
+        Some(500..600) => "5xx",
+        _ => "error",
+    }
+}
