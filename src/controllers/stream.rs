@@ -332,3 +332,6 @@ fn interest<K: Kind>(object: &K) -> Seen {
     let hash = hash(&(&object.meta().uid, predicate.hash_property(object)));
     Seen::Whole { hash, held: finalizer::is_on(object) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ pub mod known;
 pub mod lease;
 pub mod namespaces;
 pub mod references;
+#[cfg(test)]
+pub(crate) mod scripted;
 pub mod status;
 pub mod watch;
 

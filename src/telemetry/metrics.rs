@@ -9,7 +9,7 @@ use prometheus_client::{
 };
 
 use super::objects::Objects;
-use crate::error::Category;
+use crate::{elasticsearch::client::Meter, error::Category};
 
 /// Labels with their values, all from closed sets.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -191,17 +191,17 @@ impl Metrics {
         self.undecodable.get_or_create(&[("kind", kind)]).set(count);
     }
 
-    /// Elasticsearch answered a request in `seconds`; `code_class` is such as `2xx`, or `none` when
-    /// there was no answer.
-    pub fn request(&self, operation: &'static str, code_class: &'static str, seconds: f64) {
-        let labels = [("operation", operation), ("code_class", code_class)];
-        self.requests.get_or_create(&labels).inc();
-        self.request_seconds.get_or_create(&labels).observe(seconds);
-    }
-
     /// Whether this process may write.
     pub fn set_leader(&self, leads: bool) {
         self.leader.set(leads.into());
+    }
+}
+
+impl Meter for Metrics {
+    fn request(&self, operation: &'static str, code_class: &'static str, seconds: f64) {
+        let labels = [("operation", operation), ("code_class", code_class)];
+        self.requests.get_or_create(&labels).inc();
+        self.request_seconds.get_or_create(&labels).observe(seconds);
     }
 }
 
