@@ -25,6 +25,7 @@ use super::object_ref;
 use crate::{
     api::FINALIZER,
     context::Context,
+    error::Category,
     kubernetes::{
         Kind,
         events::{self, Notice},
@@ -168,7 +169,13 @@ impl<K: Kind> Reflector<K> {
             events.map(move |it| (watch, it)).boxed()
         });
         stream::select_all(watches).flat_map(move |(watch, event)| {
-            let changes = self.take(watch, event);
+            let changes = match event {
+                Ok(event) => self.take(watch, event),
+                Err(category) => {
+                    self.do_without(watch, category);
+                    Vec::new()
+                }
+            };
             let due = changes.into_iter().filter_map(|it| self.handle(&ctx, &gone, it));
             stream::iter(due.collect::<Vec<_>>())
         })
@@ -197,15 +204,29 @@ impl<K: Kind> Reflector<K> {
                 let unseen = self.watches[watch].known.end();
                 let changes = unseen.into_iter().map(|it| self.lose(it)).collect();
                 self.watches[watch].listed = true;
-                if !self.is_filled() && self.watches.iter().all(|it| it.listed) {
-                    self.writer.apply_watcher_event(&Event::InitDone);
-                    self.filled.send_replace(true);
-                    for name in std::mem::take(&mut self.withdrawn) {
-                        self.withdraw(&name);
-                    }
-                }
+                self.fill();
                 changes
             }
+        }
+    }
+
+    /// A namespace that may not be listed does not hold up the others: the store is filled without
+    /// it, and its objects come when it may.
+    fn do_without(&mut self, watch: usize, category: Category) {
+        if category == Category::Forbidden && 1 < self.watches.len() {
+            self.watches[watch].listed = true;
+            self.fill();
+        }
+    }
+
+    fn fill(&mut self) {
+        if self.is_filled() || !self.watches.iter().all(|it| it.listed) {
+            return;
+        }
+        self.writer.apply_watcher_event(&Event::InitDone);
+        self.filled.send_replace(true);
+        for name in std::mem::take(&mut self.withdrawn) {
+            self.withdraw(&name);
         }
     }
 

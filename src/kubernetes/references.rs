@@ -143,7 +143,10 @@ where
     let watches = apis.into_iter().map(move |api| {
         let mut known = Known::default();
         watch::events(kind, api, Arc::clone(&ctx.metrics))
-            .flat_map(move |event| stream::iter(changed(&mut known, event)))
+            .flat_map(move |event| {
+                let names = event.map(|it| changed(&mut known, it));
+                stream::iter(names.unwrap_or_default())
+            })
             .boxed()
     });
     stream::select_all(watches)

@@ -127,8 +127,8 @@ fn a_copy_carries_no_ballast() {
 #[test]
 fn a_list_after_a_gap_tells_only_what_changed_and_what_went() {
     let mut reflector = filled(&[index("same"), index("changed"), index("went")]);
-    let changed = with("changed", &json!({ "generation": 2 }));
-    let changes = list(&mut reflector, 0, &[index("same"), changed, index("new")]);
+    let newer = with("changed", &json!({ "generation": 2 }));
+    let changes = list(&mut reflector, 0, &[index("same"), newer, index("new")]);
     assert_eq!(changes, ["touched same", "due changed", "due new", "gone went"]);
     assert_eq!(stored(&reflector), ["changed", "new", "same"]);
 }
@@ -173,6 +173,23 @@ fn with_several_namespaces_the_store_is_filled_when_the_last_one_is() {
     // A gap in one namespace takes nothing from the other.
     list(&mut reflector, 0, &[]);
     assert_eq!(stored(&reflector), ["b"]);
+}
+
+#[test]
+fn a_namespace_that_may_not_be_listed_does_not_hold_up_the_others() {
+    let mut reflector = empty(2);
+    list(&mut reflector, 0, &[index("a")]);
+    reflector.do_without(1, Category::Unavailable);
+    assert!(!reflector.is_filled(), "that will pass");
+    reflector.do_without(1, Category::Forbidden);
+    assert!(reflector.is_filled());
+    let granted = list(&mut reflector, 1, &[with("b", &json!({ "namespace": "other" }))]);
+    assert_eq!(granted, ["due b"]);
+    assert_eq!(stored(&reflector), ["a", "b"]);
+
+    let mut alone = empty(1);
+    alone.do_without(0, Category::Forbidden);
+    assert!(!alone.is_filled(), "nothing can be done without the only one");
 }
 
 #[tokio::test]
