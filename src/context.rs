@@ -10,6 +10,7 @@ use kube::{
 
 use crate::{
     api::{cluster::Cluster, index::Index},
+    elasticsearch::links::Links,
     gate::WriteGate,
     kubernetes::{freshness::Freshness, namespaces::Namespaces},
     telemetry::metrics::Metrics,
@@ -23,6 +24,8 @@ pub struct Context {
     pub gate: WriteGate,
     /// Publishes events; one for all, since it counts repeats. Use [`crate::kubernetes::events`].
     pub recorder: Recorder,
+    /// The live connections to Elasticsearch.
+    pub links: Links,
     /// The metrics of the process.
     pub metrics: Arc<Metrics>,
     /// The objects that the watches have seen.

@@ -47,6 +47,8 @@ pub enum Category {
     Unavailable,
     /// No answer in time.
     Timeout,
+    /// Elasticsearch did not do what was asked.
+    Elasticsearch,
     /// This process may not write.
     NotLeader,
     /// A fault of Drover itself.
@@ -65,6 +67,7 @@ impl Category {
             Self::TooManyRequests => "TooManyRequests",
             Self::Unavailable => "Unavailable",
             Self::Timeout => "Timeout",
+            Self::Elasticsearch => "Elasticsearch",
             Self::NotLeader => "NotLeader",
             Self::Internal => "Internal",
         }

@@ -13,3 +13,4 @@ pub mod kubernetes;
 pub mod run;
 pub mod shutdown;
 pub mod telemetry;
+mod wiring;

@@ -16,8 +16,14 @@ use tokio::{
 use crate::{
     api::{cluster::Cluster, index::Index},
     cli::RunArguments,
-    context::{Context, Stores},
-    controllers::{self, idle::Idle, stream::Reflector},
+    context::{Context, Settings, Stores},
+    controllers::{
+        self,
+        cluster::ClusterReconciler,
+        index::IndexReconciler,
+        stream::Reflector,
+    },
+    elasticsearch::links::{Links, Pace},
     gate::WriteGate,
     kubernetes::{
         client::{self, ConnectError},
@@ -31,6 +37,7 @@ use crate::{
         metrics::Metrics,
         server::{self, ListenError, Readiness},
     },
+    wiring::{self, Wakes},
 };
 
 /// How long reconciles may take to end when the process is asked to stop.
@@ -114,10 +121,14 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let clusters = Reflector::new();
     let indices = Reflector::new();
     let stores = Stores { clusters: clusters.store(), indices: indices.store() };
-    let ctx = context(&arguments, client, gate, me, Arc::clone(&metrics), stores);
+    let (wakers, wakes) = wiring::wakes();
+    let settings = arguments.settings();
+    let pace = Pace { poll: settings.poll_interval, stats: settings.stats_interval };
+    let links = Links::new(wakers, pace);
+    let ctx = context(settings, client, gate, me, Arc::clone(&metrics), stores, links);
     let filled = future::join(clusters.filled(), indices.filled());
     tokio::spawn(ready_when_filled(filled, ctx.stores.clone(), readiness));
-    let workers = start_controllers(&ctx, clusters, indices, &stop);
+    let workers = start_controllers(&ctx, clusters, indices, wakes, &stop);
     let result = work(parts, workers, &mut candidate, &stop).await;
     metrics.set_leader(false);
     ctx.gate.close();
@@ -128,12 +139,13 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
 }
 
 fn context(
-    arguments: &RunArguments,
+    settings: Settings,
     client: Client,
     gate: WriteGate,
     me: String,
     metrics: Arc<Metrics>,
     stores: Stores,
+    links: Links,
 ) -> Arc<Context> {
     let reporter = Reporter { controller: "drover".to_owned(), instance: Some(me) };
     Arc::new(Context {
@@ -143,28 +155,34 @@ fn context(
         metrics,
         stores,
         freshness: Freshness::default(),
-        settings: arguments.settings(),
+        settings,
+        links,
         now: Timestamp::now,
     })
 }
 
 fn start_controllers(
     ctx: &Arc<Context>,
-    clusters: Reflector<Cluster>,
-    indices: Reflector<Index>,
+    mut clusters: Reflector<Cluster>,
+    mut indices: Reflector<Index>,
+    wakes: Wakes,
     stop: &Stop,
 ) -> Parts {
     let mut workers = Parts::new();
-    let cluster =
-        controllers::start::<Idle<Cluster>>(Arc::clone(ctx), clusters, stop.clone(), |it| it);
+    let (cluster_wakes, index_wakes) = wakes.split();
+    let wire_clusters = wiring::cluster(ctx, cluster_wakes, indices.touched());
+    let wire_indices = wiring::index(ctx, index_wakes, clusters.touched());
+    let start = controllers::start::<ClusterReconciler>;
+    let cluster = start(Arc::clone(ctx), clusters, stop.clone(), wire_clusters);
     workers.spawn(async move {
         cluster.await;
         "the controller of Clusters"
     });
-    let index = controllers::start::<Idle<Index>>(Arc::clone(ctx), indices, stop.clone(), |it| it);
+    let start = controllers::start::<IndexReconciler>;
+    let index = start(Arc::clone(ctx), indices, stop.clone(), wire_indices);
     workers.spawn(async move {
         index.await;
-        "the controller of Indexes"
+        "the controller of Indices"
     });
     workers
 }

@@ -34,8 +34,8 @@ pub fn all_crds() -> Vec<CustomResourceDefinition> {
     [cluster::Cluster::crd(), index::Index::crd()].iter().map(without_nullable).collect()
 }
 
-/// An optional field is left out, never null: the API server then prunes a null before it judges,
-/// so that `basic: null` beside `apiKey` can't pass for two kinds, or `auth: {basic: null}` for one.
+/// An optional field is left out, never null: otherwise `auth: {basic: null}` would pass for a kind
+/// of credentials.
 fn without_nullable(crd: &CustomResourceDefinition) -> CustomResourceDefinition {
     fn strip(value: &mut Value) {
         match value {

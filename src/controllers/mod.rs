@@ -1,7 +1,8 @@
 //! One generic start for the controllers of all kinds.
 
 pub mod backoff;
-pub mod idle;
+pub mod cluster;
+pub mod index;
 mod reconcile;
 pub mod stream;
 

@@ -4,4 +4,6 @@
 mod common;
 
 mod admission;
+mod cluster;
+mod index;
 mod world;
