@@ -98,8 +98,6 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     if !unless_stopped(&mut parts, &stop, definitions::wait(&client)).await? {
         return Ok(());
     }
-    // From here on this process does its work, or stands by to do it.
-    readiness.set(true);
     let mut candidate = None;
     if arguments.leader_elect {
         let namespace = arguments.lease_namespace.clone();
@@ -107,7 +105,7 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
         let client = client::ungated(config)?;
         let candidate =
             candidate.insert(Candidate::new(client, &namespace, me.clone(), gate.clone()));
-        if !unless_stopped(&mut parts, &stop, candidate.acquire()).await? {
+        if !unless_stopped(&mut parts, &stop, candidate.acquire(|| readiness.set(true))).await? {
             return Ok(());
         }
         tracing::info!(namespace, identity = me, "this process holds the Lease");
