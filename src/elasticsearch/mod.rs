@@ -17,6 +17,7 @@ pub mod version;
 mod certificate;
 mod receive;
 pub mod refusal;
+mod request;
 mod tls;
 
 #[cfg(test)]
