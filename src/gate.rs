@@ -64,9 +64,19 @@ impl WriteGate {
     /// # Errors
     /// [`Closed`] when it may not.
     pub fn check(&self) -> Result<(), Closed> {
+        self.remaining().map(|_| ())
+    }
+
+    /// How long writes stay allowed if nobody opens the gate again: no write may be left under way
+    /// for longer.
+    ///
+    /// # Errors
+    /// [`Closed`] when no write may be sent now.
+    pub fn remaining(&self) -> Result<Duration, Closed> {
         let now = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let open = now < self.0.open_until.load(Ordering::SeqCst);
-        if open && !self.0.closed.load(Ordering::SeqCst) { Ok(()) } else { Err(Closed) }
+        let left = self.0.open_until.load(Ordering::SeqCst).saturating_sub(now);
+        let open = left > 0 && !self.0.closed.load(Ordering::SeqCst);
+        if open { Ok(Duration::from_millis(left)) } else { Err(Closed) }
     }
 }
 
@@ -78,7 +88,7 @@ mod tests {
     fn a_gate_is_open_only_for_the_span_it_was_opened_for() {
         let gate = WriteGate::shut();
         assert_eq!(gate.check(), Err(Closed));
-        gate.open_for(Instant::now(), Duration::from_secs(60));
+        gate.open_for(Instant::now(), Duration::from_mins(1));
         assert_eq!(gate.check(), Ok(()));
         gate.open_for(Instant::now(), Duration::ZERO);
         assert_eq!(gate.check(), Err(Closed));
@@ -88,7 +98,7 @@ mod tests {
     fn a_closed_gate_does_not_open_again() {
         let gate = WriteGate::always_open();
         gate.close();
-        gate.open_for(Instant::now(), Duration::from_secs(60));
+        gate.open_for(Instant::now(), Duration::from_mins(1));
         assert_eq!(gate.check(), Err(Closed));
     }
 }

@@ -138,6 +138,16 @@ impl Client {
         Err(worst.unwrap_or_else(|| self.timed_out(EndpointId(first), read.operation)))
     }
 
+    /// Every endpoint.
+    pub(super) fn endpoint_ids(&self) -> impl Iterator<Item = EndpointId> + use<> {
+        (0..self.endpoints.len()).map(EndpointId)
+    }
+
+    /// The address of an endpoint, as errors name it.
+    pub(super) fn origin(&self, id: EndpointId) -> &str {
+        &self.endpoints[id.0].origin
+    }
+
     /// Reads from one endpoint.
     ///
     /// # Errors

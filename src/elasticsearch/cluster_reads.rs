@@ -258,7 +258,7 @@ impl Client {
     }
 }
 
-fn root(answer: &Answer) -> Result<Root, Error> {
+pub(super) fn root(answer: &Answer) -> Result<Root, Error> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Body {

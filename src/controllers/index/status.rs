@@ -1,0 +1,243 @@
+//! What an Index's status says after a reconcile. Pure.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    apply::{Fate, Outcome, call, what},
+    findings,
+    observe::Observed,
+    plan::{Plan, Stand, Step},
+};
+use crate::{
+    api::{
+        cluster::Health,
+        condition::{self, find, is_true, whole_second},
+        index::{AppliedStatus, DriftEntry, Index, IndexStatus, PlannedCall, conditions},
+    },
+    elasticsearch::{
+        cluster_reads::HealthStatus,
+        error::Category,
+        names::OneIndex,
+        snapshot::{IndexView, LiveIndex},
+        values::{Difference, mark},
+    },
+    kubernetes::events::Notice,
+};
+
+/// The most entries of a list in a status.
+const ENTRIES: usize = 50;
+/// The longest value that a status quotes, in characters: it is for people, and stored for each.
+const QUOTE: usize = 1024;
+
+/// The status of `index` after this reconcile; nothing where the stored one says all that is known.
+#[must_use]
+pub fn after(
+    index: &Index,
+    seen: &Observed,
+    plan: &Plan,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Option<IndexStatus> {
+    let untold = outcome.failures.is_empty() && outcome.foreign.is_none();
+    let settling =
+        plan.stand == Stand::Unread || outcome.put_off || outcome.fate == Some(Fate::Created);
+    if settling && untold
+        || matches!(plan.stand, Stand::Gone(_))
+        || outcome.fate == Some(Fate::Deleted)
+    {
+        // The next look, which is on its way, knows more.
+        return None;
+    }
+    let before = index.status.clone().unwrap_or_default();
+    let generation = index.metadata.generation;
+    let findings = findings::conditions(index, seen, plan, outcome);
+    let conditions = condition::conditions(&before.conditions, findings, generation, now);
+    let live = match (&seen.live, &plan.stand) {
+        (IndexView::Present(live), Stand::Owned | Stand::Announced | Stand::Deleting) => {
+            Some(live.as_ref())
+        }
+        _ => None,
+    };
+    let health = health(&before, seen, plan, live);
+    let write_block = match (&plan.stand, live) {
+        (Stand::Announced, Some(live)) => Some(!blocks_writes(live)),
+        (Stand::Deleting | Stand::NoCluster, _) => before.write_block,
+        _ => None,
+    };
+    let drift = drift(&before.drift, &plan.drift, now);
+    let calls: Vec<&Step> = plan.held.iter().collect();
+    let physical = live.map_or_else(|| index.public_name(), |it| it.physical_name.clone());
+    let physical = OneIndex::new(&physical).ok();
+    Some(IndexStatus {
+        observed_generation: generation,
+        conditions,
+        uuid: live.map(|it| it.marks.uuid.clone()).or_else(|| before.uuid.clone()),
+        physical_name: live
+            .map(|it| it.physical_name.clone())
+            .or_else(|| before.physical_name.clone()),
+        health,
+        primaries: live.and_then(|it| it.health).map(|it| it.primaries).or(before.primaries),
+        replicas: live.and_then(|it| it.health).map(|it| it.replicas).or(before.replicas),
+        documents: live.and_then(|it| it.figures).map(|it| it.documents).or(before.documents),
+        store_bytes: live.and_then(|it| it.figures).map(|it| it.store_bytes).or(before.store_bytes),
+        applied: applied(before.applied.as_ref(), live, plan, outcome),
+        write_block,
+        drift_omitted: omitted(drift.len()),
+        drift: drift.into_iter().take(ENTRIES).collect(),
+        plan_omitted: omitted(calls.len()),
+        plan: physical.map_or_else(Vec::new, |physical| {
+            calls.into_iter().take(ENTRIES).map(|it| planned(it, index, &physical)).collect()
+        }),
+    })
+}
+
+fn omitted(length: usize) -> Option<u32> {
+    let more = length.saturating_sub(ENTRIES);
+    (more > 0).then(|| u32::try_from(more).unwrap_or(u32::MAX))
+}
+
+fn health(
+    before: &IndexStatus,
+    seen: &Observed,
+    plan: &Plan,
+    live: Option<&LiveIndex>,
+) -> Option<Health> {
+    match live {
+        Some(live) => Some(live.health.map_or(Health::Unknown, |it| health_word(it.status))),
+        None if plan.stand == Stand::NoCluster => before.health.map(|_| Health::Unknown),
+        None if matches!(seen.live, IndexView::Missing) => None,
+        None => before.health.map(|_| Health::Unknown),
+    }
+}
+
+/// Elasticsearch's word in the words of the API.
+fn health_word(word: HealthStatus) -> Health {
+    match word {
+        HealthStatus::Green => Health::Green,
+        HealthStatus::Yellow => Health::Yellow,
+        HealthStatus::Red => Health::Red,
+        HealthStatus::Unknown => Health::Unknown,
+    }
+}
+
+fn blocks_writes(live: &LiveIndex) -> bool {
+    let settings = live.content.settings();
+    settings.get("index.blocks.write").is_some_and(|it| it == "true")
+}
+
+/// What Drover set: all that the spec declares; in an index that it adopted, only what it wrote.
+fn applied(
+    before: Option<&AppliedStatus>,
+    live: Option<&LiveIndex>,
+    plan: &Plan,
+    outcome: &Outcome,
+) -> Option<AppliedStatus> {
+    let (Some(declared), Some(live)) = (&plan.declared, live) else { return before.cloned() };
+    let keys: BTreeSet<&String> = declared.settings.keys().collect();
+    let names: BTreeSet<&String> = declared.aliases.keys().collect();
+    let adopted = mark::read(&live.content.mappings()).is_some_and(|it| it.adopted);
+    let empty = AppliedStatus::default();
+    let before = before.unwrap_or(&empty);
+    let mut settings: BTreeSet<String> = before.settings.iter().cloned().collect();
+    let mut aliases: BTreeSet<String> = before.aliases.iter().cloned().collect();
+    if outcome.failures.is_empty() {
+        // What is no longer declared was taken back.
+        settings.retain(|it| keys.contains(it));
+        aliases.retain(|it| names.contains(it));
+    }
+    if adopted {
+        settings.extend(outcome.written_settings.iter().filter(|it| keys.contains(it)).cloned());
+        if outcome.written_aliases {
+            aliases.extend(names.into_iter().cloned());
+        }
+    } else {
+        settings.extend(keys.into_iter().cloned());
+        aliases.extend(names.into_iter().cloned());
+    }
+    Some(AppliedStatus {
+        settings: settings.into_iter().collect(),
+        aliases: aliases.into_iter().collect(),
+    })
+}
+
+fn drift(before: &[DriftEntry], found: &[Difference], now: Timestamp) -> Vec<DriftEntry> {
+    let quote = |it: &Option<serde_json::Value>| {
+        it.as_ref().map(|it| it.to_string().chars().take(QUOTE).collect::<String>())
+    };
+    let mut entries: Vec<DriftEntry> = found
+        .iter()
+        .map(|difference| {
+            let since = before
+                .iter()
+                .find(|it| it.path == difference.path)
+                .map_or_else(|| Time(whole_second(now)), |it| it.since.clone());
+            DriftEntry {
+                path: difference.path.clone(),
+                desired: quote(&difference.desired),
+                live: quote(&difference.live),
+                since,
+            }
+        })
+        .collect();
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    entries
+}
+
+fn planned(step: &Step, index: &Index, physical: &OneIndex) -> PlannedCall {
+    let call = call(step, index, physical, "");
+    PlannedCall {
+        method: call.method.to_string(),
+        path: call.path,
+        body: call.body.map(|it| it.chars().take(QUOTE).collect()),
+        reason: what(step).to_owned(),
+    }
+}
+
+/// What people should hear of this reconcile.
+#[must_use]
+pub fn notices(index: &Index, plan: &Plan, outcome: &Outcome) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    let name = index.public_name();
+    if outcome.fate == Some(Fate::Created) {
+        notices.push(Notice::normal("IndexCreated", "Create", format!("created index '{name}'")));
+    } else if outcome.done > 0 && outcome.fate.is_none() {
+        let steps: Vec<&str> = plan.steps.iter().map(what).collect();
+        let (reason, why) = if plan.drift.is_empty() {
+            ("IndexUpdated", "to match the spec")
+        } else {
+            ("DriftCorrected", "since somebody else changed it")
+        };
+        let note = format!("{} of index '{name}', {why}", steps.join(", "));
+        notices.push(Notice::normal(reason, "Update", note));
+    }
+    if outcome.fate == Some(Fate::Deleted) {
+        notices.push(Notice::normal("IndexDeleted", "Delete", format!("deleted index '{name}'")));
+    }
+    if outcome.fate == Some(Fate::Kept) {
+        let note = format!("kept index '{name}', since it holds documents");
+        notices.push(Notice::warning("IndexKept", "Delete", note));
+    }
+    if let Stand::Gone(Some(left)) = &plan.stand {
+        notices.push(Notice::warning("LeftBehind", "Delete", left.clone()));
+    }
+    let before = index.status.as_ref().map(|it| it.conditions.as_slice()).unwrap_or_default();
+    if !plan.drift.is_empty() && !is_true(before, conditions::DRIFTED) {
+        let paths: Vec<&str> = plan.drift.iter().map(|it| it.path.as_str()).collect();
+        let note = format!("index '{name}' was changed by somebody else: {}", paths.join(", "));
+        notices.push(Notice::warning("DriftFound", "Observe", note));
+    }
+    for failure in &outcome.failures {
+        if failure.error.category() == Category::Rejected {
+            let note = format!("could not {}: {}", failure.what, failure.error.chain());
+            let known =
+                find(before, conditions::SYNCED).is_some_and(|it| it.message.contains(&note));
+            if !known {
+                notices.push(Notice::warning("IndexUpdateRejected", "Update", note));
+            }
+        }
+    }
+    notices
+}

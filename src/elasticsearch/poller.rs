@@ -1,0 +1,282 @@
+//! The watch that Elasticsearch lacks: one poller for each cluster.
+//!
+//! At rest it asks for the version of the cluster state and nothing else. Only when that moved, or
+//! a full check is due, does it read health and what changed of the tracked indices, and wakes the
+//! objects that have something new to look at.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::{sleep, timeout};
+use tracing::{Instrument as _, debug, info_span};
+
+use super::{
+    client::Client,
+    cluster_reads::StateVersion,
+    error::{Cause, Error},
+    index_reads::{IndexBody, IndexMarks, IndexStats},
+    links::{Errand, Link, Pace},
+    snapshot::{ClusterView, Content, IndexView, LiveIndex, Snapshot, moved},
+    version::Version,
+};
+
+/// Requests of one burst of nudges are collected this long.
+const GATHER: Duration = Duration::from_millis(50);
+/// Nudged polls of a busy cluster take at most one part in this many of the time.
+const SHARE: u32 = 5;
+/// However long a poll took, the next nudged one is at most this much later.
+const LONGEST_GAP: Duration = Duration::from_secs(5);
+
+/// The first version with a health report.
+const HAS_HEALTH_REPORT: Version = Version(8, 7, 0);
+
+/// Polls until the task is aborted.
+pub(super) async fn run(link: Arc<Link>, pace: Pace) {
+    let key = link.key();
+    let span = info_span!("polling", namespace = %key.namespace, cluster = %key.name);
+    poll_for_ever(&link, pace).instrument(span).await;
+}
+
+async fn poll_for_ever(link: &Link, pace: Pace) {
+    let mut last_full: Option<Instant> = None;
+    loop {
+        let started = Instant::now();
+        let full = last_full.is_none_or(|at| at.elapsed() >= pace.stats);
+        let before = link.snapshot();
+        match poll(link, &before, full).await {
+            Ok(()) if full => last_full = Some(started),
+            Ok(()) => {}
+            Err(error) => {
+                debug!(error = &error as &dyn std::error::Error, "poll failed");
+                fail(link, before, error);
+            }
+        }
+        let took = started.elapsed();
+        let gap = (took * (SHARE - 1)).clamp(GATHER, LONGEST_GAP);
+        let pause = pace.poll.mul_f64(0.95 + 0.1 * fastrand::f64());
+        if timeout(pause, link.nudged()).await.is_ok() {
+            sleep(gap).await;
+        }
+    }
+}
+
+/// Keeps the last good answer beside the new fault; only another fault is news.
+fn fail(link: &Link, before: Snapshot, error: Error) {
+    let same = before.fault.as_ref().is_some_and(|it| it.to_string() == error.to_string());
+    let news = !same || !before.polled;
+    let snapshot = Snapshot { fault: Some(Arc::new(error)), polled: true, ..before };
+    link.publish(snapshot, news);
+}
+
+async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(), Error> {
+    let client = link.client();
+    let caller = &format!("drover/poll/{}/{}", link.key().namespace, link.key().name);
+    let state = client.state_version(caller).await?;
+    let known = before.cluster.as_deref();
+    let full = full || known.is_none();
+    let state_moved = known.is_none_or(|it| it.state != state);
+    let errands = link.errands(full || state_moved);
+    if !full && !state_moved && errands.is_empty() {
+        if before.fault.is_some() {
+            link.publish(Snapshot { fault: None, ..before.clone() }, true);
+        }
+        return Ok(());
+    }
+    let view = read_cluster(client, state, known, full, caller).await?;
+    let found = read_indices(client, &view, &errands, full, caller).await?;
+    let without_figures = |it: &Found| matches!(it, Found::Changed(live) if live.figures.is_none());
+    let figures = if full || found.iter().any(without_figures) {
+        client.index_stats(caller).await?
+    } else {
+        BTreeMap::new()
+    };
+    for (errand, found) in errands.iter().zip(found) {
+        let now = match found {
+            Found::Same => errand.view.clone(),
+            Found::Missing => IndexView::Missing,
+            Found::Unreadable => IndexView::Unreadable,
+            Found::Changed(live) => IndexView::Present(Arc::new(live)),
+        };
+        let now = match now {
+            IndexView::Present(live) => {
+                let health = view.health.indices.get(live.physical_name.as_str()).copied();
+                let figures = newer_figures(live.figures, figures.get(&live.physical_name));
+                if live.health == health && live.figures == figures {
+                    IndexView::Present(live)
+                } else {
+                    let live = Arc::unwrap_or_clone(live);
+                    IndexView::Present(Arc::new(LiveIndex { health, figures, ..live }))
+                }
+            }
+            other => other,
+        };
+        let news = is_news(&errand.view, &now);
+        link.deliver(errand, now, news);
+    }
+    let news = full || before.fault.is_some() || known.is_none_or(|it| decides(it, &view));
+    let snapshot = Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true };
+    link.publish(snapshot, news);
+    Ok(())
+}
+
+/// Whether something changed that is worth a look at once; the state's version alone is not.
+fn decides(before: &ClusterView, now: &ClusterView) -> bool {
+    let figures = |it: &ClusterView| {
+        let it = &it.health;
+        let shards = (it.active, it.primaries, it.relocating, it.initializing, it.unassigned);
+        (it.status, it.nodes, it.data_nodes, shards)
+    };
+    before.root != now.root
+        || before.state.master != now.state.master
+        || figures(before) != figures(now)
+        || before.nodes != now.nodes
+        || before.report != now.report
+        || before.endpoints != now.endpoints
+}
+
+fn newer_figures(before: Option<IndexStats>, now: Option<&IndexStats>) -> Option<IndexStats> {
+    match (before, now) {
+        (Some(before), Some(now)) => {
+            let same = !moved(before.documents, now.documents)
+                && !moved(before.store_bytes, now.store_bytes);
+            Some(if same { before } else { *now })
+        }
+        (before, now) => now.copied().or(before),
+    }
+}
+
+fn is_news(before: &IndexView, now: &IndexView) -> bool {
+    match (before, now) {
+        (IndexView::Present(before), IndexView::Present(now)) => {
+            !Arc::ptr_eq(before, now) && before != now
+        }
+        (IndexView::Missing, IndexView::Missing)
+        | (IndexView::Unreadable, IndexView::Unreadable) => false,
+        _ => true,
+    }
+}
+
+async fn read_cluster(
+    client: &Client,
+    state: StateVersion,
+    known: Option<&ClusterView>,
+    full: bool,
+    caller: &str,
+) -> Result<ClusterView, Error> {
+    let known = known.filter(|it| !full && it.state.cluster_uuid == state.cluster_uuid);
+    let (root, endpoints) = match known {
+        Some(known) => (known.root.clone(), known.endpoints.clone()),
+        None => client.identities(caller).await?,
+    };
+    let mut health = client.health(caller).await?;
+    let nodes = client.nodes(caller).await?;
+    let (node_stats, stats) = match known {
+        Some(known) => {
+            // A figure that decides nothing is read, and so moves, at full checks only.
+            health.pending_tasks = known.health.pending_tasks;
+            (known.node_stats.clone(), known.stats)
+        }
+        None => (client.node_stats(caller).await?, client.cluster_stats(caller).await?),
+    };
+    let report = match known {
+        Some(known) if known.health.status == health.status => known.report.clone(),
+        _ if root.version < HAS_HEALTH_REPORT => Vec::new(),
+        _ => client.health_report(caller).await?,
+    };
+    let certificate_expires = client.certificate_expires();
+    Ok(ClusterView {
+        root,
+        state,
+        health,
+        nodes,
+        node_stats,
+        stats,
+        report,
+        endpoints,
+        certificate_expires,
+    })
+}
+
+/// What became of one errand.
+enum Found {
+    Same,
+    Missing,
+    Unreadable,
+    Changed(LiveIndex),
+}
+
+/// Reads which of the tracked indices changed, then those alone; at a full check all of them.
+async fn read_indices(
+    client: &Client,
+    cluster: &ClusterView,
+    errands: &[Errand],
+    full: bool,
+    caller: &str,
+) -> Result<Vec<Found>, Error> {
+    let names: Vec<&str> = errands.iter().map(|it| it.name.as_str()).collect();
+    let Some(answer) = client.index_marks(&names, caller).await? else { return Ok(Vec::new()) };
+    if answer.cluster_uuid != cluster.state.cluster_uuid {
+        return Err(Error::UnexpectedAnswer {
+            endpoint: client.origin(answer.endpoint).into(),
+            operation: "index_marks",
+            cause: Cause::new("the endpoints have different clusters"),
+        });
+    }
+    let marks = answer.indices;
+    let by_name = by_public_name(&marks);
+    let changed: Vec<&str> = errands
+        .iter()
+        .filter_map(|errand| {
+            let (physical, marks) = by_name.get(errand.name.as_str())?;
+            let same = matches!(&errand.view, IndexView::Present(live)
+                if live.physical_name == *physical && live.marks == **marks);
+            (full || !same).then_some(*physical)
+        })
+        .collect();
+    let mut contents = client.indices(&changed, caller).await?;
+    Ok(errands.iter().map(|errand| found(errand, &by_name, &mut contents)).collect())
+}
+
+fn found(
+    errand: &Errand,
+    by_name: &HashMap<&str, (&str, &IndexMarks)>,
+    contents: &mut BTreeMap<String, IndexBody>,
+) -> Found {
+    let Some((physical, marks)) = by_name.get(errand.name.as_str()) else { return Found::Missing };
+    let before = match &errand.view {
+        IndexView::Present(live) if live.physical_name == *physical => Some(live),
+        _ => None,
+    };
+    match (contents.remove(*physical).map(Content::new), before) {
+        (Some(content), Some(live)) if live.content == content && live.marks == **marks => {
+            Found::Same
+        }
+        (Some(content), before) => Found::Changed(LiveIndex {
+            physical_name: (*physical).to_owned(),
+            marks: (*marks).clone(),
+            content,
+            health: before.and_then(|it| it.health),
+            figures: before.and_then(|it| it.figures),
+        }),
+        (None, Some(live)) if live.marks == **marks => Found::Same,
+        // It is in the cluster state and not among what Drover's user may read.
+        (None, _) => Found::Unreadable,
+    }
+}
+
+/// Physical index and marks by every name it answers to; its own name comes before an alias.
+fn by_public_name(marks: &BTreeMap<String, IndexMarks>) -> HashMap<&str, (&str, &IndexMarks)> {
+    let mut by_name = HashMap::new();
+    for (physical, marks) in marks {
+        for alias in &marks.aliases {
+            by_name.entry(alias.as_str()).or_insert((physical.as_str(), marks));
+        }
+    }
+    for (physical, marks) in marks {
+        by_name.insert(physical.as_str(), (physical.as_str(), marks));
+    }
+    by_name
+}
