@@ -17,12 +17,7 @@ use crate::{
     api::{cluster::Cluster, index::Index},
     cli::RunArguments,
     context::{Context, Settings, Stores},
-    controllers::{
-        self,
-        cluster::ClusterReconciler,
-        index::IndexReconciler,
-        stream::Reflector,
-    },
+    controllers::{self, cluster::ClusterReconciler, index::IndexReconciler, stream::Reflector},
     elasticsearch::links::{Links, Pace},
     gate::WriteGate,
     kubernetes::{

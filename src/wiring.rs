@@ -61,9 +61,8 @@ pub fn cluster(
     let config_maps = named(stores.clone(), watch_config_maps(Arc::clone(ctx)), |cluster, name| {
         references::config_map(cluster) == Some(name)
     });
-    let leaving = named(stores, indices, |cluster, _| {
-        cluster.metadata.deletion_timestamp.is_some()
-    });
+    let leaving =
+        named(stores, indices, |cluster, _| cluster.metadata.deletion_timestamp.is_some());
     move |controller| {
         controller
             .reconcile_on(refs(wakes))

@@ -40,7 +40,8 @@ fn check(files: &[(PathBuf, String)], forbidden: &[&str]) {
 
 #[test]
 fn the_api_imports_nothing_else_of_this_crate() {
-    let words = ["crate::controllers", "crate::elasticsearch", "crate::kubernetes", "crate::context"];
+    let words =
+        ["crate::controllers", "crate::elasticsearch", "crate::kubernetes", "crate::context"];
     check(&sources("src/api"), &words);
     check(&sources("src/api"), &["crate::telemetry", "crate::gate", "crate::run", "crate::cli"]);
 }
@@ -53,8 +54,17 @@ fn decisions_are_pure() {
     assert!(files.len() >= 7, "only {} decision files were found", files.len());
     files.extend(sources("src/elasticsearch/values"));
     let words = [
-        "async ", ".await", "kube::Client", "Client::", "reqwest", "russh", "::now()", "fastrand",
-        "std::fs", "std::env", "tokio",
+        "async ",
+        ".await",
+        "kube::Client",
+        "Client::",
+        "reqwest",
+        "russh",
+        "::now()",
+        "fastrand",
+        "std::fs",
+        "std::env",
+        "tokio",
     ];
     check(&files, &words);
 }

@@ -1,6 +1,11 @@
 //! Who stands behind each endpoint: a list of addresses is only as good as its worst entry.
 
-use super::{calls::Read, client::Client, cluster_reads::{Root, root}, error::Error};
+use super::{
+    calls::Read,
+    client::Client,
+    cluster_reads::{Root, root},
+    error::Error,
+};
 
 /// What one endpoint says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    cluster_reads::{ClusterHealth, ClusterStats, IndexHealth, Node, NodeStats, Root, StateVersion},
+    cluster_reads::{
+        ClusterHealth, ClusterStats, IndexHealth, Node, NodeStats, Root, StateVersion,
+    },
     endpoints::EndpointIdentity,
     error::Error,
     health_report::Diagnosis,

@@ -90,13 +90,24 @@ async fn a_cluster_with_two_kinds_of_credentials_or_none_of_a_kind_is_refused() 
     let text = "exactly one of";
     refuses(vec![
         (cluster("connection.auth", json!({"basic": secret, "apiKey": secret})), auth, text),
-        (cluster("connection.auth", json!({"bearer": secret, "clientCertificate": secret})), auth, text),
+        (
+            cluster("connection.auth", json!({"bearer": secret, "clientCertificate": secret})),
+            auth,
+            text,
+        ),
         (cluster("connection.auth", json!({})), auth, text),
         (cluster("connection.auth", json!({"basic": null})), auth, text),
         (cluster("connection.auth", json!({"basic": {}})), "auth.basic.secretName", "Required"),
-        (cluster("connection.auth", json!({"basic": {"secretName": "No!"}})), "secretName", "match"),
-        (cluster("connection.auth", json!({"basic": {"secretName": "s", "namespace": "other"}})),
-         "namespace", "unknown field"),
+        (
+            cluster("connection.auth", json!({"basic": {"secretName": "No!"}})),
+            "secretName",
+            "match",
+        ),
+        (
+            cluster("connection.auth", json!({"basic": {"secretName": "s", "namespace": "other"}})),
+            "namespace",
+            "unknown field",
+        ),
     ])
     .await;
 }
@@ -120,8 +131,11 @@ async fn a_cluster_with_bad_tls_timeout_or_uuid_is_refused() {
         (fingerprint(&"zz".repeat(32)), "tls.fingerprint", "SHA-256"),
         (fingerprint(&"ab".repeat(20)), "tls.fingerprint", "SHA-256"),
         (cluster("connection.tls", json!({"ca": {}})), "tls.ca", "exactly one of"),
-        (cluster("connection.tls", json!({"ca": {"secretName": "a", "configMapName": "b"}})),
-         "tls.ca", "exactly one of"),
+        (
+            cluster("connection.tls", json!({"ca": {"secretName": "a", "configMapName": "b"}})),
+            "tls.ca",
+            "exactly one of",
+        ),
         (cluster("connection.tls", json!({"serverName": "a b"})), tls, "match"),
         (cluster("connection.tls", json!({"insecure": true})), "insecure", "unknown field"),
         (cluster("connection.expectedUuid", json!("")), "expectedUuid", "at least 1"),
@@ -174,8 +188,13 @@ async fn index_names_that_elasticsearch_forbids_are_refused() {
         (named(&"x".repeat(256)), field, "Too long"),
     ])
     .await;
-    accepts(vec![named(&"x".repeat(255)), named(&"é".repeat(127)), named("a.b-c_d+e"), named("日本")])
-        .await;
+    accepts(vec![
+        named(&"x".repeat(255)),
+        named(&"é".repeat(127)),
+        named("a.b-c_d+e"),
+        named("日本"),
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -187,7 +206,11 @@ async fn an_index_with_unknown_words_is_refused() {
         (index("mode", json!("DryRun")), "spec.mode", "supported values"),
         (index("driftPolicy", json!("Ignore")), "spec.driftPolicy", "supported values"),
         (index("clusterRef", json!({})), "spec.clusterRef.name", "Required"),
-        (index("clusterRef", json!({"name": "es", "namespace": "x"})), "namespace", "unknown field"),
+        (
+            index("clusterRef", json!({"name": "es", "namespace": "x"})),
+            "namespace",
+            "unknown field",
+        ),
         (index("settings", json!("x")), "spec.settings", "object"),
         (index("replicas", json!(1)), "replicas", "unknown field"),
     ])

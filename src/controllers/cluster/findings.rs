@@ -110,9 +110,7 @@ fn authenticated(seen: &Observed, outcome: &Outcome) -> Finding {
         return Finding::yes(kind, Reason::AsExpected, "Elasticsearch takes the credentials");
     };
     match fault.category() {
-        Category::Unauthorized => {
-            Finding::no(kind, Reason::AuthenticationFailed, fault.chain())
-        }
+        Category::Unauthorized => Finding::no(kind, Reason::AuthenticationFailed, fault.chain()),
         Category::Forbidden => {
             let message = format!("Drover's role is not whole: {}", fault.chain());
             Finding::no(kind, Reason::PrivilegeMissing, message)
@@ -228,15 +226,11 @@ fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster) -> Finding {
         };
         return Finding::no(kinds::READY, Reason::Deleting, message);
     }
-    let outstanding = findings
-        .iter()
-        .filter(|it| it.kind != kinds::HEALTHY)
-        .find(|it| it.status != Some(true));
+    let outstanding =
+        findings.iter().filter(|it| it.kind != kinds::HEALTHY).find(|it| it.status != Some(true));
     match outstanding {
         None => Finding::yes(kinds::READY, Reason::AsExpected, "the cluster is watched and serves"),
-        Some(it) => {
-            Finding::no(kinds::READY, it.reason, format!("{}: {}", it.kind, it.message))
-        }
+        Some(it) => Finding::no(kinds::READY, it.reason, format!("{}: {}", it.kind, it.message)),
     }
 }
 

@@ -110,7 +110,8 @@ fn identity(cluster: &Cluster, seen: &Observed) -> Identity {
     }
     let stray = view.endpoints.iter().find_map(|endpoint| {
         let uuid = endpoint.cluster_uuid.as_ref()?;
-        (*uuid != pinned && uuid != NOT_FORMED).then(|| (uuid.clone(), endpoint.endpoint.to_string()))
+        (*uuid != pinned && uuid != NOT_FORMED)
+            .then(|| (uuid.clone(), endpoint.endpoint.to_string()))
     });
     match stray {
         Some((found, endpoint)) => Identity::Other { pinned, found, endpoint: Some(endpoint) },

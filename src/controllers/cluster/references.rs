@@ -14,7 +14,10 @@ use crate::{
     context::Context,
     elasticsearch::connection::{Auth, Connection},
     error::Error,
-    kubernetes::{KubernetesError, references::{Content, read_config_map, read_secret}},
+    kubernetes::{
+        KubernetesError,
+        references::{Content, read_config_map, read_secret},
+    },
 };
 
 /// Why what the spec names can't be used.
@@ -30,7 +33,10 @@ pub struct Problem {
 ///
 /// # Errors
 /// When the API server can't be asked; what is missing or unusable is the inner error.
-pub async fn resolve(ctx: &Context, cluster: &Cluster) -> Result<Result<Connection, Problem>, Error> {
+pub async fn resolve(
+    ctx: &Context,
+    cluster: &Cluster,
+) -> Result<Result<Connection, Problem>, Error> {
     let namespace = cluster.namespace().unwrap_or_default();
     let spec = &cluster.spec.connection;
     let mut endpoints = Vec::new();
@@ -144,10 +150,9 @@ async fn authorities(
     };
     if let Some(name) = &reference.secret_name {
         return Ok(match secret(ctx, namespace, name, path).await? {
-            Ok(secret) => secret
-                .get(key)
-                .map(<[u8]>::to_vec)
-                .ok_or_else(|| missing("Secret", name)),
+            Ok(secret) => {
+                secret.get(key).map(<[u8]>::to_vec).ok_or_else(|| missing("Secret", name))
+            }
             Err(problem) => Err(problem),
         });
     }
@@ -222,4 +227,3 @@ pub fn config_map(cluster: &Cluster) -> Option<&str> {
     let tls = cluster.spec.connection.tls.as_ref()?;
     tls.ca.as_ref()?.config_map_name.as_deref()
 }
-

@@ -77,7 +77,8 @@ fn elasticsearch(
     let Some(view) = view else {
         let mut last = before.cloned();
         if let (None, Some(uuid)) = (&last, pinned) {
-            last = Some(ElasticsearchStatus { uuid: uuid.into(), ..ElasticsearchStatus::default() });
+            last =
+                Some(ElasticsearchStatus { uuid: uuid.into(), ..ElasticsearchStatus::default() });
         }
         return last.map(|it| ElasticsearchStatus { health: Health::Unknown, ..it });
     };
@@ -195,9 +196,8 @@ pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Not
             find(old, kind).is_none_or(|old| old.status != status || old.reason != it.reason)
         })
     };
-    let usable = |it: &[_]| {
-        is_true(it, conditions::REACHABLE) && is_true(it, conditions::AUTHENTICATED)
-    };
+    let usable =
+        |it: &[_]| is_true(it, conditions::REACHABLE) && is_true(it, conditions::AUTHENTICATED);
     if usable(new) && !usable(old) {
         let name = after.elasticsearch.as_ref().map(|it| it.name.as_str()).unwrap_or_default();
         let note = format!("connected to Elasticsearch cluster '{name}'");

@@ -88,27 +88,18 @@ pub fn mark_of(index: &Index) -> Mark {
 /// Compares `live` with what is declared and with what Drover set before.
 #[must_use]
 pub fn changes(index: &Index, declared: &Declared, live: &LiveIndex) -> Changes {
-    let applied =
-        index.status.as_ref().and_then(|it| it.applied.clone()).unwrap_or_default();
+    let applied = index.status.as_ref().and_then(|it| it.applied.clone()).unwrap_or_default();
     let AppliedStatus { settings: applied_settings, aliases: applied_aliases } = applied;
     let content = &live.content;
     let live_mappings = content.mappings();
     let live_state = if live.is_open() { IndexState::Open } else { IndexState::Closed };
     let mapping = mappings::difference(&declared.mappings, &live_mappings);
     Changes {
-        settings: settings::difference(
-            &declared.settings,
-            &content.settings(),
-            &applied_settings,
-        ),
+        settings: settings::difference(&declared.settings, &content.settings(), &applied_settings),
         mapping: mapping.body,
         additions: mapping.additions,
         impossible: mapping.impossible,
-        aliases: aliases::difference(
-            &declared.aliases,
-            &content.aliases(),
-            &applied_aliases,
-        ),
+        aliases: aliases::difference(&declared.aliases, &content.aliases(), &applied_aliases),
         state: (live_state != index.spec.state).then_some(live_state),
         unmarked: mark::read(&live_mappings).map(|it| it.uid) != index.metadata.uid,
     }
@@ -171,19 +162,11 @@ impl Changes {
 }
 
 fn setting_difference(change: &SettingChange) -> Difference {
-    Difference {
-        path: change.path(),
-        desired: change.desired.clone(),
-        live: change.live.clone(),
-    }
+    Difference { path: change.path(), desired: change.desired.clone(), live: change.live.clone() }
 }
 
 fn alias_difference(change: &AliasChange) -> Difference {
-    Difference {
-        path: change.path(),
-        desired: change.desired.clone(),
-        live: change.live.clone(),
-    }
+    Difference { path: change.path(), desired: change.desired.clone(), live: change.live.clone() }
 }
 
 /// A setting that needs another index, or a closed one, as a difference.

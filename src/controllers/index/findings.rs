@@ -76,7 +76,8 @@ fn accepted(index: &Index, plan: &Plan) -> Finding {
 fn resolved(index: &Index, seen: &Observed, outcome: &Outcome) -> Finding {
     let kind = kinds::RESOLVED_REFS;
     if let Some(found) = &outcome.foreign {
-        let message = format!("another Elasticsearch cluster, {found}, answered; nothing was written");
+        let message =
+            format!("another Elasticsearch cluster, {found}, answered; nothing was written");
         return Finding::no(kind, Reason::ClusterNotReady, message);
     }
     match &seen.gate {
@@ -102,8 +103,7 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
         Stand::Owned if !plan.held.is_empty() => {
             Finding::no(kind, Reason::PlanOnly, "mode is Plan: status.plan shows the calls")
         }
-        Stand::Owned
-            if plan.unfinished || outcome.put_off || outcome.foreign.is_some() => {
+        Stand::Owned if plan.unfinished || outcome.put_off || outcome.foreign.is_some() => {
             Finding::no(kind, Reason::InProgress, "changes wait to be made")
         }
         Stand::Owned => {

@@ -65,7 +65,11 @@ fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) 
     if matches!(plan.stand, Stand::Gone(_)) || outcome.deleted || outcome.kept {
         return Next::LetGo;
     }
-    if outcome.failures.iter().any(|it| it.error.category() == elasticsearch::error::Category::Closed) {
+    if outcome
+        .failures
+        .iter()
+        .any(|it| it.error.category() == elasticsearch::error::Category::Closed)
+    {
         return Next::AwaitChange;
     }
     if !outcome.failures.is_empty() || outcome.foreign.is_some() {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use kube::{ResourceExt as _, runtime::reflector::{ObjectRef, Store}};
+use kube::{
+    ResourceExt as _,
+    runtime::reflector::{ObjectRef, Store},
+};
 
 use crate::{
     api::{cluster::Cluster, index::Index},
@@ -31,7 +34,8 @@ pub struct Observed {
 pub fn world(ctx: &Context, index: &Index) -> (Observed, Option<Arc<Link>>) {
     let namespace = index.namespace().unwrap_or_default();
     let cluster_name = &index.spec.cluster_ref.name;
-    let cluster = ctx.stores.clusters.get(&ObjectRef::<Cluster>::new(cluster_name).within(&namespace));
+    let cluster =
+        ctx.stores.clusters.get(&ObjectRef::<Cluster>::new(cluster_name).within(&namespace));
     let key = ObjectKey { namespace: namespace.clone(), name: cluster_name.clone() };
     let link = ctx.links.get(&key);
     let gate = gate(cluster.as_deref(), link.as_deref().map(Link::snapshot).as_ref());
@@ -44,7 +48,11 @@ pub fn world(ctx: &Context, index: &Index) -> (Observed, Option<Arc<Link>>) {
 
 /// Whoever else has a claim on the index. An index that bears this object's own mark has none: so
 /// the store is searched only while a claim is being settled.
-fn claims(store: &Store<Index>, index: &Index, live: &IndexView) -> (Option<String>, Option<String>) {
+fn claims(
+    store: &Store<Index>,
+    index: &Index,
+    live: &IndexView,
+) -> (Option<String>, Option<String>) {
     let mark = match live {
         IndexView::Present(live) => mark::read(&live.content.mappings()),
         _ => None,

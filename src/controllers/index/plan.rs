@@ -14,9 +14,7 @@ use crate::{
     api::{
         RECREATE,
         condition::{find, is_true},
-        index::{
-            AdoptionPolicy, DeletionPolicy, DriftPolicy, Index, IndexState, Mode, conditions,
-        },
+        index::{AdoptionPolicy, DeletionPolicy, DriftPolicy, Index, IndexState, Mode, conditions},
     },
     elasticsearch::{
         snapshot::{IndexView, LiveIndex},
@@ -179,9 +177,10 @@ fn owner(index: &Index, seen: &Observed, live: &LiveIndex) -> Owner {
         Some(mark) if mark.namespace == mine.namespace && seen.marked_for.is_none() => {
             Owner::Nobody
         }
-        Some(mark) => {
-            Owner::Other(format!("index '{name}' is marked for Index {}/{}", mark.namespace, mark.name))
-        }
+        Some(mark) => Owner::Other(format!(
+            "index '{name}' is marked for Index {}/{}",
+            mark.namespace, mark.name
+        )),
     }
 }
 
@@ -197,7 +196,8 @@ fn present(index: &Index, seen: &Observed, declared: &Declared, live: &LiveIndex
 fn adoption(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes) -> Plan {
     let name = index.public_name();
     let drift = changes.differences(index);
-    let refuse = |why: String| Plan { stand: Stand::NotOwned(why), drift: drift.clone(), ..Plan::default() };
+    let refuse =
+        |why: String| Plan { stand: Stand::NotOwned(why), drift: drift.clone(), ..Plan::default() };
     if let Some(lost) = stored_uuid(index) {
         return refuse(format!(
             "index '{name}' is another one than the one Drover kept, which had uuid {lost}; set \
@@ -214,9 +214,7 @@ fn adoption(index: &Index, declared: &Declared, live: &LiveIndex, changes: Chang
             ));
         }
         AdoptionPolicy::Never => {
-            return refuse(format!(
-                "index '{name}' is already there and adoptionPolicy is Never"
-            ));
+            return refuse(format!("index '{name}' is already there and adoptionPolicy is Never"));
         }
     }
     owned(index, declared, live, changes)
@@ -241,8 +239,12 @@ fn owned(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes)
     let mut reindex: Vec<Difference> = fixed.into_iter().map(not_in_place).collect();
     reindex.extend(closed_only.iter().map(|it| not_in_place(it)));
     reindex.extend(changes.impossible.iter().cloned());
-    let unfinished =
-        live.is_open() && closed_soon && changes.settings.iter().any(|it| !Changes::in_place(it, false) && Changes::in_place(it, true));
+    let unfinished = live.is_open()
+        && closed_soon
+        && changes
+            .settings
+            .iter()
+            .any(|it| !Changes::in_place(it, false) && Changes::in_place(it, true));
     let closed_only = closed_only.into_iter().map(SettingChange::path).collect();
     let steps = steps(index, declared, live, changes);
     Plan { stand: Stand::Owned, steps, drift, reindex, closed_only, unfinished, ..Plan::default() }
@@ -343,9 +345,7 @@ fn farewell(index: &Index, seen: &Observed) -> Plan {
         (_, IndexView::Missing) => gone(None),
         (_, IndexView::Present(live)) => match owner(index, seen, live) {
             Owner::This => deletion(index),
-            Owner::Nobody => {
-                gone(Some(format!("index '{name}' stays: it is not Drover's")))
-            }
+            Owner::Nobody => gone(Some(format!("index '{name}' stays: it is not Drover's"))),
             Owner::Other(whose) => gone(Some(format!("{whose}: it stays"))),
         },
     }

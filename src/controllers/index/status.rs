@@ -18,9 +18,9 @@ use crate::{
         index::{AppliedStatus, DriftEntry, Index, IndexStatus, PlannedCall, conditions},
     },
     elasticsearch::{
+        cluster_reads::HealthStatus,
         error::Category,
         names::OneIndex,
-        cluster_reads::HealthStatus,
         snapshot::{IndexView, LiveIndex},
         values::{Difference, mark},
     },
@@ -226,7 +226,8 @@ pub fn notices(index: &Index, plan: &Plan, outcome: &Outcome) -> Vec<Notice> {
     for failure in &outcome.failures {
         if failure.error.category() == Category::Rejected {
             let note = format!("could not {}: {}", failure.what, failure.error.chain());
-            let known = find(before, conditions::SYNCED).is_some_and(|it| it.message.contains(&note));
+            let known =
+                find(before, conditions::SYNCED).is_some_and(|it| it.message.contains(&note));
             if !known {
                 notices.push(Notice::warning("IndexUpdateRejected", "Update", note));
             }
