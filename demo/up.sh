@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$REPOSITORY"
 
 VERSION=8.19.0
-API_PORT=6443 ETCD_PORT=2379 ETCD_PEER_PORT=2380 ELASTICSEARCH_PORT=9200 TRANSPORT_PORT=9300 METRICS_PORT=9090
+# The examples name this one; the others are what is free.
+ELASTICSEARCH_PORT=9200
 export KUBECONFIG=$RUN/kubeconfig
 
 main() {
@@ -16,6 +17,7 @@ main() {
   mkdir -p "$RUN"
   [ -O "$RUN" ] || die "$RUN belongs to somebody else: set DROVER_DEMO to another folder"
   chmod 755 "$RUN"
+  choose_ports
   make_secrets
   start_control_plane
   start_elasticsearch
@@ -38,6 +40,31 @@ kubectl() { "$(control_plane_home)/kubectl" "$@"; }
 ask_elasticsearch() {
   curl -sS --fail --noproxy '*' --cacert "$RUN/certificates/ca.crt" --config "$RUN/elasticsearch.curl" \
     "https://localhost:$ELASTICSEARCH_PORT$1" "${@:2}"
+}
+
+taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+free_port() {
+  local port=$1
+  while taken "$port"; do port=$((port + 1)); done
+  echo "$port"
+}
+
+# A demo that runs keeps its ports.
+choose_ports() {
+  if [ ! -e "$RUN/ports" ]; then
+    ! taken "$ELASTICSEARCH_PORT" ||
+      die "port $ELASTICSEARCH_PORT, where the examples look for Elasticsearch, is taken by another process"
+    cat >"$RUN/ports" <<PORTS
+ETCD_PORT=$(free_port 12379)
+ETCD_PEER_PORT=$(free_port 12479)
+API_PORT=$(free_port 16443)
+TRANSPORT_PORT=$(free_port 19300)
+METRICS_PORT=$(free_port 18080)
+PORTS
+  fi
+  # shellcheck source=/dev/null
+  . "$RUN/ports"
 }
 
 # Each demo has its own.
@@ -63,20 +90,10 @@ users: [{name: admin, user: {token: $token}}]
 KUBECONFIG
 }
 
-# Says whose port it is before a server says it in its log.
-claim() {
-  ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null || die "port $1, which $2 needs, is taken by another process"
-}
-
 start_control_plane() {
-  runs etcd || {
-    claim "$ETCD_PORT" etcd
-    background etcd tests/bed/run-control-plane.sh etcd "$RUN/control-plane" "$ETCD_PORT" "$ETCD_PEER_PORT"
-  }
-  runs kube-apiserver || {
-    claim "$API_PORT" "the API server"
-    background kube-apiserver tests/bed/run-control-plane.sh kube-apiserver "$RUN/control-plane" "$API_PORT" "$ETCD_PORT"
-  }
+  local run=tests/bed/run-control-plane.sh
+  runs etcd || background etcd $run etcd "$RUN/control-plane" "$ETCD_PORT" "$ETCD_PEER_PORT"
+  runs kube-apiserver || background kube-apiserver $run kube-apiserver "$RUN/control-plane" "$API_PORT" "$ETCD_PORT"
 }
 
 # A line of the file realm's `users`.
@@ -84,7 +101,6 @@ user() { printf '%s:{SHA}%s\n' "$1" "$(tr -d '\n' <"$RUN/$2.password" | openssl 
 
 start_elasticsearch() {
   ! runs elasticsearch || return 0
-  claim "$ELASTICSEARCH_PORT" Elasticsearch
   local config=$RUN/elasticsearch/config
   mkdir -p "$config"
   cp "$RUN/certificates/"{ca.crt,server.crt,server.key} "$config/"

@@ -38,6 +38,37 @@ pub struct Context {
     pub now: fn() -> Timestamp,
 }
 
+#[cfg(test)]
+impl Context {
+    /// A context for tests, with empty stores and an open gate.
+    #[must_use]
+    pub fn for_tests(client: Client) -> Self {
+        use kube::runtime::{events::Reporter, reflector};
+
+        use crate::{elasticsearch::links::Pace, wiring};
+
+        let reporter = Reporter { controller: "drover".into(), instance: None };
+        let pace = Pace { poll: Duration::from_secs(10), stats: Duration::from_mins(5) };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            gate: WriteGate::always_open(),
+            metrics: Arc::default(),
+            stores: Stores { clusters: reflector::store().0, indices: reflector::store().0 },
+            freshness: Freshness::default(),
+            settings: Settings {
+                namespaces: Namespaces::All,
+                poll_interval: Duration::from_secs(10),
+                stats_interval: Duration::from_mins(5),
+                max_concurrent_reconciles: NonZeroU16::MIN,
+                reconcile_deadline: Duration::from_mins(2),
+            },
+            links: Links::new(wiring::wakes().0, pace),
+            now: Timestamp::now,
+        }
+    }
+}
+
 /// The objects that the watches have seen: copies that may be a little old, without managedFields
 /// and without kubectl's last-applied annotation. An object that can't be decoded is in none.
 ///

@@ -98,8 +98,6 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     if !unless_stopped(&mut parts, &stop, definitions::wait(&client)).await? {
         return Ok(());
     }
-    // From here on this process does its work, or stands by to do it.
-    readiness.set(true);
     let mut candidate = None;
     if arguments.leader_elect {
         let namespace = arguments.lease_namespace.clone();
@@ -107,7 +105,7 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
         let client = client::ungated(config)?;
         let candidate =
             candidate.insert(Candidate::new(client, &namespace, me.clone(), gate.clone()));
-        if !unless_stopped(&mut parts, &stop, candidate.acquire()).await? {
+        if !unless_stopped(&mut parts, &stop, candidate.acquire(|| readiness.set(true))).await? {
             return Ok(());
         }
         tracing::info!(namespace, identity = me, "this process holds the Lease");
@@ -118,14 +116,14 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let clusters = Reflector::new();
     let indices = Reflector::new();
     let stores = Stores { clusters: clusters.store(), indices: indices.store() };
-    let (wakers, wakes) = wiring::wakes();
+    let (wakers, woken) = wiring::wakes();
     let settings = arguments.settings();
     let pace = Pace { poll: settings.poll_interval, stats: settings.stats_interval };
     let links = Links::new(wakers, pace);
     let ctx = context(settings, client, gate, me, Arc::clone(&metrics), stores, links);
     let filled = future::join(clusters.filled(), indices.filled());
     tokio::spawn(ready_when_filled(filled, ctx.stores.clone(), readiness));
-    let workers = start_controllers(&ctx, clusters, indices, wakes, &stop);
+    let workers = start_controllers(&ctx, clusters, indices, woken, &stop);
     let result = work(parts, workers, &mut candidate, &stop).await;
     metrics.set_leader(false);
     ctx.gate.close();

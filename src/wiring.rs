@@ -104,7 +104,7 @@ pub fn index(
             let cluster = stores.clusters.get(&object_ref(&name));
             let gate = cluster.as_deref().map(gate);
             let news = gates.get(&name) != Some(&gate);
-            let members = news.then(|| members(&stores, &name)).unwrap_or_default();
+            let members = if news { members(&stores, &name) } else { Vec::new() };
             match gate {
                 Some(_) => gates.insert(name, gate),
                 None => gates.remove(&name),

@@ -1,4 +1,5 @@
 //! Holds the import rules that ARCHITECTURE.md states.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     fs,

@@ -199,7 +199,7 @@ pub struct IndexStatus {
     /// What Drover set, so that what leaves the spec can be taken back, and nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<AppliedStatus>,
-    /// Set while the object is deleted under DeleteIfEmpty: whether Drover itself blocks writes to
+    /// Set while the object is deleted under `DeleteIfEmpty`: whether Drover itself blocks writes to
     /// the index while it counts, and so has to unblock them if the index stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write_block: Option<bool>,

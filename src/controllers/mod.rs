@@ -88,7 +88,8 @@ pub fn start<R: Reconciler>(
         move |result| {
             if let Err(error) = result {
                 // Woken by name for an object that is not, or no longer, there.
-                tracing::debug!(controller = name, error = &error as &dyn std::error::Error);
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(controller = name, error, "nothing to reconcile");
             }
             std::future::ready(())
         },

@@ -13,22 +13,26 @@ use kube::{
     api::ObjectMeta,
     core::DeserializeGuard,
     runtime::{
-        Predicate as _, WatchStreamExt as _, predicates,
+        Predicate as _, predicates,
         reflector::{self, ObjectRef, Store, store::Writer},
-        watcher::{self, Event, watcher},
+        watcher::Event,
     },
 };
 
-use tokio::sync::watch;
+use tokio::sync;
 
 use super::object_ref;
 use crate::{
+    api::FINALIZER,
     context::Context,
+    error::Category,
     kubernetes::{
         Kind,
         events::{self, Notice},
+        finalizer,
         known::{Known, ObjectName},
-        references::{WATCH_SECONDS, hash},
+        references::hash,
+        watch,
     },
 };
 
@@ -42,7 +46,7 @@ pub struct Reflector<K: Kind> {
     writer: Writer<K>,
     /// One for each watch, in the order of the namespaces.
     watches: Vec<Watch>,
-    filled: watch::Sender<bool>,
+    filled: sync::watch::Sender<bool>,
     /// What was taken away before the store was filled: its writer can't take back before.
     withdrawn: HashSet<ObjectName>,
     broken: HashSet<ObjectName>,
@@ -55,11 +59,26 @@ struct Watch {
     listed: bool,
 }
 
-/// What has to differ for an object to be reconciled again.
-#[derive(PartialEq, Eq)]
+/// The state of an object that decides whether it has to be reconciled again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
-    Whole(u64),
-    Broken(Option<String>),
+    /// Can be decoded: a hash of what matters, and whether our finalizer is on it.
+    Whole { hash: u64, held: bool },
+    /// Can't be: a hash of its version.
+    Broken(u64),
+}
+
+impl Seen {
+    /// Our own finalizer is no news when it comes, only when somebody takes it away.
+    fn is_due_after(self, before: Option<Self>) -> bool {
+        match (before, self) {
+            (
+                Some(Self::Whole { hash: before, held: was_held }),
+                Self::Whole { hash: now, held },
+            ) => before != now || (was_held && !held),
+            _ => before != Some(self),
+        }
+    }
 }
 
 /// What an event of a watch meant.
@@ -97,7 +116,7 @@ impl<K: Kind> Reflector<K> {
             reader,
             writer,
             watches: Vec::new(),
-            filled: watch::Sender::new(false),
+            filled: sync::watch::Sender::new(false),
             withdrawn: HashSet::new(),
             broken: HashSet::new(),
             listeners: Vec::new(),
@@ -145,23 +164,21 @@ impl<K: Kind> Reflector<K> {
     ) -> impl Stream<Item = ObjectRef<K>> + Send + 'static {
         let apis = ctx.settings.namespaces.apis::<DeserializeGuard<K>>(&ctx.client);
         self.watches.resize_with(apis.len(), Watch::default);
-        let events = apis.into_iter().enumerate().map(|(watch, api)| {
-            let config = watcher::Config::default().timeout(WATCH_SECONDS);
-            watcher(api, config).default_backoff().map(move |it| (watch, it)).boxed()
+        let watches = apis.into_iter().enumerate().map(|(watch, api)| {
+            let events = watch::events(K::NAME, api, Arc::clone(&ctx.metrics));
+            events.map(move |it| (watch, it)).boxed()
         });
-        stream::select_all(events)
-            .map(move |(watch, event)| {
-                let changes = match event {
-                    Ok(event) => self.take(watch, event),
-                    Err(error) => {
-                        ctx.metrics.watch_failed(K::NAME, &error);
-                        Vec::new()
-                    }
-                };
-                let due = changes.into_iter().filter_map(|it| self.handle(&ctx, &gone, it));
-                stream::iter(due.collect::<Vec<_>>())
-            })
-            .flatten()
+        stream::select_all(watches).flat_map(move |(watch, event)| {
+            let changes = match event {
+                Ok(event) => self.take(watch, event),
+                Err(category) => {
+                    self.do_without(watch, category);
+                    Vec::new()
+                }
+            };
+            let due = changes.into_iter().filter_map(|it| self.handle(&ctx, &gone, it));
+            stream::iter(due.collect::<Vec<_>>())
+        })
     }
 
     /// Brings the store up to date.
@@ -187,23 +204,38 @@ impl<K: Kind> Reflector<K> {
                 let unseen = self.watches[watch].known.end();
                 let changes = unseen.into_iter().map(|it| self.lose(it)).collect();
                 self.watches[watch].listed = true;
-                if !self.is_filled() && self.watches.iter().all(|it| it.listed) {
-                    self.writer.apply_watcher_event(&Event::InitDone);
-                    self.filled.send_replace(true);
-                    for name in std::mem::take(&mut self.withdrawn) {
-                        self.withdraw(&name);
-                    }
-                }
+                self.fill();
                 changes
             }
+        }
+    }
+
+    /// A namespace that may not be listed does not hold up the others: the store is filled without
+    /// it, and its objects come when it may.
+    fn do_without(&mut self, watch: usize, category: Category) {
+        if category == Category::Forbidden && 1 < self.watches.len() {
+            self.watches[watch].listed = true;
+            self.fill();
+        }
+    }
+
+    fn fill(&mut self) {
+        if self.is_filled() || !self.watches.iter().all(|it| it.listed) {
+            return;
+        }
+        self.writer.apply_watcher_event(&Event::InitDone);
+        self.filled.send_replace(true);
+        for name in std::mem::take(&mut self.withdrawn) {
+            self.withdraw(&name);
         }
     }
 
     fn keep(&mut self, watch: usize, mut object: K) -> Change {
         prune(object.meta_mut());
         let name = ObjectName::from(object.meta());
-        let seen = Seen::Whole(interest(&object));
-        let due = self.watches[watch].known.show(name.clone(), seen);
+        let seen = interest(&object);
+        let before = self.watches[watch].known.show(name.clone(), seen);
+        let due = seen.is_due_after(before);
         self.broken.remove(&name);
         self.withdrawn.remove(&name);
         let event = if self.is_filled() { Event::Apply(object) } else { Event::InitApply(object) };
@@ -214,8 +246,9 @@ impl<K: Kind> Reflector<K> {
     fn refuse(&mut self, watch: usize, mut meta: ObjectMeta, error: String) -> Option<Change> {
         prune(&mut meta);
         let name = ObjectName::from(&meta);
-        let seen = Seen::Broken(meta.resource_version.clone());
-        let news = self.watches[watch].known.show(name.clone(), seen);
+        let seen = Seen::Broken(hash(&meta.resource_version));
+        let before = self.watches[watch].known.show(name.clone(), seen);
+        let news = seen.is_due_after(before);
         self.broken.insert(name.clone());
         self.withdraw(&name);
         news.then(|| Change::Broken(Box::new(BrokenObject { name, meta, error })))
@@ -307,12 +340,19 @@ fn prune(meta: &mut ObjectMeta) {
     }
 }
 
-/// Changes when the object has to be reconciled again.
-fn interest<K: Kind>(object: &K) -> u64 {
+fn interest<K: Kind>(object: &K) -> Seen {
     let deletion = |it: &K| it.meta().deletion_timestamp.as_ref().map(|it| hash(&it.0));
+    let finalizers = |it: &K| {
+        let others = it.meta().finalizers.iter().flatten().filter(|it| *it != FINALIZER);
+        Some(hash(&others.collect::<Vec<_>>()))
+    };
     let predicate = predicates::generation
-        .combine(predicates::finalizers)
+        .combine(finalizers)
         .combine(predicates::annotations)
         .combine(deletion);
-    hash(&(&object.meta().uid, predicate.hash_property(object)))
+    let hash = hash(&(&object.meta().uid, predicate.hash_property(object)));
+    Seen::Whole { hash, held: finalizer::is_on(object) }
 }
+
+#[cfg(test)]
+mod tests;

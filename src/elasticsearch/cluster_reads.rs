@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     answer::Answer,
@@ -15,6 +15,9 @@ use super::{
 /// From this version on every answer names the product in a header.
 const NAMES_PRODUCT: Version = Version(7, 14, 0);
 
+/// What stands for the identity of a cluster that has not formed.
+const UNFORMED: &str = "_na_";
+
 /// Who answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
@@ -22,8 +25,8 @@ pub struct Root {
     pub node: String,
     /// `cluster.name`.
     pub cluster_name: String,
-    /// `_na_` while the cluster has not formed.
-    pub cluster_uuid: String,
+    /// The identity of the cluster; absent while it has not formed.
+    pub cluster_uuid: Option<String>,
     /// What the node runs.
     pub version: Version,
     /// `default` or `oss`; empty where it is not told.
@@ -54,13 +57,10 @@ pub struct StateVersion {
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     /// All is well.
-    #[serde(alias = "GREEN")]
     Green,
     /// It works, with less safety.
-    #[serde(alias = "YELLOW")]
     Yellow,
     /// Something does not work.
-    #[serde(alias = "RED")]
     Red,
     /// Elasticsearch does not know, or uses a word that Drover does not.
     #[default]
@@ -282,7 +282,11 @@ pub(super) fn root(answer: &Answer) -> Result<Root, Error> {
         let what = super::refusal::capped(&what);
         Err(Error::NotElasticsearch { endpoint: answer.origin.clone(), what })
     };
-    let body: Body = answer.json()?;
+    let body: Body = match answer.json() {
+        Ok(body) => body,
+        Err(_) if answer.json::<IgnoredAny>().is_ok() => Body::default(),
+        Err(error) => return Err(error),
+    };
     let number = body.version.number;
     if let Some(product) = body.version.distribution.filter(|it| it != "elasticsearch") {
         return other(format!("it says that it is {product} {number}"));
@@ -299,7 +303,7 @@ pub(super) fn root(answer: &Answer) -> Result<Root, Error> {
     Ok(Root {
         node: body.name,
         cluster_name: body.cluster_name,
-        cluster_uuid: body.cluster_uuid,
+        cluster_uuid: Some(body.cluster_uuid).filter(|it| it != UNFORMED),
         version,
         flavor: body.version.flavor,
         is_snapshot: body.version.is_snapshot,
@@ -368,3 +372,6 @@ impl NodeFigures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,10 @@
 //! What can go wrong between Drover and Elasticsearch.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, capped};
 use crate::gate::Closed;
 
 /// Why a request did not get the answer it was sent for. Every text is at most about a kilobyte,
@@ -258,6 +258,17 @@ impl Error {
         matches!(self, Self::Rejected { status: 404, .. })
     }
 
+    /// Elasticsearch's own reason, where it gave one with a type.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Unavailable { refusal, .. }
+            | Self::Rejected { refusal, .. }
+            | Self::ServerError { refusal, .. } => Some(refusal),
+            _ => None,
+        }
+    }
+
     /// Whether a write that ended so may have been carried out all the same: look before you
     /// write again.
     #[must_use]
@@ -306,7 +317,7 @@ pub struct Cause(Box<str>);
 
 impl Cause {
     pub(super) fn new(text: &str) -> Self {
-        Self(super::refusal::capped(text))
+        Self(capped(text))
     }
 }
 
@@ -331,7 +342,7 @@ pub enum CertificateProblem {
         presented: Box<str>,
     },
     /// Neither it nor an authority in its chain is the pinned one.
-    #[error("neither it nor an authority in its chain has the given fingerprint")]
+    #[error("neither it nor an authority that the server sends along has the given fingerprint")]
     WrongFingerprint,
     /// Something else, in the words of the TLS library.
     #[error("{0}")]
@@ -345,19 +356,23 @@ pub struct MissingPrivilege {
     pub action: Option<Box<str>>,
     /// `cluster` or `index`.
     pub scope: Option<Box<str>>,
-    /// Any one of these would do; the narrowest comes first.
+    /// Any one of these would do, in Elasticsearch's order.
     pub any_of: Vec<Box<str>>,
+    /// Names of the indices and aliases that it is about, separated by commas.
+    pub on: Option<Box<str>>,
     /// Elasticsearch's words.
     pub reason: Box<str>,
 }
 
-impl std::fmt::Display for MissingPrivilege {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (&self.scope, self.any_of.first()) {
-            (Some(scope), Some(_)) => {
-                write!(f, "it takes one of the {scope} privileges {}", self.any_of.join(", "))
-            }
-            _ => f.write_str(&self.reason),
+impl fmt::Display for MissingPrivilege {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(scope) = self.scope.as_ref().filter(|_| !self.any_of.is_empty()) else {
+            return f.write_str(&self.reason);
+        };
+        write!(f, "it takes one of the {scope} privileges {}", self.any_of.join(", "))?;
+        match &self.on {
+            Some(names) => write!(f, " on {names}"),
+            None => Ok(()),
         }
     }
 }

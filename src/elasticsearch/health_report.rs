@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{calls::Read, client::Client, cluster_reads::HealthStatus, error::Error};
 
@@ -57,12 +57,13 @@ struct Reason {
     affected_resources: BTreeMap<String, Vec<Resource>>,
 }
 
-/// Indices are names; nodes are objects.
+/// Indices and policies are names; nodes are objects.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Resource {
     Name(String),
-    Node { name: Option<String>, node_id: Option<String> },
+    Node { name: Option<String>, id: Option<String> },
+    Other(IgnoredAny),
 }
 
 impl Report {
@@ -104,7 +105,45 @@ impl Resource {
     fn name(self) -> Option<String> {
         match self {
             Self::Name(name) => Some(name),
-            Self::Node { name, node_id } => name.or(node_id),
+            Self::Node { name, id } => name.or(id),
+            Self::Other(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elasticsearch::scripted::{Server, client, connection, header, json};
+
+    /// As 8.19 answers, without what Drover does not read.
+    const REPORT: &str = r#"{"status":"red","cluster_name":"es","indicators":{
+        "master_is_stable":{"status":"green","symptom":"The cluster has a stable master node"},
+        "disk":{"status":"yellow","symptom":"1 node is running low.","diagnosis":[{
+            "id":"elasticsearch:health:disk:diagnosis:add_disk_capacity_data_nodes",
+            "cause":"2 indices reside on it.","action":"Add disk capacity.","help_url":"https://x",
+            "affected_resources":{"nodes":[{"id":"BsidmKhc","name":"n1"}],"indices":["b","a"]}}]},
+        "shards_capacity":{"status":"red","symptom":"Close to the maximum.","diagnosis":[]},
+        "new":{"status":"purple","symptom":"?","diagnosis":[{"affected_resources":{"x":[1]}}]}}}"#;
+
+    #[tokio::test]
+    async fn what_is_not_green_is_told_with_cause_action_and_what_it_is_about() {
+        let server = Server::http(|_| json(200, REPORT)).await;
+        let diagnoses = client(connection(&[&server])).health_report("me").await.unwrap();
+        assert_eq!(header(&server.requests()[0], "x-opaque-id"), Some("me"));
+        let [disk, new, shards] = &diagnoses[..] else { panic!("{diagnoses:?}") };
+        assert_eq!(
+            *disk,
+            Diagnosis {
+                indicator: "disk".into(),
+                status: HealthStatus::Yellow,
+                symptom: "1 node is running low.".into(),
+                cause: Some("2 indices reside on it.".into()),
+                action: Some("Add disk capacity.".into()),
+                affected: vec!["a".into(), "b".into(), "n1".into()],
+            }
+        );
+        assert_eq!((new.status, &new.cause), (HealthStatus::Unknown, &None));
+        assert_eq!((shards.status, &*shards.symptom), (HealthStatus::Red, "Close to the maximum."));
     }
 }

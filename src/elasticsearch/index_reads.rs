@@ -116,7 +116,9 @@ impl Client {
     }
 
     /// Settings, mappings and aliases of all indices that have one of `names`, themselves or as
-    /// an alias, by physical name. A name that nobody has is absent.
+    /// an alias, by physical name. A name that nobody has is absent, and so is one that the
+    /// credentials may not see: where its marks are there all the same, [`Client::index`] tells
+    /// the privilege that is missing.
     ///
     /// # Errors
     /// Why they can't be read.
@@ -144,6 +146,20 @@ impl Client {
             }
         }
         Ok(indices)
+    }
+
+    /// Settings, mappings and aliases of the index that has this name, or of those that have it
+    /// as an alias, by physical name.
+    ///
+    /// # Errors
+    /// Why they can't be read; [`Error::is_not_found`] where nobody has the name.
+    pub async fn index(
+        &self,
+        name: &OneIndex,
+        caller: &str,
+    ) -> Result<BTreeMap<String, IndexBody>, Error> {
+        let path = name.path("?flat_settings=true");
+        self.read(&Read::from_master("index", path, caller)).await?.json()
     }
 
     /// Documents and bytes by physical name, of all indices that the credentials may monitor.
@@ -249,3 +265,6 @@ impl IndexMetadata {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

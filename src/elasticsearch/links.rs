@@ -53,7 +53,7 @@ pub struct Wakers {
 /// All links, by the object that owns each.
 #[derive(Debug)]
 pub struct Links {
-    links: Mutex<HashMap<ObjectKey, Arc<Link>>>,
+    by_owner: Mutex<HashMap<ObjectKey, Arc<Link>>>,
     wakers: Wakers,
     pace: Pace,
 }
@@ -62,19 +62,19 @@ impl Links {
     /// No link yet.
     #[must_use]
     pub fn new(wakers: Wakers, pace: Pace) -> Self {
-        Self { links: Mutex::default(), wakers, pace }
+        Self { by_owner: Mutex::default(), wakers, pace }
     }
 
     /// The link of `key`.
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<Link>> {
-        locked(&self.links).get(key).cloned()
+        locked(&self.by_owner).get(key).cloned()
     }
 
     /// Starts to poll through `client` for `key`, in place of the link that it had. What is tracked
     /// goes on being tracked, and is read again.
     pub fn connect(&self, key: &ObjectKey, client: Client, digest: [u8; 32]) {
-        let mut links = locked(&self.links);
+        let mut links = locked(&self.by_owner);
         let before = links.remove(key);
         let mut shared = Shared::default();
         if let Some(before) = before {
@@ -100,7 +100,7 @@ impl Links {
 
     /// Stops to poll for `key` and forgets what was known.
     pub fn disconnect(&self, key: &ObjectKey) {
-        if let Some(link) = locked(&self.links).remove(key) {
+        if let Some(link) = locked(&self.by_owner).remove(key) {
             link.stop();
         }
     }

@@ -21,5 +21,9 @@ pub mod version;
 
 mod certificate;
 mod receive;
-mod refusal;
+pub mod refusal;
+mod request;
 mod tls;
+
+#[cfg(test)]
+mod scripted;

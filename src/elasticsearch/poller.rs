@@ -173,7 +173,7 @@ async fn read_cluster(
     };
     let mut health = client.health(caller).await?;
     let nodes = client.nodes(caller).await?;
-    let (node_stats, stats) = match known {
+    let (node_stats, figures) = match known {
         Some(known) => {
             // A figure that decides nothing is read, and so moves, at full checks only.
             health.pending_tasks = known.health.pending_tasks;
@@ -193,7 +193,7 @@ async fn read_cluster(
         health,
         nodes,
         node_stats,
-        stats,
+        stats: figures,
         report,
         endpoints,
         certificate_expires,
@@ -211,14 +211,14 @@ enum Found {
 /// Reads which of the tracked indices changed, then those alone; at a full check all of them.
 async fn read_indices(
     client: &Client,
-    view: &ClusterView,
+    cluster: &ClusterView,
     errands: &[Errand],
     full: bool,
     caller: &str,
 ) -> Result<Vec<Found>, Error> {
     let names: Vec<&str> = errands.iter().map(|it| it.name.as_str()).collect();
     let Some(answer) = client.index_marks(&names, caller).await? else { return Ok(Vec::new()) };
-    if answer.cluster_uuid != view.state.cluster_uuid {
+    if answer.cluster_uuid != cluster.state.cluster_uuid {
         return Err(Error::UnexpectedAnswer {
             endpoint: client.origin(answer.endpoint).into(),
             operation: "index_marks",
@@ -269,14 +269,14 @@ fn found(
 
 /// Physical index and marks by every name it answers to; its own name comes before an alias.
 fn by_public_name(marks: &BTreeMap<String, IndexMarks>) -> HashMap<&str, (&str, &IndexMarks)> {
-    let mut names = HashMap::new();
+    let mut by_name = HashMap::new();
     for (physical, marks) in marks {
         for alias in &marks.aliases {
-            names.entry(alias.as_str()).or_insert((physical.as_str(), marks));
+            by_name.entry(alias.as_str()).or_insert((physical.as_str(), marks));
         }
     }
     for (physical, marks) in marks {
-        names.insert(physical.as_str(), (physical.as_str(), marks));
+        by_name.insert(physical.as_str(), (physical.as_str(), marks));
     }
-    names
+    by_name
 }

@@ -177,3 +177,6 @@ fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
     let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     wrapped.map_or_else(|| error.source(), |it| Some(it))
 }
+
+#[cfg(test)]
+mod tests;

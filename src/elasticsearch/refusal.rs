@@ -91,8 +91,8 @@ impl Refusal {
 }
 
 impl MissingPrivilege {
-    /// Elasticsearch says: action [A] is unauthorized for user [U] ..., this action is granted by
-    /// the cluster privileges [x,y].
+    /// Elasticsearch says: action [A] is unauthorized for user [U] ... on indices [i,j], this
+    /// action is granted by the index privileges [x,y].
     fn read(refusal: &Refusal) -> Self {
         let reason = &*refusal.reason;
         let action = between(reason, "action [", "]").map(Into::into);
@@ -101,7 +101,8 @@ impl MissingPrivilege {
         let names = granted.and_then(|it| between(it, "privileges [", "]"));
         let any_of = names.map(|it| it.split(',').map(|it| it.trim().into()).collect());
         let any_of = any_of.unwrap_or_default();
-        Self { action, scope, any_of, reason: refusal.to_string().into_boxed_str() }
+        let on = between(reason, " on indices [", "]").map(Into::into);
+        Self { action, scope, any_of, on, reason: refusal.to_string().into_boxed_str() }
     }
 }
 
@@ -202,6 +203,21 @@ mod tests {
             &body,
             "https://es.example:9200 does not allow put_mapping: it takes one of the cluster \
              privileges read_ccr, monitor, manage, all",
+        );
+    }
+
+    #[test]
+    fn a_missing_privilege_on_an_index_is_named_with_the_index() {
+        let reason = "action [indices:admin/aliases] is unauthorized for user [x] with effective \
+            roles [y] on indices [zzz], this action is granted by the index privileges [manage,all]";
+        let body = format!(
+            r#"{{"error":{{"type":"security_exception","reason":"{reason}"}},"status":403}}"#
+        );
+        check(
+            403,
+            &body,
+            "https://es.example:9200 does not allow put_mapping: it takes one of the index \
+             privileges manage, all on zzz",
         );
     }
 

@@ -98,7 +98,13 @@ pub(super) fn problem(error: &CertificateError) -> CertificateProblem {
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             let expected = expected.to_str().into();
-            let presented = match &**presented {
+            // Each is written as `DnsName("es.example")` or `IpAddress(127.0.0.1)`.
+            let bare = |it: &String| {
+                let inner = it.split_once('(').map_or(it.as_str(), |(_, inner)| inner);
+                inner.trim_matches(['"', ')']).to_owned()
+            };
+            let names: Vec<_> = presented.iter().map(bare).collect();
+            let presented = match &*names {
                 [] => "no host at all".into(),
                 names => super::refusal::capped(&names.join(", ")),
             };
@@ -187,7 +193,9 @@ impl Verifier {
             shown.verify_dates(now)?;
             return Ok(Pinned::Leaf);
         }
-        let Some(authority) = shown.others.iter().find(|it| is_pinned(it)) else {
+        // Servers often leave the authority at the end of the chain out, but it may be given.
+        let given = self.authorities.iter().flat_map(|it| &it.given);
+        let Some(authority) = shown.others.iter().chain(given).find(|it| is_pinned(it)) else {
             let error = OtherError(Arc::new(WrongFingerprint));
             return Err(CertificateError::Other(error).into());
         };
@@ -304,3 +312,6 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str
         Err(_) => Err("broken PEM"),
     }
 }
+
+#[cfg(test)]
+mod tests;

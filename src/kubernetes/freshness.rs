@@ -49,6 +49,16 @@ impl Freshness {
         false
     }
 
+    /// The resourceVersion of our own last write, where it is newer than the copy with this
+    /// metadata, else that of the copy.
+    pub fn newest(&self, meta: &ObjectMeta) -> Option<String> {
+        let ours = meta.uid.as_ref().and_then(|it| Some(self.lock().get(it)?.resource_version));
+        match (ours, version(meta)) {
+            (Some(ours), Some(seen)) if seen < ours => Some(ours.to_string()),
+            _ => meta.resource_version.clone(),
+        }
+    }
+
     /// Forgets an object that is gone.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);

@@ -37,28 +37,18 @@ impl<V> Default for Known<V> {
     }
 }
 
-impl<V: PartialEq> Known<V> {
+impl<V> Known<V> {
     /// A list begins.
     pub fn begin(&mut self) {
         self.listed = Some(HashSet::new());
     }
 
-    /// The object is there; returns whether it is new or `value` differs from the last one.
-    pub fn show(&mut self, name: ObjectName, value: V) -> bool {
+    /// The object is there; returns the value it had before, or nothing when it is new.
+    pub fn show(&mut self, name: ObjectName, value: V) -> Option<V> {
         if let Some(listed) = &mut self.listed {
             listed.insert(name.clone());
         }
-        match self.objects.get_mut(&name) {
-            Some(known) if *known == value => false,
-            Some(known) => {
-                *known = value;
-                true
-            }
-            None => {
-                self.objects.insert(name, value);
-                true
-            }
-        }
+        self.objects.insert(name, value)
     }
 
     /// The object was deleted; returns whether it was known.
@@ -84,15 +74,16 @@ mod tests {
     }
 
     #[test]
-    fn a_second_list_tells_what_is_new_what_changed_and_what_went_unseen() {
+    fn a_second_list_tells_what_is_new_what_it_was_and_what_went_unseen() {
         let mut known = Known::default();
         known.begin();
-        assert!(known.show(name("same"), 1) && known.show(name("changed"), 1));
-        assert!(known.show(name("went"), 1));
+        for it in ["changed", "went"] {
+            assert_eq!(known.show(name(it), 1), None);
+        }
         assert!(known.end().is_empty());
         known.begin();
-        assert!(!known.show(name("same"), 1));
-        assert!(known.show(name("changed"), 2) && known.show(name("new"), 1));
+        assert_eq!(known.show(name("changed"), 2), Some(1));
+        assert_eq!(known.show(name("new"), 1), None);
         assert_eq!(known.end(), [name("went")]);
         assert!(!known.remove(&name("went")) && known.remove(&name("new")));
     }

@@ -72,8 +72,9 @@ impl Candidate {
         Self { api, namespace: namespace.to_owned(), me, gate, seen: None, held_until: None }
     }
 
-    /// Ends when this process holds the Lease; the gate is open then. Safe to drop while it waits.
-    pub async fn acquire(&mut self) {
+    /// Ends when this process holds the Lease; the gate is open then. Calls `stands_by` when it
+    /// sees that another process does. Safe to drop while it waits.
+    pub async fn acquire(&mut self, stands_by: impl Fn()) {
         let mut told = None;
         loop {
             let pause = match self.step().await {
@@ -82,14 +83,19 @@ impl Candidate {
                     let holder = self.seen.as_ref().map(|(_, view)| view.holder.clone());
                     if told != holder {
                         tracing::info!(holder, "another process holds the Lease, standing by");
+                        stands_by();
                         told = holder;
                     }
                     pause.min(LOOK)
                 }
                 Ok(Step::Again) => RETRY,
                 Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "can't get the Lease, trying again");
+                    let text = Some(error.to_string());
+                    if told != text {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "can't get the Lease, trying again");
+                        told = text;
+                    }
                     LOOK
                 }
             };
@@ -281,3 +287,6 @@ async fn until(end: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,10 @@ pub mod known;
 pub mod lease;
 pub mod namespaces;
 pub mod references;
+#[cfg(test)]
+pub(crate) mod scripted;
 pub mod status;
+pub mod watch;
 
 use std::{fmt::Debug, future::Future, time::Duration};
 

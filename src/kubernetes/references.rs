@@ -2,15 +2,12 @@
 
 use std::{collections::BTreeMap, fmt, fmt::Debug, hash::Hash, sync::Arc};
 
-use futures::{Stream, StreamExt as _, future, stream};
+use futures::{Stream, StreamExt as _, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client, Resource,
     core::{NamespaceResourceScope, PartialObjectMeta},
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event, watcher},
-    },
+    runtime::watcher::Event,
 };
 use secrecy::{ExposeSecret as _, SecretSlice};
 use serde::de::DeserializeOwned;
@@ -18,15 +15,12 @@ use serde::de::DeserializeOwned;
 use super::{
     KubernetesError, call,
     known::{Known, ObjectName},
+    watch,
 };
 use crate::context::Context;
 
 /// The most that Kubernetes stores in a Secret or a ConfigMap, in bytes.
 const LIMIT: usize = 1024 * 1024;
-
-/// Seconds after which the API server ends a watch, and 5 s later this side does: a connection that
-/// died without a word is noticed after that time.
-pub const WATCH_SECONDS: u32 = 120;
 
 /// The keys and values of a Secret or a ConfigMap. Shows no value in logs, and wipes them from
 /// memory when dropped.
@@ -147,16 +141,12 @@ where
 {
     let apis = ctx.settings.namespaces.apis::<PartialObjectMeta<K>>(&ctx.client);
     let watches = apis.into_iter().map(move |api| {
-        let ctx = Arc::clone(&ctx);
         let mut known = Known::default();
-        let config = watcher::Config::default().timeout(WATCH_SECONDS);
-        watcher(api, config)
-            .default_backoff()
-            .filter_map(move |event| {
-                let event = event.inspect_err(|error| ctx.metrics.watch_failed(kind, error));
-                future::ready(event.ok().map(|event| changed(&mut known, event)))
+        watch::events(kind, api, Arc::clone(&ctx.metrics))
+            .flat_map(move |event| {
+                let names = event.map(|it| changed(&mut known, it));
+                stream::iter(names.unwrap_or_default())
             })
-            .flat_map(stream::iter)
             .boxed()
     });
     stream::select_all(watches)
@@ -171,7 +161,8 @@ fn changed<K>(known: &mut Known<u64>, event: Event<PartialObjectMeta<K>>) -> Vec
         Event::InitApply(object) | Event::Apply(object) => {
             let name = ObjectName::from(&object.metadata);
             let version = hash(&(&object.metadata.uid, &object.metadata.resource_version));
-            if known.show(name.clone(), version) { vec![name] } else { Vec::new() }
+            let before = known.show(name.clone(), version);
+            if before == Some(version) { Vec::new() } else { vec![name] }
         }
         Event::Delete(object) => {
             let name = ObjectName::from(&object.metadata);
@@ -188,4 +179,98 @@ pub(crate) fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::ObjectMeta;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{error::Category, kubernetes::scripted::api_server};
+
+    #[tokio::test]
+    async fn a_secret_is_read_by_name_and_shows_its_keys_alone() {
+        let (client, mut script) = api_server();
+        let (content, ()) = tokio::join!(read_secret(&client, "ns", "elastic"), async {
+            let asked = script.next().await;
+            assert_eq!(asked.target, "/api/v1/namespaces/ns/secrets/elastic");
+            asked.answer(&json!({ "data": { "username": "YQ==", "password": "Zm9v" } }));
+        });
+        let content = content.unwrap().unwrap();
+        assert_eq!(content.get("password"), Some(b"foo".as_slice()));
+        assert_eq!(content.get("other"), None);
+        assert_eq!(format!("{content:?}"), r#"{"password", "username"}"#);
+    }
+
+    #[tokio::test]
+    async fn a_config_map_holds_texts_and_bytes() {
+        let (client, mut script) = api_server();
+        let (content, ()) = tokio::join!(read_config_map(&client, "ns", "ca"), async {
+            let content = json!({ "data": { "a": "text" }, "binaryData": { "b": "Zm9v" } });
+            script.next().await.answer(&content);
+        });
+        let content = content.unwrap().unwrap();
+        assert_eq!(content.keys().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(content.get("a"), Some(b"text".as_slice()));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_exist_is_no_error_and_what_is_forbidden_is_one() {
+        let (client, mut script) = api_server();
+        let (missing, ()) = tokio::join!(read_secret(&client, "ns", "a"), async {
+            script.next().await.refuse(404, "NotFound");
+        });
+        assert!(missing.unwrap().is_none());
+        let (refused, ()) = tokio::join!(read_secret(&client, "ns", "a"), async {
+            script.next().await.refuse(403, "Forbidden");
+        });
+        assert_eq!(refused.unwrap_err().category(), Category::Forbidden);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_would_lead_elsewhere_is_not_asked_for() {
+        let (client, script) = api_server();
+        drop(script);
+        for name in ["", "..", "../../other/secrets/a", "a?watch=1", "A", "a/b", "a%2fb"] {
+            let error = read_secret(&client, "ns", name).await.unwrap_err();
+            assert!(matches!(error, KubernetesError::Name { .. }), "{name}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn more_than_kubernetes_would_store_is_refused() {
+        let (client, mut script) = api_server();
+        let (content, ()) = tokio::join!(read_config_map(&client, "ns", "ca"), async {
+            script.next().await.answer(&json!({ "data": { "a": "x".repeat(LIMIT + 1) } }));
+        });
+        assert!(matches!(content.unwrap_err(), KubernetesError::TooLarge { .. }));
+    }
+
+    #[test]
+    fn a_list_after_a_gap_names_only_what_changed_and_what_went() {
+        let object = |name: &str, version: &str| PartialObjectMeta::<Secret> {
+            metadata: ObjectMeta {
+                name: Some(name.into()),
+                namespace: Some("ns".into()),
+                resource_version: Some(version.into()),
+                ..ObjectMeta::default()
+            },
+            ..PartialObjectMeta::default()
+        };
+        let mut known = Known::default();
+        let mut feed = |event| -> Vec<String> {
+            changed(&mut known, event).into_iter().map(|it| it.name).collect()
+        };
+        feed(Event::Init);
+        for name in ["same", "changed", "went"] {
+            assert_eq!(feed(Event::InitApply(object(name, "1"))), [name]);
+        }
+        assert!(feed(Event::InitDone).is_empty());
+        feed(Event::Init);
+        assert!(feed(Event::InitApply(object("same", "1"))).is_empty());
+        assert_eq!(feed(Event::InitApply(object("changed", "2"))), ["changed"]);
+        assert_eq!(feed(Event::InitDone), ["went"]);
+        assert_eq!(feed(Event::Delete(object("same", "3"))), ["same"]);
+    }
 }

@@ -180,11 +180,9 @@ impl Metrics {
         self.status_patches.get_or_create(&labels).inc();
     }
 
-    /// A watch of `kind` broke off; it is tried again by itself.
-    pub fn watch_failed(&self, kind: &'static str, error: &kube::runtime::watcher::Error) {
+    /// A watch of `kind` broke off.
+    pub fn watch_failed(&self, kind: &'static str) {
         self.watch_errors.get_or_create(&[("kind", kind)]).inc();
-        let error = error as &dyn std::error::Error;
-        tracing::warn!(kind, error, "a watch broke off, trying again");
     }
 
     /// How many stored objects of `kind` can't be read.
@@ -230,6 +228,7 @@ mod tests {
         metrics.reconcile_failed("index", Category::Timeout);
         metrics.status_written("index", "success");
         metrics.set_undecodable("index", 2);
+        metrics.watch_failed("secret");
         metrics.request("health", "2xx", 0.003);
         metrics.set_leader(true);
         let text = metrics.encode();
@@ -241,6 +240,7 @@ mod tests {
             r#"drover_max_concurrent_reconciles{controller="cluster"} 16"#,
             r#"drover_status_patch_total{controller="index",result="success"} 1"#,
             r#"drover_undecodable_objects{kind="index"} 2"#,
+            r#"drover_watch_errors_total{kind="secret"} 1"#,
             r#"drover_elasticsearch_requests_total{operation="health",code_class="2xx"} 1"#,
             r#"drover_elasticsearch_request_duration_seconds_count{operation="health",code_class="2xx"} 1"#,
             "drover_leader 1",

@@ -78,7 +78,7 @@ impl ControlPlane {
         };
         let kubeconfig = admin.write();
         let it = Self { etcd, apiserver, admin, kubeconfig, kubectl: bin.join("kubectl") };
-        eventually("the API server is ready", Duration::from_secs(120), async || {
+        eventually("the API server is ready", Duration::from_mins(2), async || {
             if let Some(status) = it.apiserver.status().or_else(|| it.etcd.status()) {
                 panic!("the control plane ended with {status}{}", super::process::logs());
             }
@@ -142,15 +142,14 @@ impl ControlPlane {
         output.stdout
     }
 
-    /// `kubectl apply --server-side` of YAML or JSON into a namespace.
+    /// `kubectl apply` of YAML or JSON into a namespace.
     pub fn apply(&self, namespace: &str, manifest: &str) -> String {
-        self.kubectl(&["apply", "--server-side", "-n", namespace, "-f", "-"], manifest)
+        self.try_apply(namespace, manifest).unwrap_or_else(|refused| panic!("{refused}"))
     }
 
-    /// `kubectl apply` that may be refused: the API server's words.
+    /// The same, where it may be refused: the API server's words.
     pub fn try_apply(&self, namespace: &str, manifest: &str) -> Result<String, String> {
-        let output =
-            self.try_kubectl(&["apply", "--server-side", "-n", namespace, "-f", "-"], manifest);
+        let output = self.try_kubectl(&["apply", "-n", namespace, "-f", "-"], manifest);
         if output.success { Ok(output.stdout) } else { Err(output.stderr) }
     }
 

@@ -16,6 +16,11 @@ pub mod process;
 pub mod proxy;
 pub mod wait;
 
+/// Whether this is `make soak`: campaigns do many more rounds then.
+pub fn soak() -> bool {
+    std::env::var_os("DROVER_SOAK").is_some()
+}
+
 /// Makes ring the process's TLS provider, which reqwest, kube and the proxy all count on.
 pub fn init() {
     let _ = rustls::crypto::ring::default_provider().install_default();

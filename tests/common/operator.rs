@@ -103,7 +103,7 @@ pub struct Operator {
 impl Operator {
     /// Waits for `/readyz`.
     pub async fn ready(&self) {
-        eventually("the operator is ready", Duration::from_secs(60), async || {
+        eventually("the operator is ready", Duration::from_mins(1), async || {
             if let Some(status) = self.process.status() {
                 panic!("the operator ended with {status}{}", logs());
             }
@@ -115,11 +115,20 @@ impl Operator {
         .await;
     }
 
+    /// Waits until it holds its Lease; while standing by it is ready too. After a SIGKILL the Lease has to run out first,
+    /// unless it runs with `--leader-elect=false`.
+    pub async fn leads(&self) {
+        eventually("the operator holds the Lease", Duration::from_mins(1), async || {
+            if self.metric("drover_leader", &[]).await > 0.0 { Ok(()) } else { Err("not yet") }
+        })
+        .await;
+    }
+
     /// SIGTERM: its exit status, and how long it took.
     pub async fn stop(&self) -> (i32, Duration) {
         let began = Instant::now();
         self.process.signal(Signal::Term);
-        (self.process.ended(Duration::from_secs(60)).await, began.elapsed())
+        (self.process.ended(Duration::from_mins(1)).await, began.elapsed())
     }
 
     /// SIGKILL; returns when it is gone.

@@ -150,7 +150,7 @@ async fn what_a_cluster_may_say_is_accepted() {
         cluster("", Value::Null),
         cluster("connection.endpoints", json!(["http://127.0.0.1:9200", "https://[::1]:9200/"])),
         cluster("connection.auth", json!({ "apiKey": secret })),
-        cluster("connection.auth", json!({ "bearer": secret, "basic": null })),
+        cluster("connection.auth", json!({ "bearer": secret })),
         cluster("connection.timeout", json!("1m30s")),
         cluster("connection.tls", json!({ "fingerprint": "AB:".repeat(31) + "ab" })),
         cluster("connection.tls", json!({ "ca": { "configMapName": "c" }, "serverName": "es" })),

@@ -1,5 +1,7 @@
 //! Features of Drover against real processes: a kube-apiserver, Elasticsearch, the binary itself.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 #[path = "../common/mod.rs"]
 mod common;
 

@@ -9,6 +9,7 @@ use crate::{
     api::{
         cluster::{Auth as AuthSpec, Cluster},
         condition::Reason,
+        fields::Fingerprint,
         reference::CertificatesReference,
     },
     context::Context,
@@ -61,16 +62,12 @@ pub async fn resolve(
             Err(problem) => return Ok(Err(problem)),
         },
     };
-    let fingerprint = match tls.and_then(|it| it.fingerprint.as_ref()) {
-        None => None,
-        Some(text) => match text.bytes() {
-            Some(bytes) => Some(bytes),
-            None => {
-                let message = "spec.connection.tls.fingerprint is no SHA-256 fingerprint".into();
-                return Ok(Err(Problem { reason: Reason::InvalidSpec, message }));
-            }
-        },
-    };
+    let declared = tls.and_then(|it| it.fingerprint.as_ref());
+    let fingerprint = declared.and_then(Fingerprint::bytes);
+    if declared.is_some() && fingerprint.is_none() {
+        let message = "spec.connection.tls.fingerprint is no SHA-256 fingerprint".into();
+        return Ok(Err(Problem { reason: Reason::InvalidSpec, message }));
+    }
     Ok(Ok(Connection {
         endpoints,
         auth,

@@ -33,18 +33,25 @@ pub struct Outcome {
     pub written_settings: Vec<String>,
     /// Whether the alias call was made.
     pub written_aliases: bool,
-    /// Whether the index was made; its uuid is known after the next poll.
-    pub created: bool,
-    /// Whether the index is deleted, or was gone by then.
-    pub deleted: bool,
-    /// Whether the index was kept because it holds documents.
-    pub kept: bool,
+    /// What became of the index as a whole.
+    pub fate: Option<Fate>,
     /// The uuid of another cluster than the pinned one, which answered in its place.
     pub foreign: Option<String>,
     /// Whether the steps have to wait for a slot, or for another look at the index.
     pub put_off: bool,
     /// What went wrong.
     pub failures: Vec<Failure>,
+}
+
+/// What became of an index as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was made; its uuid is known after the next poll.
+    Created,
+    /// It is deleted, or was gone by then.
+    Deleted,
+    /// It was kept because it holds documents.
+    Kept,
 }
 
 /// A step that failed.
@@ -147,13 +154,16 @@ impl Hand<'_> {
         match result {
             Ok(()) => {
                 outcome.done += 1;
-                outcome.created |= matches!(step, Step::Create);
-                outcome.deleted |= matches!(step, Step::Delete);
-                outcome.written_aliases |= matches!(step, Step::Aliases(_));
+                match step {
+                    Step::Create => outcome.fate = Some(Fate::Created),
+                    Step::Delete => outcome.fate = Some(Fate::Deleted),
+                    Step::Aliases(_) => outcome.written_aliases = true,
+                    _ => {}
+                }
                 true
             }
             Err(error) if error.is_not_found() && matches!(step, Step::Delete) => {
-                outcome.deleted = true;
+                outcome.fate = Some(Fate::Deleted);
                 true
             }
             Err(error) => {
@@ -226,13 +236,13 @@ impl Hand<'_> {
         if stats.get(physical.as_str()).is_some_and(|it| it.documents == 0) {
             match self.write(Write::delete_index(physical, &self.caller), endpoint).await {
                 Err(error) if !error.is_not_found() => return Err(error),
-                _ => outcome.deleted = true,
+                _ => outcome.fate = Some(Fate::Deleted),
             }
         } else {
             if unblock {
                 self.write(Write::unblock_writes(physical, &self.caller), endpoint).await?;
             }
-            outcome.kept = true;
+            outcome.fate = Some(Fate::Kept);
         }
         Ok(())
     }

@@ -100,7 +100,7 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
     }
     let name = index.public_name();
     match &plan.stand {
-        Stand::Owned if !plan.held.is_empty() => {
+        Stand::Owned | Stand::ToCreate if !plan.held.is_empty() => {
             Finding::no(kind, Reason::PlanOnly, "mode is Plan: status.plan shows the calls")
         }
         Stand::Owned if plan.unfinished || outcome.put_off || outcome.foreign.is_some() => {
@@ -108,9 +108,6 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
         }
         Stand::Owned => {
             Finding::yes(kind, Reason::AsExpected, "all that can be applied in place is applied")
-        }
-        Stand::ToCreate if !plan.held.is_empty() => {
-            Finding::no(kind, Reason::PlanOnly, "mode is Plan: status.plan shows the calls")
         }
         Stand::ToCreate => Finding::no(kind, Reason::InProgress, "the index is being created"),
         Stand::Lost(uuid) => {
@@ -187,10 +184,9 @@ fn reindex(plan: &Plan, outcome: &Outcome) -> Finding {
         message = format!("can't be changed in place: {}", paths(&plan.reindex));
     }
     if !plan.closed_only.is_empty() {
-        message += &format!(
-            "; of these, a closed index takes {}: state Closed, then Open, applies them",
-            plan.closed_only.join(", ")
-        );
+        message += "; of these, a closed index takes ";
+        message += &plan.closed_only.join(", ");
+        message += ": state Closed, then Open, applies them";
     }
     for failure in refused {
         if !message.is_empty() {

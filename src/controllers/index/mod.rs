@@ -62,7 +62,9 @@ impl Reconciler for IndexReconciler {
 }
 
 fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) -> Next {
-    if matches!(plan.stand, Stand::Gone(_)) || outcome.deleted || outcome.kept {
+    if matches!(plan.stand, Stand::Gone(_))
+        || matches!(outcome.fate, Some(apply::Fate::Deleted | apply::Fate::Kept))
+    {
         return Next::LetGo;
     }
     if outcome

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    apply::{Outcome, call, what},
+    apply::{Fate, Outcome, call, what},
     findings,
     observe::Observed,
     plan::{Plan, Stand, Step},
@@ -42,8 +42,12 @@ pub fn after(
     now: Timestamp,
 ) -> Option<IndexStatus> {
     let untold = outcome.failures.is_empty() && outcome.foreign.is_none();
-    let settling = plan.stand == Stand::Unread || outcome.put_off || outcome.created;
-    if settling && untold || matches!(plan.stand, Stand::Gone(_)) || outcome.deleted {
+    let settling =
+        plan.stand == Stand::Unread || outcome.put_off || outcome.fate == Some(Fate::Created);
+    if settling && untold
+        || matches!(plan.stand, Stand::Gone(_))
+        || outcome.fate == Some(Fate::Deleted)
+    {
         // The next look, which is on its way, knows more.
         return None;
     }
@@ -70,8 +74,10 @@ pub fn after(
     Some(IndexStatus {
         observed_generation: generation,
         conditions,
-        uuid: live.map(|it| it.marks.uuid.clone()).or(before.uuid.clone()),
-        physical_name: live.map(|it| it.physical_name.clone()).or(before.physical_name.clone()),
+        uuid: live.map(|it| it.marks.uuid.clone()).or_else(|| before.uuid.clone()),
+        physical_name: live
+            .map(|it| it.physical_name.clone())
+            .or_else(|| before.physical_name.clone()),
         health,
         primaries: live.and_then(|it| it.health).map(|it| it.primaries).or(before.primaries),
         replicas: live.and_then(|it| it.health).map(|it| it.replicas).or(before.replicas),
@@ -195,9 +201,9 @@ fn planned(step: &Step, index: &Index, physical: &OneIndex) -> PlannedCall {
 pub fn notices(index: &Index, plan: &Plan, outcome: &Outcome) -> Vec<Notice> {
     let mut notices = Vec::new();
     let name = index.public_name();
-    if outcome.created {
+    if outcome.fate == Some(Fate::Created) {
         notices.push(Notice::normal("IndexCreated", "Create", format!("created index '{name}'")));
-    } else if outcome.done > 0 && !outcome.deleted {
+    } else if outcome.done > 0 && outcome.fate.is_none() {
         let steps: Vec<&str> = plan.steps.iter().map(what).collect();
         let (reason, why) = if plan.drift.is_empty() {
             ("IndexUpdated", "to match the spec")
@@ -207,10 +213,10 @@ pub fn notices(index: &Index, plan: &Plan, outcome: &Outcome) -> Vec<Notice> {
         let note = format!("{} of index '{name}', {why}", steps.join(", "));
         notices.push(Notice::normal(reason, "Update", note));
     }
-    if outcome.deleted {
+    if outcome.fate == Some(Fate::Deleted) {
         notices.push(Notice::normal("IndexDeleted", "Delete", format!("deleted index '{name}'")));
     }
-    if outcome.kept {
+    if outcome.fate == Some(Fate::Kept) {
         let note = format!("kept index '{name}', since it holds documents");
         notices.push(Notice::warning("IndexKept", "Delete", note));
     }

@@ -8,12 +8,10 @@
 //! Everything here is pure, and none of it panics or recurses without bound on any JSON.
 
 pub mod aliases;
+mod filter;
 pub mod mappings;
 pub mod mark;
 mod number;
-mod setting_kinds;
-mod setting_table;
-mod setting_value;
 pub mod settings;
 
 use serde_json::{Map, Value, json};
@@ -47,6 +45,26 @@ pub struct Difference {
     pub desired: Option<Value>,
     /// The live value; absent where there is none.
     pub live: Option<Value>,
+}
+
+/// The deepest nesting of JSON that is read: a field takes two levels, itself and `properties`.
+const JSON_DEPTH: usize = 2 * MAX_DEPTH;
+
+/// Whether the value is nested too deep to be read. What passes may be walked by recursion.
+fn is_deep(value: &Value) -> bool {
+    fn within(value: &Value, left: usize) -> bool {
+        match value {
+            Value::Array(_) | Value::Object(_) if left == 0 => false,
+            Value::Array(items) => items.iter().all(|it| within(it, left - 1)),
+            Value::Object(map) => map.values().all(|it| within(it, left - 1)),
+            _ => true,
+        }
+    }
+    !within(value, JSON_DEPTH)
+}
+
+fn too_deep() -> String {
+    format!("must not be nested deeper than {MAX_DEPTH}")
 }
 
 /// The body that creates the index with all of its spec and Drover's mark in one call.

@@ -2,10 +2,13 @@
 
 mod settings;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::certificates::Authority;
 use super::process::{Process, Signal, free_port, logs, send};
@@ -16,7 +19,7 @@ use settings::Node;
 pub use settings::{PASSWORD, SUPERUSER, Settings, service_token};
 
 /// Room for a start beside a compiler.
-const START: Duration = Duration::from_secs(180);
+const START: Duration = Duration::from_mins(3);
 
 /// A running cluster; it stops when dropped, or with the test process.
 #[derive(Debug)]
@@ -24,6 +27,20 @@ pub struct Elasticsearch {
     settings: Settings,
     nodes: Vec<(Node, PathBuf)>,
     processes: Vec<Option<Process>>,
+}
+
+impl Elasticsearch {
+    /// One for many tests of this process, since a start takes its time: the first that names `key` says what it is
+    /// like. Its tests keep to indices of their own, and don't stop or freeze it.
+    pub async fn shared(key: &str, settings: impl FnOnce() -> Settings) -> &'static Self {
+        type Cells = BTreeMap<String, &'static OnceCell<Elasticsearch>>;
+        static CELLS: Mutex<Cells> = Mutex::new(BTreeMap::new());
+        let cell = {
+            let mut cells = CELLS.lock().unwrap();
+            *cells.entry(key.to_owned()).or_insert_with(|| Box::leak(Box::default()))
+        };
+        cell.get_or_init(|| settings().start()).await
+    }
 }
 
 impl Settings {
@@ -223,7 +240,7 @@ impl Elasticsearch {
         let pid = self.pid(node);
         let process = self.processes[node].take().expect("a running node");
         send(Signal::Term, pid);
-        process.ended(Duration::from_secs(60)).await;
+        process.ended(Duration::from_mins(1)).await;
     }
 
     /// Kills a node at once.

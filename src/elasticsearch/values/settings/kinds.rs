@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::{
-    setting_table::{self, Row},
-    setting_value::{self, Meaning},
-    settings::Flat,
+    Flat,
+    table::{self, Row},
+    value::{self, Meaning},
 };
 
 /// When Elasticsearch lets a setting of an index change.
@@ -24,7 +24,7 @@ pub enum Kind {
 #[must_use]
 pub fn kind(key: &str) -> Kind {
     const CLOSED_ONLY: [&str; 2] = ["index.analysis.", "index.similarity."];
-    match setting_table::find(key) {
+    match table::find(key) {
         Some(row) => row.kind,
         None if CLOSED_ONLY.iter().any(|it| key.starts_with(it)) => Kind::ClosedOnly,
         None => Kind::Dynamic,
@@ -34,8 +34,8 @@ pub fn kind(key: &str) -> Kind {
 /// Whether a desired and a live value of the setting mean the same to Elasticsearch.
 #[must_use]
 pub fn same(key: &str, desired: &Value, live: &Value) -> bool {
-    let meaning = setting_table::find(key).map_or(Meaning::Text, |row| row.meaning);
-    setting_value::same(meaning, desired, live)
+    let meaning = table::find(key).map_or(Meaning::Text, |row| row.meaning);
+    value::same(meaning, desired, live)
 }
 
 /// Whether the value is what holds where the setting is not set.
@@ -43,7 +43,7 @@ pub fn same(key: &str, desired: &Value, live: &Value) -> bool {
 /// `index.refresh_interval` has no such value: an explicit `1s` refreshes always, while the default
 /// stops refreshing an index that nobody searches.
 pub(super) fn is_default(key: &str, value: &Value, live: &Flat) -> bool {
-    let Some(Row { default: Some(default), .. }) = setting_table::find(key) else {
+    let Some(Row { default: Some(default), .. }) = table::find(key) else {
         return false;
     };
     (standard_mode(live) || !MODE_DEPENDENT.contains(&key))

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::number::scalar_text;
+use super::super::number::scalar_text;
 
 /// How Elasticsearch reads the text of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 //! stands here only where all versions that know the key agree on it.
 
 use super::{
-    setting_kinds::Kind::{self, ClosedOnly, Dynamic, Final},
-    setting_value::Meaning::{self, Bytes, Float, Integer, List, Text, Time, Word, Words},
+    kinds::Kind::{self, ClosedOnly, Dynamic, Final},
+    value::Meaning::{self, Bytes, Float, Integer, List, Text, Time, Word, Words},
 };
 
 /// One setting.

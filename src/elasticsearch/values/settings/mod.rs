@@ -1,11 +1,15 @@
 //! Settings of an index: in one spelling, and what differs.
 
+mod kinds;
+mod table;
+mod value;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{MAX_DEPTH, Problem, number::scalar_text, setting_kinds};
-pub use setting_kinds::{Kind, kind, same};
+use super::{MAX_DEPTH, Problem, number::scalar_text, too_deep};
+pub use kinds::{Kind, kind, same};
 
 /// Settings by flat key with `index.` before; each value is a text or a list of texts.
 pub type Flat = BTreeMap<String, Value>;
@@ -47,7 +51,7 @@ pub fn flatten(settings: &Map<String, Value>) -> Result<Flat, Vec<Problem>> {
     flattening.object(settings, "", 0);
     flattening.join_numbered();
     let Flattening { found, mut problems } = flattening;
-    for (key, (_, path)) in found.iter().filter(|(key, _)| setting_kinds::server_made(key)) {
+    for (key, (_, path)) in found.iter().filter(|(key, _)| kinds::server_made(key)) {
         let message = format!("may not be specified: Elasticsearch makes `{key}` itself");
         problems.push(Problem::new(path.as_str(), message));
     }
@@ -87,7 +91,7 @@ pub fn difference(desired: &Flat, live: &Flat, applied: &[String]) -> Vec<Settin
     let changed = desired.iter().filter(|(key, value)| {
         let same = match live.get(*key) {
             Some(live) => same(key, value, live),
-            None => setting_kinds::is_default(key, value, live),
+            None => kinds::is_default(key, value, live),
         };
         !same && !unseen(key)
     });
@@ -129,9 +133,9 @@ fn expands(desired: &Flat, live: &Flat, gone: &BTreeSet<&String>) -> bool {
 /// Whether a null would change the live setting. The number of replicas goes back to a number, so
 /// it is always there.
 fn resets(key: &str, live: &Flat) -> bool {
-    let stays = key == REPLICAS
-        && live.get(key).is_some_and(|value| setting_kinds::is_default(key, value, live));
-    kind(key) != Kind::Final && !setting_kinds::server_made(key) && !stays
+    let stays =
+        key == REPLICAS && live.get(key).is_some_and(|value| kinds::is_default(key, value, live));
+    kind(key) != Kind::Final && !kinds::server_made(key) && !stays
 }
 
 /// Settings on the way to one spelling: by flat key the value and the path it was found at.
@@ -149,7 +153,7 @@ impl Flattening {
                 _ if key.is_empty() => self.problem(&path, "must not have an empty key"),
                 Value::Null => {}
                 Value::Object(_) if depth >= MAX_DEPTH => {
-                    self.problem(&path, format!("must not be nested deeper than {MAX_DEPTH}"));
+                    self.problem(&path, too_deep());
                 }
                 Value::Object(inner) => self.object(inner, &path, depth + 1),
                 Value::Array(items) => match items.iter().map(scalar_text).collect::<Option<_>>() {
