@@ -282,6 +282,18 @@ impl Stage {
         .await;
     }
 
+    /// How many events with this reason there are about an object of this name.
+    pub async fn events(&self, object: &str, reason: &str) -> usize {
+        let api: Api<k8s_openapi::api::events::v1::Event> =
+            Api::namespaced(self.client.clone(), &self.namespace);
+        let events = api.list(&kube::api::ListParams::default()).await.expect("events");
+        let is_it = |it: &&k8s_openapi::api::events::v1::Event| {
+            it.regarding.as_ref().and_then(|it| it.name.as_deref()) == Some(object)
+                && it.reason.as_deref() == Some(reason)
+        };
+        events.iter().filter(is_it).count()
+    }
+
     /// Waits for an event with this reason about an object of this name, and returns its note.
     pub async fn event(&self, object: &str, reason: &str) -> String {
         let api: Api<k8s_openapi::api::events::v1::Event> =
