@@ -6,6 +6,11 @@
 mod common;
 
 mod admission;
+mod certificates;
 mod cluster;
+mod credentials;
+mod faults;
+mod health;
+mod identity;
 mod index;
 mod world;

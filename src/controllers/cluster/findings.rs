@@ -226,8 +226,11 @@ fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster) -> Finding {
         };
         return Finding::no(kinds::READY, Reason::Deleting, message);
     }
-    let outstanding =
-        findings.iter().filter(|it| it.kind != kinds::HEALTHY).find(|it| it.status != Some(true));
+    let needed = || findings.iter().filter(|it| it.kind != kinds::HEALTHY);
+    // What is known to be wrong is mostly why something else can't be known.
+    let outstanding = needed()
+        .find(|it| it.status == Some(false))
+        .or_else(|| needed().find(|it| it.status.is_none()));
     match outstanding {
         None => Finding::yes(kinds::READY, Reason::AsExpected, "the cluster is watched and serves"),
         Some(it) => Finding::no(kinds::READY, it.reason, format!("{}: {}", it.kind, it.message)),
