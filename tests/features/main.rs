@@ -8,4 +8,5 @@ mod common;
 mod admission;
 mod cluster;
 mod index;
+mod refusals;
 mod world;
