@@ -44,7 +44,11 @@ impl Context {
     #[must_use]
     pub fn for_tests(client: Client) -> Self {
         use kube::runtime::{events::Reporter, reflector};
+
+        use crate::{elasticsearch::links::Pace, wiring};
+
         let reporter = Reporter { controller: "drover".into(), instance: None };
+        let pace = Pace { poll: Duration::from_secs(10), stats: Duration::from_mins(5) };
         Self {
             recorder: Recorder::new(client.clone(), reporter),
             client,
@@ -59,6 +63,7 @@ impl Context {
                 max_concurrent_reconciles: NonZeroU16::MIN,
                 reconcile_deadline: Duration::from_mins(2),
             },
+            links: Links::new(wiring::wakes().0, pace),
             now: Timestamp::now,
         }
     }

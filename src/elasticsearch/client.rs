@@ -10,11 +10,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use reqwest::{
-    Method, RequestBuilder, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
-};
-use secrecy::ExposeSecret;
+use reqwest::Url;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout_at},
@@ -22,10 +18,11 @@ use tokio::{
 
 use super::{
     answer::Answer,
-    calls::{ANSWER_LIMIT, Read, Write},
+    calls::{Read, Write},
     connection::{Auth, Connection, ConnectionError, origin},
     error::Error,
     receive::{self, Sent},
+    request::Request,
     tls::{self, Expiry},
 };
 use crate::gate::WriteGate;
@@ -70,17 +67,6 @@ struct Endpoint {
     origin: Box<str>,
     /// Whether it has answered since a connection last broke, so that one may have been kept.
     kept: AtomicBool,
-}
-
-/// A read or a write on its way to one endpoint.
-struct Request<'a> {
-    id: EndpointId,
-    method: Method,
-    url: Url,
-    body: Option<&'a str>,
-    operation: &'static str,
-    opaque_id: &'a str,
-    limit: usize,
 }
 
 struct Http {
@@ -176,11 +162,22 @@ impl Client {
     /// What Elasticsearch said; see [`Error::leaves_outcome_open`].
     pub async fn write_at(&self, id: EndpointId, write: &Write) -> Result<Answer, Error> {
         let deadline = Instant::now() + self.timeout;
-        let request = self.write_request(id, write);
+        let request = Request::write(write, id, &self.endpoint(id).url, self.timeout);
         let _slot = self.slot(&request, deadline).await?;
         let closed = |cause| Error::Closed { operation: write.operation, cause };
         self.gate.check().map_err(closed)?;
         self.send(&self.http.pooled, &request, deadline).await
+    }
+
+    /// All endpoints, in the order of the connection.
+    pub fn endpoints(&self) -> impl Iterator<Item = EndpointId> + use<> {
+        (0..self.endpoints.len()).map(EndpointId)
+    }
+
+    /// Scheme, host and port of an endpoint, for messages.
+    #[must_use]
+    pub fn address(&self, id: EndpointId) -> &str {
+        &self.endpoint(id).origin
     }
 
     /// When the certificate expires that a server showed last.
@@ -195,7 +192,7 @@ impl Client {
         read: &Read,
         deadline: Instant,
     ) -> Result<Answer, Error> {
-        let request = self.read_request(id, read);
+        let request = Request::read(read, id, &self.endpoint(id).url, self.timeout);
         let _slot = self.slot(&request, deadline).await?;
         let may_be_kept = self.endpoint(id).kept.load(Ordering::Relaxed);
         match self.send(&self.http.pooled, &request, deadline).await {
@@ -235,7 +232,7 @@ impl Client {
             secret: self.auth.secret(),
         };
         let start = Instant::now();
-        let received = receive::answer(self.build(http, request), &sent);
+        let received = receive::answer(request.build(http, &self.auth), &sent);
         let (status, result) = timeout_at(deadline, received)
             .await
             .unwrap_or_else(|_| (None, Err(self.timed_out(id, operation))));
@@ -244,64 +241,6 @@ impl Client {
         tracing::debug!(endpoint = %endpoint.origin, operation, status, seconds, "request sent");
         endpoint.kept.store(result.is_ok(), Ordering::Relaxed);
         result
-    }
-
-    fn build(&self, http: &reqwest::Client, request: &Request) -> RequestBuilder {
-        let builder = http
-            .request(request.method.clone(), request.url.clone())
-            .header(ACCEPT, JSON)
-            .header("x-opaque-id", opaque_id(request.opaque_id));
-        let builder = authenticated(builder, &self.auth);
-        match request.body {
-            Some(body) => builder.header(CONTENT_TYPE, JSON).body(body.to_owned()),
-            None => builder,
-        }
-    }
-
-    fn read_request<'a>(&self, id: EndpointId, read: &'a Read) -> Request<'a> {
-        let wait = self.wait();
-        let wait = read.needs_master.then(|| format!("master_timeout={wait}"));
-        Request {
-            id,
-            method: Method::GET,
-            url: self.url(id, &read.path, wait.as_deref()),
-            body: None,
-            operation: read.operation,
-            opaque_id: &read.opaque_id,
-            limit: read.limit,
-        }
-    }
-
-    fn write_request<'a>(&self, id: EndpointId, write: &'a Write) -> Request<'a> {
-        let wait = self.wait();
-        let wait = write.is_cluster_change.then(|| format!("master_timeout={wait}&timeout={wait}"));
-        Request {
-            id,
-            method: write.method.clone(),
-            url: self.url(id, &write.path, wait.as_deref()),
-            body: write.body.as_deref(),
-            operation: write.operation,
-            opaque_id: &write.opaque_id,
-            limit: ANSWER_LIMIT,
-        }
-    }
-
-    /// Half of the timeout, in Elasticsearch's spelling: waiting for the master and then for the
-    /// nodes ends before the client's own timeout.
-    fn wait(&self) -> String {
-        format!("{}ms", (self.timeout.as_millis() / 2).max(1))
-    }
-
-    fn url(&self, id: EndpointId, path: &str, more: Option<&str>) -> Url {
-        let mut url = self.endpoint(id).url.clone();
-        let (path, query) = match path.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (path, None),
-        };
-        url.set_path(path);
-        let query: Vec<_> = [query, more].into_iter().flatten().collect();
-        url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
-        url
     }
 
     fn endpoint(&self, id: EndpointId) -> &Endpoint {
@@ -313,8 +252,6 @@ impl Client {
         Error::Timeout { endpoint: self.endpoint(id).origin.clone(), operation }
     }
 }
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 impl Endpoint {
     fn new(mut url: Url) -> Result<Self, ConnectionError> {
@@ -362,24 +299,6 @@ impl Http {
         };
         Ok(Self { pooled: build(KEPT)?, fresh: build(0)? })
     }
-}
-
-fn authenticated(request: RequestBuilder, auth: &Auth) -> RequestBuilder {
-    match auth {
-        Auth::Anonymous | Auth::ClientCertificate { .. } => request,
-        Auth::Basic { username, password } => {
-            request.basic_auth(username, Some(password.expose_secret()))
-        }
-        Auth::Bearer(token) => request.bearer_auth(token.expose_secret()),
-        Auth::ApiKey(key) => {
-            request.header(AUTHORIZATION, format!("ApiKey {}", key.expose_secret()))
-        }
-    }
-}
-
-fn opaque_id(text: &str) -> HeaderValue {
-    let text: String = text.chars().filter(char::is_ascii_graphic).take(256).collect();
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("drover"))
 }
 
 fn code_class(status: Option<u16>) -> &'static str {

@@ -15,6 +15,9 @@ use super::{
 /// From this version on every answer names the product in a header.
 const NAMES_PRODUCT: Version = Version(7, 14, 0);
 
+/// What stands for the identity of a cluster that has not formed.
+const UNFORMED: &str = "_na_";
+
 /// Who answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
@@ -22,8 +25,8 @@ pub struct Root {
     pub node: String,
     /// `cluster.name`.
     pub cluster_name: String,
-    /// `_na_` while the cluster has not formed.
-    pub cluster_uuid: String,
+    /// The identity of the cluster; absent while it has not formed.
+    pub cluster_uuid: Option<String>,
     /// What the node runs.
     pub version: Version,
     /// `default` or `oss`; empty where it is not told.
@@ -300,7 +303,7 @@ pub(super) fn root(answer: &Answer) -> Result<Root, Error> {
     Ok(Root {
         node: body.name,
         cluster_name: body.cluster_name,
-        cluster_uuid: body.cluster_uuid,
+        cluster_uuid: Some(body.cluster_uuid).filter(|it| it != UNFORMED),
         version,
         flavor: body.version.flavor,
         is_snapshot: body.version.is_snapshot,

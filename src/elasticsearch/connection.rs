@@ -15,7 +15,8 @@ pub struct Connection {
     pub auth: Auth,
     /// PEM certificates of the authorities to trust instead of the system's.
     pub ca: Option<Vec<u8>>,
-    /// SHA-256 of the server's certificate, or of an authority in the chain that it sends.
+    /// SHA-256 of the server's certificate, or of an authority in its chain that the server sends
+    /// along or that is in `ca`.
     pub fingerprint: Option<[u8; 32]>,
     /// The name that the server's certificate must carry, where it is not the endpoint's host.
     pub server_name: Option<String>,

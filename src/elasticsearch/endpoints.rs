@@ -28,7 +28,7 @@ impl Client {
             let answer = self.read_at(id, &call).await.and_then(|it| root(&it));
             EndpointIdentity {
                 endpoint: self.origin(id).into(),
-                cluster_uuid: answer.ok().map(|it| it.cluster_uuid),
+                cluster_uuid: answer.ok().and_then(|it| it.cluster_uuid),
             }
         });
         Ok((first, futures::future::join_all(asked).await))

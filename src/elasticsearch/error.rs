@@ -342,7 +342,7 @@ pub enum CertificateProblem {
         presented: Box<str>,
     },
     /// Neither it nor an authority in its chain is the pinned one.
-    #[error("neither it nor an authority in its chain has the given fingerprint")]
+    #[error("neither it nor an authority that the server sends along has the given fingerprint")]
     WrongFingerprint,
     /// Something else, in the words of the TLS library.
     #[error("{0}")]

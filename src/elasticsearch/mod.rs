@@ -22,6 +22,7 @@ pub mod version;
 mod certificate;
 mod receive;
 pub mod refusal;
+mod request;
 mod tls;
 
 #[cfg(test)]

@@ -173,7 +173,7 @@ async fn read_cluster(
     };
     let mut health = client.health(caller).await?;
     let nodes = client.nodes(caller).await?;
-    let (node_stats, stats) = match known {
+    let (node_stats, figures) = match known {
         Some(known) => {
             // A figure that decides nothing is read, and so moves, at full checks only.
             health.pending_tasks = known.health.pending_tasks;
@@ -193,7 +193,7 @@ async fn read_cluster(
         health,
         nodes,
         node_stats,
-        stats,
+        stats: figures,
         report,
         endpoints,
         certificate_expires,

@@ -193,7 +193,9 @@ impl Verifier {
             shown.verify_dates(now)?;
             return Ok(Pinned::Leaf);
         }
-        let Some(authority) = shown.others.iter().find(|it| is_pinned(it)) else {
+        // Servers often leave the authority at the end of the chain out, but it may be given.
+        let given = self.authorities.iter().flat_map(|it| &it.given);
+        let Some(authority) = shown.others.iter().chain(given).find(|it| is_pinned(it)) else {
             let error = OtherError(Arc::new(WrongFingerprint));
             return Err(CertificateError::Other(error).into());
         };

@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::Duration};
 
 use drover::api::{cluster::Cluster, condition, index::Index};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, ResourceExt as _};
+use kube::Api;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -20,7 +20,7 @@ use crate::common::{
 };
 
 /// How long anything may take that takes a second on an idle machine.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 /// The role that the documentation tells people to give Drover's user.
 pub const ROLE: &str = include_str!("../../examples/elasticsearch/role.json");
 /// Drover's user in Elasticsearch.
@@ -346,9 +346,4 @@ fn told(
     // A condition that is only there while True is False when it is gone.
     let absent = found.is_none() && status == "False" && !conditions.is_empty();
     if fits || absent { Ok(()) } else { Err(format!("{conditions:#?}")) }
-}
-
-/// The name of an object, for messages.
-pub fn name(object: &impl kube::ResourceExt) -> String {
-    object.name_any()
 }

@@ -79,7 +79,9 @@ async fn a_read_goes_on_to_the_next_endpoint_and_stays_there() {
     connection.endpoints.insert(0, nobody().await);
     let client = client(connection);
     for _ in 0..3 {
-        assert_eq!(client.read(&read()).await.unwrap().endpoint, EndpointId(2));
+        let endpoint = client.read(&read()).await.unwrap().endpoint;
+        assert_eq!(client.endpoints().nth(2), Some(endpoint));
+        assert_eq!(format!("{}/", client.address(endpoint)), good.url().as_str());
     }
     assert_eq!((busy.requests().len(), good.requests().len()), (1, 3));
 }
@@ -200,7 +202,7 @@ async fn a_write_tells_elasticsearch_to_give_up_before_the_client_does() {
     let write = Write::create_index(&name, r#"{"settings":{}}"#.into(), "drover/es/größe");
     client.write_at(EndpointId(0), &write).await.unwrap().acknowledged().unwrap();
     let request = &server.requests()[0];
-    let line = "PUT /gr%C3%B6%C3%9Fe?master_timeout=2500ms&timeout=2500ms HTTP/1.1\r\n";
+    let line = "PUT /gr%C3%B6%C3%9Fe?master_timeout=2250ms&timeout=2250ms HTTP/1.1\r\n";
     assert!(request.starts_with(line), "{request}");
     assert!(request.ends_with(r#"{"settings":{}}"#), "{request}");
     assert_eq!(header(request, "content-type"), Some("application/json"));

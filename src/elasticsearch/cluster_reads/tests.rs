@@ -27,12 +27,19 @@ async fn elasticsearch_is_known_by_its_root() {
         Root {
             node: "n1".into(),
             cluster_name: "es".into(),
-            cluster_uuid: "Hgl-iWE4SLq-bjdItHc5yA".into(),
+            cluster_uuid: Some("Hgl-iWE4SLq-bjdItHc5yA".into()),
             version: Version(8, 19, 0),
             flavor: "default".into(),
             is_snapshot: false,
         }
     );
+}
+
+#[tokio::test]
+async fn a_cluster_that_has_not_formed_has_no_identity() {
+    let body = ROOT.replace("Hgl-iWE4SLq-bjdItHc5yA", "_na_");
+    let (_server, client) = answering(move |_| json(200, &body)).await;
+    assert_eq!(client.root("me").await.unwrap().cluster_uuid, None);
 }
 
 #[tokio::test]
@@ -72,7 +79,7 @@ async fn the_state_version_comes_with_the_identity_of_the_cluster() {
     let body = r#"{"cluster_name":"es","cluster_uuid":"Hgl","version":23,"state_uuid":"Skj","master_node":"Bsi"}"#;
     let (server, client) = answering(move |_| json(200, body)).await;
     let state = client.state_version("me").await.unwrap();
-    assert_eq!(path(&server), "/_cluster/state/version,master_node?master_timeout=2500ms");
+    assert_eq!(path(&server), "/_cluster/state/version,master_node?master_timeout=2250ms");
     assert_eq!((&*state.cluster_uuid, &*state.state_uuid, state.version), ("Hgl", "Skj", 23));
     assert_eq!(state.master.as_deref(), Some("Bsi"));
 }

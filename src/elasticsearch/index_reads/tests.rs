@@ -97,7 +97,7 @@ async fn the_parts_of_an_index_stay_the_text_that_came() {
     let (server, client) = answering(move |_| json(200, body)).await;
     let indices = client.indices(&["a", "b"], "me").await.unwrap();
     let line = "GET /a,b?flat_settings=true&ignore_unavailable=true&allow_no_indices=true&\
-                master_timeout=2500ms HTTP/1.1\r\n";
+                master_timeout=2250ms HTTP/1.1\r\n";
     assert!(server.requests()[0].starts_with(line), "{:?}", server.requests());
     assert_eq!(indices["a"].settings.get(), r#"{"index.number_of_replicas":"0"}"#);
     assert_eq!(indices["a"].mappings.get(), r#"{"properties":{"n":{"type":"long"}}}"#);

@@ -184,6 +184,19 @@ async fn authority_and_fingerprint_must_both_hold() {
 }
 
 #[tokio::test]
+async fn a_pinned_authority_may_be_given_where_the_server_does_not_send_it() {
+    let (one, other) = (Authority::new("one"), Authority::new("other"));
+    let mut issued = one.issue("127.0.0.1");
+    let fingerprint = Some(issued.fingerprint(1));
+    issued.chain.truncate(1);
+    let server = serve(&issued).await;
+    let connection = |ca: Option<Vec<u8>>| Connection { ca, fingerprint, ..connect(&server) };
+    refuses(&server, connection(None), CertificateProblem::WrongFingerprint).await;
+    refuses(&server, connection(Some(other.pem())), CertificateProblem::WrongFingerprint).await;
+    accepts(&server, connection(Some([other.pem(), one.pem()].concat()))).await;
+}
+
+#[tokio::test]
 async fn a_self_signed_certificate_can_be_given_as_the_authority() {
     let issued = Issued::self_signed_authority();
     let server = serve(&issued).await;
