@@ -41,13 +41,18 @@ async fn a_yellow_index_is_told_with_cause_and_advice_and_the_cluster_stays_read
     let settings = json!({ "settings": { "number_of_replicas": 1 } });
     server.ok("PUT", "/lonely", Some(&settings)).await;
 
-    let cluster = stage.cluster_tells("es", "Healthy", "False", "HealthYellow").await;
-    let status = cluster.status.unwrap();
+    stage.cluster_tells("es", "Healthy", "False", "HealthYellow").await;
+    let status = eventually("the health report is told", SOON, async || {
+        let cluster = stage.clusters().get("es").await.map_err(|it| it.to_string())?;
+        let status = cluster.status.unwrap_or_default();
+        let told = status.diagnostics.iter().any(|it| it.rule == "shards_availability");
+        if told { Ok(status) } else { Err(format!("{:?}", status.diagnostics)) }
+    })
+    .await;
     assert_eq!(get(&status.conditions, "Ready").status, "True");
     let seen = status.elasticsearch.unwrap();
     assert_eq!((seen.health, seen.shards.unassigned), (Health::Yellow, 1));
-    let advice = status.diagnostics.iter().find(|it| it.rule == "shards_availability");
-    let advice = advice.unwrap_or_else(|| panic!("{:?}", status.diagnostics));
+    let advice = &status.diagnostics[0];
     assert!(advice.subject.contains("lonely"), "{advice:?}");
     assert!(advice.subject.contains("replica"), "{advice:?}");
     assert!(!advice.advice.is_empty(), "{advice:?}");
