@@ -13,4 +13,5 @@ mod faults;
 mod health;
 mod identity;
 mod index;
+mod refusals;
 mod world;

@@ -15,7 +15,7 @@ use crate::common::{
     control_plane::ControlPlane,
     elasticsearch::{Elasticsearch, Settings},
     operator::{self, Operator},
-    proxy::Proxy,
+    proxy::{Entry, Outcome, Proxy},
     wait::eventually,
 };
 
@@ -264,6 +264,93 @@ impl Stage {
         .await
     }
 
+    /// Applies an Index, and waits until it is Ready.
+    pub async fn ready_index(&self, name: &str, spec: &Value) -> Index {
+        self.index(name, spec);
+        self.index_until(name, "Ready", "True").await
+    }
+
+    /// Waits until the Index is as `check` wants it; it says what is amiss.
+    pub async fn index_when(
+        &self,
+        name: &str,
+        what: &str,
+        check: impl Fn(&Index) -> Result<(), String>,
+    ) -> Index {
+        let api = self.indices();
+        eventually(&format!("Index {name}: {what}"), SOON, async || {
+            let index = api.get(name).await.map_err(|it| it.to_string())?;
+            check(&index).map(|()| index)
+        })
+        .await
+    }
+
+    /// Waits until a condition of the Index has this reason, for its current generation, and
+    /// returns its message.
+    pub async fn index_reason(&self, name: &str, kind: &str, reason: &str) -> String {
+        let of = |index: &Index| {
+            let status = index.status.as_ref()?;
+            condition::find(&status.conditions, kind).cloned()
+        };
+        let index = self
+            .index_when(name, &format!("{kind} for {reason}"), |index| match of(index) {
+                Some(it)
+                    if it.reason == reason
+                        && it.observed_generation == index.metadata.generation =>
+                {
+                    Ok(())
+                }
+                other => Err(format!("{other:#?}")),
+            })
+            .await;
+        of(&index).map(|it| it.message).unwrap_or_default()
+    }
+
+    /// Waits until the operator has asked Elasticsearch so often for the version of its state.
+    pub async fn polls(&self, count: usize) {
+        let asked = |it: &Entry| {
+            it.path == "/_cluster/state/version,master_node" && it.outcome != Outcome::Pending
+        };
+        let before = self.elasticsearch.ledger().count(asked);
+        eventually("the operator polls", SOON, async || {
+            let now = self.elasticsearch.ledger().count(asked);
+            if before + count <= now { Ok(()) } else { Err(format!("{now} polls")) }
+        })
+        .await;
+    }
+
+    /// Waits until the operator has polled three times without a write to anybody.
+    pub async fn rest(&self) {
+        let writes =
+            || self.kubernetes.ledger().writes().len() + self.elasticsearch.ledger().writes().len();
+        let mut before = writes();
+        eventually("the operator comes to rest", SOON, async || {
+            self.polls(3).await;
+            let now = writes();
+            let new = now - std::mem::replace(&mut before, now);
+            if new == 0 { Ok(()) } else { Err(format!("{new} writes in three polls")) }
+        })
+        .await;
+    }
+
+    /// What Elasticsearch was told to change for this Index, in order.
+    pub fn index_writes(&self, name: &str) -> Vec<Entry> {
+        let caller = format!("drover/index/{}/{name}", self.namespace);
+        self.elasticsearch
+            .ledger()
+            .find(|it| it.is_write() && it.opaque_id.as_deref() == Some(&caller))
+    }
+
+    /// Every status of this Index that was sent to the API server, in order.
+    pub fn index_statuses(&self, name: &str) -> Vec<Value> {
+        let path = format!(
+            "/apis/drover.dev/v1alpha1/namespaces/{}/indices/{name}/status",
+            self.namespace
+        );
+        let sent = self.kubernetes.ledger().find(|it| it.method == "PATCH" && it.path == path);
+        sent.iter().map(|it| it.json()["status"].clone()).collect()
+    }
+
     /// Deletes the Index, and waits until it is gone.
     pub async fn delete_index(&self, name: &str) {
         self.indices().delete(name, &kube::api::DeleteParams::default()).await.expect("it exists");
@@ -317,6 +404,16 @@ impl Stage {
 /// The condition of a Cluster or an Index; panics where it is not there.
 pub fn get<'a>(conditions: &'a [Condition], kind: &str) -> &'a Condition {
     condition::find(conditions, kind).unwrap_or_else(|| panic!("no {kind} in {conditions:?}"))
+}
+
+/// The calls of some entries, as in `PUT /books/_settings`.
+pub fn calls(entries: &[Entry]) -> Vec<String> {
+    entries.iter().map(|it| format!("{} {}", it.method, it.path)).collect()
+}
+
+/// The uuid of a live index.
+pub fn uuid(live: &Value) -> String {
+    live["settings"]["index"]["uuid"].as_str().expect("a uuid").to_owned()
 }
 
 fn told(
