@@ -7,6 +7,14 @@ mod common;
 
 mod admission;
 mod cluster;
+mod adoption;
+mod crash;
+mod deletion;
+mod drift;
 mod index;
+mod leader;
+mod ledger;
+mod versions;
+mod waits;
 mod refusals;
 mod world;
