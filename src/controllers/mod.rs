@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod cluster;
+mod health;
 pub mod index;
 mod reconcile;
 pub mod stream;

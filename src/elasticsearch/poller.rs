@@ -15,8 +15,9 @@ use tracing::{Instrument as _, debug, info_span};
 
 use super::{
     client::Client,
-    cluster_reads::StateVersion,
-    error::{Cause, Error},
+    cluster_reads::{ClusterHealth, HealthStatus, StateVersion},
+    error::{Category, Cause, Error},
+    health_report::Diagnosis,
     index_reads::{IndexBody, IndexMarks, IndexStats},
     links::{Errand, Link, Pace},
     snapshot::{ClusterView, Content, IndexView, LiveIndex, Snapshot, moved},
@@ -30,8 +31,15 @@ const SHARE: u32 = 5;
 /// However long a poll took, the next nudged one is at most this much later.
 const LONGEST_GAP: Duration = Duration::from_secs(5);
 
+/// Polls of a cluster that asks for patience, or does not take the credentials, are put off to this
+/// at most: others may wait for the same server, and users are locked out for too many failures.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
 /// The first version with a health report.
 const HAS_HEALTH_REPORT: Version = Version(8, 7, 0);
+/// How often the health report is asked again that does not speak of what health shows: it passes
+/// over a shard that is missing only since seconds, and nothing moves when it no longer does.
+const REPORT_TRIES: u8 = 10;
 
 /// Polls until the task is aborted.
 pub(super) async fn run(link: Arc<Link>, pace: Pace) {
@@ -42,30 +50,67 @@ pub(super) async fn run(link: Arc<Link>, pace: Pace) {
 
 async fn poll_for_ever(link: &Link, pace: Pace) {
     let mut last_full: Option<Instant> = None;
+    let mut refusals = 0;
     loop {
         let started = Instant::now();
         let full = last_full.is_none_or(|at| at.elapsed() >= pace.stats);
         let before = link.snapshot();
+        let mut pause = pace.poll;
         match poll(link, &before, full).await {
-            Ok(()) if full => last_full = Some(started),
-            Ok(()) => {}
+            Ok(()) => {
+                refusals = 0;
+                if full {
+                    last_full = Some(started);
+                }
+            }
             Err(error) => {
                 debug!(error = &error as &dyn std::error::Error, "poll failed");
+                refusals = if is_refusal(&error) { refusals + 1 } else { 0 };
+                pause = put_off(pace.poll, refusals, &error);
                 fail(link, before, error);
             }
         }
+        let jitter = 0.95 + 0.1 * fastrand::f64();
+        if 0 < refusals {
+            // What a nudge would ask is refused as well.
+            sleep(pause.mul_f64(jitter)).await;
+            continue;
+        }
         let took = started.elapsed();
         let gap = (took * (SHARE - 1)).clamp(GATHER, LONGEST_GAP);
-        let pause = pace.poll.mul_f64(0.95 + 0.1 * fastrand::f64());
-        if timeout(pause, link.nudged()).await.is_ok() {
+        if timeout(pause.mul_f64(jitter), link.nudged()).await.is_ok() {
             sleep(gap).await;
         }
     }
 }
 
+/// Whether asking again at once can only do harm.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.category(), Category::Busy | Category::Unauthorized)
+}
+
+/// The pause after so many refusals in a row: it doubles, and is what the server asks for if that
+/// is longer.
+fn put_off(poll: Duration, refusals: u32, error: &Error) -> Duration {
+    let wished = match error {
+        Error::TooManyRequests { retry_after, .. } => retry_after.unwrap_or_default(),
+        _ => Duration::ZERO,
+    };
+    let doubled = poll.saturating_mul(1 << refusals.saturating_sub(1).min(16));
+    doubled.max(wished).min(LONGEST_PAUSE).max(poll)
+}
+
+/// Whether two faults tell people the same. A server's own reasons hold figures that move by
+/// themselves, such as the bytes over a limit.
+fn is_same(before: &Error, now: &Error) -> bool {
+    let moves = matches!(now.category(), Category::Busy | Category::Unreachable);
+    let words = |it: &Error| it.chain().replace(|it: char| moves && it.is_ascii_digit(), "");
+    words(before) == words(now)
+}
+
 /// Keeps the last good answer beside the new fault; only another fault is news.
 fn fail(link: &Link, before: Snapshot, error: Error) {
-    let same = before.fault.as_ref().is_some_and(|it| it.to_string() == error.to_string());
+    let same = before.fault.as_deref().is_some_and(|it| is_same(it, &error));
     let news = !same || !before.polled;
     let snapshot = Snapshot { fault: Some(Arc::new(error)), polled: true, ..before };
     link.publish(snapshot, news);
@@ -74,10 +119,14 @@ fn fail(link: &Link, before: Snapshot, error: Error) {
 async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(), Error> {
     let client = link.client();
     let caller = &format!("drover/poll/{}/{}", link.key().namespace, link.key().name);
-    let state = client.state_version(caller).await?;
     let known = before.cluster.as_deref();
+    if known.is_none() {
+        // Whether it is Elasticsearch at all comes before what another product makes of the rest.
+        client.root(caller).await?;
+    }
+    let state = client.state_version(caller).await?;
     let full = full || known.is_none();
-    let state_moved = known.is_none_or(|it| it.state != state);
+    let state_moved = known.is_none_or(|it| it.state != state || 0 < it.report_tries);
     let errands = link.errands(full || state_moved);
     if !full && !state_moved && errands.is_empty() {
         if before.fault.is_some() {
@@ -181,10 +230,16 @@ async fn read_cluster(
         }
         None => (client.node_stats(caller).await?, client.cluster_stats(caller).await?),
     };
-    let report = match known {
-        Some(known) if known.health.status == health.status => known.report.clone(),
+    let as_known = known.filter(|it| is_as_bad(&it.health, &health));
+    let report = match as_known {
         _ if root.version < HAS_HEALTH_REPORT => Vec::new(),
+        Some(known) if known.report_tries == 0 => known.report.clone(),
         _ => client.health_report(caller).await?,
+    };
+    let report_tries = match as_known {
+        _ if root.version < HAS_HEALTH_REPORT || speaks_of(&report, health.status) => 0,
+        Some(known) => known.report_tries.saturating_sub(1),
+        None => REPORT_TRIES,
     };
     let certificate_expires = client.certificate_expires();
     Ok(ClusterView {
@@ -195,9 +250,21 @@ async fn read_cluster(
         node_stats,
         stats: figures,
         report,
+        report_tries,
         endpoints,
         certificate_expires,
     })
+}
+
+/// Whether the report on `before` may stand for `now` as well.
+fn is_as_bad(before: &ClusterHealth, now: &ClusterHealth) -> bool {
+    before.status == now.status && before.unassigned == now.unassigned
+}
+
+/// Whether the report speaks of missing shards where health does, and only there.
+fn speaks_of(report: &[Diagnosis], health: HealthStatus) -> bool {
+    let told = report.iter().any(|it| it.indicator == "shards_availability");
+    told == matches!(health, HealthStatus::Yellow | HealthStatus::Red)
 }
 
 /// What became of one errand.
@@ -279,4 +346,44 @@ fn by_public_name(marks: &BTreeMap<String, IndexMarks>) -> HashMap<&str, (&str, 
         by_name.insert(physical.as_str(), (physical.as_str(), marks));
     }
     by_name
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::elasticsearch::error::CertificateProblem;
+
+    fn busy(reason: &str, seconds: Option<u64>) -> Error {
+        Error::TooManyRequests {
+            endpoint: "https://es.example:9200".into(),
+            operation: "health",
+            retry_after: seconds.map(Duration::from_secs),
+            reason: reason.into(),
+        }
+    }
+
+    #[test]
+    fn polls_that_are_refused_are_put_off_longer_and_longer() {
+        let second = Duration::from_secs(1);
+        let pauses = [0, 1, 2, 3, 9, 99].map(|it| put_off(second, it, &busy("", None)).as_secs());
+        assert_eq!(pauses, [1, 1, 2, 4, 60, 60]);
+        assert_eq!(put_off(second, 1, &busy("", Some(7))), 7 * second);
+        assert_eq!(put_off(second, 1, &busy("", Some(7777))), LONGEST_PAUSE);
+        assert_eq!(put_off(100 * second, 9, &busy("", None)), 100 * second);
+    }
+
+    #[test]
+    fn another_fault_is_news_and_a_moved_figure_is_none() {
+        assert!(is_same(&busy("70 of 60 bytes", None), &busy("71 of 60 bytes", Some(1))));
+        assert!(!is_same(&busy("too many bytes", None), &busy("too many searches", None)));
+        let refused = |problem| Error::Certificate { endpoint: "https://es".into(), problem };
+        let unknown = refused(CertificateProblem::UnknownAuthority);
+        let other = refused(CertificateProblem::WrongFingerprint);
+        assert!(!is_same(&unknown, &other), "what is wrong with a certificate is in its cause");
+        let expired =
+            |it| refused(CertificateProblem::Expired(Timestamp::from_second(it).unwrap()));
+        assert!(!is_same(&expired(0), &expired(1)));
+    }
 }

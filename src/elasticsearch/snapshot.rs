@@ -45,6 +45,8 @@ pub struct ClusterView {
     pub stats: ClusterStats,
     /// What Elasticsearch's health report says beside green.
     pub report: Vec<Diagnosis>,
+    /// How often the report is still asked for, because it does not speak of what health shows.
+    pub report_tries: u8,
     /// What each endpoint said of itself at the last full check.
     pub endpoints: Vec<EndpointIdentity>,
     /// When the certificate that the server showed runs out.

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Request};
+use http::{Method, Request, Uri};
 use kube::{
     Client, Config,
     client::ClientBuilder,
@@ -75,7 +75,15 @@ pub async fn configuration(file: Option<&Path>) -> Result<Config, ConnectError> 
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
     config.default_retry = false;
+    config.proxy_url = config.proxy_url.filter(|it| !is_from_environment(it));
     Ok(config)
+}
+
+/// Whether kube took the proxy from the environment, where it stands for the way into the
+/// internet: to the API server it is a detour at best, and this build has no way through it.
+fn is_from_environment(proxy: &Uri) -> bool {
+    let named = ["HTTPS_PROXY", "https_proxy"].map(std::env::var);
+    named.into_iter().flatten().any(|it| it.parse::<Uri>().is_ok_and(|it| it == *proxy))
 }
 
 /// A client whose every write passes `gate` as the last thing before it is sent, and is given up

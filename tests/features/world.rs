@@ -8,7 +8,7 @@ use drover::api::{cluster::Cluster, condition, index::Index};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Api;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard, OnceCell};
 
 use crate::common::{
     certificates::Authority,
@@ -42,9 +42,40 @@ pub async fn control_plane() -> &'static ControlPlane {
     control_plane
 }
 
-/// Settings of a secured Elasticsearch with Drover's least-privilege user in it.
+/// A user with the same rights, for the rotation of credentials.
+pub const SECOND_USER: &str = "drover-second";
+/// A user who may do nothing.
+pub const USER_WITHOUT_RIGHTS: &str = "drover-without-rights";
+/// The common name of the client certificate that Elasticsearch takes for Drover, on 8.x.
+pub const CERTIFICATE_USER: &str = "drover-by-certificate";
+/// The name of a file token of a service account, on 8.x.
+pub const TOKEN: &str = "drover";
+
+/// Settings of a secured Elasticsearch with Drover's least-privilege user in it. 8.x has the trial
+/// licence, so that client certificates are taken too.
 pub fn secured(version: &str) -> Settings {
-    Settings::new(version).role(USER, ROLE).user(USER, PASSWORD, USER)
+    let settings = Settings::new(version)
+        .role(USER, ROLE)
+        .user(USER, PASSWORD, USER)
+        .user(SECOND_USER, PASSWORD, USER)
+        .role("nothing", r#"{ "cluster": [], "indices": [] }"#)
+        .user(USER_WITHOUT_RIGHTS, PASSWORD, "nothing");
+    if version.starts_with("8.") {
+        settings.client_certificate_user(CERTIFICATE_USER, USER).service_token(TOKEN)
+    } else {
+        settings
+    }
+}
+
+/// An Elasticsearch 8.19 without security, for one test at a time: whoever holds it may stop,
+/// freeze or redden it, and gives it back as it was.
+pub async fn own_elasticsearch() -> MappedMutexGuard<'static, Elasticsearch> {
+    static OWN: Mutex<Option<Elasticsearch>> = Mutex::const_new(None);
+    let mut own = OWN.lock().await;
+    if own.is_none() {
+        *own = Some(Settings::new("8.19.0").name("own").without_security().start().await);
+    }
+    MutexGuard::map(own, |it| it.as_mut().expect("set above"))
 }
 
 /// The Elasticsearch of a version that tests share, each with index names of its own. It is never
@@ -184,6 +215,44 @@ impl Stage {
         .await
     }
 
+    /// Waits until a condition of the Cluster has a status and a reason, for its current generation.
+    pub async fn cluster_tells(
+        &self,
+        name: &str,
+        kind: &str,
+        status: &str,
+        reason: &str,
+    ) -> Cluster {
+        let api = self.clusters();
+        eventually(&format!("Cluster {name} is {kind}={status}, {reason}"), SOON, async || {
+            let cluster = api.get(name).await.map_err(|it| it.to_string())?;
+            let seen = cluster.status.clone().unwrap_or_default();
+            told(&seen.conditions, kind, status, cluster.metadata.generation)?;
+            let fits =
+                condition::find(&seen.conditions, kind).is_some_and(|it| it.reason == reason);
+            if fits { Ok(cluster) } else { Err(format!("{:#?}", seen.conditions)) }
+        })
+        .await
+    }
+
+    /// Deletes the Cluster and does not wait.
+    pub async fn delete_cluster(&self, name: &str) {
+        let parameters = kube::api::DeleteParams::default();
+        self.clusters().delete(name, &parameters).await.expect("it exists");
+    }
+
+    /// Waits until the Cluster object is gone.
+    pub async fn cluster_gone(&self, name: &str) {
+        let api = self.clusters();
+        eventually(&format!("Cluster {name} is gone"), SOON, async || {
+            match api.get_opt(name).await.map_err(|it| it.to_string())? {
+                None => Ok(()),
+                Some(it) => Err(format!("still there: {:?}", it.status)),
+            }
+        })
+        .await;
+    }
+
     /// Waits until a condition of the Index has a status, for its current generation.
     pub async fn index_until(&self, name: &str, kind: &str, status: &str) -> Index {
         let api = self.indices();
@@ -298,6 +367,18 @@ impl Stage {
             }
         })
         .await;
+    }
+
+    /// How many events with this reason there are about an object of this name.
+    pub async fn events(&self, object: &str, reason: &str) -> usize {
+        let api: Api<k8s_openapi::api::events::v1::Event> =
+            Api::namespaced(self.client.clone(), &self.namespace);
+        let events = api.list(&kube::api::ListParams::default()).await.expect("events");
+        let is_it = |it: &&k8s_openapi::api::events::v1::Event| {
+            it.regarding.as_ref().and_then(|it| it.name.as_deref()) == Some(object)
+                && it.reason.as_deref() == Some(reason)
+        };
+        events.iter().filter(is_it).count()
     }
 
     /// Waits for an event with this reason about an object of this name, and returns its note.

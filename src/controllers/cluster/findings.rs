@@ -6,7 +6,6 @@ use super::{
     apply::Outcome,
     observe::Observed,
     plan::{Identity, Plan},
-    status::{health_of, health_word},
 };
 use crate::{
     api::{
@@ -14,6 +13,7 @@ use crate::{
         cluster::{Auth, Cluster, Diagnostic, DiagnosticLevel, Health, conditions as kinds},
         condition::{Finding, Reason},
     },
+    controllers::health::health,
     elasticsearch::{
         error::{Category, Error},
         version::Version,
@@ -180,7 +180,7 @@ fn available(seen: &Observed, plan: &Plan, usable: bool) -> Finding {
     }
     match seen.snapshot.cluster.as_deref().filter(|_| usable && seen.snapshot.fault.is_none()) {
         None => Finding::unknown(kind, Reason::HealthUnknown, "Elasticsearch can't be asked"),
-        Some(view) => match health_of(view) {
+        Some(view) => match health(view.health.status) {
             Health::Red => {
                 let message = "a primary shard is not placed, so some data can't be read: see \
                                status.diagnostics";
@@ -198,7 +198,7 @@ fn healthy(seen: &Observed, usable: bool) -> Finding {
     let kind = kinds::HEALTHY;
     match seen.snapshot.cluster.as_deref().filter(|_| usable && seen.snapshot.fault.is_none()) {
         None => Finding::unknown(kind, Reason::HealthUnknown, "Elasticsearch can't be asked"),
-        Some(view) => match health_of(view) {
+        Some(view) => match health(view.health.status) {
             Health::Green => Finding::yes(kind, Reason::HealthGreen, "every shard copy is placed"),
             Health::Yellow => {
                 Finding::no(kind, Reason::HealthYellow, "a replica shard is not placed")
@@ -226,8 +226,11 @@ fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster) -> Finding {
         };
         return Finding::no(kinds::READY, Reason::Deleting, message);
     }
-    let outstanding =
-        findings.iter().filter(|it| it.kind != kinds::HEALTHY).find(|it| it.status != Some(true));
+    let needed = || findings.iter().filter(|it| it.kind != kinds::HEALTHY);
+    // What is known to be wrong is mostly why something else can't be known.
+    let outstanding = needed()
+        .find(|it| it.status == Some(false))
+        .or_else(|| needed().find(|it| it.status.is_none()));
     match outstanding {
         None => Finding::yes(kinds::READY, Reason::AsExpected, "the cluster is watched and serves"),
         Some(it) => Finding::no(kinds::READY, it.reason, format!("{}: {}", it.kind, it.message)),
@@ -265,7 +268,7 @@ pub fn diagnostics(cluster: &Cluster, seen: &Observed, now: Timestamp) -> Vec<Di
     let mut list = Vec::new();
     let Some(view) = seen.snapshot.cluster.as_deref() else { return list };
     for finding in &view.report {
-        let level = match health_word(finding.status) {
+        let level = match health(finding.status) {
             Health::Red => DiagnosticLevel::Danger,
             _ => DiagnosticLevel::Warning,
         };

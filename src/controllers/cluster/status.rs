@@ -10,8 +10,9 @@ use crate::{
         },
         condition::{self, find, is_true},
     },
+    controllers::health::health,
     elasticsearch::{
-        cluster_reads::{HealthStatus, Node},
+        cluster_reads::Node,
         snapshot::{ClusterView, moved},
         version::Version,
     },
@@ -82,7 +83,7 @@ fn elasticsearch(
         }
         return last.map(|it| ElasticsearchStatus { health: Health::Unknown, ..it });
     };
-    let health = &view.health;
+    let figures = &view.health;
     let steady = |old: Option<u64>, new: u64| match old {
         Some(old) if !moved(old, new) => old,
         _ => new,
@@ -91,40 +92,23 @@ fn elasticsearch(
         name: view.root.cluster_name.clone(),
         uuid: view.state.cluster_uuid.clone(),
         version: lowest_version(view),
-        health: if fresh { health_of(view) } else { Health::Unknown },
-        nodes: health.nodes,
-        data_nodes: health.data_nodes,
+        health: if fresh { health(view.health.status) } else { Health::Unknown },
+        nodes: figures.nodes,
+        data_nodes: figures.data_nodes,
         master: master(view),
         shards: Shards {
-            active: health.active,
-            primaries: health.primaries,
-            relocating: health.relocating,
-            initializing: health.initializing,
-            unassigned: health.unassigned,
+            active: figures.active,
+            primaries: figures.primaries,
+            relocating: figures.relocating,
+            initializing: figures.initializing,
+            unassigned: figures.unassigned,
         },
-        active_shards_percent: whole_percent(health.active_percent),
-        pending_tasks: health.pending_tasks,
+        active_shards_percent: whole_percent(figures.active_percent),
+        pending_tasks: figures.pending_tasks,
         indices: u64::try_from(view.health.indices.len()).unwrap_or(u64::MAX),
         documents: steady(before.map(|it| it.documents), view.stats.documents),
         store_bytes: steady(before.map(|it| it.store_bytes), view.stats.store_bytes),
     })
-}
-
-/// Elasticsearch's health in the words of the API.
-#[must_use]
-pub fn health_of(view: &ClusterView) -> Health {
-    health_word(view.health.status)
-}
-
-/// Reads Elasticsearch's word for health.
-#[must_use]
-pub fn health_word(word: HealthStatus) -> Health {
-    match word {
-        HealthStatus::Green => Health::Green,
-        HealthStatus::Yellow => Health::Yellow,
-        HealthStatus::Red => Health::Red,
-        HealthStatus::Unknown => Health::Unknown,
-    }
 }
 
 fn lowest_version(view: &ClusterView) -> String {
@@ -215,10 +199,10 @@ pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Not
             notices.push(Notice::warning(reason, action, condition.message.clone()));
         }
     }
-    let health = |it: Option<&ClusterStatus>| {
+    let health_in = |it: Option<&ClusterStatus>| {
         it.and_then(|it| it.elasticsearch.as_ref()).map(|it| it.health).unwrap_or_default()
     };
-    let (was, is) = (health(before), health(Some(after)));
+    let (was, is) = (health_in(before), health_in(Some(after)));
     if was != is && is != Health::Unknown && was != Health::Unknown {
         let note = format!("health changed from {} to {}", was.as_str(), is.as_str());
         let make = if is == Health::Green { Notice::normal } else { Notice::warning };

@@ -15,6 +15,8 @@ pub enum ClusterGate {
     Absent,
     /// The Cluster can't be worked in now; the text says why.
     Blocked(String),
+    /// Nothing has been asked since this process began: what was written before still stands.
+    Pending,
     /// The Cluster is reached, knows Drover, and is the pinned one, by this uuid.
     Open {
         /// The only `cluster_uuid` that may be written to.
@@ -45,7 +47,8 @@ pub fn gate(cluster: Option<&Cluster>, snapshot: Option<&Snapshot>) -> ClusterGa
         }
     }
     let pinned = status.elasticsearch.as_ref().map(|it| it.uuid.as_str()).unwrap_or_default();
-    let seen = snapshot
+    let Some(snapshot) = snapshot.filter(|it| it.polled) else { return ClusterGate::Pending };
+    let seen = Some(snapshot)
         .filter(|it| it.fault.is_none())
         .and_then(|it| it.cluster.as_ref())
         .map(|it| it.state.cluster_uuid.as_str());

@@ -87,6 +87,9 @@ fn resolved(index: &Index, seen: &Observed, outcome: &Outcome) -> Finding {
             Finding::no(kind, Reason::ClusterNotFound, message)
         }
         ClusterGate::Blocked(why) => Finding::no(kind, Reason::ClusterNotReady, why.clone()),
+        ClusterGate::Pending => {
+            Finding::unknown(kind, Reason::NotChecked, "the Cluster has not answered yet")
+        }
         ClusterGate::Open { .. } => {
             Finding::yes(kind, Reason::AsExpected, "the Cluster can be worked in")
         }

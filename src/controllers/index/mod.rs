@@ -27,6 +27,9 @@ use crate::{
 use cluster_gate::ClusterGate;
 use plan::Stand;
 
+/// How long until an index is looked at again whose Cluster is not connected yet.
+const CONNECT: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// The controller of Index objects.
 pub struct IndexReconciler;
 
@@ -50,7 +53,13 @@ impl Reconciler for IndexReconciler {
         for notice in notices {
             events::publish(&ctx, &*index, notice).await;
         }
-        let next = next(&plan, &outcome, ctx.settings.stats_interval);
+        let rest = if seen.gate == ClusterGate::Pending && link.is_none() {
+            // Nobody tracks the index yet, so nobody would wake it.
+            CONNECT
+        } else {
+            ctx.settings.stats_interval
+        };
+        let next = next(&plan, &outcome, rest);
         if matches!(next, Next::LetGo) {
             let key = key(&index);
             if let Some(link) = link {

@@ -114,8 +114,10 @@ pub fn next(index: &Index, seen: &Observed) -> Plan {
     if let Some(rival) = &seen.rival {
         return stand(Stand::Conflict(rival.clone()));
     }
-    if !matches!(seen.gate, ClusterGate::Open { .. }) {
-        return stand(Stand::NoCluster);
+    match seen.gate {
+        ClusterGate::Open { .. } => {}
+        ClusterGate::Pending => return Plan::default(),
+        ClusterGate::Absent | ClusterGate::Blocked(_) => return stand(Stand::NoCluster),
     }
     let plan = match &seen.live {
         IndexView::Unread => Plan::default(),
@@ -340,7 +342,7 @@ fn farewell(index: &Index, seen: &Observed) -> Plan {
             gone(Some(format!("index '{name}' stays if it is there: its Cluster is gone")))
         }
         (ClusterGate::Blocked(_), _) => stand(Stand::NoCluster),
-        (_, IndexView::Unread) => stand(Stand::Unread),
+        (ClusterGate::Pending, _) | (_, IndexView::Unread) => stand(Stand::Unread),
         (_, IndexView::Unreadable) => stand(Stand::Unreadable),
         (_, IndexView::Missing) => gone(None),
         (_, IndexView::Present(live)) => match owner(index, seen, live) {

@@ -17,8 +17,8 @@ use crate::{
         condition::{self, find, is_true, whole_second},
         index::{AppliedStatus, DriftEntry, Index, IndexStatus, PlannedCall, conditions},
     },
+    controllers::health::health as word,
     elasticsearch::{
-        cluster_reads::HealthStatus,
         error::Category,
         names::OneIndex,
         snapshot::{IndexView, LiveIndex},
@@ -106,20 +106,10 @@ fn health(
     live: Option<&LiveIndex>,
 ) -> Option<Health> {
     match live {
-        Some(live) => Some(live.health.map_or(Health::Unknown, |it| health_word(it.status))),
+        Some(live) => Some(live.health.map_or(Health::Unknown, |it| word(it.status))),
         None if plan.stand == Stand::NoCluster => before.health.map(|_| Health::Unknown),
         None if matches!(seen.live, IndexView::Missing) => None,
         None => before.health.map(|_| Health::Unknown),
-    }
-}
-
-/// Elasticsearch's word in the words of the API.
-fn health_word(word: HealthStatus) -> Health {
-    match word {
-        HealthStatus::Green => Health::Green,
-        HealthStatus::Yellow => Health::Yellow,
-        HealthStatus::Red => Health::Red,
-        HealthStatus::Unknown => Health::Unknown,
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Difference;
 
 const META: &str = "_meta";
-const KEY: &str = "drover";
+pub(super) const KEY: &str = "drover";
 
 /// Which object in Kubernetes an index belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

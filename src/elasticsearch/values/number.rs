@@ -35,11 +35,6 @@ fn whole(float: f64) -> Option<i64> {
     format!("{float:.0}").parse().ok()
 }
 
-/// Whether two numbers are the same number, whatever their JSON spelling.
-pub(super) fn equal(a: &Number, b: &Number) -> bool {
-    a == b || text(a) == text(b)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
