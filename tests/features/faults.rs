@@ -22,12 +22,7 @@ struct Case {
     reason: &'static str,
 }
 
-fn case(
-    name: &'static str,
-    fault: Fault,
-    condition: &'static str,
-    reason: &'static str,
-) -> Case {
+fn case(name: &'static str, fault: Fault, condition: &'static str, reason: &'static str) -> Case {
     Case { name, fault, condition, reason }
 }
 
@@ -220,7 +215,11 @@ async fn a_cluster_that_hangs_does_not_delay_the_objects_of_others() {
     stage.cluster_until("healthy", "Ready", "True").await;
     stage.index_until("neighbours-healthy", "Ready", "True").await;
     let writes = stage.elasticsearch.ledger().writes();
-    assert!(writes.len() <= 4, "more writes at once than one cluster may have:\n{}", lines(&writes));
+    assert!(
+        writes.len() <= 4,
+        "more writes at once than one cluster may have:\n{}",
+        lines(&writes)
+    );
     stage.elasticsearch.thaw();
 }
 
