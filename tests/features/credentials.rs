@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::{
+    common::{certificates::Authority, proxy::lines},
     common::{
         elasticsearch::{basic, service_token},
         proxy::{Answer, Fault},
         wait::eventually,
     },
-    common::{certificates::Authority, proxy::lines},
     world::{
         CERTIFICATE_USER, PASSWORD, ROLE, SECOND_USER, SOON, Stage, TOKEN, USER,
         USER_WITHOUT_RIGHTS, elasticsearch, get,
@@ -62,11 +62,9 @@ async fn every_kind_of_credentials_gets_a_cluster_ready() {
         let cluster = stage.cluster_until(name, "Ready", "True").await;
         assert_eq!(cluster.status.unwrap().elasticsearch.unwrap().uuid, uuid);
     }
-    for header in [
-        basic(USER, PASSWORD),
-        format!("ApiKey {key}"),
-        format!("Bearer {}", service_token(TOKEN)),
-    ] {
+    for header in
+        [basic(USER, PASSWORD), format!("ApiKey {key}"), format!("Bearer {}", service_token(TOKEN))]
+    {
         sent(&stage, &header).await;
     }
 }
@@ -164,8 +162,7 @@ async fn rotated_credentials_are_used_without_a_restart() {
     assert!(writes.iter().all(|it| it.authorization.as_ref() == Some(&second)));
 
     stage.secret("credentials", &credentials(SECOND_USER, "out of date"));
-    let cluster =
-        stage.cluster_tells("es", "Authenticated", "False", "AuthenticationFailed").await;
+    let cluster = stage.cluster_tells("es", "Authenticated", "False", "AuthenticationFailed").await;
     let conditions = cluster.status.unwrap().conditions;
     assert_eq!(get(&conditions, "Reachable").status, "True");
     assert_eq!(get(&conditions, "Stalled").reason, "AuthenticationFailed");

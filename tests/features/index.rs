@@ -63,15 +63,23 @@ async fn uuids(server: &Elasticsearch, prefix: &str) -> BTreeMap<String, String>
 async fn a_name_with_odd_letters_touches_its_own_index_alone() {
     let (stage, server) = stage("names").await;
     // What each name would be after one decoding too many, or one too few.
-    let decoys = ["odd-%41", "odd-A".to_lowercase().as_str(), "odd-größe", "odd-%25", "odd-x+y", "odd-"]
-        .map(str::to_owned);
+    let decoys =
+        ["odd-%41", "odd-A".to_lowercase().as_str(), "odd-größe", "odd-%25", "odd-x+y", "odd-"]
+            .map(str::to_owned);
     for name in &decoys {
         server.ok("PUT", &format!("/{}", segment(name)), Some(&json!({}))).await;
     }
     let before = uuids(server, "odd-").await;
     assert_eq!(before.len(), decoys.len());
-    let names =
-        ["odd-%2541", "odd-gr%c3%b6%c3%9fe", "odd-gro\u{308}ße", "odd-日本", "odd-%", "odd-x%2by", "odd-%2a"];
+    let names = [
+        "odd-%2541",
+        "odd-gr%c3%b6%c3%9fe",
+        "odd-gro\u{308}ße",
+        "odd-日本",
+        "odd-%",
+        "odd-x%2by",
+        "odd-%2a",
+    ];
     for (number, name) in names.iter().enumerate() {
         let spec = json!({
             "name": name,
@@ -130,9 +138,8 @@ async fn settings_change_key_by_key_and_only_what_drover_set_goes_back_to_its_de
 #[tokio::test]
 async fn a_mapping_grows_and_the_users_meta_changes_beside_the_mark() {
     let (stage, server) = stage("mapping").await;
-    let spec = |mappings: Value| {
-        json!({ "settings": { "number_of_replicas": 0 }, "mappings": mappings })
-    };
+    let spec =
+        |mappings: Value| json!({ "settings": { "number_of_replicas": 0 }, "mappings": mappings });
     let first = json!({
         "_meta": { "team": "search" },
         "properties": { "title": { "type": "text" } },
@@ -161,9 +168,8 @@ async fn a_mapping_grows_and_the_users_meta_changes_beside_the_mark() {
 #[tokio::test]
 async fn aliases_change_in_one_call_and_those_of_others_stay() {
     let (stage, server) = stage("aliases").await;
-    let spec = |aliases: Value| {
-        json!({ "settings": { "number_of_replicas": 0 }, "aliases": aliases })
-    };
+    let spec =
+        |aliases: Value| json!({ "settings": { "number_of_replicas": 0 }, "aliases": aliases });
     let first = json!({ "al-old": {}, "al-kept": {}, "al-moved": { "routing": "1" } });
     stage.ready_index("aliased", &spec(first)).await;
     server.ok("PUT", "/aliased/_alias/al-foreign", Some(&json!({}))).await;

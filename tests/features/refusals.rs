@@ -66,7 +66,11 @@ async fn elasticsearchs_own_reason_is_told_and_is_not_asked_for_in_a_hot_loop() 
     stage.connect().await;
     let one_too_many = json!({ "a": { "type": "long" }, "b": { "type": "long" } });
     let cases: [(&str, Value, &str); 3] = [
-        ("ref-setting", json!({ "settings": { "nonsense": 1 } }), "unknown setting [index.nonsense]"),
+        (
+            "ref-setting",
+            json!({ "settings": { "nonsense": 1 } }),
+            "unknown setting [index.nonsense]",
+        ),
         (
             "ref-analyzer",
             json!({ "mappings": { "properties": { "t": { "type": "text", "analyzer": "no" } } } }),

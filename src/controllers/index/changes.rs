@@ -34,6 +34,8 @@ pub struct Changes {
     pub additions: Vec<Difference>,
     /// Mapping changes that Elasticsearch can't make in place.
     pub impossible: Vec<Difference>,
+    /// The user's part of `_meta`, where it differs.
+    pub meta: Option<Difference>,
     /// Aliases to add, change or remove.
     pub aliases: Vec<AliasChange>,
     /// The live state, where it is not the declared one.
@@ -93,12 +95,14 @@ pub fn changes(index: &Index, declared: &Declared, live: &LiveIndex) -> Changes 
     let content = &live.content;
     let live_mappings = content.mappings();
     let live_state = if live.is_open() { IndexState::Open } else { IndexState::Closed };
-    let mapping = mappings::difference(&declared.mappings, &live_mappings);
+    let live_settings = content.settings();
+    let mapping = mappings::difference(&declared.mappings, &live_mappings, &live_settings);
     Changes {
-        settings: settings::difference(&declared.settings, &content.settings(), &applied_settings),
+        settings: settings::difference(&declared.settings, &live_settings, &applied_settings),
         mapping: mapping.body,
         additions: mapping.additions,
         impossible: mapping.impossible,
+        meta: mark::difference(&declared.mappings, &live_mappings),
         aliases: aliases::difference(&declared.aliases, &content.aliases(), &applied_aliases),
         state: (live_state != index.spec.state).then_some(live_state),
         unmarked: mark::read(&live_mappings).map(|it| it.uid) != index.metadata.uid,
@@ -122,6 +126,7 @@ impl Changes {
         let mut all: Vec<Difference> = self.settings.iter().map(setting_difference).collect();
         all.extend(self.additions.iter().cloned());
         all.extend(self.impossible.iter().cloned());
+        all.extend(self.meta.clone());
         all.extend(self.aliases.iter().map(alias_difference));
         if let Some(live) = self.state {
             let word = |it| Some(Value::String(format!("{it:?}")));
@@ -148,6 +153,7 @@ impl Changes {
         self.aliases.retain(|it| !paths.contains(&it.path()));
         self.additions.retain(|it| !paths.contains(&it.path));
         self.impossible.retain(|it| !paths.contains(&it.path));
+        self.meta = self.meta.filter(|it| !paths.contains(&it.path));
         if self.additions.is_empty() {
             self.mapping = None;
         }

@@ -303,7 +303,7 @@ fn steps(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes)
     let now_closed = !live.is_open();
     let mut steps = Vec::new();
     let mut body = changes.mapping.unwrap_or_default();
-    if changes.unmarked || body.contains_key("_meta") {
+    if changes.unmarked || changes.meta.is_some() {
         let mark = Mark { adopted: is_adopted(index, declared, live), ..mark_of(index) };
         let meta = mark.merged_into(&declared.mappings, &live.content.mappings());
         body.insert("_meta".into(), Value::Object(meta));
