@@ -9,7 +9,7 @@ use super::{
     apply::{Fate, Outcome, call, what},
     findings,
     observe::Observed,
-    plan::{Plan, Stand, Step},
+    plan::{Plan, Stand, Step, is_adopted},
 };
 use crate::{
     api::{
@@ -22,7 +22,7 @@ use crate::{
         error::Category,
         names::OneIndex,
         snapshot::{IndexView, LiveIndex},
-        values::{Difference, mark},
+        values::Difference,
     },
     kubernetes::events::Notice,
 };
@@ -83,7 +83,7 @@ pub fn after(
         replicas: live.and_then(|it| it.health).map(|it| it.replicas).or(before.replicas),
         documents: live.and_then(|it| it.figures).map(|it| it.documents).or(before.documents),
         store_bytes: live.and_then(|it| it.figures).map(|it| it.store_bytes).or(before.store_bytes),
-        applied: applied(before.applied.as_ref(), live, plan, outcome),
+        applied: applied(index, live, plan, outcome),
         write_block,
         drift_omitted: omitted(drift.len()),
         drift: drift.into_iter().take(ENTRIES).collect(),
@@ -120,15 +120,16 @@ fn blocks_writes(live: &LiveIndex) -> bool {
 
 /// What Drover set: all that the spec declares; in an index that it adopted, only what it wrote.
 fn applied(
-    before: Option<&AppliedStatus>,
+    index: &Index,
     live: Option<&LiveIndex>,
     plan: &Plan,
     outcome: &Outcome,
 ) -> Option<AppliedStatus> {
+    let before = index.status.as_ref().and_then(|it| it.applied.as_ref());
     let (Some(declared), Some(live)) = (&plan.declared, live) else { return before.cloned() };
     let keys: BTreeSet<&String> = declared.settings.keys().collect();
     let names: BTreeSet<&String> = declared.aliases.keys().collect();
-    let adopted = mark::read(&live.content.mappings()).is_some_and(|it| it.adopted);
+    let adopted = is_adopted(index, declared, live);
     let empty = AppliedStatus::default();
     let before = before.unwrap_or(&empty);
     let mut settings: BTreeSet<String> = before.settings.iter().cloned().collect();
