@@ -258,7 +258,7 @@ async fn a_spec_in_another_spelling_writes_nothing() {
             },
             "mappings": { "dynamic": true, "properties": {
                 "t": { "type": "text" },
-                "n": { "type": "long", "ignore_malformed": false },
+                "n": { "type": "long", "doc_values": true },
             } },
             "aliases": { "spelled": { "routing": "7" } },
         }),
