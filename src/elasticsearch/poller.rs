@@ -166,7 +166,8 @@ async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(), Error> {
         link.deliver(errand, now, news);
     }
     let news = full || before.fault.is_some() || known.is_none_or(|it| decides(it, &view));
-    let snapshot = Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true };
+    let rechecked = before.rechecked || (full && known.is_some());
+    let snapshot = Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true, rechecked };
     link.publish(snapshot, news);
     Ok(())
 }

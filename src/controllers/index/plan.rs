@@ -223,7 +223,18 @@ fn adoption(index: &Index, declared: &Declared, live: &LiveIndex, changes: Chang
 }
 
 fn owned(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes) -> Plan {
+    let closed_soon = index.spec.state == IndexState::Closed;
+    let is_in_place = |it: &SettingChange| Changes::in_place(it, closed_soon || !live.is_open());
+    // What was never applied was not changed by somebody else either.
+    let never_applied: BTreeSet<String> = changes
+        .settings
+        .iter()
+        .filter(|it| !is_in_place(it))
+        .map(SettingChange::path)
+        .chain(changes.impossible.iter().map(|it| it.path.clone()))
+        .collect();
     let mut differences = changes.differences(index);
+    differences.retain(|it| !never_applied.contains(&it.path));
     differences.extend(changes.lost_mark().filter(|_| is_settled(index)));
     let drift = drift(index, &differences);
     let changes = match index.spec.drift_policy {
@@ -232,11 +243,10 @@ fn owned(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes)
             changes.without(&drift.iter().map(|it| it.path.clone()).collect::<BTreeSet<_>>())
         }
     };
-    let closed_soon = index.spec.state == IndexState::Closed;
     let (closed_only, fixed): (Vec<_>, Vec<_>) = changes
         .settings
         .iter()
-        .filter(|it| !Changes::in_place(it, closed_soon || !live.is_open()))
+        .filter(|it| !is_in_place(it))
         .partition(|it| Changes::in_place(it, true));
     let mut reindex: Vec<Difference> = fixed.into_iter().map(not_in_place).collect();
     reindex.extend(closed_only.iter().map(|it| not_in_place(it)));
@@ -287,7 +297,8 @@ fn drift(index: &Index, differences: &[Difference]) -> Vec<Difference> {
 
 /// Whether somebody else made the index. Where the mark that says so is lost, the record of what
 /// Drover set tells: it holds less than the spec declares.
-fn is_adopted(index: &Index, declared: &Declared, live: &LiveIndex) -> bool {
+#[must_use]
+pub fn is_adopted(index: &Index, declared: &Declared, live: &LiveIndex) -> bool {
     let found = mark::read(&live.content.mappings());
     match found.filter(|it| Some(&it.uid) == index.metadata.uid.as_ref()) {
         Some(mark) => mark.adopted,

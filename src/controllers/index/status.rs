@@ -9,7 +9,7 @@ use super::{
     apply::{Fate, Outcome, call, what},
     findings,
     observe::Observed,
-    plan::{Plan, Stand, Step},
+    plan::{Plan, Stand, Step, is_adopted},
 };
 use crate::{
     api::{
@@ -21,8 +21,8 @@ use crate::{
     elasticsearch::{
         error::Category,
         names::OneIndex,
-        snapshot::{IndexView, LiveIndex},
-        values::{Difference, mark},
+        snapshot::{IndexView, LiveIndex, moved},
+        values::Difference,
     },
     kubernetes::events::Notice,
 };
@@ -81,9 +81,12 @@ pub fn after(
         health,
         primaries: live.and_then(|it| it.health).map(|it| it.primaries).or(before.primaries),
         replicas: live.and_then(|it| it.health).map(|it| it.replicas).or(before.replicas),
-        documents: live.and_then(|it| it.figures).map(|it| it.documents).or(before.documents),
-        store_bytes: live.and_then(|it| it.figures).map(|it| it.store_bytes).or(before.store_bytes),
-        applied: applied(before.applied.as_ref(), live, plan, outcome),
+        documents: steady(before.documents, live.and_then(|it| it.figures).map(|it| it.documents)),
+        store_bytes: steady(
+            before.store_bytes,
+            live.and_then(|it| it.figures).map(|it| it.store_bytes),
+        ),
+        applied: applied(index, live, plan, outcome),
         write_block,
         drift_omitted: omitted(drift.len()),
         drift: drift.into_iter().take(ENTRIES).collect(),
@@ -92,6 +95,14 @@ pub fn after(
             calls.into_iter().take(ENTRIES).map(|it| planned(it, index, &physical)).collect()
         }),
     })
+}
+
+/// The figure that stands in the status until it has moved enough, also over a restart.
+fn steady(before: Option<u64>, now: Option<u64>) -> Option<u64> {
+    match (before, now) {
+        (Some(before), Some(now)) if !moved(before, now) => Some(before),
+        (before, now) => now.or(before),
+    }
 }
 
 fn omitted(length: usize) -> Option<u32> {
@@ -120,15 +131,16 @@ fn blocks_writes(live: &LiveIndex) -> bool {
 
 /// What Drover set: all that the spec declares; in an index that it adopted, only what it wrote.
 fn applied(
-    before: Option<&AppliedStatus>,
+    index: &Index,
     live: Option<&LiveIndex>,
     plan: &Plan,
     outcome: &Outcome,
 ) -> Option<AppliedStatus> {
+    let before = index.status.as_ref().and_then(|it| it.applied.as_ref());
     let (Some(declared), Some(live)) = (&plan.declared, live) else { return before.cloned() };
     let keys: BTreeSet<&String> = declared.settings.keys().collect();
     let names: BTreeSet<&String> = declared.aliases.keys().collect();
-    let adopted = mark::read(&live.content.mappings()).is_some_and(|it| it.adopted);
+    let adopted = is_adopted(index, declared, live);
     let empty = AppliedStatus::default();
     let before = before.unwrap_or(&empty);
     let mut settings: BTreeSet<String> = before.settings.iter().cloned().collect();
