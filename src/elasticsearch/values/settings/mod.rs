@@ -53,7 +53,7 @@ pub fn flatten(settings: &Map<String, Value>) -> Result<Flat, Vec<Problem>> {
     let Flattening { found, mut problems } = flattening;
     for (key, (_, path)) in found.iter().filter(|(key, _)| kinds::server_made(key)) {
         let message = format!("may not be specified: Elasticsearch makes `{key}` itself");
-        problems.push(Problem::new(path.as_str(), message));
+        problems.push(Problem::new(format!("settings.{path}"), message));
     }
     if !problems.is_empty() {
         return Err(problems);
