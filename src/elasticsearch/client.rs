@@ -169,17 +169,6 @@ impl Client {
         self.send(&self.http.pooled, &request, deadline).await
     }
 
-    /// All endpoints, in the order of the connection.
-    pub fn endpoints(&self) -> impl Iterator<Item = EndpointId> + use<> {
-        (0..self.endpoints.len()).map(EndpointId)
-    }
-
-    /// Scheme, host and port of an endpoint, for messages.
-    #[must_use]
-    pub fn address(&self, id: EndpointId) -> &str {
-        &self.endpoint(id).origin
-    }
-
     /// When the certificate expires that a server showed last.
     #[must_use]
     pub fn certificate_expires(&self) -> Option<Timestamp> {

@@ -12,7 +12,7 @@ use super::{
 pub struct EndpointIdentity {
     /// Its address.
     pub endpoint: Box<str>,
-    /// The cluster behind it; nothing where it did not answer as it should.
+    /// The cluster behind it; nothing where it did not answer as it should, or has not formed.
     pub cluster_uuid: Option<String>,
 }
 

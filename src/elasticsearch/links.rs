@@ -130,6 +130,10 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Tracked {
     view: IndexView,
+    /// What was known before the view was declared out of date.
+    last: IndexView,
+    /// Whether an owner was told to wait for the next reading, whatever it says.
+    awaited: bool,
     /// Moves when the view is declared out of date, so that an answer that was on its way by then
     /// is not taken for news.
     epoch: u64,
@@ -184,10 +188,12 @@ impl Link {
             if !tracked.owners.contains(owner) {
                 tracked.owners.insert(owner.clone());
             }
+            tracked.awaited |= matches!(tracked.view, IndexView::Unread);
             return tracked.view.clone();
         }
         let owners = BTreeSet::from([owner.clone()]);
-        shared.tracked.insert(name.to_owned(), Tracked { owners, ..Tracked::default() });
+        let tracked = Tracked { owners, awaited: true, ..Tracked::default() };
+        shared.tracked.insert(name.to_owned(), tracked);
         self.nudge.notify_one();
         IndexView::Unread
     }
@@ -204,10 +210,12 @@ impl Link {
     }
 
     /// What is known of `name` is out of date, because of a write of ours or of somebody else's:
-    /// it is read again soon.
+    /// it is read again soon, and its owners are woken if it is another one by then.
     pub fn outdate(&self, name: &str) {
         if let Some(tracked) = locked(&self.shared).tracked.get_mut(name) {
-            tracked.view = IndexView::Unread;
+            if !matches!(tracked.view, IndexView::Unread) {
+                tracked.last = std::mem::take(&mut tracked.view);
+            }
             tracked.epoch += 1;
         }
         self.nudge.notify_one();
@@ -245,7 +253,10 @@ impl Link {
             .filter(|(_, tracked)| all || matches!(tracked.view, IndexView::Unread))
             .map(|(name, tracked)| Errand {
                 name: name.clone(),
-                view: tracked.view.clone(),
+                view: match &tracked.view {
+                    IndexView::Unread => tracked.last.clone(),
+                    known => known.clone(),
+                },
                 epoch: tracked.epoch,
             })
             .collect()
@@ -259,14 +270,23 @@ impl Link {
             return;
         }
         tracked.view = view;
-        if news {
+        tracked.last = IndexView::Unread;
+        if std::mem::take(&mut tracked.awaited) || news {
             tracked.owners.iter().for_each(|owner| self.wake_index(owner.clone()));
         }
     }
 
-    /// Takes over a snapshot, and wakes the link's owner if it is news.
+    /// Takes over a snapshot, and wakes the link's owner if it is news. Where Elasticsearch answers
+    /// again, the owners of indices are woken too: they may have waited for nothing else.
     pub(super) fn publish(&self, snapshot: Snapshot, news: bool) {
-        locked(&self.shared).snapshot = snapshot;
+        let mut shared = locked(&self.shared);
+        let answers = |it: &Snapshot| it.fault.is_none() && it.cluster.is_some();
+        let is_back = !answers(&shared.snapshot) && answers(&snapshot);
+        shared.snapshot = snapshot;
+        if is_back {
+            let owners = shared.tracked.values().flat_map(|it| &it.owners);
+            owners.for_each(|owner| self.wake_index(owner.clone()));
+        }
         if news {
             // A closed channel means that the process is ending.
             let _ = self.wakers.clusters.send(self.key.clone());

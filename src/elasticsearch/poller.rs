@@ -39,7 +39,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 const HAS_HEALTH_REPORT: Version = Version(8, 7, 0);
 /// How often the health report is asked again that does not speak of what health shows: it passes
 /// over a shard that is missing only since seconds, and nothing moves when it no longer does.
-const REPORT_TRIES: u8 = 10;
+const REPORT_TRIES: u8 = 5;
 
 /// Polls until the task is aborted.
 pub(super) async fn run(link: Arc<Link>, pace: Pace) {

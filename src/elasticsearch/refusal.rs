@@ -91,8 +91,8 @@ impl Refusal {
 }
 
 impl MissingPrivilege {
-    /// Elasticsearch says: action [A] is unauthorized for user [U] ... on indices [i,j], this
-    /// action is granted by the index privileges [x,y].
+    // Elasticsearch says: action [A] is unauthorized for user [U] ... on indices [i,j], this
+    // action is granted by the index privileges [x,y].
     fn read(refusal: &Refusal) -> Self {
         let reason = &*refusal.reason;
         let action = between(reason, "action [", "]").map(Into::into);

@@ -89,7 +89,10 @@ pub(super) fn problem(error: &CertificateError) -> CertificateProblem {
         Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
     };
     match error {
-        CertificateError::UnknownIssuer => CertificateProblem::UnknownAuthority,
+        // An authority of the same name with another key, such as the one before a renewal.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            CertificateProblem::UnknownAuthority
+        }
         CertificateError::ExpiredContext { not_after, .. } => {
             CertificateProblem::Expired(time(not_after))
         }

@@ -165,19 +165,20 @@ async fn a_connection_that_the_server_closed_while_idle_is_no_fault() {
     let server = elasticsearch("8.19.0").await;
     let stage = Stage::new("idle", server).await;
     stage.connect().await;
+    let answers = async || {
+        let name = "drover_elasticsearch_requests_total";
+        stage.operator.metric(name, &[r#"code_class="2xx""#]).await
+    };
     for _ in 0..5 {
-        let polls = stage.elasticsearch.ledger().all().len();
+        let before = answers().await;
         stage.elasticsearch.cut_connections();
-        eventually("Drover asks again", SOON, async || {
-            let seen = stage.elasticsearch.ledger().all().len();
-            if polls < seen { Ok(()) } else { Err(format!("{seen} requests")) }
+        eventually("Drover asks again and is answered", SOON, async || {
+            let after = answers().await;
+            if before < after { Ok(()) } else { Err(format!("{after} answers")) }
         })
         .await;
     }
-    let cluster = stage.cluster_until("es", "Ready", "True").await;
-    let conditions = cluster.status.unwrap().conditions;
-    let since = &get(&conditions, "Reachable").last_transition_time;
-    assert!(*since <= get(&conditions, "Ready").last_transition_time, "{conditions:#?}");
+    stage.cluster_until("es", "Ready", "True").await;
     let lost = stage.events("es", "ConnectionLost").await;
     assert_eq!(lost, 0, "a closed idle connection was told as a lost Elasticsearch");
 }

@@ -6,12 +6,20 @@
 mod common;
 
 mod admission;
+mod adoption;
 mod certificates;
 mod cluster;
+mod crash;
 mod credentials;
+mod deletion;
+mod drift;
 mod faults;
 mod health;
 mod identity;
 mod index;
+mod leader;
+mod ledger;
 mod refusals;
+mod versions;
+mod waits;
 mod world;

@@ -70,6 +70,9 @@ impl Reconciler for IndexReconciler {
     }
 }
 
+/// How long until what was put off is looked at again.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
 fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) -> Next {
     if matches!(plan.stand, Stand::Gone(_))
         || matches!(outcome.fate, Some(apply::Fate::Deleted | apply::Fate::Kept))
@@ -88,6 +91,10 @@ fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) 
     }
     if plan.stand == Stand::Announced {
         return Next::After(std::time::Duration::from_millis(100));
+    }
+    if outcome.put_off {
+        // A free slot, or another view of the index, wakes it sooner.
+        return Next::After(LOOK_AGAIN);
     }
     // The poller, and the watch of the Cluster, say when there is something new.
     Next::After(rest)
