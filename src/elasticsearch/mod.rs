@@ -26,4 +26,6 @@ mod request;
 mod tls;
 
 #[cfg(test)]
+pub mod fixtures;
+#[cfg(test)]
 mod scripted;

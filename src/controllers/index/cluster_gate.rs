@@ -47,13 +47,20 @@ pub fn gate(cluster: Option<&Cluster>, snapshot: Option<&Snapshot>) -> ClusterGa
         }
     }
     let pinned = status.elasticsearch.as_ref().map(|it| it.uuid.as_str()).unwrap_or_default();
+    let expected = cluster.spec.connection.expected_uuid.as_deref();
+    if expected.is_some_and(|it| it != pinned) {
+        // The spec is newer than what the Cluster's controller wrote.
+        return ClusterGate::Blocked(format!("Cluster '{name}' is not IdentityMatches"));
+    }
     let Some(snapshot) = snapshot.filter(|it| it.polled) else { return ClusterGate::Pending };
     let seen = Some(snapshot)
         .filter(|it| it.fault.is_none())
         .and_then(|it| it.cluster.as_ref())
         .map(|it| it.state.cluster_uuid.as_str());
     match seen {
-        Some(seen) if seen == pinned => ClusterGate::Open { uuid: pinned.to_owned() },
+        Some(seen) if seen == pinned && !seen.is_empty() => {
+            ClusterGate::Open { uuid: pinned.to_owned() }
+        }
         Some(_) => ClusterGate::Blocked(format!("Cluster '{name}' is not IdentityMatches")),
         None => ClusterGate::Blocked(format!("Cluster '{name}' does not answer")),
     }

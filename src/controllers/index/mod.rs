@@ -111,3 +111,6 @@ fn report(ctx: &Context, index: &Index, status: &IndexStatus) {
     };
     ctx.metrics.objects.show(Index::NAME, &key.namespace, &key.name, state);
 }
+
+#[cfg(test)]
+mod tests;

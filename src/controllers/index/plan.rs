@@ -26,6 +26,9 @@ use crate::{
     },
 };
 
+/// The longest value that a status quotes, in characters: it is for people, and stored for each.
+pub const QUOTE: usize = 1024;
+
 /// The decision of one reconcile.
 #[derive(Debug, Default)]
 pub struct Plan {
@@ -45,6 +48,8 @@ pub struct Plan {
     pub unfinished: bool,
     /// Setting keys and alias names of the spec, for the record of what Drover set.
     pub declared: Option<Declared>,
+    /// Whether somebody else made the index, so that only what Drover wrote is Drover's.
+    pub adopted: bool,
 }
 
 /// Where an index stands.
@@ -223,19 +228,13 @@ fn adoption(index: &Index, declared: &Declared, live: &LiveIndex, changes: Chang
 }
 
 fn owned(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes) -> Plan {
-    let closed_soon = index.spec.state == IndexState::Closed;
-    let is_in_place = |it: &SettingChange| Changes::in_place(it, closed_soon || !live.is_open());
-    // What was never applied was not changed by somebody else either.
-    let never_applied: BTreeSet<String> = changes
-        .settings
-        .iter()
-        .filter(|it| !is_in_place(it))
-        .map(SettingChange::path)
-        .chain(changes.impossible.iter().map(|it| it.path.clone()))
-        .collect();
+    let adopted = is_adopted(index, declared, live);
     let mut differences = changes.differences(index);
-    differences.retain(|it| !never_applied.contains(&it.path));
     differences.extend(changes.lost_mark().filter(|_| is_settled(index)));
+    // What can't be made so is outstanding for ever, whoever made it differ: it never turns into
+    // drift by waiting.
+    let stuck = stuck(index, live, &changes);
+    differences.retain(|it| !stuck.contains(&it.path));
     let drift = drift(index, &differences);
     let changes = match index.spec.drift_policy {
         DriftPolicy::Enforce => changes,
@@ -243,10 +242,11 @@ fn owned(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes)
             changes.without(&drift.iter().map(|it| it.path.clone()).collect::<BTreeSet<_>>())
         }
     };
+    let closed_soon = index.spec.state == IndexState::Closed;
     let (closed_only, fixed): (Vec<_>, Vec<_>) = changes
         .settings
         .iter()
-        .filter(|it| !is_in_place(it))
+        .filter(|it| !Changes::in_place(it, closed_soon || !live.is_open()))
         .partition(|it| Changes::in_place(it, true));
     let mut reindex: Vec<Difference> = fixed.into_iter().map(not_in_place).collect();
     reindex.extend(closed_only.iter().map(|it| not_in_place(it)));
@@ -258,8 +258,26 @@ fn owned(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes)
             .iter()
             .any(|it| !Changes::in_place(it, false) && Changes::in_place(it, true));
     let closed_only = closed_only.into_iter().map(SettingChange::path).collect();
-    let steps = steps(index, declared, live, changes);
-    Plan { stand: Stand::Owned, steps, drift, reindex, closed_only, unfinished, ..Plan::default() }
+    let steps = steps(index, declared, live, changes, adopted);
+    Plan {
+        stand: Stand::Owned,
+        steps,
+        drift,
+        reindex,
+        closed_only,
+        unfinished,
+        declared: None,
+        adopted,
+        held: Vec::new(),
+    }
+}
+
+/// The paths of what can't be changed in this index, as it is and as it shall be.
+fn stuck(index: &Index, live: &LiveIndex, changes: &Changes) -> BTreeSet<String> {
+    let closed = index.spec.state == IndexState::Closed || !live.is_open();
+    let settings = changes.settings.iter().filter(|it| !Changes::in_place(it, closed));
+    let fields = changes.impossible.iter().map(|it| it.path.clone());
+    settings.map(SettingChange::path).chain(fields).collect()
 }
 
 /// Whether this very spec was once applied in full, so that what differs now is not Drover's doing.
@@ -281,24 +299,28 @@ fn drift(index: &Index, differences: &[Difference]) -> Vec<Difference> {
     if !is_true(&status.conditions, conditions::DRIFTED) {
         return Vec::new();
     }
-    let text = |it: &Option<Value>| it.as_ref().map(Value::to_string);
     differences
         .iter()
         .filter(|now| {
             status.drift.iter().any(|known| {
                 known.path == now.path
-                    && known.desired == text(&now.desired)
-                    && known.live == text(&now.live)
+                    && known.desired == quoted(now.desired.as_ref())
+                    && known.live == quoted(now.live.as_ref())
             })
         })
         .cloned()
         .collect()
 }
 
+/// A value as a status quotes it.
+#[must_use]
+pub fn quoted(value: Option<&Value>) -> Option<String> {
+    value.map(|it| it.to_string().chars().take(QUOTE).collect())
+}
+
 /// Whether somebody else made the index. Where the mark that says so is lost, the record of what
 /// Drover set tells: it holds less than the spec declares.
-#[must_use]
-pub fn is_adopted(index: &Index, declared: &Declared, live: &LiveIndex) -> bool {
+fn is_adopted(index: &Index, declared: &Declared, live: &LiveIndex) -> bool {
     let found = mark::read(&live.content.mappings());
     match found.filter(|it| Some(&it.uid) == index.metadata.uid.as_ref()) {
         Some(mark) => mark.adopted,
@@ -309,13 +331,19 @@ pub fn is_adopted(index: &Index, declared: &Declared, live: &LiveIndex) -> bool 
 }
 
 /// The calls, in an order in which each is possible.
-fn steps(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes) -> Vec<Step> {
+fn steps(
+    index: &Index,
+    declared: &Declared,
+    live: &LiveIndex,
+    changes: Changes,
+    adopted: bool,
+) -> Vec<Step> {
     let name = &live.physical_name;
     let now_closed = !live.is_open();
     let mut steps = Vec::new();
     let mut body = changes.mapping.unwrap_or_default();
     if changes.unmarked || changes.meta.is_some() {
-        let mark = Mark { adopted: is_adopted(index, declared, live), ..mark_of(index) };
+        let mark = Mark { adopted, ..mark_of(index) };
         let meta = mark.merged_into(&declared.mappings, &live.content.mappings());
         body.insert("_meta".into(), Value::Object(meta));
     }

@@ -9,7 +9,7 @@ use super::{
     apply::{Fate, Outcome, call, what},
     findings,
     observe::Observed,
-    plan::{Plan, Stand, Step, is_adopted},
+    plan::{Plan, QUOTE, Stand, Step, quoted},
 };
 use crate::{
     api::{
@@ -22,15 +22,13 @@ use crate::{
         error::Category,
         names::OneIndex,
         snapshot::{IndexView, LiveIndex, moved},
-        values::Difference,
+        values::{Difference, aliases, mark, settings},
     },
     kubernetes::events::Notice,
 };
 
 /// The most entries of a list in a status.
 const ENTRIES: usize = 50;
-/// The longest value that a status quotes, in characters: it is for people, and stored for each.
-const QUOTE: usize = 1024;
 
 /// The status of `index` after this reconcile; nothing where the stored one says all that is known.
 #[must_use]
@@ -74,7 +72,10 @@ pub fn after(
     Some(IndexStatus {
         observed_generation: generation,
         conditions,
-        uuid: live.map(|it| it.marks.uuid.clone()).or_else(|| before.uuid.clone()),
+        uuid: live
+            .filter(|it| is_claimed(index, it, outcome))
+            .map(|it| it.marks.uuid.clone())
+            .or_else(|| before.uuid.clone()),
         physical_name: live
             .map(|it| it.physical_name.clone())
             .or_else(|| before.physical_name.clone()),
@@ -130,6 +131,7 @@ fn blocks_writes(live: &LiveIndex) -> bool {
 }
 
 /// What Drover set: all that the spec declares; in an index that it adopted, only what it wrote.
+/// What is not yet as declared, for whatever reason, stays on record as it was.
 fn applied(
     index: &Index,
     live: Option<&LiveIndex>,
@@ -138,37 +140,77 @@ fn applied(
 ) -> Option<AppliedStatus> {
     let before = index.status.as_ref().and_then(|it| it.applied.as_ref());
     let (Some(declared), Some(live)) = (&plan.declared, live) else { return before.cloned() };
-    let keys: BTreeSet<&String> = declared.settings.keys().collect();
-    let names: BTreeSet<&String> = declared.aliases.keys().collect();
-    let adopted = is_adopted(index, declared, live);
+    if before.is_none() && !is_claimed(index, live, outcome) {
+        return None;
+    }
     let empty = AppliedStatus::default();
     let before = before.unwrap_or(&empty);
-    let mut settings: BTreeSet<String> = before.settings.iter().cloned().collect();
-    let mut aliases: BTreeSet<String> = before.aliases.iter().cloned().collect();
-    if outcome.failures.is_empty() {
-        // What is no longer declared was taken back.
-        settings.retain(|it| keys.contains(it));
-        aliases.retain(|it| names.contains(it));
-    }
-    if adopted {
-        settings.extend(outcome.written_settings.iter().filter(|it| keys.contains(it)).cloned());
-        if outcome.written_aliases {
-            aliases.extend(names.into_iter().cloned());
-        }
-    } else {
-        settings.extend(keys.into_iter().cloned());
-        aliases.extend(names.into_iter().cloned());
-    }
+    let changes =
+        settings::difference(&declared.settings, &live.content.settings(), &before.settings);
+    let differing = changes.iter().map(|it| &*it.key).collect();
+    let settings = Ledger {
+        before: before.settings.iter().map(String::as_str).collect(),
+        declared: declared.settings.keys().map(String::as_str).collect(),
+        differing,
+        written: outcome.written_settings.iter().map(String::as_str).collect(),
+    };
+    let changes = aliases::difference(&declared.aliases, &live.content.aliases(), &before.aliases);
+    let differing: BTreeSet<&str> = changes.iter().map(|it| &*it.name).collect();
+    let aliases = Ledger {
+        before: before.aliases.iter().map(String::as_str).collect(),
+        declared: declared.aliases.keys().map(String::as_str).collect(),
+        written: if outcome.written_aliases { written_aliases(plan) } else { BTreeSet::new() },
+        differing,
+    };
     Some(AppliedStatus {
-        settings: settings.into_iter().collect(),
-        aliases: aliases.into_iter().collect(),
+        settings: settings.after(plan.adopted),
+        aliases: aliases.after(plan.adopted),
     })
 }
 
+/// The names that the alias call of `plan` is about.
+fn written_aliases(plan: &Plan) -> BTreeSet<&str> {
+    let bodies = plan.steps.iter().filter_map(|it| match it {
+        Step::Aliases(body) => body.get("actions")?.as_array(),
+        _ => None,
+    });
+    let actions = bodies.flatten().filter_map(serde_json::Value::as_object);
+    actions.flat_map(serde_json::Map::values).filter_map(|it| it.get("alias")?.as_str()).collect()
+}
+
+/// One sort of things that Drover sets, by name.
+struct Ledger<'a> {
+    before: BTreeSet<&'a str>,
+    declared: BTreeSet<&'a str>,
+    /// What was not as declared when it was last looked at.
+    differing: BTreeSet<&'a str>,
+    written: BTreeSet<&'a str>,
+}
+
+impl Ledger<'_> {
+    fn after(&self, adopted: bool) -> Vec<String> {
+        let is_ours = |name: &str| {
+            let known = self.before.contains(name);
+            let written = self.written.contains(name);
+            if self.differing.contains(name) && !written {
+                return known;
+            }
+            self.declared.contains(name) && (!adopted || written || known)
+        };
+        let all: BTreeSet<&str> = self.before.union(&self.declared).copied().collect();
+        all.into_iter().filter(|it| is_ours(it)).map(str::to_owned).collect()
+    }
+}
+
+/// Whether the index is known for Drover's, or was made so by what was just written: mode Plan takes
+/// nothing over.
+fn is_claimed(index: &Index, live: &LiveIndex, outcome: &Outcome) -> bool {
+    let known = index.status.as_ref().and_then(|it| it.uuid.as_ref());
+    let marked = || mark::read(&live.content.mappings()).map(|it| it.uid) == index.metadata.uid;
+    known == Some(&live.marks.uuid) || outcome.done > 0 || marked()
+}
+
 fn drift(before: &[DriftEntry], found: &[Difference], now: Timestamp) -> Vec<DriftEntry> {
-    let quote = |it: &Option<serde_json::Value>| {
-        it.as_ref().map(|it| it.to_string().chars().take(QUOTE).collect::<String>())
-    };
     let mut entries: Vec<DriftEntry> = found
         .iter()
         .map(|difference| {
@@ -178,8 +220,8 @@ fn drift(before: &[DriftEntry], found: &[Difference], now: Timestamp) -> Vec<Dri
                 .map_or_else(|| Time(whole_second(now)), |it| it.since.clone());
             DriftEntry {
                 path: difference.path.clone(),
-                desired: quote(&difference.desired),
-                live: quote(&difference.live),
+                desired: quoted(difference.desired.as_ref()),
+                live: quoted(difference.live.as_ref()),
                 since,
             }
         })

@@ -337,3 +337,8 @@ async fn a_client_shows_no_secret() {
     let client = client(Connection { auth: basic(), ..connection(&[&server]) });
     assert!(!format!("{client:?}").contains(SECRET));
 }
+
+impl EndpointId {
+    /// The first endpoint of every client.
+    pub const FIRST: Self = Self(0);
+}
