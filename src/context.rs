@@ -8,6 +8,8 @@ use kube::{
     runtime::{events::Recorder, reflector::Store},
 };
 
+use tokio::sync::watch;
+
 use crate::{
     api::{cluster::Cluster, index::Index},
     elasticsearch::links::Links,
@@ -54,7 +56,11 @@ impl Context {
             client,
             gate: WriteGate::always_open(),
             metrics: Arc::default(),
-            stores: Stores { clusters: reflector::store().0, indices: reflector::store().0 },
+            stores: Stores {
+                clusters: reflector::store().0,
+                indices: reflector::store().0,
+                filled: watch::Sender::new(true).subscribe(),
+            },
             freshness: Freshness::default(),
             settings: Settings {
                 namespaces: Namespaces::All,
@@ -80,6 +86,8 @@ pub struct Stores {
     pub clusters: Store<Cluster>,
     /// Every Index in the watched namespaces.
     pub indices: Store<Index>,
+    /// Whether all stores hold what was there at the start.
+    pub filled: watch::Receiver<bool>,
 }
 
 /// What the command line asked for, checked.

@@ -10,6 +10,7 @@ use kube::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
+    sync::watch,
     task::{JoinError, JoinSet},
 };
 
@@ -115,14 +116,15 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
 
     let clusters = Reflector::new();
     let indices = Reflector::new();
-    let stores = Stores { clusters: clusters.store(), indices: indices.store() };
+    let (all_filled, filled) = watch::channel(false);
+    let stores = Stores { clusters: clusters.store(), indices: indices.store(), filled };
     let (wakers, woken) = wiring::wakes();
     let settings = arguments.settings();
     let pace = Pace { poll: settings.poll_interval, stats: settings.stats_interval };
     let links = Links::new(wakers, pace);
     let ctx = context(settings, client, gate, me, Arc::clone(&metrics), stores, links);
     let filled = future::join(clusters.filled(), indices.filled());
-    tokio::spawn(ready_when_filled(filled, ctx.stores.clone(), readiness));
+    tokio::spawn(ready_when_filled(filled, all_filled, ctx.stores.clone(), readiness));
     let workers = start_controllers(&ctx, clusters, indices, woken, &stop);
     let result = work(parts, workers, &mut candidate, &stop).await;
     metrics.set_leader(false);
@@ -244,10 +246,12 @@ fn unexpected(ended: Option<Result<&'static str, JoinError>>) -> RunError {
 
 async fn ready_when_filled<T>(
     filled: impl Future<Output = T>,
+    all_filled: watch::Sender<bool>,
     stores: Stores,
     readiness: Readiness,
 ) {
     filled.await;
+    all_filled.send_replace(true);
     let (clusters, indices) = (stores.clusters.len(), stores.indices.len());
     tracing::info!(clusters, indices, "all objects are known");
     readiness.set(true);

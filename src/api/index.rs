@@ -196,6 +196,10 @@ pub struct IndexStatus {
     /// Bytes of all shard copies. Written when they moved by more than 5 %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_bytes: Option<u64>,
+    /// The last generation of the spec that was applied in full: what differs from it since then
+    /// was changed by somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synced_generation: Option<i64>,
     /// What Drover set, so that what leaves the spec can be taken back, and nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<AppliedStatus>,

@@ -55,7 +55,8 @@ pub(super) async fn once<R: Reconciler>(
     if ctx.gate.check().is_err() {
         return Ok(Action::requeue(SHUT));
     }
-    if ctx.freshness.is_stale(meta) {
+    // An object that is not in its store yet is not absent: nothing is decided on half a world.
+    if !*ctx.stores.filled.borrow() || ctx.freshness.is_stale(meta) {
         return Ok(Action::requeue(CATCH_UP));
     }
     if meta.deletion_timestamp.is_some() && !finalizer::is_on(object.as_ref()) {
@@ -92,10 +93,13 @@ async fn measured<R: Reconciler>(
             (Ending::Requeue, Action::requeue(delay))
         }
         Ok(next) => {
-            backoff.reset(&key);
+            // A look that had nothing to go by says nothing of whether the last failure is over.
+            if !matches!(next, Next::Hold(_)) {
+                backoff.reset(&key);
+            }
             tracing::debug!(?next, "reconciled");
             let action = match next {
-                Next::After(delay) => Action::requeue(jittered(*delay)),
+                Next::After(delay) | Next::Hold(delay) => Action::requeue(jittered(*delay)),
                 _ => Action::await_change(),
             };
             (Ending::Success, action)

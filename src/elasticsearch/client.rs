@@ -165,8 +165,10 @@ impl Client {
         let request = Request::write(write, id, &self.endpoint(id).url, self.timeout);
         let _slot = self.slot(&request, deadline).await?;
         let closed = |cause| Error::Closed { operation: write.operation, cause };
-        self.gate.check().map_err(closed)?;
-        self.send(&self.http.pooled, &request, deadline).await
+        // A write that is still on its way when the Lease is lost could cross the next holder's.
+        let left = self.gate.remaining().map_err(closed)?;
+        let end = Instant::now().checked_add(left).unwrap_or(deadline);
+        self.send(&self.http.pooled, &request, deadline.min(end)).await
     }
 
     /// When the certificate expires that a server showed last.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{
     calls::Read,
     client::{Client, EndpointId},
-    cluster_reads::{Documents, Store},
+    cluster_reads::{Documents, HealthStatus, Store},
     error::Error,
     names::{OneIndex, batches},
 };
@@ -160,6 +160,66 @@ impl Client {
     ) -> Result<BTreeMap<String, IndexBody>, Error> {
         let path = name.path("?flat_settings=true");
         self.read(&Read::from_master("index", path, caller)).await?.json()
+    }
+
+    /// The marks of one index as one endpoint tells them: for the second of two writes.
+    ///
+    /// # Errors
+    /// Why they can't be read.
+    pub async fn guard_at(
+        &self,
+        endpoint: EndpointId,
+        name: &OneIndex,
+        caller: &str,
+    ) -> Result<Marks, Error> {
+        let path = format!("/_cluster/state/metadata{}", name.path(&marks_query()));
+        let answer = self.read_at(endpoint, &Read::from_master("guard", path, caller)).await?;
+        Ok(answer.json::<StateBody>()?.marks(answer.endpoint))
+    }
+
+    /// How many documents one index holds, refreshed ones only, as one endpoint tells it; nothing
+    /// where not every primary shard could be asked.
+    ///
+    /// # Errors
+    /// Why they can't be counted.
+    pub async fn count_at(
+        &self,
+        endpoint: EndpointId,
+        name: &OneIndex,
+        caller: &str,
+    ) -> Result<Option<u64>, Error> {
+        #[derive(Deserialize)]
+        struct Health {
+            status: HealthStatus,
+        }
+        #[derive(Deserialize)]
+        struct Body {
+            #[serde(rename = "_shards")]
+            shards: Shards,
+            indices: BTreeMap<String, Copies>,
+        }
+        #[derive(Deserialize)]
+        struct Shards {
+            failed: u64,
+        }
+        #[derive(Deserialize)]
+        struct Copies {
+            primaries: Figures,
+        }
+        #[derive(Deserialize)]
+        struct Figures {
+            docs: Documents,
+        }
+        let path = format!("/_cluster/health{}", name.path("?filter_path=status"));
+        let answer = self.read_at(endpoint, &Read::from_master("health", path, caller)).await?;
+        let all_primaries =
+            matches!(answer.json::<Health>()?.status, HealthStatus::Green | HealthStatus::Yellow);
+        let path =
+            name.path("/_stats/docs?filter_path=_shards.failed,indices.*.primaries.docs.count");
+        let answer = self.read_at(endpoint, &Read::new("index_stats", path, caller)).await?;
+        let body: Body = answer.json()?;
+        let count = body.indices.get(name.as_str()).map(|it| it.primaries.docs.count);
+        Ok(count.filter(|_| all_primaries && body.shards.failed == 0))
     }
 
     /// Documents and bytes by physical name, of all indices that the credentials may monitor.

@@ -226,6 +226,17 @@ impl Link {
         self.nudge.notify_one();
     }
 
+    /// Nothing that is known of any index holds any more.
+    pub(super) fn outdate_all(&self) {
+        for tracked in locked(&self.shared).tracked.values_mut() {
+            tracked.view = IndexView::Unread;
+            tracked.last = IndexView::Unread;
+            tracked.awaited = true;
+            tracked.epoch += 1;
+        }
+        self.nudge.notify_one();
+    }
+
     /// A slot to write in; when all are taken `owner` is woken as soon as one is free.
     #[must_use]
     pub fn slot(self: &Arc<Self>, owner: &ObjectKey) -> Option<Slot> {

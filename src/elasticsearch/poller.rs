@@ -125,6 +125,13 @@ async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(), Error> {
         client.root(caller).await?;
     }
     let state = client.state_version(caller).await?;
+    if let Some(known) = known.filter(|it| it.state.cluster_uuid != state.cluster_uuid) {
+        // Another cluster answers. That is told before anything that it says of indices is believed.
+        let cluster = Arc::new(ClusterView { state, ..known.clone() });
+        link.outdate_all();
+        link.publish(Snapshot { cluster: Some(cluster), fault: None, ..before.clone() }, true);
+        return Ok(());
+    }
     let full = full || known.is_none();
     let state_moved = known.is_none_or(|it| it.state != state || 0 < it.report_tries);
     let errands = link.errands(full || state_moved);

@@ -34,7 +34,7 @@ pub fn conditions(
     outcome: &Outcome,
 ) -> Vec<Finding> {
     let mut findings = vec![
-        accepted(),
+        accepted(seen),
         resolved(seen, outcome),
         reachable(seen, outcome),
         authenticated(seen, outcome),
@@ -51,13 +51,22 @@ pub fn conditions(
     findings
 }
 
-fn accepted() -> Finding {
+fn accepted(seen: &Observed) -> Finding {
+    if let Err(problem) = &seen.connection
+        && problem.reason == Reason::InvalidSpec
+    {
+        return Finding::no(kinds::ACCEPTED, problem.reason, problem.message.clone());
+    }
     Finding::yes(kinds::ACCEPTED, Reason::AsExpected, "the spec can be worked with")
 }
 
 fn resolved(seen: &Observed, outcome: &Outcome) -> Finding {
     let kind = kinds::RESOLVED_REFS;
     match (&seen.connection, &outcome.unusable) {
+        (Err(_), _) if seen.lasts => {
+            let message = "what was read before is used until the object is gone";
+            Finding::yes(kind, Reason::Deleting, message)
+        }
         (Err(problem), _) => Finding::no(kind, problem.reason, problem.message.clone()),
         (Ok(_), Some(error)) => {
             Finding::no(kind, Reason::InvalidContent, format!("spec.connection: {error}"))
@@ -68,7 +77,7 @@ fn resolved(seen: &Observed, outcome: &Outcome) -> Finding {
 
 /// Why nothing can be said of Elasticsearch itself, where that is so.
 fn not_asked(kind: &'static str, seen: &Observed, outcome: &Outcome) -> Option<Finding> {
-    if seen.connection.is_err() || outcome.unusable.is_some() {
+    if !seen.is_resolved() || outcome.unusable.is_some() {
         let message = "not connected, since what the spec names can't be used: see ResolvedRefs";
         return Some(Finding::unknown(kind, Reason::Waiting, message));
     }

@@ -24,6 +24,17 @@ pub struct Observed {
     pub snapshot: Snapshot,
     /// Index objects that still need this Cluster for their own deletion.
     pub needed_by: Vec<String>,
+    /// Whether the connection that is up stays in use, whatever became of what the spec names: the
+    /// object is being deleted, and its Secret may have gone first.
+    pub lasts: bool,
+}
+
+impl Observed {
+    /// Whether there is something to connect with.
+    #[must_use]
+    pub fn is_resolved(&self) -> bool {
+        self.connection.is_ok() || self.lasts
+    }
 }
 
 /// Reads what the spec names, and what the poller last saw.
@@ -37,6 +48,7 @@ pub async fn world(ctx: &Context, cluster: &Cluster) -> Result<Observed, Error> 
     let link = ctx.links.get(&key(cluster));
     Ok(Observed {
         connection,
+        lasts: deleting && link.is_some(),
         connected: link.as_ref().map(|it| it.digest()),
         snapshot: link.map(|it| it.snapshot()).unwrap_or_default(),
         needed_by,

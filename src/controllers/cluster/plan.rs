@@ -78,6 +78,8 @@ pub fn next(cluster: &Cluster, seen: &Observed) -> Plan {
             Some(Step::Connect(Box::new(connection.clone())))
         }
         Ok(_) => None,
+        // Its Secret may go first, and its Index objects still have to delete their indices.
+        Err(_) if deleting => None,
         Err(_) => seen.connected.map(|_| Step::Disconnect),
     };
     Plan { step, identity, let_go }

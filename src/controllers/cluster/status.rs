@@ -39,7 +39,7 @@ pub fn after(
         // Nothing new is known before the first answer: after a restart nothing is written.
         return before;
     }
-    let usable = seen.connection.is_ok() && outcome.unusable.is_none();
+    let usable = seen.is_resolved() && outcome.unusable.is_none();
     let view = seen.snapshot.cluster.as_deref().filter(|_| plan.identity.is_pinned());
     let fresh = usable && seen.snapshot.polled && seen.snapshot.fault.is_none() && view.is_some();
     let elasticsearch = elasticsearch(&before, view, plan.identity.pinned(), fresh);

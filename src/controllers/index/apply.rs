@@ -117,7 +117,11 @@ pub async fn run(
         outcome.put_off = true;
         return outcome;
     }
-    let hand = Hand { link, caller };
+    let uuid = match live {
+        IndexView::Present(live) => live.marks.uuid.clone(),
+        _ => String::new(),
+    };
+    let hand = Hand { link, caller, cluster: pinned, uuid };
     for step in &plan.steps {
         if !hand.take(step, index, &physical, guard.endpoint, &mut outcome).await {
             break;
@@ -130,6 +134,10 @@ pub async fn run(
 struct Hand<'a> {
     link: &'a Link,
     caller: String,
+    /// The pinned cluster.
+    cluster: &'a str,
+    /// The index that was looked at; empty where there was none.
+    uuid: String,
 }
 
 impl Hand<'_> {
@@ -231,9 +239,21 @@ impl Hand<'_> {
         }
         let refresh = Write::refresh(physical, &self.caller);
         self.link.client().write_at(endpoint, &refresh).await?;
-        let stats = self.link.client().index_stats(&self.caller).await?;
-        // An index without figures is not known to be empty.
-        if stats.get(physical.as_str()).is_some_and(|it| it.documents == 0) {
+        let client = self.link.client();
+        let documents = client.count_at(endpoint, physical, &self.caller).await?;
+        // A count that lacks a shard does not show that the index is empty.
+        let Some(documents) = documents else {
+            outcome.put_off = true;
+            return Ok(());
+        };
+        if documents == 0 {
+            // Counting took its time: whether it is still that index is asked once more.
+            let guard = client.guard_at(endpoint, physical, &self.caller).await?;
+            let marks = guard.indices.get(physical.as_str());
+            if guard.cluster_uuid != self.cluster || marks.map(|it| &it.uuid) != Some(&self.uuid) {
+                outcome.put_off = true;
+                return Ok(());
+            }
             match self.write(Write::delete_index(physical, &self.caller), endpoint).await {
                 Err(error) if !error.is_not_found() => return Err(error),
                 _ => outcome.fate = Some(Fate::Deleted),
@@ -278,6 +298,7 @@ pub fn call(step: &Step, index: &Index, physical: &OneIndex, caller: &str) -> Wr
         Step::Aliases(body) => Write::update_aliases(body.to_string(), caller),
         Step::Open => Write::open_index(physical, caller),
         Step::Close => Write::close_index(physical, caller),
+        Step::Unblock => Write::unblock_writes(physical, caller),
         Step::Delete | Step::DeleteIfEmpty { .. } => Write::delete_index(physical, caller),
     }
 }
@@ -292,6 +313,7 @@ pub fn what(step: &Step) -> &'static str {
         Step::Aliases(_) => "change aliases",
         Step::Open => "open the index",
         Step::Close => "close the index",
+        Step::Unblock => "let documents be written again",
         Step::Delete => "delete the index",
         Step::DeleteIfEmpty { .. } => "delete the index if it is empty",
     }

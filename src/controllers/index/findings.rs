@@ -167,6 +167,10 @@ fn available(seen: &Observed, plan: &Plan) -> Finding {
 
 fn drifted(plan: &Plan) -> Finding {
     let kind = kinds::DRIFTED;
+    if plan.is_blind() {
+        let message = "the index can't be compared with the spec now";
+        return Finding::unknown(kind, Reason::Waiting, message);
+    }
     if plan.drift.is_empty() {
         return Finding::no(kind, Reason::AsExpected, "the live index is as declared");
     }

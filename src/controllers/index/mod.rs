@@ -82,7 +82,8 @@ fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) 
         .iter()
         .any(|it| it.error.category() == elasticsearch::error::Category::Closed)
     {
-        return Next::AwaitChange;
+        // Should the gate open again, nobody else would tell.
+        return Next::Hold(LOOK_AGAIN);
     }
     if !outcome.failures.is_empty() || outcome.foreign.is_some() {
         return Next::Again { category: Category::Elasticsearch };
@@ -92,7 +93,10 @@ fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) 
     }
     if outcome.put_off {
         // A free slot, or another view of the index, wakes it sooner.
-        return Next::After(LOOK_AGAIN);
+        return Next::Hold(LOOK_AGAIN);
+    }
+    if plan.stand == Stand::Unread {
+        return Next::Hold(rest);
     }
     // The poller, and the watch of the Cluster, say when there is something new.
     Next::After(rest)

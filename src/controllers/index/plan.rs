@@ -13,8 +13,7 @@ use super::{
 use crate::{
     api::{
         RECREATE,
-        condition::{find, is_true},
-        index::{AdoptionPolicy, DeletionPolicy, DriftPolicy, Index, IndexState, Mode, conditions},
+        index::{AdoptionPolicy, DeletionPolicy, DriftPolicy, Index, IndexState, Mode},
     },
     elasticsearch::{
         snapshot::{IndexView, LiveIndex},
@@ -50,6 +49,15 @@ pub struct Plan {
     pub declared: Option<Declared>,
     /// Whether somebody else made the index, so that only what Drover wrote is Drover's.
     pub adopted: bool,
+}
+
+impl Plan {
+    /// Whether the index can't be looked at.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        let blind = [Stand::Unread, Stand::NoCluster, Stand::Unreadable];
+        blind.contains(&self.stand) || matches!(self.stand, Stand::Invalid(_))
+    }
 }
 
 /// Where an index stands.
@@ -97,6 +105,8 @@ pub enum Step {
     Open,
     /// Close the index.
     Close,
+    /// Let documents be written again.
+    Unblock,
     /// Delete the index.
     Delete,
     /// Delete the index if it holds no document.
@@ -168,11 +178,16 @@ fn owner(index: &Index, seen: &Observed, live: &LiveIndex) -> Owner {
     let name = index.public_name();
     let found = mark::read(&live.content.mappings());
     let mine = mark_of(index);
-    if found.as_ref().is_some_and(|it| it.uid == mine.uid) {
+    let known = stored_uuid(index) == Some(live.marks.uuid.as_str());
+    let marked = found.as_ref().is_some_and(|it| it.uid == mine.uid);
+    // A clone carries the mark of its source: behind an alias the mark alone proves nothing.
+    if known && found.is_none() || marked && (known || !live.is_behind_alias(&name)) {
         return Owner::This;
     }
-    if stored_uuid(index) == Some(live.marks.uuid.as_str()) {
-        return Owner::This;
+    if let (true, Some(other)) = (known, &found) {
+        // Fighting over the mark would never end.
+        let (namespace, other) = (&other.namespace, &other.name);
+        return Owner::Other(format!("index '{name}' was taken over by Index {namespace}/{other}"));
     }
     if live.is_behind_alias(&name) {
         let physical = &live.physical_name;
@@ -283,10 +298,9 @@ fn stuck(index: &Index, live: &LiveIndex, changes: &Changes) -> BTreeSet<String>
 /// Whether this very spec was once applied in full, so that what differs now is not Drover's doing.
 fn is_settled(index: &Index) -> bool {
     let Some(status) = &index.status else { return false };
-    let synced = find(&status.conditions, conditions::SYNCED);
     status.uuid.is_some()
-        && status.observed_generation == index.metadata.generation
-        && synced.is_some_and(|it| it.status == "True")
+        && status.synced_generation.is_some()
+        && status.synced_generation == index.metadata.generation
 }
 
 /// Which of the differences somebody else made.
@@ -296,9 +310,6 @@ fn drift(index: &Index, differences: &[Difference]) -> Vec<Difference> {
     }
     // A drift that is known stays one until it is gone, also beside a new spec or a failed repair.
     let Some(status) = &index.status else { return Vec::new() };
-    if !is_true(&status.conditions, conditions::DRIFTED) {
-        return Vec::new();
-    }
     differences
         .iter()
         .filter(|now| {
@@ -370,6 +381,23 @@ fn steps(
 fn farewell(index: &Index, seen: &Observed) -> Plan {
     let name = index.public_name();
     let gone = |left: Option<String>| stand(Stand::Gone(left));
+    let lets_go =
+        index.spec.deletion_policy == DeletionPolicy::Retain || index.spec.mode == Mode::Plan;
+    if lets_go && index.status.as_ref().and_then(|it| it.write_block) == Some(true) {
+        // An earlier DeleteIfEmpty blocked writes and did not come to its end.
+        return match (&seen.gate, &seen.live) {
+            (ClusterGate::Open { .. }, IndexView::Present(live)) if is_blocked(index, live) => {
+                Plan { stand: Stand::Deleting, steps: vec![Step::Unblock], ..Plan::default() }
+            }
+            (ClusterGate::Open { .. }, IndexView::Unread) | (ClusterGate::Pending, _) => {
+                stand(Stand::Unread)
+            }
+            (ClusterGate::Open { .. }, _) => gone(None),
+            _ => gone(Some(format!(
+                "index '{name}' stays, and writes to it stay blocked: set index.blocks.write to null"
+            ))),
+        };
+    }
     if index.spec.deletion_policy == DeletionPolicy::Retain {
         return gone(None);
     }
@@ -385,17 +413,29 @@ fn farewell(index: &Index, seen: &Observed) -> Plan {
         (_, IndexView::Unreadable) => stand(Stand::Unreadable),
         (_, IndexView::Missing) => gone(None),
         (_, IndexView::Present(live)) => match owner(index, seen, live) {
-            Owner::This => deletion(index),
+            Owner::This => deletion(index, live),
             Owner::Nobody => gone(Some(format!("index '{name}' stays: it is not Drover's"))),
             Owner::Other(whose) => gone(Some(format!("{whose}: it stays"))),
         },
     }
 }
 
+/// Whether the index that Drover kept refuses writes.
+fn is_blocked(index: &Index, live: &LiveIndex) -> bool {
+    let blocked = live.content.settings().get("index.blocks.write").is_some_and(|it| it == "true");
+    blocked && stored_uuid(index) == Some(live.marks.uuid.as_str())
+}
+
 /// The deletion of an index that is Drover's.
-fn deletion(index: &Index) -> Plan {
+fn deletion(index: &Index, live: &LiveIndex) -> Plan {
     let step = match index.spec.deletion_policy {
         DeletionPolicy::Delete => Step::Delete,
+        _ if !live.is_open() => {
+            let name = index.public_name();
+            let left =
+                format!("index '{name}' stays: it is closed, so its documents can't be counted");
+            return stand(Stand::Gone(Some(left)));
+        }
         _ => match index.status.as_ref().and_then(|it| it.write_block) {
             None => return stand(Stand::Announced),
             Some(unblock) => Step::DeleteIfEmpty { unblock },

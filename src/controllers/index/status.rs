@@ -52,6 +52,7 @@ pub fn after(
     let before = index.status.clone().unwrap_or_default();
     let generation = index.metadata.generation;
     let findings = findings::conditions(index, seen, plan, outcome);
+    let synced = findings.iter().any(|it| it.kind == conditions::SYNCED && it.status == Some(true));
     let conditions = condition::conditions(&before.conditions, findings, generation, now);
     let live = match (&seen.live, &plan.stand) {
         (IndexView::Present(live), Stand::Owned | Stand::Announced | Stand::Deleting) => {
@@ -65,7 +66,9 @@ pub fn after(
         (Stand::Deleting | Stand::NoCluster, _) => before.write_block,
         _ => None,
     };
-    let drift = drift(&before.drift, &plan.drift, now);
+    // What can't be looked at is as it was, for all that is known.
+    let drift =
+        if plan.is_blind() { before.drift.clone() } else { drift(&before.drift, &plan.drift, now) };
     let calls: Vec<&Step> = plan.held.iter().collect();
     let physical = live.map_or_else(|| index.public_name(), |it| it.physical_name.clone());
     let physical = OneIndex::new(&physical).ok();
@@ -87,6 +90,7 @@ pub fn after(
             before.store_bytes,
             live.and_then(|it| it.figures).map(|it| it.store_bytes),
         ),
+        synced_generation: if synced { generation } else { before.synced_generation },
         applied: applied(index, live, plan, outcome),
         write_block,
         drift_omitted: omitted(drift.len()),
