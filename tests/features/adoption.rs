@@ -60,7 +60,10 @@ async fn policy_if_matching_shows_what_differs_and_adopts_once_nothing_does() {
     assert!(drift.contains(&"aliases.matching-alias".to_owned()), "{drift:?}");
     assert!(drift.contains(&"settings.index.refresh_interval".to_owned()), "{drift:?}");
     let entry = status.drift.iter().find(|it| it.path.starts_with("settings")).unwrap();
-    assert_eq!((entry.desired.as_deref(), entry.live.as_deref()), (Some("\"5s\""), Some("\"30s\"")));
+    assert_eq!(
+        (entry.desired.as_deref(), entry.live.as_deref()),
+        (Some("\"5s\""), Some("\"30s\""))
+    );
     assert_eq!(get(&status.conditions, "Stalled").status, "True");
     assert_eq!(status.uuid, None);
     stage.rest().await;

@@ -85,7 +85,9 @@ fn anonymous(value: &Value, index: &str) -> Value {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(map) => {
-                for key in ["uuid", "uid", "creation_date", "lastTransitionTime", "since", "storeBytes"] {
+                for key in
+                    ["uuid", "uid", "creation_date", "lastTransitionTime", "since", "storeBytes"]
+                {
                     map.remove(key);
                 }
                 map.values_mut().for_each(strip);
@@ -116,8 +118,8 @@ async fn crash_everywhere(scenario: Scenario) -> usize {
     stage.rest().await;
     let index = format!("{prefix}-reference");
     scenario.prepare(&stage, server, &index).await;
-    let [kubernetes, elasticsearch] = [&stage.kubernetes, &stage.elasticsearch]
-        .map(|it: &Proxy| it.ledger().count(is_external));
+    let [kubernetes, elasticsearch] =
+        [&stage.kubernetes, &stage.elasticsearch].map(|it: &Proxy| it.ledger().count(is_external));
     scenario.begin(&stage, &index).await;
     scenario.finish(&stage, &index).await;
     let reference = scenario.end(&stage, server, &index).await;
@@ -141,8 +143,10 @@ async fn crash_everywhere(scenario: Scenario) -> usize {
         let proxy = if to_kubernetes { &stage.kubernetes } else { &stage.elasticsearch };
         let point = proxy.crash_at(write, moment, is_external, killer);
         scenario.begin(&stage, &index).await;
-        let writes =
-            || stage.kubernetes.ledger().count(is_external) + stage.elasticsearch.ledger().count(is_external);
+        let writes = || {
+            stage.kubernetes.ledger().count(is_external)
+                + stage.elasticsearch.ledger().count(is_external)
+        };
         let mut last = (writes(), stage.elasticsearch.ledger().all().len());
         let crashed = eventually("the crash, or the end", SOON, async || {
             if point.reached().is_some() {
@@ -162,8 +166,11 @@ async fn crash_everywhere(scenario: Scenario) -> usize {
             stage.operator.restart().await;
         }
         scenario.finish(&stage, &index).await;
-        let place = format!("write {write} to {}, {moment:?}: {:?}",
-            if to_kubernetes { "Kubernetes" } else { "Elasticsearch" }, point.reached().map(|it| it.line()));
+        let place = format!(
+            "write {write} to {}, {moment:?}: {:?}",
+            if to_kubernetes { "Kubernetes" } else { "Elasticsearch" },
+            point.reached().map(|it| it.line())
+        );
         assert_eq!(scenario.end(&stage, server, &index).await, reference, "{place}");
         let after = server.index(&index).await.as_ref().map(uuid);
         if let (Some(before), Some(after)) = (before, after) {
@@ -233,7 +240,12 @@ async fn the_longer_campaign_is_cut_off_anywhere_too() {
     let scenarios = [
         Scenario { name: "empty", before: Some(careful.clone()), documents: 0, change: None },
         Scenario { name: "full", before: Some(careful), documents: 1, change: None },
-        Scenario { name: "close", before: Some(small()), documents: 0, change: Some(closed.clone()) },
+        Scenario {
+            name: "close",
+            before: Some(small()),
+            documents: 0,
+            change: Some(closed.clone()),
+        },
         Scenario { name: "open", before: Some(closed), documents: 0, change: Some(small()) },
         Scenario { name: "retain", before: Some(small()), documents: 1, change: None },
     ];

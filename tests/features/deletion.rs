@@ -4,7 +4,10 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::{
-    common::{elasticsearch::Elasticsearch, proxy::{Answer, Fault}},
+    common::{
+        elasticsearch::Elasticsearch,
+        proxy::{Answer, Fault},
+    },
     world::{Stage, calls, elasticsearch, get, uuid},
 };
 

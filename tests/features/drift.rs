@@ -24,12 +24,25 @@ async fn every_change_by_hand_is_told_and_put_back() {
     stage.ready_index("drifts", &spec).await;
     stage.rest().await;
     let before = server.index("drifts").await.unwrap();
-    let remove = json!({ "actions": [{ "remove": { "index": "drifts", "alias": "drift-alias" } }] });
+    let remove =
+        json!({ "actions": [{ "remove": { "index": "drifts", "alias": "drift-alias" } }] });
     let hands = [
-        ("PUT", "/drifts/_settings", json!({ "index.refresh_interval": "1h" }),
-         "settings.index.refresh_interval", json!("\"5s\""), json!("\"1h\"")),
-        ("PUT", "/drifts/_mapping", json!({ "_meta": { "team": "search" } }),
-         "mappings._meta.drover", json!("\"the owner mark\""), Value::Null),
+        (
+            "PUT",
+            "/drifts/_settings",
+            json!({ "index.refresh_interval": "1h" }),
+            "settings.index.refresh_interval",
+            json!("\"5s\""),
+            json!("\"1h\""),
+        ),
+        (
+            "PUT",
+            "/drifts/_mapping",
+            json!({ "_meta": { "team": "search" } }),
+            "mappings._meta.drover",
+            json!("\"the owner mark\""),
+            Value::Null,
+        ),
         ("POST", "/_aliases", remove, "aliases.drift-alias", json!("{}"), Value::Null),
         ("POST", "/drifts/_close", Value::Null, "state", json!("\"Open\""), json!("\"Closed\"")),
     ];
@@ -37,19 +50,21 @@ async fn every_change_by_hand_is_told_and_put_back() {
         let told = stage.index_statuses("drifts").len();
         let body = Some(body).filter(|it| !it.is_null());
         server.ok(method, path, body.as_ref()).await;
-        stage.index_when("drifts", &format!("{at} is put back"), |index| {
-            let drifted = |it: &&Value| listed(it, at).is_some();
-            let statuses = stage.index_statuses("drifts").split_off(told);
-            let Some(status) = statuses.iter().find(drifted) else {
-                return Err(format!("not told yet: {statuses:#?}"));
-            };
-            assert_eq!(listed(status, at), Some((desired.clone(), live.clone())));
-            let status = index.status.as_ref().ok_or("no status")?;
-            let ready = get(&status.conditions, "Ready").status == "True";
-            let gone = status.drift.is_empty() && get(&status.conditions, "Drifted").status == "False";
-            if ready && gone { Ok(()) } else { Err(format!("{:#?}", status.conditions)) }
-        })
-        .await;
+        stage
+            .index_when("drifts", &format!("{at} is put back"), |index| {
+                let drifted = |it: &&Value| listed(it, at).is_some();
+                let statuses = stage.index_statuses("drifts").split_off(told);
+                let Some(status) = statuses.iter().find(drifted) else {
+                    return Err(format!("not told yet: {statuses:#?}"));
+                };
+                assert_eq!(listed(status, at), Some((desired.clone(), live.clone())));
+                let status = index.status.as_ref().ok_or("no status")?;
+                let ready = get(&status.conditions, "Ready").status == "True";
+                let gone =
+                    status.drift.is_empty() && get(&status.conditions, "Drifted").status == "False";
+                if ready && gone { Ok(()) } else { Err(format!("{:#?}", status.conditions)) }
+            })
+            .await;
         stage.rest().await;
         let mut now = server.index("drifts").await.unwrap();
         // Elasticsearch itself notes in the settings that it was closed once.
@@ -103,7 +118,8 @@ async fn drift_policy_report_tells_and_touches_nothing() {
     server.ok("PUT", "/reported/_settings", Some(&settings)).await;
     server.ok("DELETE", "/reported/_alias/report-alias", None).await;
     server.ok("PUT", "/reported/_mapping", Some(&json!({ "_meta": {} }))).await;
-    let paths = ["aliases.report-alias", "mappings._meta.drover", "settings.index.refresh_interval"];
+    let paths =
+        ["aliases.report-alias", "mappings._meta.drover", "settings.index.refresh_interval"];
     let index = stage
         .index_when("reported", "all drift is listed", |index| {
             let drift = index.status.as_ref().map(|it| it.drift.clone()).unwrap_or_default();

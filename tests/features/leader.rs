@@ -41,9 +41,7 @@ async fn a_leader_that_slept_past_its_lease_writes_nothing_more_and_ends() {
     let server = elasticsearch("8.19.0").await;
     let stage = Stage::new("sleeper", server).await;
     stage.connect().await;
-    let spec = |interval: &str| {
-        json!({ "settings": { "number_of_replicas": 0, "refresh_interval": interval } })
-    };
+    let spec = |interval: &str| json!({ "settings": { "number_of_replicas": 0, "refresh_interval": interval } });
     stage.ready_index("led", &spec("5s")).await;
     stage.rest().await;
     let first = holder(&stage);
@@ -64,7 +62,8 @@ async fn a_leader_that_slept_past_its_lease_writes_nothing_more_and_ends() {
     stage.index_until("led", "Ready", "True").await;
     assert_eq!(holder(&stage), next);
     let written: Vec<_> = stage.kubernetes.ledger().all().split_off(since);
-    let written: Vec<_> = written.into_iter().filter(|it| it.is_write() && !it.is_lease()).collect();
+    let written: Vec<_> =
+        written.into_iter().filter(|it| it.is_write() && !it.is_lease()).collect();
     assert!(written.is_empty(), "{}", lines(&written));
     let sent = stage.elasticsearch.ledger().all().split_off(known);
     let sent: Vec<_> =

@@ -71,8 +71,7 @@ async fn fifty_indices_at_rest_cost_one_small_question_and_one_change_costs_one_
     let server = secured("8.19.0").start().await;
     let soak = std::env::var_os("DROVER_SOAK").is_some();
     let interval = if soak { "10s" } else { "1s" };
-    let mut stage =
-        Stage::with("ledger", &server, |it| it.flag("--poll-interval", interval)).await;
+    let mut stage = Stage::with("ledger", &server, |it| it.flag("--poll-interval", interval)).await;
     stage.connect().await;
     stage.apply(&manifest());
     let all_ready = async |stage: &Stage| {
@@ -102,7 +101,8 @@ async fn fifty_indices_at_rest_cost_one_small_question_and_one_change_costs_one_
     assert_eq!(status, 0);
     stage.operator.restart().await;
     stage.rest().await;
-    let writes = [stage.kubernetes.ledger().writes(), stage.elasticsearch.ledger().writes()].concat();
+    let writes =
+        [stage.kubernetes.ledger().writes(), stage.elasticsearch.ledger().writes()].concat();
     assert!(writes.is_empty(), "{}", lines(&writes));
     rests(&stage).await;
 
@@ -132,7 +132,8 @@ async fn fifty_indices_at_rest_cost_one_small_question_and_one_change_costs_one_
         .filter(|it| !is_event(it) && !it.path.contains(&format!("/{changed}/status")))
         .collect();
     // The cluster's own status may tell of it, no other Index's.
-    let others: Vec<Entry> = others.into_iter().filter(|it| it.path.contains("/indices/")).collect();
+    let others: Vec<Entry> =
+        others.into_iter().filter(|it| it.path.contains("/indices/")).collect();
     assert!(others.is_empty(), "{}", lines(&others));
     rests(&stage).await;
 }

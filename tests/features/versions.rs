@@ -59,7 +59,8 @@ async fn from_apply_to_deletion(version: &'static str) {
     // The same in another spelling changes nothing.
     let writes = stage.index_writes("main").len();
     let mut spelled = second.clone();
-    spelled["settings"] = json!({ "index": { "number_of_replicas": "0", "refresh_interval": "60s" } });
+    spelled["settings"] =
+        json!({ "index": { "number_of_replicas": "0", "refresh_interval": "60s" } });
     stage.ready_index("main", &spelled).await;
     stage.polls(2).await;
     assert_eq!(stage.index_writes("main").len(), writes);

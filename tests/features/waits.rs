@@ -24,10 +24,13 @@ async fn an_index_that_comes_before_its_cluster_waits_for_it() {
     stage.cluster("es", &connection);
     let message = stage.index_reason("early", "ResolvedRefs", "ClusterNotReady").await;
     assert!(message.contains("ResolvedRefs"), "{message}");
-    stage.secret("not-yet", &json!({
-        "username": crate::world::USER,
-        "password": crate::world::PASSWORD,
-    }));
+    stage.secret(
+        "not-yet",
+        &json!({
+            "username": crate::world::USER,
+            "password": crate::world::PASSWORD,
+        }),
+    );
     stage.index_until("early", "Ready", "True").await;
     // A second Index, of a Cluster that is there already.
     stage.ready_index("later", &spec()).await;

@@ -58,7 +58,9 @@ pub fn gate(cluster: Option<&Cluster>, snapshot: Option<&Snapshot>) -> ClusterGa
         .and_then(|it| it.cluster.as_ref())
         .map(|it| it.state.cluster_uuid.as_str());
     match seen {
-        Some(seen) if seen == pinned && !seen.is_empty() => ClusterGate::Open { uuid: pinned.to_owned() },
+        Some(seen) if seen == pinned && !seen.is_empty() => {
+            ClusterGate::Open { uuid: pinned.to_owned() }
+        }
         Some(_) => ClusterGate::Blocked(format!("Cluster '{name}' is not IdentityMatches")),
         None => ClusterGate::Blocked(format!("Cluster '{name}' does not answer")),
     }

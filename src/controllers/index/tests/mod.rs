@@ -14,6 +14,7 @@ mod in_place;
 mod judgements;
 mod ledger;
 mod lists;
+mod mappings;
 mod marks;
 mod plan_mode;
 mod properties;
