@@ -312,12 +312,12 @@ pub fn diagnostics(
             advice: "renew it: Drover refuses a certificate that has run out".into(),
         });
     }
-    let plain = cluster.spec.connection.endpoints.iter().any(|it| it.0.starts_with("http://"));
+    let is_plain = cluster.spec.connection.endpoints.iter().any(|it| it.0.starts_with("http://"));
     let sends_secret = !matches!(
         cluster.spec.connection.auth,
         None | Some(Auth { basic: None, api_key: None, bearer: None, .. })
     );
-    if plain && sends_secret {
+    if is_plain && sends_secret {
         list.push(Diagnostic {
             rule: "plaintext".into(),
             level: DiagnosticLevel::Warning,

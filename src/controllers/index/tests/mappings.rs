@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 use super::{
     super::plan::Step,
     fixtures::{index, live},
-    scene::Scene,
+    scene::{Scene, WhichStep},
 };
 use crate::{
     api::index::{AdoptionPolicy, DriftPolicy},
     elasticsearch::fixtures::refused,
 };
 
+#[allow(clippy::needless_pass_by_value)] // A test says `json!(...)`.
 fn fields(fields: Value) -> Value {
     json!({ "properties": fields })
 }
@@ -123,7 +124,7 @@ fn the_mark_goes_alone_and_first_so_that_a_refused_field_does_not_hold_it_back()
     let wanted = json!({ "title": { "type": "text", "analyzer": "none such" } });
     let index = index("books").mappings(fields(wanted)).adoption(AdoptionPolicy::Always);
     let mut scene = Scene::new(index, Some(live("books", "theirs")));
-    let is_field: fn(&Step) -> bool =
+    let is_field: WhichStep =
         |it| matches!(it, Step::Mapping(body) if body.contains_key("properties"));
     let refusal = refused("put_mapping", 400, "mapper_parsing_exception", "analyzer not found");
     scene.refusal = Some((is_field, refusal));

@@ -11,7 +11,6 @@ mod failures;
 mod farewell;
 mod gate;
 mod in_place;
-mod judgements;
 mod ledger;
 mod lists;
 mod mappings;
