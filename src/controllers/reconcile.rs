@@ -27,6 +27,9 @@ use crate::{
 /// How long until a copy that is older than our own last write is looked at again.
 const CATCH_UP: Duration = Duration::from_millis(100);
 
+/// How long until a process that may not write looks whether it may again.
+const SHUT: Duration = Duration::from_secs(1);
+
 /// The failures in a row of each object of a kind.
 pub(super) type Failures<R> = Backoff<ObjectRef<<R as Reconciler>::Object>>;
 
@@ -45,9 +48,12 @@ pub(super) async fn once<R: Reconciler>(
         name = meta.name,
         generation = meta.generation,
     );
-    // Whoever may not write reconciles nothing; the process is about to end.
-    if stop.is_requested() || ctx.gate.check().is_err() {
+    if stop.is_requested() {
         return Ok(Action::await_change());
+    }
+    // Either the process is about to end, or the Lease is about to be renewed.
+    if ctx.gate.check().is_err() {
+        return Ok(Action::requeue(SHUT));
     }
     if ctx.freshness.is_stale(meta) {
         return Ok(Action::requeue(CATCH_UP));
@@ -290,7 +296,7 @@ mod tests {
         drop(script);
         let mut ctx = Context::for_tests(client);
         ctx.gate = WriteGate::shut();
-        assert_eq!(reconcile(&Arc::new(ctx), index("", &[])).await, Action::await_change());
+        assert_eq!(reconcile(&Arc::new(ctx), index("", &[])).await, Action::requeue(SHUT));
 
         let (stopper, stop) = shutdown::channel();
         stopper.stop();

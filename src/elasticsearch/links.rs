@@ -104,6 +104,11 @@ impl Links {
             link.stop();
         }
     }
+
+    /// The object that tracked indices as `owner` is gone.
+    pub fn forget(&self, owner: &ObjectKey) {
+        locked(&self.by_owner).values().for_each(|link| link.forget(owner));
+    }
 }
 
 /// One live connection.
@@ -198,15 +203,15 @@ impl Link {
         IndexView::Unread
     }
 
-    /// `owner` needs to know of `name` no more.
-    pub fn untrack(&self, name: &str, owner: &ObjectKey) {
-        let mut shared = locked(&self.shared);
-        if let Some(tracked) = shared.tracked.get_mut(name) {
-            tracked.owners.remove(owner);
-            if tracked.owners.is_empty() {
-                shared.tracked.remove(name);
+    /// `owner` is gone; whoever else asked for the same index is woken, since it may have stood
+    /// back.
+    fn forget(&self, owner: &ObjectKey) {
+        locked(&self.shared).tracked.retain(|_, tracked| {
+            if tracked.owners.remove(owner) {
+                tracked.owners.iter().for_each(|other| self.wake_index(other.clone()));
             }
-        }
+            !tracked.owners.is_empty()
+        });
     }
 
     /// What is known of `name` is out of date, because of a write of ours or of somebody else's:

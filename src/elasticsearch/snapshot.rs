@@ -26,6 +26,9 @@ pub struct Snapshot {
     pub fault: Option<Arc<Error>>,
     /// Whether a poll has ended yet, well or badly.
     pub polled: bool,
+    /// Whether there was a full check after the first one of this connection. Until then figures
+    /// that move all the time are no news: after a restart nothing is written for them.
+    pub rechecked: bool,
 }
 
 /// One cluster as it answered.

@@ -27,7 +27,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The longest that an answer may take to begin; watches and lists have no other limit for this.
 const FIRST_BYTE: Duration = Duration::from_secs(30);
 /// The longest silence within an answer. Watches end by themselves before, see
-/// [`crate::controllers::stream`].
+/// [`super::watch`].
 const SILENCE: Duration = Duration::from_mins(5);
 
 /// The API server can't be connected to: the configuration is missing or wrong.

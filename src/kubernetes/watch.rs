@@ -24,6 +24,9 @@ use crate::{error::Category, telemetry::metrics::Metrics};
 /// died without a word is noticed after that time.
 const SECONDS: u32 = 120;
 
+/// How many objects a page of a list holds: a page is in memory twice while it is read.
+const PAGE: u32 = 50;
+
 /// What happens to the objects behind `api`, from a whole list on; between, the class of what went
 /// wrong, after which it goes on by itself. `kind` is the label of the metrics.
 pub fn events<K>(
@@ -34,7 +37,7 @@ pub fn events<K>(
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let config = watcher::Config::default().timeout(SECONDS);
+    let config = watcher::Config::default().timeout(SECONDS).page_size(PAGE);
     let mut told = None;
     watcher(api, config).backoff(Patience::default()).map(move |event| match event {
         Ok(event) => {

@@ -57,8 +57,8 @@ async fn check_example(version: &'static str) {
     assert!(node.heap_percent.is_some() && node.disk_used_percent.is_some(), "{node:?}");
     assert_eq!(get(&status.conditions, "Ready").reason, "AsExpected");
     assert_eq!(status.observed_generation, cluster.metadata.generation);
-    let note = stage.event("main", "Connected").await;
-    assert!(note.contains(&seen.name), "{note}");
+    let event = stage.event("main", "Connected").await;
+    assert!(event.contains(&seen.name), "{event}");
     let refused = stage.elasticsearch.ledger().find(|it| it.status() == Some(403));
     assert!(refused.is_empty(), "the documented role is too small:\n{}", lines(&refused));
 }
@@ -87,8 +87,9 @@ async fn a_cluster_at_rest_costs_one_small_request_per_poll_over_a_kept_connecti
     let ledger = stage.elasticsearch.ledger();
     let polls = 15;
     eventually("Elasticsearch stands still for a while", SOON, async || {
-        let state = || async { server.ok("GET", "/_cluster/state/version", None).await };
-        let before = state().await;
+        let version =
+            || async { server.ok("GET", "/_cluster/state/version", None).await["version"].clone() };
+        let before = version().await;
         // Whatever the last change made Drover read is over with two more polls.
         let wait = async |count| {
             eventually("polls go on", SOON, async || match ledger.count(is_poll) {
@@ -102,7 +103,7 @@ async fn a_cluster_at_rest_costs_one_small_request_per_poll_over_a_kept_connecti
         ledger.clear();
         stage.kubernetes.ledger().clear();
         wait(polls).await;
-        if state().await["version"] != before["version"] {
+        if version().await != before {
             return Err("the cluster state moved".to_owned());
         }
         let others = ledger.find(|it| !is_poll(it));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     common::{
         elasticsearch::Elasticsearch,
-        proxy::{Answer, Fault},
+        proxy::{Answer, Fault, Moment},
     },
     world::{Stage, calls, elasticsearch, get, uuid},
 };
@@ -114,7 +114,13 @@ async fn an_object_whose_cluster_is_gone_lets_go_and_says_what_it_left() {
     let (stage, server) = stage("left").await;
     stage.ready_index("left", &spec("Delete")).await;
     stage.rest().await;
+    // The Cluster stays for the sake of the index, unless somebody takes it away by force.
     stage.clusters().delete("es", &DeleteParams::default()).await.unwrap();
+    stage.polls(2).await;
+    assert!(stage.clusters().get_opt("es").await.unwrap().is_some());
+    let force = json!({ "metadata": { "finalizers": null } });
+    let parameters = PatchParams::default();
+    stage.clusters().patch("es", &parameters, &Patch::Merge(&force)).await.unwrap();
     stage.index_reason("left", "ResolvedRefs", "ClusterNotFound").await;
     stage.delete_index("left").await;
     let note = stage.event("left", "LeftBehind").await;
@@ -128,8 +134,7 @@ async fn a_deletion_waits_for_a_cluster_that_does_not_answer_unless_it_may_retai
     stage.ready_index("patient", &spec("Delete")).await;
     stage.ready_index("waived", &spec("Delete")).await;
     stage.rest().await;
-    let page = Answer::html(503, "<html>out of order</html>");
-    let down = stage.elasticsearch.inject(|_| true, Fault::Answer(page));
+    let down = stage.elasticsearch.inject(|_| true, Fault::Cut(Moment::BeforeForward));
     stage.cluster_until("es", "Reachable", "False").await;
     for name in ["patient", "waived"] {
         stage.indices().delete(name, &DeleteParams::default()).await.unwrap();

@@ -80,7 +80,7 @@ async fn an_elasticsearch_that_says_no_is_told_as_it_says() {
     let redirect = Answer::empty(302).header("location", &elsewhere.url());
     let html = Answer::html(200, "<html><body>Log in</body></html>");
     let trips = "[parent] Data too large, would be [70/60]";
-    let state = "none elected within the timeout";
+    let no_master = "none elected within the timeout";
     let cases = vec![
         case(
             "401",
@@ -102,7 +102,7 @@ async fn an_elasticsearch_that_says_no_is_told_as_it_says() {
         ),
         case(
             "503",
-            refusal(503, "master_not_discovered_exception", state),
+            refusal(503, "master_not_discovered_exception", no_master),
             "Available",
             "Unavailable",
         ),
@@ -112,6 +112,24 @@ async fn an_elasticsearch_that_says_no_is_told_as_it_says() {
     ];
     check(&stage, cases).await;
     assert_eq!(elsewhere.connections().accepted, 0, "the redirect was followed");
+}
+
+#[tokio::test]
+async fn an_elasticsearch_that_never_served_yet_is_told_with_the_cause_in_ready() {
+    let server = elasticsearch("8.19.0").await;
+    let stage = Stage::new("never", server).await;
+    let fault = refusal(503, "master_not_discovered_exception", "none elected");
+    stage.elasticsearch.inject(|_| true, fault);
+    stage.cluster("es", &stage.connection());
+    let cluster = stage.cluster_tells("es", "Ready", "False", "Unavailable").await;
+    let status = cluster.status.unwrap();
+    let message = &get(&status.conditions, "Ready").message;
+    assert!(message.contains("none elected"), "{message}");
+    assert_eq!(get(&status.conditions, "IdentityMatches").status, "Unknown");
+    assert_eq!(status.elasticsearch, None, "nothing was seen of it");
+
+    stage.elasticsearch.clear_faults();
+    stage.cluster_until("es", "Ready", "True").await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::{
-    common::elasticsearch::Elasticsearch,
+    common::{elasticsearch::Elasticsearch, proxy::Entry},
     world::{Stage, calls, elasticsearch, get, uuid},
 };
 
@@ -258,7 +258,7 @@ async fn a_spec_in_another_spelling_writes_nothing() {
             },
             "mappings": { "dynamic": true, "properties": {
                 "t": { "type": "text" },
-                "n": { "type": "long", "ignore_malformed": false },
+                "n": { "type": "long", "doc_values": true },
             } },
             "aliases": { "spelled": { "routing": "7" } },
         }),
@@ -269,7 +269,9 @@ async fn a_spec_in_another_spelling_writes_nothing() {
     for spec in spellings.iter().cycle().skip(1).take(3) {
         let index = stage.ready_index("spelt", spec).await;
         stage.polls(2).await;
-        assert_eq!(calls(&stage.index_writes("spelt")[made..]), [""; 0], "{spec}");
+        let bodies: Vec<Value> =
+            stage.index_writes("spelt")[made..].iter().map(Entry::json).collect();
+        assert_eq!(bodies, [Value::Null; 0], "{spec}");
         assert!(index.status.unwrap().drift.is_empty());
     }
 }

@@ -1,8 +1,13 @@
 //! What Elasticsearch refuses, or can't change in place, is told, and holds nothing else back.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::world::{Stage, calls, elasticsearch, get};
+use crate::{
+    common::proxy::Entry,
+    world::{Stage, calls, elasticsearch, get},
+};
 
 #[tokio::test]
 async fn what_needs_another_index_is_listed_and_the_rest_is_applied() {
@@ -59,6 +64,16 @@ async fn what_needs_another_index_is_listed_and_the_rest_is_applied() {
     assert_eq!(status.uuid, uuid);
 }
 
+/// After about 1, 2, 4, ... seconds, however often the poller looks meanwhile.
+pub fn assert_backs_off(tries: &[Entry]) {
+    let mut least = Duration::from_millis(500);
+    for pair in tries.windows(2) {
+        let pause = pair[1].at - pair[0].at;
+        assert!(least <= pause, "a try after {pause:?}, not {least:?}: {:?}", calls(tries));
+        least *= 2;
+    }
+}
+
 #[tokio::test]
 async fn elasticsearchs_own_reason_is_told_and_is_not_asked_for_in_a_hot_loop() {
     let server = elasticsearch("8.19.0").await;
@@ -96,9 +111,7 @@ async fn elasticsearchs_own_reason_is_told_and_is_not_asked_for_in_a_hot_loop() 
     }
     stage.polls(4).await;
     for (name, _, _) in &cases {
-        // After 1, 2, 4 seconds: never as often as it polls.
-        let tries = stage.index_writes(name).len();
-        assert!(tries <= 5, "{name}: {tries} tries");
+        assert_backs_off(&stage.index_writes(name));
         let told = stage.index_statuses(name).len();
         assert!(told <= 2, "{name}: {told} statuses");
         assert!(server.index(name).await.is_none());

@@ -44,7 +44,7 @@ pub fn after(
     let fresh = usable && seen.snapshot.polled && seen.snapshot.fault.is_none() && view.is_some();
     let elasticsearch = elasticsearch(&before, view, plan.identity.pinned(), fresh);
     let (nodes, nodes_omitted) = match view {
-        Some(view) => nodes(&before.nodes, view),
+        Some(view) => nodes(&before.nodes, view, seen.snapshot.rechecked),
         None => (before.nodes.clone(), before.nodes_omitted),
     };
     let mut diagnostics = findings::diagnostics(cluster, seen, plan, now);
@@ -121,7 +121,11 @@ fn master(view: &ClusterView) -> Option<String> {
     view.nodes.get(id).map(|it| it.name.clone())
 }
 
-fn nodes(before: &[NodeStatus], view: &ClusterView) -> (Vec<NodeStatus>, Option<u32>) {
+fn nodes(
+    before: &[NodeStatus],
+    view: &ClusterView,
+    rechecked: bool,
+) -> (Vec<NodeStatus>, Option<u32>) {
     let mut sorted: Vec<_> = view.nodes.iter().collect();
     sorted.sort_by(|a, b| (&a.1.name, a.0).cmp(&(&b.1.name, b.0)));
     let listed = sorted.into_iter().take(NODES).map(|(id, node)| {
@@ -129,7 +133,7 @@ fn nodes(before: &[NodeStatus], view: &ClusterView) -> (Vec<NodeStatus>, Option<
         let last = before.iter().find(|it| it.id == *id);
         // Percentages: five points are worth a write, five percent of a small number are not.
         let steady = |old: Option<u32>, new: Option<u32>| match (old, new) {
-            (Some(old), Some(new)) if old.abs_diff(new) <= 5 => Some(old),
+            (Some(old), Some(new)) if !rechecked || old.abs_diff(new) <= 5 => Some(old),
             (old, new) => new.or(old),
         };
         NodeStatus {

@@ -21,7 +21,7 @@ use crate::{
     controllers::{Next, Reconciler},
     elasticsearch::{self, links::ObjectKey},
     error::{Category, Error},
-    kubernetes::{Kind as _, events, status as status_writer},
+    kubernetes::{Kind as _, events, known::ObjectName, status as status_writer},
     telemetry::objects::ObjectState,
 };
 use cluster_gate::ClusterGate;
@@ -59,14 +59,12 @@ impl Reconciler for IndexReconciler {
         } else {
             ctx.settings.stats_interval
         };
-        let next = next(&plan, &outcome, rest);
-        if matches!(next, Next::LetGo) {
-            let key = key(&index);
-            if let Some(link) = link {
-                link.untrack(&index.public_name(), &key);
-            }
-        }
-        Ok(next)
+        Ok(next(&plan, &outcome, rest))
+    }
+
+    fn forget(name: &ObjectName, ctx: &Context) {
+        let key = ObjectKey { namespace: name.namespace.clone(), name: name.name.clone() };
+        ctx.links.forget(&key);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     elasticsearch::{
         error::Category,
         names::OneIndex,
-        snapshot::{IndexView, LiveIndex},
+        snapshot::{IndexView, LiveIndex, moved},
         values::{Difference, aliases, mark, settings},
     },
     kubernetes::events::Notice,
@@ -82,8 +82,11 @@ pub fn after(
         health,
         primaries: live.and_then(|it| it.health).map(|it| it.primaries).or(before.primaries),
         replicas: live.and_then(|it| it.health).map(|it| it.replicas).or(before.replicas),
-        documents: live.and_then(|it| it.figures).map(|it| it.documents).or(before.documents),
-        store_bytes: live.and_then(|it| it.figures).map(|it| it.store_bytes).or(before.store_bytes),
+        documents: steady(before.documents, live.and_then(|it| it.figures).map(|it| it.documents)),
+        store_bytes: steady(
+            before.store_bytes,
+            live.and_then(|it| it.figures).map(|it| it.store_bytes),
+        ),
         applied: applied(index, live, plan, outcome),
         write_block,
         drift_omitted: omitted(drift.len()),
@@ -93,6 +96,14 @@ pub fn after(
             calls.into_iter().take(ENTRIES).map(|it| planned(it, index, &physical)).collect()
         }),
     })
+}
+
+/// The figure that stands in the status until it has moved enough, also over a restart.
+fn steady(before: Option<u64>, now: Option<u64>) -> Option<u64> {
+    match (before, now) {
+        (Some(before), Some(now)) if !moved(before, now) => Some(before),
+        (before, now) => now.or(before),
+    }
 }
 
 fn omitted(length: usize) -> Option<u32> {
