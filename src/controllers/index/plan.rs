@@ -229,19 +229,12 @@ fn adoption(index: &Index, declared: &Declared, live: &LiveIndex, changes: Chang
 
 fn owned(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes) -> Plan {
     let adopted = is_adopted(index, declared, live);
-    let closed_soon = index.spec.state == IndexState::Closed;
-    let is_in_place = |it: &SettingChange| Changes::in_place(it, closed_soon || !live.is_open());
-    // What was never applied was not changed by somebody else either.
-    let never_applied: BTreeSet<String> = changes
-        .settings
-        .iter()
-        .filter(|it| !is_in_place(it))
-        .map(SettingChange::path)
-        .chain(changes.impossible.iter().map(|it| it.path.clone()))
-        .collect();
     let mut differences = changes.differences(index);
-    differences.retain(|it| !never_applied.contains(&it.path));
     differences.extend(changes.lost_mark().filter(|_| is_settled(index)));
+    // What can't be made so is outstanding for ever, whoever made it differ: it never turns into
+    // drift by waiting.
+    let stuck = stuck(index, live, &changes);
+    differences.retain(|it| !stuck.contains(&it.path));
     let drift = drift(index, &differences);
     let changes = match index.spec.drift_policy {
         DriftPolicy::Enforce => changes,
@@ -249,10 +242,11 @@ fn owned(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes)
             changes.without(&drift.iter().map(|it| it.path.clone()).collect::<BTreeSet<_>>())
         }
     };
+    let closed_soon = index.spec.state == IndexState::Closed;
     let (closed_only, fixed): (Vec<_>, Vec<_>) = changes
         .settings
         .iter()
-        .filter(|it| !is_in_place(it))
+        .filter(|it| !Changes::in_place(it, closed_soon || !live.is_open()))
         .partition(|it| Changes::in_place(it, true));
     let mut reindex: Vec<Difference> = fixed.into_iter().map(not_in_place).collect();
     reindex.extend(closed_only.iter().map(|it| not_in_place(it)));
@@ -276,6 +270,14 @@ fn owned(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes)
         adopted,
         held: Vec::new(),
     }
+}
+
+/// The paths of what can't be changed in this index, as it is and as it shall be.
+fn stuck(index: &Index, live: &LiveIndex, changes: &Changes) -> BTreeSet<String> {
+    let closed = index.spec.state == IndexState::Closed || !live.is_open();
+    let settings = changes.settings.iter().filter(|it| !Changes::in_place(it, closed));
+    let fields = changes.impossible.iter().map(|it| it.path.clone());
+    settings.map(SettingChange::path).chain(fields).collect()
 }
 
 /// Whether this very spec was once applied in full, so that what differs now is not Drover's doing.

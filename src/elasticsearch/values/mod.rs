@@ -13,6 +13,8 @@ pub mod mappings;
 pub mod mark;
 mod number;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Map, Value, json};
 

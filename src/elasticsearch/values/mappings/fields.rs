@@ -91,6 +91,12 @@ impl Comparison {
                 self.refuse(path, value, live.get(name));
             }
         }
+        // One that is not shown follows the search analyzer, which is about to change.
+        if let Some(quote) = desired.get("search_quote_analyzer")
+            && changes.contains_key("search_analyzer")
+        {
+            changes.insert("search_quote_analyzer".into(), quote.clone());
+        }
         if let Some(Value::Object(wanted)) = desired.get(below) {
             let nothing = Map::new();
             let there = live.get(below).and_then(Value::as_object).unwrap_or(&nothing);
