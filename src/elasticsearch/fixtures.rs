@@ -124,13 +124,14 @@ pub fn view(uuid: &str) -> ClusterView {
     }
 }
 
-/// A poll that went well.
+/// A poll that went well, on a connection that has been up for a while.
 pub fn snapshot(view: ClusterView) -> Snapshot {
-    Snapshot { cluster: Some(Arc::new(view)), polled: true, ..Snapshot::default() }
+    Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true, rechecked: true }
 }
 
 impl Snapshot {
     /// The same with the last poll failed.
+    #[must_use]
     pub fn with_fault(self, error: Error) -> Self {
         Self { fault: Some(Arc::new(error)), polled: true, ..self }
     }

@@ -26,6 +26,6 @@ mod request;
 mod tls;
 
 #[cfg(test)]
-pub mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod scripted;

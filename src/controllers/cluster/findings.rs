@@ -273,10 +273,17 @@ fn progress(ready: &Finding) -> Option<Finding> {
 
 /// What Elasticsearch's health report and Drover itself advise, the worst first.
 #[must_use]
-pub fn diagnostics(cluster: &Cluster, seen: &Observed, now: Timestamp) -> Vec<Diagnostic> {
+pub fn diagnostics(
+    cluster: &Cluster,
+    seen: &Observed,
+    plan: &Plan,
+    now: Timestamp,
+) -> Vec<Diagnostic> {
     let mut list = Vec::new();
     let Some(view) = seen.snapshot.cluster.as_deref() else { return list };
-    for finding in &view.report {
+    // What another cluster says of itself is not this one's trouble.
+    let is_pinned = plan.identity.pinned() == Some(view.state.cluster_uuid.as_str());
+    for finding in view.report.iter().filter(|_| is_pinned) {
         let level = match health(finding.status) {
             Health::Red => DiagnosticLevel::Danger,
             _ => DiagnosticLevel::Warning,
@@ -314,12 +321,12 @@ pub fn diagnostics(cluster: &Cluster, seen: &Observed, now: Timestamp) -> Vec<Di
             advice: "renew it: Drover refuses a certificate that has run out".into(),
         });
     }
-    let plain = cluster.spec.connection.endpoints.iter().any(|it| it.0.starts_with("http://"));
+    let is_plain = cluster.spec.connection.endpoints.iter().any(|it| it.0.starts_with("http://"));
     let sends_secret = !matches!(
         cluster.spec.connection.auth,
         None | Some(Auth { basic: None, api_key: None, bearer: None, .. })
     );
-    if plain && sends_secret {
+    if is_plain && sends_secret {
         list.push(Diagnostic {
             rule: "plaintext".into(),
             level: DiagnosticLevel::Warning,

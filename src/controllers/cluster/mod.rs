@@ -71,3 +71,6 @@ fn report(ctx: &Context, cluster: &Cluster, status: &ClusterStatus, seen: &obser
     };
     ctx.metrics.objects.show(Cluster::NAME, &key.namespace, &key.name, state);
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,7 @@ pub fn after(
         Some(view) => nodes(&before.nodes, view, seen.snapshot.rechecked),
         None => (before.nodes.clone(), before.nodes_omitted),
     };
-    let mut diagnostics = findings::diagnostics(cluster, seen, now);
+    let mut diagnostics = findings::diagnostics(cluster, seen, plan, now);
     let diagnostics_omitted = omitted(diagnostics.len(), DIAGNOSTICS);
     diagnostics.truncate(DIAGNOSTICS);
     let findings = findings::conditions(cluster, seen, plan, outcome);

@@ -356,7 +356,13 @@ fn steps(
     if changes.unmarked || changes.meta.is_some() {
         let mark = Mark { adopted, ..mark_of(index) };
         let meta = mark.merged_into(&declared.mappings, &live.content.mappings());
-        body.insert("_meta".into(), Value::Object(meta));
+        if changes.unmarked && !body.is_empty() {
+            // On its own, so that a field that is refused does not hold it back.
+            let meta = Map::from_iter([("_meta".to_owned(), Value::Object(meta))]);
+            steps.push(Step::Mapping(meta));
+        } else {
+            body.insert("_meta".into(), Value::Object(meta));
+        }
     }
     let settings: Vec<SettingChange> =
         changes.settings.into_iter().filter(|it| Changes::in_place(it, now_closed)).collect();

@@ -1,5 +1,5 @@
 //! Index objects and indices to try the decisions on.
-#![allow(missing_docs)] // A word of the spec for each part of it.
+#![allow(clippy::needless_pass_by_value)] // A test says `json!(...)`.
 
 use std::sync::Arc;
 
@@ -34,69 +34,69 @@ pub fn index(name: &str) -> Index {
     serde_json::from_value(index).unwrap()
 }
 
-fn free_form(value: &Value) -> Option<JsonObject> {
-    Some(JsonObject::new(value.as_object().expect("an object")))
+fn free_form(value: &Value) -> JsonObject {
+    JsonObject::new(value.as_object().expect("an object"))
 }
 
 impl Index {
-    pub fn settings(mut self, settings: Value) -> Self {
-        self.spec.settings = free_form(&settings);
+    pub(super) fn settings(mut self, settings: Value) -> Self {
+        self.spec.settings = Some(free_form(&settings));
         self
     }
 
-    pub fn mappings(mut self, mappings: Value) -> Self {
-        self.spec.mappings = free_form(&mappings);
+    pub(super) fn mappings(mut self, mappings: Value) -> Self {
+        self.spec.mappings = Some(free_form(&mappings));
         self
     }
 
-    pub fn aliases(mut self, aliases: Value) -> Self {
-        self.spec.aliases = free_form(&aliases);
+    pub(super) fn aliases(mut self, aliases: Value) -> Self {
+        self.spec.aliases = Some(free_form(&aliases));
         self
     }
 
-    pub fn state(mut self, state: IndexState) -> Self {
+    pub(super) fn state(mut self, state: IndexState) -> Self {
         self.spec.state = state;
         self
     }
 
-    pub fn adoption(mut self, policy: AdoptionPolicy) -> Self {
+    pub(super) fn adoption(mut self, policy: AdoptionPolicy) -> Self {
         self.spec.adoption_policy = policy;
         self
     }
 
-    pub fn deletion(mut self, policy: DeletionPolicy) -> Self {
+    pub(super) fn deletion(mut self, policy: DeletionPolicy) -> Self {
         self.spec.deletion_policy = policy;
         self
     }
 
-    pub fn mode(mut self, mode: Mode) -> Self {
+    pub(super) fn mode(mut self, mode: Mode) -> Self {
         self.spec.mode = mode;
         self
     }
 
-    pub fn on_drift(mut self, policy: DriftPolicy) -> Self {
+    pub(super) fn on_drift(mut self, policy: DriftPolicy) -> Self {
         self.spec.drift_policy = policy;
         self
     }
 
-    pub fn annotation(mut self, key: &str, value: &str) -> Self {
+    pub(super) fn annotation(mut self, key: &str, value: &str) -> Self {
         let annotations = self.metadata.annotations.get_or_insert_default();
         annotations.insert(key.into(), value.into());
         self
     }
 
-    pub fn with_uid(mut self, uid: &str) -> Self {
+    pub(super) fn with_uid(mut self, uid: &str) -> Self {
         self.metadata.uid = Some(uid.into());
         self
     }
 
-    pub fn deleted(mut self) -> Self {
+    pub(super) fn deleted(mut self) -> Self {
         self.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
         self
     }
 
     /// Remembers the index with this uuid as its own.
-    pub fn remembers(mut self, uuid: &str) -> Self {
+    pub(super) fn remembers(mut self, uuid: &str) -> Self {
         self.status.get_or_insert_default().uuid = Some(uuid.into());
         self
     }

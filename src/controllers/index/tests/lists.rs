@@ -55,6 +55,19 @@ fn a_long_value_is_quoted_in_part_and_known_again() {
 }
 
 #[test]
+fn documents_are_written_when_they_moved_by_more_than_five_percent() {
+    let mut scene = Scene::settled(index("books"));
+    scene.model.index().documents = 1_000;
+    scene.settle();
+    for (documents, shown) in [(1_050, 1_000), (1_051, 1_051), (1_000, 1_051), (998, 998), (0, 0)] {
+        scene.model.index().documents = documents;
+        let turn = scene.turn();
+        assert_eq!(turn.wrote, documents == shown, "{documents}");
+        assert_eq!(scene.status().documents, Some(shown));
+    }
+}
+
+#[test]
 fn messages_hold_no_figures_that_move() {
     let mut scene = Scene::settled(index("books"));
     let texts = |it: &Scene| -> Vec<String> {

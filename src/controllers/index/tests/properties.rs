@@ -141,8 +141,15 @@ fn is_at_rest(scene: &mut Scene) {
     assert_eq!(scene.calls(), [""; 0]);
 }
 
+/// Each case is a whole life of an index; `PROPTEST_CASES` asks for more of them.
+fn config() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { asked.cases } else { 80 };
+    ProptestConfig { cases, failure_persistence: None, ..asked }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn a_new_index_is_ready_and_a_second_look_finds_nothing(spec in spec()) {

@@ -28,6 +28,9 @@ use crate::{
     kubernetes::events::Notice,
 };
 
+/// Picks calls.
+pub type WhichStep = fn(&Step) -> bool;
+
 /// What came of one reconcile.
 pub struct Turn {
     pub plan: Plan,
@@ -47,7 +50,7 @@ pub struct Scene {
     /// Seconds.
     pub now: i64,
     /// Which calls Elasticsearch refuses, and how.
-    pub refusal: Option<(fn(&Step) -> bool, Error)>,
+    pub refusal: Option<(WhichStep, Error)>,
 }
 
 impl Scene {
@@ -218,6 +221,12 @@ fn assert_sound(before: Option<&IndexStatus>, after: &IndexStatus) {
         (None, None) => assert!(ready, "not Ready, and neither at work nor stalled"),
         (Some("True"), None) | (None, Some("True")) => assert!(!ready, "Ready and still at work"),
         both => panic!("Reconciling and Stalled are {both:?}"),
+    }
+    let deleting = find(&after.conditions, "Ready").is_some_and(|it| it.reason == "Deleting");
+    if !deleting {
+        let needed = ["Accepted", "ResolvedRefs", "Synced", "Available"];
+        let all = needed.iter().all(|it| is(it) == Some("True"));
+        assert_eq!(ready, all && is("ReindexRequired") == Some("False"), "what Ready means");
     }
     for condition in &after.conditions {
         assert!(!condition.reason.is_empty() && !condition.message.is_empty(), "{condition:?}");
