@@ -33,7 +33,7 @@ impl Freshness {
     }
 
     /// Whether the copy with this metadata was taken before our own last write, and is worth
-    /// waiting for; after [`LOOKS`] looks it is not.
+    /// waiting for; after 50 looks it is not.
     pub fn is_stale(&self, meta: &ObjectMeta) -> bool {
         let (Some(uid), Some(seen)) = (&meta.uid, version(meta)) else { return false };
         let mut writes = self.lock();
