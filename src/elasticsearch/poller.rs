@@ -215,6 +215,7 @@ async fn read_cluster(
     full: bool,
     caller: &str,
 ) -> Result<ClusterView, Error> {
+    let first_figures = known.is_none_or(|it| it.first_figures && !full);
     let known = known.filter(|it| !full && it.state.cluster_uuid == state.cluster_uuid);
     let (root, endpoints) = match known {
         Some(known) => (known.root.clone(), known.endpoints.clone()),
@@ -249,6 +250,7 @@ async fn read_cluster(
         nodes,
         node_stats,
         stats: figures,
+        first_figures,
         report,
         report_tries,
         endpoints,

@@ -43,6 +43,9 @@ pub struct ClusterView {
     pub node_stats: BTreeMap<String, NodeStats>,
     /// Sizes, as of the last full check.
     pub stats: ClusterStats,
+    /// Whether sizes, heap and disk are the first that this connection read: a restart alone is no
+    /// reason to write them down anew.
+    pub first_figures: bool,
     /// What Elasticsearch's health report says beside green.
     pub report: Vec<Diagnosis>,
     /// How often the report is still asked for, because it does not speak of what health shows.
