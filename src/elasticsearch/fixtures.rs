@@ -115,6 +115,7 @@ pub fn view(uuid: &str) -> ClusterView {
         node_stats: ids.iter().map(|id| ((*id).to_owned(), stats)).collect(),
         stats: ClusterStats { indices: 5, documents: 1000, store_bytes: 1_000_000 },
         report: Vec::new(),
+        first_figures: false,
         report_tries: 0,
         endpoints: vec![EndpointIdentity {
             endpoint: ENDPOINT.into(),
@@ -126,7 +127,7 @@ pub fn view(uuid: &str) -> ClusterView {
 
 /// A poll that went well, on a connection that has been up for a while.
 pub fn snapshot(view: ClusterView) -> Snapshot {
-    Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true, rechecked: true }
+    Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true }
 }
 
 impl Snapshot {

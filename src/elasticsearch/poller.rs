@@ -173,8 +173,7 @@ async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(), Error> {
         link.deliver(errand, now, news);
     }
     let news = full || before.fault.is_some() || known.is_none_or(|it| decides(it, &view));
-    let rechecked = before.rechecked || (full && known.is_some());
-    let snapshot = Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true, rechecked };
+    let snapshot = Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true };
     link.publish(snapshot, news);
     Ok(())
 }
@@ -223,6 +222,7 @@ async fn read_cluster(
     full: bool,
     caller: &str,
 ) -> Result<ClusterView, Error> {
+    let first_figures = known.is_none_or(|it| it.first_figures && !full);
     let known = known.filter(|it| !full && it.state.cluster_uuid == state.cluster_uuid);
     let (root, endpoints) = match known {
         Some(known) => (known.root.clone(), known.endpoints.clone()),
@@ -257,6 +257,7 @@ async fn read_cluster(
         nodes,
         node_stats,
         stats: figures,
+        first_figures,
         report,
         report_tries,
         endpoints,

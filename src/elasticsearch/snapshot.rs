@@ -26,9 +26,6 @@ pub struct Snapshot {
     pub fault: Option<Arc<Error>>,
     /// Whether a poll has ended yet, well or badly.
     pub polled: bool,
-    /// Whether there was a full check after the first one of this connection. Until then figures
-    /// that move all the time are no news: after a restart nothing is written for them.
-    pub rechecked: bool,
 }
 
 /// One cluster as it answered.
@@ -46,6 +43,9 @@ pub struct ClusterView {
     pub node_stats: BTreeMap<String, NodeStats>,
     /// Sizes, as of the last full check.
     pub stats: ClusterStats,
+    /// Whether sizes, heap and disk are the first that this connection read: a restart alone is no
+    /// reason to write them down anew.
+    pub first_figures: bool,
     /// What Elasticsearch's health report says beside green.
     pub report: Vec<Diagnosis>,
     /// How often the report is still asked for, because it does not speak of what health shows.

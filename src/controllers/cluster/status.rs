@@ -44,7 +44,7 @@ pub fn after(
     let fresh = usable && seen.snapshot.polled && seen.snapshot.fault.is_none() && view.is_some();
     let elasticsearch = elasticsearch(&before, view, plan.identity.pinned(), fresh);
     let (nodes, nodes_omitted) = match view {
-        Some(view) => nodes(&before.nodes, view, seen.snapshot.rechecked),
+        Some(view) => nodes(&before.nodes, view),
         None => (before.nodes.clone(), before.nodes_omitted),
     };
     let mut diagnostics = findings::diagnostics(cluster, seen, plan, now);
@@ -84,8 +84,11 @@ fn elasticsearch(
         return last.map(|it| ElasticsearchStatus { health: Health::Unknown, ..it });
     };
     let figures = &view.health;
+    // Figures are written once per stats interval, and a restart begins no new one.
+    let seen = before.filter(|it| !it.name.is_empty() && it.uuid == view.state.cluster_uuid);
+    let written = seen.filter(|_| view.first_figures);
     let steady = |old: Option<u64>, new: u64| match old {
-        Some(old) if !moved(old, new) => old,
+        Some(old) if written.is_some() || !moved(old, new) => old,
         _ => new,
     };
     Some(ElasticsearchStatus {
@@ -104,7 +107,7 @@ fn elasticsearch(
             unassigned: figures.unassigned,
         },
         active_shards_percent: whole_percent(figures.active_percent),
-        pending_tasks: figures.pending_tasks,
+        pending_tasks: written.map_or(figures.pending_tasks, |it| it.pending_tasks),
         indices: u64::try_from(view.health.indices.len()).unwrap_or(u64::MAX),
         documents: steady(before.map(|it| it.documents), view.stats.documents),
         store_bytes: steady(before.map(|it| it.store_bytes), view.stats.store_bytes),
@@ -121,11 +124,7 @@ fn master(view: &ClusterView) -> Option<String> {
     view.nodes.get(id).map(|it| it.name.clone())
 }
 
-fn nodes(
-    before: &[NodeStatus],
-    view: &ClusterView,
-    rechecked: bool,
-) -> (Vec<NodeStatus>, Option<u32>) {
+fn nodes(before: &[NodeStatus], view: &ClusterView) -> (Vec<NodeStatus>, Option<u32>) {
     let mut sorted: Vec<_> = view.nodes.iter().collect();
     sorted.sort_by(|a, b| (&a.1.name, a.0).cmp(&(&b.1.name, b.0)));
     let listed = sorted.into_iter().take(NODES).map(|(id, node)| {
@@ -133,7 +132,7 @@ fn nodes(
         let last = before.iter().find(|it| it.id == *id);
         // Percentages: five points are worth a write, five percent of a small number are not.
         let steady = |old: Option<u32>, new: Option<u32>| match (old, new) {
-            (Some(old), Some(new)) if !rechecked || old.abs_diff(new) <= 5 => Some(old),
+            (Some(old), Some(new)) if view.first_figures || old.abs_diff(new) <= 5 => Some(old),
             (old, new) => new.or(old),
         };
         NodeStatus {

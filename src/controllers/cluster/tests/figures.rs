@@ -128,12 +128,14 @@ fn percentages_are_whole_and_within_bounds() {
 fn after_a_restart_percentages_are_written_from_the_second_full_check_on() {
     let mut scene = Scene::settled();
     scene.restart();
-    scene.poll.rechecked = false;
-    scene.change(|it| node(it).heap_percent = Some(90));
+    scene.change(|it| {
+        it.first_figures = true;
+        node(it).heap_percent = Some(90);
+    });
     for _ in 0..3 {
         assert!(!scene.turn().wrote);
     }
-    scene.poll.rechecked = true;
+    scene.change(|it| it.first_figures = false);
     scene.settle();
     let shown = scene.status().nodes.iter().find(|it| it.id == "id-a").unwrap();
     assert_eq!(shown.heap_percent, Some(90));

@@ -137,6 +137,7 @@ impl Scene {
             connected: self.connected,
             snapshot: if polled { self.poll.clone() } else { Snapshot::default() },
             needed_by: self.needed_by.clone(),
+            lasts: self.cluster.metadata.deletion_timestamp.is_some() && self.connected.is_some(),
         }
     }
 

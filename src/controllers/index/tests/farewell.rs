@@ -72,6 +72,7 @@ fn an_index_is_deleted_only_where_the_cluster_is_open_and_the_index_is_drovers()
                     _ => vec![Step::DeleteIfEmpty { unblock: true }],
                 };
                 assert_eq!(plan.steps, expected, "{policy:?} {gate:?} {live:?}");
+                object.status.as_mut().unwrap().write_block = None;
                 let plan = next(&object.mode(Mode::Plan), gate.clone(), live);
                 assert_eq!(plan.steps, [], "mode Plan deletes nothing");
                 assert!(matches!(plan.stand, Stand::Gone(Some(_))), "{:?}", plan.stand);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    super::plan::Step,
+    super::plan::{Stand, Step},
     fixtures::{index, live},
     scene::Scene,
 };
@@ -37,13 +37,14 @@ fn a_lost_mark_is_put_back_as_the_one_that_it_was() {
 }
 
 #[test]
-fn a_mark_that_names_another_object_is_put_right_where_the_uuid_is_known() {
+fn an_index_that_another_object_took_over_is_not_fought_for() {
     let mut scene = Scene::settled(index("books"));
     let foreign = index("books").with_uid("somebody else");
     let there = scene.model.index().clone();
     scene.model.index = Some(there.marked_for(&foreign));
-    scene.settle();
-    assert_eq!(scene.model.index().mappings["_meta"]["drover"]["uid"], json!("uid-books"));
+    let plan = scene.plan();
+    assert!(matches!(plan.stand, Stand::NotOwned(_)), "{:?}", plan.stand);
+    assert_eq!(plan.steps, []);
 }
 
 #[test]

@@ -285,7 +285,7 @@ fn an_index_whose_mark_is_lost_is_known_by_its_uuid() {
 
 #[test]
 fn an_owned_index_behind_an_alias_goes_on_under_its_physical_name() {
-    let books = index("books").settings(json!({ "number_of_replicas": 2 }));
+    let books = index("books").settings(json!({ "number_of_replicas": 2 })).remembers("u");
     let physical = live("books-v2", "u").alias("books", json!({})).marked_for(&books);
     let mut scene = Scene::new(books, Some(physical));
     scene.settle();
