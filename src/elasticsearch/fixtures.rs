@@ -126,7 +126,7 @@ pub fn view(uuid: &str) -> ClusterView {
 
 /// A poll that went well.
 pub fn snapshot(view: ClusterView) -> Snapshot {
-    Snapshot { cluster: Some(Arc::new(view)), polled: true, ..Snapshot::default() }
+    Snapshot { cluster: Some(Arc::new(view)), polled: true, fault: None, rechecked: true }
 }
 
 impl Snapshot {

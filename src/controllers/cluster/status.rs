@@ -42,9 +42,10 @@ pub fn after(
     let usable = seen.connection.is_ok() && outcome.unusable.is_none();
     let view = seen.snapshot.cluster.as_deref().filter(|_| plan.identity.is_pinned());
     let fresh = usable && seen.snapshot.polled && seen.snapshot.fault.is_none() && view.is_some();
-    let elasticsearch = elasticsearch(&before, view, plan.identity.pinned(), fresh);
+    let rechecked = seen.snapshot.rechecked;
+    let elasticsearch = elasticsearch(&before, view, plan.identity.pinned(), fresh, rechecked);
     let (nodes, nodes_omitted) = match view {
-        Some(view) => nodes(&before.nodes, view, seen.snapshot.rechecked),
+        Some(view) => nodes(&before.nodes, view, rechecked),
         None => (before.nodes.clone(), before.nodes_omitted),
     };
     let mut diagnostics = findings::diagnostics(cluster, seen, now);
@@ -73,6 +74,7 @@ fn elasticsearch(
     view: Option<&ClusterView>,
     pinned: Option<&str>,
     fresh: bool,
+    rechecked: bool,
 ) -> Option<ElasticsearchStatus> {
     let before = before.elasticsearch.as_ref();
     let Some(view) = view else {
@@ -84,8 +86,10 @@ fn elasticsearch(
         return last.map(|it| ElasticsearchStatus { health: Health::Unknown, ..it });
     };
     let figures = &view.health;
+    // A version is there since the first answer, and figures with it.
+    let before = before.filter(|it| !it.version.is_empty());
     let steady = |old: Option<u64>, new: u64| match old {
-        Some(old) if !moved(old, new) => old,
+        Some(old) if !rechecked || !moved(old, new) => old,
         _ => new,
     };
     Some(ElasticsearchStatus {
@@ -104,7 +108,10 @@ fn elasticsearch(
             unassigned: figures.unassigned,
         },
         active_shards_percent: whole_percent(figures.active_percent),
-        pending_tasks: figures.pending_tasks,
+        pending_tasks: match before {
+            Some(before) if !rechecked => before.pending_tasks,
+            _ => figures.pending_tasks,
+        },
         indices: u64::try_from(view.health.indices.len()).unwrap_or(u64::MAX),
         documents: steady(before.map(|it| it.documents), view.stats.documents),
         store_bytes: steady(before.map(|it| it.store_bytes), view.stats.store_bytes),
