@@ -33,8 +33,16 @@ struct End {
     documents: Value,
 }
 
-fn is_external(entry: &Entry) -> bool {
-    entry.is_write() && !entry.is_lease()
+/// A write for this Index, to either server. What is written for the Cluster meanwhile, which tells
+/// of all that the shared Elasticsearch holds, is none of the run.
+fn is_for(index: &str) -> impl Fn(&Entry) -> bool + Send + Sync + Clone + use<> {
+    let index = index.to_owned();
+    move |it| {
+        let segment = it.path.split('/').any(|it| it == index);
+        let caller = it.opaque_id.as_ref().is_some_and(|it| it.ends_with(&format!("/{index}")));
+        let event = it.path.contains("/events") && it.json()["regarding"]["name"] == index.as_str();
+        it.is_write() && !it.is_lease() && (segment || caller || event)
+    }
 }
 
 impl Scenario {
@@ -115,22 +123,28 @@ async fn others(server: &Elasticsearch, prefix: &str, index: &str) -> BTreeMap<S
     ours.map(|(name, it)| (name.clone(), uuid(it))).collect()
 }
 
+/// How many writes for this Index each server got.
+fn writes(stage: &Stage, index: &str) -> [usize; 2] {
+    let count = |it: &Proxy| it.ledger().count(is_for(index));
+    [count(&stage.kubernetes), count(&stage.elasticsearch)]
+}
+
 /// Runs the scenario undisturbed, then once for each write and moment; returns the crash points.
 async fn crash_everywhere(scenario: Scenario) -> usize {
     let server = elasticsearch("8.19.0").await;
-    let prefix = format!("crash-{}", scenario.name);
-    let mut stage = Stage::with(&prefix, server, |it| it.switch("--leader-elect=false")).await;
+    let prefix = format!("cut-{}", scenario.name);
+    let mut stage = Stage::with("crash", server, |it| it.switch("--leader-elect=false")).await;
     stage.connect().await;
     stage.rest().await;
     let index = format!("{prefix}-reference");
     scenario.prepare(&stage, server, &index).await;
-    let [kubernetes, elasticsearch] =
-        [&stage.kubernetes, &stage.elasticsearch].map(|it: &Proxy| it.ledger().count(is_external));
+    let [kubernetes_before, elasticsearch_before] = writes(&stage, &index);
     scenario.begin(&stage, &index).await;
     scenario.finish(&stage, &index).await;
     let reference = scenario.end(&stage, server, &index).await;
-    let kubernetes = stage.kubernetes.ledger().count(is_external) - kubernetes;
-    let elasticsearch = stage.elasticsearch.ledger().count(is_external) - elasticsearch;
+    let [kubernetes, elasticsearch] = writes(&stage, &index);
+    let kubernetes = kubernetes - kubernetes_before;
+    let elasticsearch = elasticsearch - elasticsearch_before;
     assert!(kubernetes > 0 && elasticsearch > 0, "{kubernetes} and {elasticsearch} writes");
     let points: Vec<(bool, usize, Moment)> = [Moment::BeforeForward, Moment::AfterAnswer]
         .into_iter()
@@ -147,23 +161,20 @@ async fn crash_everywhere(scenario: Scenario) -> usize {
         let bystanders = others(server, &prefix, &index).await;
         let killer = stage.operator.killer();
         let proxy = if to_kubernetes { &stage.kubernetes } else { &stage.elasticsearch };
-        let point = proxy.crash_at(write, moment, is_external, killer);
+        let point = proxy.crash_at(write, moment, is_for(&index), killer);
         scenario.begin(&stage, &index).await;
-        let writes = || {
-            stage.kubernetes.ledger().count(is_external)
-                + stage.elasticsearch.ledger().count(is_external)
-        };
-        let mut last = (writes(), stage.elasticsearch.ledger().all().len());
+        let asked = || stage.elasticsearch.ledger().all().len();
+        let mut last = (writes(&stage, &index), asked());
         let crashed = eventually("the crash, or the end", SOON, async || {
             if point.reached().is_some() {
                 return Ok(true);
             }
             // A run with fewer writes than the reference comes to rest without it.
-            let now = (writes(), stage.elasticsearch.ledger().all().len());
-            if now.0 != last.0 {
-                last = now;
+            let now = writes(&stage, &index);
+            if now != last.0 {
+                last = (now, asked());
             }
-            if now.1 > last.1 + 12 { Ok(false) } else { Err("not yet") }
+            if last.1 + 20 < asked() { Ok(false) } else { Err("not yet") }
         })
         .await;
         proxy.remove(point.rule());

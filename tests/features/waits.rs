@@ -23,8 +23,14 @@ async fn an_index_that_comes_before_its_cluster_waits_for_it() {
     let mut connection = stage.connection();
     connection["auth"]["basic"]["secretName"] = json!("not-yet");
     stage.cluster("es", &connection);
-    let message = stage.index_reason("early", "ResolvedRefs", "ClusterNotReady").await;
-    assert!(message.contains("ResolvedRefs"), "{message}");
+    stage
+        .index_when("early", "names what its Cluster lacks", |index| {
+            let status = index.status.as_ref().ok_or("no status")?;
+            let refs = get(&status.conditions, "ResolvedRefs");
+            let told = refs.reason == "ClusterNotReady" && refs.message.contains("ResolvedRefs");
+            if told { Ok(()) } else { Err(format!("{refs:?}")) }
+        })
+        .await;
     stage.secret(
         "not-yet",
         &json!({

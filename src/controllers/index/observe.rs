@@ -28,6 +28,8 @@ pub struct Observed {
     pub live: IndexView,
     /// The other object, still there, that the live index's mark names.
     pub marked_for: Option<String>,
+    /// Whether figures were read often enough to be worth a write when they move.
+    pub rechecked: bool,
 }
 
 /// Looks into the stores and at what the poller last saw; asks nobody.
@@ -38,12 +40,15 @@ pub fn world(ctx: &Context, index: &Index) -> (Observed, Option<Arc<Link>>) {
         ctx.stores.clusters.get(&ObjectRef::<Cluster>::new(cluster_name).within(&namespace));
     let key = ObjectKey { namespace: namespace.clone(), name: cluster_name.clone() };
     let link = ctx.links.get(&key);
-    let gate = gate(cluster.as_deref(), link.as_deref().map(Link::snapshot).as_ref());
+    let snapshot = link.as_deref().map(Link::snapshot);
+    let view = snapshot.as_ref().and_then(|it| it.cluster.as_ref());
+    let rechecked = view.is_some_and(|it| !it.first_figures);
+    let gate = gate(cluster.as_deref(), snapshot.as_ref());
     let owner = ObjectKey { namespace: namespace.clone(), name: index.name_any() };
     let name = index.public_name();
     let live = link.as_ref().map_or(IndexView::Unread, |it| it.track(&name, &owner));
     let (rival, marked_for) = claims(&ctx.stores.indices, index, &live);
-    (Observed { gate, rival, live, marked_for }, link)
+    (Observed { gate, rival, live, marked_for, rechecked }, link)
 }
 
 /// Whoever else has a claim on the index. An index that bears this object's own mark has none: so

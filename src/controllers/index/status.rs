@@ -85,10 +85,15 @@ pub fn after(
         health,
         primaries: live.and_then(|it| it.health).map(|it| it.primaries).or(before.primaries),
         replicas: live.and_then(|it| it.health).map(|it| it.replicas).or(before.replicas),
-        documents: steady(before.documents, live.and_then(|it| it.figures).map(|it| it.documents)),
+        documents: steady(
+            before.documents,
+            live.and_then(|it| it.figures).map(|it| it.documents),
+            seen.rechecked,
+        ),
         store_bytes: steady(
             before.store_bytes,
             live.and_then(|it| it.figures).map(|it| it.store_bytes),
+            seen.rechecked,
         ),
         synced_generation: if synced { generation } else { before.synced_generation },
         applied: applied(index, live, plan, outcome),
@@ -103,9 +108,9 @@ pub fn after(
 }
 
 /// The figure that stands in the status until it has moved enough, also over a restart.
-fn steady(before: Option<u64>, now: Option<u64>) -> Option<u64> {
+fn steady(before: Option<u64>, now: Option<u64>, rechecked: bool) -> Option<u64> {
     match (before, now) {
-        (Some(before), Some(now)) if !moved(before, now) => Some(before),
+        (Some(before), Some(now)) if !rechecked || !moved(before, now) => Some(before),
         (before, now) => now.or(before),
     }
 }

@@ -204,5 +204,6 @@ pub fn observed(live: IndexView) -> Observed {
         rival: None,
         live,
         marked_for: None,
+        rechecked: true,
     }
 }

@@ -289,6 +289,7 @@ proptest! {
         }
         let there = there.map(|it| if marked { it.marked_for(&object) } else { it });
         let is_there = there.is_some();
+        let countable = there.as_ref().is_none_or(|it| it.open);
         let mut scene = Scene::new(object, there);
         scene.rival = rival.then(|| "elder".into());
         match gate {
@@ -308,6 +309,7 @@ proptest! {
             && mode == Mode::Apply
             && gate == 3
             && is_there
+            && (policy == DeletionPolicy::Delete || countable)
             && (marked || uuid == Some("theirs"));
         prop_assert_eq!(deletes, may);
     }

@@ -80,6 +80,7 @@ impl Scene {
             rival: self.rival.clone(),
             live: self.model.index.as_ref().map_or(IndexView::Missing, Physical::view),
             marked_for: self.marked_for.clone(),
+            rechecked: true,
         }
     }
 
