@@ -212,8 +212,8 @@ async fn an_index_is_closed_and_opened_and_takes_static_settings_meanwhile() {
     let live = server.index("door").await.unwrap();
     assert_eq!(live["settings"]["index"]["codec"], "best_compression");
     assert_eq!(index.status.unwrap().uuid, Some(uuid(&live)));
-    let state = server.ok("GET", "/_cluster/state/metadata/door", None).await;
-    assert_eq!(state["metadata"]["indices"]["door"]["state"], "open");
+    let marks = server.ok("GET", "/_cluster/state/metadata/door", None).await;
+    assert_eq!(marks["metadata"]["indices"]["door"]["state"], "open");
 }
 
 #[tokio::test]

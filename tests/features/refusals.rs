@@ -145,7 +145,7 @@ async fn one_bad_key_does_not_hold_back_the_others() {
     assert_eq!(live["aliases"]["one-key-alias"], json!({}));
     // What is applied is not sent again with what is refused.
     let last = stage.index_writes("one-key").pop().unwrap();
-    assert_eq!(calls(&[last.clone()]), ["PUT /one-key/_settings"]);
+    assert_eq!(calls(std::slice::from_ref(&last)), ["PUT /one-key/_settings"]);
     assert_eq!(last.json(), json!({ "index.nonsense": "1" }));
     let good = json!({ "settings": { "number_of_replicas": 0, "refresh_interval": "7s" } });
     stage.ready_index("one-key", &good).await;

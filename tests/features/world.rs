@@ -161,7 +161,7 @@ impl Stage {
             "endpoints": [self.elasticsearch.url()],
             "auth": { "basic": { "secretName": "credentials" } },
             "tls": { "ca": { "configMapName": "ca" } },
-            "timeout": "5s",
+            "timeout": "30s",
         })
     }
 
