@@ -127,11 +127,11 @@ async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(), Error> {
     let state = client.state_version(caller).await?;
     if let Some(known) = known.filter(|it| it.state.cluster_uuid != state.cluster_uuid) {
         // Another cluster answers. That is told before anything that it says of indices is believed.
-        let cluster = Arc::new(ClusterView { state, ..known.clone() });
+        let view = ClusterView { state: state.clone(), endpoints: Vec::new(), ..known.clone() };
         link.outdate_all();
-        link.publish(Snapshot { cluster: Some(cluster), fault: None, ..before.clone() }, true);
-        return Ok(());
+        link.publish(Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true }, true);
     }
+    let known = known.filter(|it| it.state.cluster_uuid == state.cluster_uuid);
     let full = full || known.is_none();
     let state_moved = known.is_none_or(|it| it.state != state || 0 < it.report_tries);
     let errands = link.errands(full || state_moved);
