@@ -1,1 +1,2 @@
+//! What Drover costs.
 fn main() {}

@@ -1,11 +1,15 @@
 //! The gate that every external write passes: open only while this process may write.
+//!
+//! It looks at two clocks. The monotonic one is right whoever sets the time, but stands still while a
+//! virtual machine is paused; the wall clock jumps then. Whichever is further on counts: when
+//! somebody sets the time forward, the gate is shut until the next renewal, which does no harm.
 
 use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// Says, without asking anybody, whether this process may write now. Whoever writes to Kubernetes,
@@ -18,6 +22,8 @@ struct Inner {
     started: Instant,
     /// Milliseconds after `started` until which writes are allowed.
     open_until: AtomicU64,
+    /// Milliseconds since 1970 until which writes are allowed.
+    wall_until: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -43,14 +49,17 @@ impl WriteGate {
         Self(Arc::new(Inner {
             started: Instant::now(),
             open_until: AtomicU64::new(millis),
+            wall_until: AtomicU64::new(millis),
             closed: AtomicBool::new(false),
         }))
     }
 
     /// Opens the gate until `since + span`; a time that is past leaves it shut.
     pub fn open_for(&self, since: Instant, span: Duration) {
-        let end = (since + span).saturating_duration_since(self.0.started);
-        let end = u64::try_from(end.as_millis()).unwrap_or(u64::MAX);
+        let end = since + span;
+        let left = end.saturating_duration_since(Instant::now());
+        self.0.wall_until.store(wall_clock().saturating_add(millis(left)), Ordering::SeqCst);
+        let end = millis(end.saturating_duration_since(self.0.started));
         self.0.open_until.store(end, Ordering::SeqCst);
     }
 
@@ -64,10 +73,31 @@ impl WriteGate {
     /// # Errors
     /// [`Closed`] when it may not.
     pub fn check(&self) -> Result<(), Closed> {
-        let now = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let open = now < self.0.open_until.load(Ordering::SeqCst);
-        if open && !self.0.closed.load(Ordering::SeqCst) { Ok(()) } else { Err(Closed) }
+        self.remaining().map(|_| ())
     }
+
+    /// How long writes stay allowed if nobody opens the gate again: no write may be left under way
+    /// for longer.
+    ///
+    /// # Errors
+    /// [`Closed`] when no write may be sent now.
+    pub fn remaining(&self) -> Result<Duration, Closed> {
+        let now = millis(self.0.started.elapsed());
+        let left = self.0.open_until.load(Ordering::SeqCst).saturating_sub(now);
+        let wall = self.0.wall_until.load(Ordering::SeqCst).saturating_sub(wall_clock());
+        let left = left.min(wall);
+        let open = left > 0 && !self.0.closed.load(Ordering::SeqCst);
+        if open { Ok(Duration::from_millis(left)) } else { Err(Closed) }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn wall_clock() -> u64 {
+    // Before 1970 there is no time to compare: the monotonic clock alone decides.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
 }
 
 #[cfg(test)]
@@ -78,17 +108,27 @@ mod tests {
     fn a_gate_is_open_only_for_the_span_it_was_opened_for() {
         let gate = WriteGate::shut();
         assert_eq!(gate.check(), Err(Closed));
-        gate.open_for(Instant::now(), Duration::from_secs(60));
+        gate.open_for(Instant::now(), Duration::from_mins(1));
         assert_eq!(gate.check(), Ok(()));
         gate.open_for(Instant::now(), Duration::ZERO);
         assert_eq!(gate.check(), Err(Closed));
     }
 
     #[test]
+    fn a_wall_clock_that_jumped_ahead_shuts_the_gate_until_it_is_opened_again() {
+        let gate = WriteGate::shut();
+        gate.open_for(Instant::now(), Duration::from_mins(1));
+        gate.0.wall_until.store(wall_clock() - 1, Ordering::SeqCst);
+        assert_eq!(gate.check(), Err(Closed));
+        gate.open_for(Instant::now(), Duration::from_mins(1));
+        assert_eq!(gate.check(), Ok(()));
+    }
+
+    #[test]
     fn a_closed_gate_does_not_open_again() {
         let gate = WriteGate::always_open();
         gate.close();
-        gate.open_for(Instant::now(), Duration::from_secs(60));
+        gate.open_for(Instant::now(), Duration::from_mins(1));
         assert_eq!(gate.check(), Err(Closed));
     }
 }

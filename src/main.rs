@@ -1,6 +1,48 @@
-//! drover
-fn main() {
-    for crd in drover::api::all_crds() {
-        print!("---\n{}", serde_yaml_ng::to_string(&crd).unwrap_or_default());
+//! Arguments, the crypto provider, logs; then the command.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use drover::{
+    api,
+    cli::{Arguments, Command, RunArguments},
+    run,
+    telemetry::logs,
+};
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Arguments::parse().command {
+        Command::Run(arguments) => operate(arguments),
+        Command::Crd => print_definitions().map(|()| ExitCode::SUCCESS),
     }
+}
+
+fn operate(arguments: RunArguments) -> anyhow::Result<ExitCode> {
+    // Fails only when there is a provider already, and nothing came before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    logs::start(arguments.log_format);
+    let runtime = tokio::runtime::Runtime::new().context("failed to start the runtime")?;
+    let result = runtime.block_on(run::run(arguments));
+    // A look-up of a name that hangs must not keep the process alive.
+    runtime.shutdown_background();
+    Ok(match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "drover ends");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn print_definitions() -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    for definition in api::all_crds() {
+        let yaml = serde_yaml_ng::to_string(&definition).context("failed to print a definition")?;
+        write!(out, "---\n{yaml}").context("failed to write to standard output")?;
+    }
+    Ok(())
 }

@@ -122,7 +122,8 @@ pub enum IndexState {
 /// What to do with an index that is already there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum AdoptionPolicy {
-    /// Take it over when nothing that can't be changed in place differs from the spec.
+    /// Take it over when it matches the spec in all that the spec declares; else leave it alone and
+    /// show the differences in `status.drift`.
     #[default]
     IfMatching,
     /// Take it over as it is and change what can be changed.
@@ -195,9 +196,17 @@ pub struct IndexStatus {
     /// Bytes of all shard copies. Written when they moved by more than 5 %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_bytes: Option<u64>,
+    /// The last generation of the spec that was applied in full: what differs from it since then
+    /// was changed by somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synced_generation: Option<i64>,
     /// What Drover set, so that what leaves the spec can be taken back, and nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<AppliedStatus>,
+    /// Set while the object is deleted under `DeleteIfEmpty`: whether Drover itself blocks writes to
+    /// the index while it counts, and so has to unblock them if the index stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_block: Option<bool>,
     /// Where the live index differs from the spec; at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]

@@ -31,12 +31,12 @@ pub const RECONCILE_AT: &str = "drover.dev/reconcile-at";
 /// Every definition, in the order of the documentation.
 #[must_use]
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
-    [cluster::Cluster::crd(), index::Index::crd()].into_iter().map(without_nullable).collect()
+    [cluster::Cluster::crd(), index::Index::crd()].iter().map(without_nullable).collect()
 }
 
-/// An optional field is left out, never null: the API server then prunes a null before it judges,
-/// so that `basic: null` beside `apiKey` can't pass for two kinds, or `auth: {basic: null}` for one.
-fn without_nullable(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+/// An optional field is left out, never null: otherwise `auth: {basic: null}` would pass for a kind
+/// of credentials.
+fn without_nullable(crd: &CustomResourceDefinition) -> CustomResourceDefinition {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(map) => {
@@ -49,7 +49,59 @@ fn without_nullable(crd: CustomResourceDefinition) -> CustomResourceDefinition {
             _ => {}
         }
     }
-    let mut value = serde_json::to_value(&crd).expect("a definition is plain data");
+    let mut value = serde_json::to_value(crd).expect("a definition is plain data");
     strip(&mut value);
     serde_json::from_value(value).expect("a definition without nullable is a definition")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generated_definitions_are_fresh() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+        let mut files = 0;
+        for crd in all_crds() {
+            let file = folder.join(format!("{}.yaml", crd.spec.names.plural));
+            let stored = std::fs::read_to_string(&file).unwrap_or_default();
+            let now = serde_yaml_ng::to_string(&crd).unwrap();
+            assert!(stored == now, "{} is stale: run `make crds`", file.display());
+            files += 1;
+        }
+        let there = std::fs::read_dir(&folder).unwrap().count();
+        assert_eq!(there, files, "crds/ holds files of no kind");
+    }
+
+    /// A list without a type is atomic by accident; each says what it is.
+    #[test]
+    fn every_list_has_a_type_and_every_field_a_description() {
+        fn walk(path: &str, schema: &Value) {
+            if schema["type"] == "array" {
+                assert!(!schema["x-kubernetes-list-type"].is_null(), "{path} has no list type");
+            }
+            if let Some(items) = schema.get("items") {
+                walk(&format!("{path}[]"), items);
+            }
+            for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+                let path = format!("{path}.{name}");
+                assert!(field["description"].is_string(), "{path} has no description");
+                walk(&path, field);
+            }
+        }
+        for crd in all_crds() {
+            let crd = serde_json::to_value(crd).unwrap();
+            let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+            for part in ["spec", "status"] {
+                walk(part, &schema[part]);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_may_be_null() {
+        for crd in all_crds() {
+            assert!(!serde_json::to_string(&crd).unwrap().contains("nullable"));
+        }
+    }
 }

@@ -1,3 +1,31 @@
-//! All that Drover knows of Elasticsearch.
+//! Elasticsearch as Drover sees it: one client for each cluster, typed reads, the few writes that a
+//! declared object needs, and the poller that stands in for a watch. Nothing here knows Kubernetes.
 
+pub mod links;
+mod poller;
+pub mod snapshot;
+
+pub mod client;
+pub mod connection;
+pub mod error;
+
+pub mod answer;
+pub mod calls;
+pub mod cluster_reads;
+pub mod endpoints;
+pub mod health_report;
+pub mod index_reads;
+pub mod names;
 pub mod values;
+pub mod version;
+
+mod certificate;
+mod receive;
+pub mod refusal;
+mod request;
+mod tls;
+
+#[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
+mod scripted;

@@ -19,6 +19,8 @@ pub struct Mark {
     pub name: String,
     /// The object's uid, which tells it from a later one of the same name.
     pub uid: String,
+    /// Whether somebody else made the index: then what was in it before is not Drover's.
+    pub adopted: bool,
 }
 
 impl Mark {
@@ -31,7 +33,10 @@ impl Mark {
     ) -> Map<String, Value> {
         let base = desired.get(META).or_else(|| live.get(META)).and_then(Value::as_object);
         let mut meta = base.cloned().unwrap_or_default();
-        let mark = json!({ "namespace": self.namespace, "name": self.name, "uid": self.uid });
+        let mut mark = json!({ "namespace": self.namespace, "name": self.name, "uid": self.uid });
+        if self.adopted {
+            mark["adopted"] = Value::Bool(true);
+        }
         meta.insert(KEY.into(), mark);
         meta
     }
@@ -42,7 +47,8 @@ impl Mark {
 pub fn read(live: &Map<String, Value>) -> Option<Mark> {
     let mark = live.get(META)?.get(KEY)?;
     let text = |key: &str| mark.get(key)?.as_str().map(str::to_owned);
-    Some(Mark { namespace: text("namespace")?, name: text("name")?, uid: text("uid")? })
+    let adopted = mark.get("adopted").and_then(Value::as_bool).unwrap_or_default();
+    Some(Mark { namespace: text("namespace")?, name: text("name")?, uid: text("uid")?, adopted })
 }
 
 /// Where the user's part of `_meta` differs, if the spec declares one.

@@ -23,7 +23,7 @@ fn map(value: &Value) -> Map<String, Value> {
 }
 
 fn owner() -> Mark {
-    Mark { namespace: "shop".into(), name: "logs".into(), uid: "42".into() }
+    Mark { namespace: "shop".into(), name: "logs".into(), uid: "42".into(), adopted: false }
 }
 
 /// Paths and messages of problems, to be compared.

@@ -1,0 +1,10 @@
+#!/bin/bash
+# down.sh: stops what up.sh started, and removes its folder.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+[ -d "$RUN" ] || { say "there is no demo in $RUN"; exit 0; }
+[ -O "$RUN" ] || die "$RUN belongs to somebody else"
+for name in drover elasticsearch kube-apiserver etcd; do finish "$name"; done
+rm -rf "$RUN"
+say "removed $RUN"

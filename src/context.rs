@@ -1,0 +1,106 @@
+//! What every reconcile is given.
+
+use std::{num::NonZeroU16, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kube::{
+    Client,
+    runtime::{events::Recorder, reflector::Store},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    api::{cluster::Cluster, index::Index},
+    elasticsearch::links::Links,
+    gate::WriteGate,
+    kubernetes::{freshness::Freshness, namespaces::Namespaces},
+    telemetry::metrics::Metrics,
+};
+
+/// What every reconcile is given; one for the process.
+pub struct Context {
+    /// The API server. Its writes pass the gate once more by themselves.
+    pub client: Client,
+    /// Whether this process may write.
+    pub gate: WriteGate,
+    /// Publishes events; one for all, since it counts repeats. Use [`crate::kubernetes::events`].
+    pub recorder: Recorder,
+    /// The live connections to Elasticsearch.
+    pub links: Links,
+    /// The metrics of the process.
+    pub metrics: Arc<Metrics>,
+    /// The objects that the watches have seen.
+    pub stores: Stores,
+    /// What this process last wrote to each object.
+    pub freshness: Freshness,
+    /// What the command line asked for.
+    pub settings: Settings,
+    /// Tells the time.
+    pub now: fn() -> Timestamp,
+}
+
+#[cfg(test)]
+impl Context {
+    /// A context for tests, with empty stores and an open gate.
+    #[must_use]
+    pub fn for_tests(client: Client) -> Self {
+        use kube::runtime::{events::Reporter, reflector};
+
+        use crate::{elasticsearch::links::Pace, wiring};
+
+        let reporter = Reporter { controller: "drover".into(), instance: None };
+        let pace = Pace { poll: Duration::from_secs(10), stats: Duration::from_mins(5) };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            gate: WriteGate::always_open(),
+            metrics: Arc::default(),
+            stores: Stores {
+                clusters: reflector::store().0,
+                indices: reflector::store().0,
+                filled: watch::Sender::new(true).subscribe(),
+            },
+            freshness: Freshness::default(),
+            settings: Settings {
+                namespaces: Namespaces::All,
+                poll_interval: Duration::from_secs(10),
+                stats_interval: Duration::from_mins(5),
+                max_concurrent_reconciles: NonZeroU16::MIN,
+                reconcile_deadline: Duration::from_mins(2),
+            },
+            links: Links::new(wiring::wakes().0, pace),
+            now: Timestamp::now,
+        }
+    }
+}
+
+/// The objects that the watches have seen: copies that may be a little old, without managedFields
+/// and without kubectl's last-applied annotation. An object that can't be decoded is in none.
+///
+/// They are filled before the first reconcile. Nobody may call their `wait_until_ready`, see
+/// [`crate::controllers::stream::Reflector::filled`].
+#[derive(Clone)]
+pub struct Stores {
+    /// Every Cluster in the watched namespaces.
+    pub clusters: Store<Cluster>,
+    /// Every Index in the watched namespaces.
+    pub indices: Store<Index>,
+    /// Whether all stores hold what was there at the start.
+    pub filled: watch::Receiver<bool>,
+}
+
+/// What the command line asked for, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which namespaces are watched.
+    pub namespaces: Namespaces,
+    /// How often each Elasticsearch cluster is asked whether its state moved.
+    pub poll_interval: Duration,
+    /// How often figures that decide nothing are read, and written if they moved.
+    pub stats_interval: Duration,
+    /// How many objects of one kind are reconciled at once.
+    pub max_concurrent_reconciles: NonZeroU16,
+    /// The longest that one reconcile may take.
+    pub reconcile_deadline: Duration,
+}

@@ -1,0 +1,75 @@
+//! What a Cluster reconcile knows before it decides.
+
+use kube::ResourceExt as _;
+
+use super::{
+    key,
+    references::{self, Problem},
+};
+use crate::{
+    api::{cluster::Cluster, index::DeletionPolicy},
+    context::Context,
+    elasticsearch::{connection::Connection, snapshot::Snapshot},
+    error::Error,
+};
+
+/// The world around one Cluster object.
+#[derive(Debug)]
+pub struct Observed {
+    /// What the spec's references came to.
+    pub connection: Result<Connection, Problem>,
+    /// Tells the connection that is up now from others; nothing when none is.
+    pub connected: Option<[u8; 32]>,
+    /// What the poller last saw.
+    pub snapshot: Snapshot,
+    /// Index objects that still need this Cluster for their own deletion.
+    pub needed_by: Vec<String>,
+    /// Whether the connection that is up stays in use, whatever became of what the spec names: the
+    /// object is being deleted, and its Secret may have gone first.
+    pub lasts: bool,
+}
+
+impl Observed {
+    /// Whether there is something to connect with.
+    #[must_use]
+    pub fn is_resolved(&self) -> bool {
+        self.connection.is_ok() || self.lasts
+    }
+}
+
+/// Reads what the spec names, and what the poller last saw.
+///
+/// # Errors
+/// When the API server can't be asked.
+pub async fn world(ctx: &Context, cluster: &Cluster) -> Result<Observed, Error> {
+    let deleting = cluster.metadata.deletion_timestamp.is_some();
+    let needed_by = if deleting { needed_by(ctx, cluster) } else { Vec::new() };
+    let connection = references::resolve(ctx, cluster).await?;
+    let link = ctx.links.get(&key(cluster));
+    Ok(Observed {
+        connection,
+        lasts: deleting && link.is_some(),
+        connected: link.as_ref().map(|it| it.digest()),
+        snapshot: link.map(|it| it.snapshot()).unwrap_or_default(),
+        needed_by,
+    })
+}
+
+/// Index objects whose deletion deletes an index: without the Cluster they could not.
+fn needed_by(ctx: &Context, cluster: &Cluster) -> Vec<String> {
+    let mut names: Vec<String> = ctx
+        .stores
+        .indices
+        .state()
+        .iter()
+        .filter(|index| {
+            index.namespace() == cluster.namespace()
+                && index.spec.cluster_ref.name == cluster.name_any()
+                && index.spec.deletion_policy != DeletionPolicy::Retain
+                && index.status.as_ref().is_some_and(|it| it.uuid.is_some())
+        })
+        .map(|index| index.name_any())
+        .collect();
+    names.sort();
+    names
+}

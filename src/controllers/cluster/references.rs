@@ -1,0 +1,226 @@
+//! Turns a Cluster's connection, with the Secrets and `ConfigMap`s that it names, into what the
+//! client needs.
+
+use kube::ResourceExt as _;
+use reqwest::Url;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::{
+    api::{
+        cluster::{Auth as AuthSpec, Cluster},
+        condition::Reason,
+        fields::Fingerprint,
+        reference::CertificatesReference,
+    },
+    context::Context,
+    elasticsearch::connection::{Auth, Connection},
+    error::Error,
+    kubernetes::{
+        KubernetesError,
+        references::{Content, read_config_map, read_secret},
+    },
+};
+
+/// Why what the spec names can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The reason of the condition.
+    pub reason: Reason,
+    /// What a person can do.
+    pub message: String,
+}
+
+/// Reads everything that the connection of `cluster` refers to.
+///
+/// # Errors
+/// When the API server can't be asked; what is missing or unusable is the inner error.
+pub async fn resolve(
+    ctx: &Context,
+    cluster: &Cluster,
+) -> Result<Result<Connection, Problem>, Error> {
+    let namespace = cluster.namespace().unwrap_or_default();
+    let spec = &cluster.spec.connection;
+    let mut endpoints = Vec::new();
+    for endpoint in &spec.endpoints {
+        match Url::parse(&endpoint.0) {
+            Ok(url) => endpoints.push(url),
+            Err(error) => {
+                let message = format!("spec.connection.endpoints: '{}': {error}", endpoint.0);
+                return Ok(Err(Problem { reason: Reason::InvalidSpec, message }));
+            }
+        }
+    }
+    let auth = match auth(ctx, &namespace, spec.auth.as_ref()).await? {
+        Ok(auth) => auth,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let tls = spec.tls.as_ref();
+    let ca = match tls.and_then(|it| it.ca.as_ref()) {
+        None => None,
+        Some(reference) => match authorities(ctx, &namespace, reference).await? {
+            Ok(pem) => Some(pem),
+            Err(problem) => return Ok(Err(problem)),
+        },
+    };
+    let declared = tls.and_then(|it| it.fingerprint.as_ref());
+    let fingerprint = declared.and_then(Fingerprint::bytes);
+    if declared.is_some() && fingerprint.is_none() {
+        let message = "spec.connection.tls.fingerprint is no SHA-256 fingerprint".into();
+        return Ok(Err(Problem { reason: Reason::InvalidSpec, message }));
+    }
+    Ok(Ok(Connection {
+        endpoints,
+        auth,
+        ca,
+        fingerprint,
+        server_name: tls.and_then(|it| it.server_name.clone()),
+        timeout: spec.timeout.0,
+    }))
+}
+
+async fn auth(
+    ctx: &Context,
+    namespace: &str,
+    spec: Option<&AuthSpec>,
+) -> Result<Result<Auth, Problem>, Error> {
+    let Some(spec) = spec else { return Ok(Ok(Auth::Anonymous)) };
+    let (name, path) = if let Some(basic) = &spec.basic {
+        (&basic.secret_name, "spec.connection.auth.basic")
+    } else if let Some(api_key) = &spec.api_key {
+        (&api_key.secret_name, "spec.connection.auth.apiKey")
+    } else if let Some(bearer) = &spec.bearer {
+        (&bearer.secret_name, "spec.connection.auth.bearer")
+    } else if let Some(certificate) = &spec.client_certificate {
+        (&certificate.secret_name, "spec.connection.auth.clientCertificate")
+    } else {
+        return Ok(Ok(Auth::Anonymous));
+    };
+    let secret = match secret(ctx, namespace, name, path).await? {
+        Ok(secret) => secret,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let text = |key: &str| secret_text(&secret, name, key, path);
+    Ok(if spec.basic.is_some() {
+        text("username").and_then(|username| {
+            let username = username.expose_secret().to_owned();
+            Ok(Auth::Basic { username, password: text("password")? })
+        })
+    } else if let Some(api_key) = &spec.api_key {
+        text(&api_key.key).map(Auth::ApiKey)
+    } else if let Some(bearer) = &spec.bearer {
+        text(&bearer.key).map(Auth::Bearer)
+    } else {
+        text("tls.crt").and_then(|certificate| {
+            let certificate = certificate.expose_secret().as_bytes().to_vec();
+            let key = text("tls.key")?.expose_secret().as_bytes().to_vec();
+            Ok(Auth::ClientCertificate { certificate, key: key.into() })
+        })
+    })
+}
+
+async fn secret(
+    ctx: &Context,
+    namespace: &str,
+    name: &str,
+    path: &str,
+) -> Result<Result<Content, Problem>, Error> {
+    match read_secret(&ctx.client, namespace, name).await {
+        Ok(Some(secret)) => Ok(Ok(secret)),
+        Ok(None) => Ok(Err(Problem {
+            reason: Reason::SecretNotFound,
+            message: format!("{path} names Secret '{name}', which is not in this namespace"),
+        })),
+        Err(error) => forbidden_is_a_finding(error, path, &format!("Secret '{name}'")),
+    }
+}
+
+async fn authorities(
+    ctx: &Context,
+    namespace: &str,
+    reference: &CertificatesReference,
+) -> Result<Result<Vec<u8>, Problem>, Error> {
+    let path = "spec.connection.tls.ca";
+    let key = &reference.key;
+    let missing = |what: &str, name: &str| Problem {
+        reason: Reason::KeyNotFound,
+        message: format!("{path} names key '{key}' of {what} '{name}', which it does not have"),
+    };
+    if let Some(name) = &reference.secret_name {
+        return Ok(match secret(ctx, namespace, name, path).await? {
+            Ok(secret) => {
+                secret.get(key).map(<[u8]>::to_vec).ok_or_else(|| missing("Secret", name))
+            }
+            Err(problem) => Err(problem),
+        });
+    }
+    let name = reference.config_map_name.as_deref().unwrap_or_default();
+    match read_config_map(&ctx.client, namespace, name).await {
+        Ok(Some(data)) => {
+            Ok(data.get(key).map(<[u8]>::to_vec).ok_or_else(|| missing("ConfigMap", name)))
+        }
+        Ok(None) => Ok(Err(Problem {
+            reason: Reason::ConfigMapNotFound,
+            message: format!("{path} names ConfigMap '{name}', which is not in this namespace"),
+        })),
+        Err(error) => forbidden_is_a_finding(error, path, &format!("ConfigMap '{name}'")),
+    }
+}
+
+/// That Drover may not read an object is for people to mend, not a fault of the API server.
+fn forbidden_is_a_finding<T>(
+    error: KubernetesError,
+    path: &str,
+    what: &str,
+) -> Result<Result<T, Problem>, Error> {
+    if error.code() == Some(403) {
+        let message = format!("{path} names {what}, which Drover may not read");
+        return Ok(Err(Problem { reason: Reason::Forbidden, message }));
+    }
+    Err(error.into())
+}
+
+fn secret_text(
+    secret: &Content,
+    name: &str,
+    key: &str,
+    path: &str,
+) -> Result<SecretString, Problem> {
+    let bytes = secret.get(key).ok_or_else(|| Problem {
+        reason: Reason::KeyNotFound,
+        message: format!("{path}: Secret '{name}' has no key '{key}'"),
+    })?;
+    // Files often end in a line break, which is no part of a password.
+    let text = std::str::from_utf8(bytes).map_err(|_| Problem {
+        reason: Reason::InvalidContent,
+        message: format!("{path}: key '{key}' of Secret '{name}' is not text"),
+    })?;
+    let text = text.trim_end_matches(['\n', '\r']);
+    if text.is_empty() {
+        let message = format!("{path}: key '{key}' of Secret '{name}' is empty");
+        return Err(Problem { reason: Reason::InvalidContent, message });
+    }
+    Ok(SecretString::from(text))
+}
+
+/// The names of the Secrets that the connection of `cluster` refers to.
+pub fn secrets(cluster: &Cluster) -> impl Iterator<Item = &str> {
+    let spec = &cluster.spec.connection;
+    let auth = spec.auth.as_ref();
+    let ca = spec.tls.as_ref().and_then(|it| it.ca.as_ref());
+    [
+        auth.and_then(|it| it.basic.as_ref()).map(|it| it.secret_name.as_str()),
+        auth.and_then(|it| it.api_key.as_ref()).map(|it| it.secret_name.as_str()),
+        auth.and_then(|it| it.bearer.as_ref()).map(|it| it.secret_name.as_str()),
+        auth.and_then(|it| it.client_certificate.as_ref()).map(|it| it.secret_name.as_str()),
+        ca.and_then(|it| it.secret_name.as_deref()),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The name of the `ConfigMap` that the connection of `cluster` refers to.
+#[must_use]
+pub fn config_map(cluster: &Cluster) -> Option<&str> {
+    let tls = cluster.spec.connection.tls.as_ref()?;
+    tls.ca.as_ref()?.config_map_name.as_deref()
+}

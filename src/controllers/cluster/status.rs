@@ -1,0 +1,215 @@
+//! What a Cluster's status says after a reconcile. Pure.
+
+use jiff::Timestamp;
+
+use super::{apply::Outcome, findings, observe::Observed, plan::Plan};
+use crate::{
+    api::{
+        cluster::{
+            Cluster, ClusterStatus, ElasticsearchStatus, Health, NodeStatus, Shards, conditions,
+        },
+        condition::{self, find, is_true},
+    },
+    controllers::health::health,
+    elasticsearch::{
+        cluster_reads::Node,
+        snapshot::{ClusterView, moved},
+        version::Version,
+    },
+    kubernetes::events::Notice,
+};
+
+/// The most nodes that a status lists.
+const NODES: usize = 64;
+/// The most diagnostics that a status lists.
+const DIAGNOSTICS: usize = 50;
+
+/// The status of `cluster` after this reconcile.
+#[must_use]
+pub fn after(
+    cluster: &Cluster,
+    seen: &Observed,
+    plan: &Plan,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> ClusterStatus {
+    let before = cluster.status.clone().unwrap_or_default();
+    let waiting = outcome.connecting || (seen.connected.is_some() && !seen.snapshot.polled);
+    if waiting && !before.conditions.is_empty() && !plan.let_go && seen.needed_by.is_empty() {
+        // Nothing new is known before the first answer: after a restart nothing is written.
+        return before;
+    }
+    let usable = seen.is_resolved() && outcome.unusable.is_none();
+    let view = seen.snapshot.cluster.as_deref().filter(|_| plan.identity.is_pinned());
+    let fresh = usable && seen.snapshot.polled && seen.snapshot.fault.is_none() && view.is_some();
+    let elasticsearch = elasticsearch(&before, view, plan.identity.pinned(), fresh);
+    let (nodes, nodes_omitted) = match view {
+        Some(view) => nodes(&before.nodes, view),
+        None => (before.nodes.clone(), before.nodes_omitted),
+    };
+    let mut diagnostics = findings::diagnostics(cluster, seen, plan, now);
+    let diagnostics_omitted = omitted(diagnostics.len(), DIAGNOSTICS);
+    diagnostics.truncate(DIAGNOSTICS);
+    let findings = findings::conditions(cluster, seen, plan, outcome);
+    ClusterStatus {
+        observed_generation: cluster.metadata.generation,
+        conditions: condition::conditions(
+            &before.conditions,
+            findings,
+            cluster.metadata.generation,
+            now,
+        ),
+        elasticsearch,
+        nodes,
+        nodes_omitted,
+        diagnostics,
+        diagnostics_omitted,
+    }
+}
+
+/// The last good figures, or new ones; health is known only while Elasticsearch answers.
+fn elasticsearch(
+    before: &ClusterStatus,
+    view: Option<&ClusterView>,
+    pinned: Option<&str>,
+    fresh: bool,
+) -> Option<ElasticsearchStatus> {
+    let before = before.elasticsearch.as_ref();
+    let Some(view) = view else {
+        let mut last = before.cloned();
+        if let (None, Some(uuid)) = (&last, pinned) {
+            last =
+                Some(ElasticsearchStatus { uuid: uuid.into(), ..ElasticsearchStatus::default() });
+        }
+        return last.map(|it| ElasticsearchStatus { health: Health::Unknown, ..it });
+    };
+    let figures = &view.health;
+    // Figures are written once per stats interval, and a restart begins no new one.
+    let seen = before.filter(|it| !it.name.is_empty() && it.uuid == view.state.cluster_uuid);
+    let written = seen.filter(|_| view.first_figures);
+    let steady = |old: Option<u64>, new: u64| match old {
+        Some(old) if written.is_some() || !moved(old, new) => old,
+        _ => new,
+    };
+    Some(ElasticsearchStatus {
+        name: view.root.cluster_name.clone(),
+        uuid: view.state.cluster_uuid.clone(),
+        version: lowest_version(view),
+        health: if fresh { health(view.health.status) } else { Health::Unknown },
+        nodes: figures.nodes,
+        data_nodes: figures.data_nodes,
+        master: master(view),
+        shards: Shards {
+            active: figures.active,
+            primaries: figures.primaries,
+            relocating: figures.relocating,
+            initializing: figures.initializing,
+            unassigned: figures.unassigned,
+        },
+        active_shards_percent: whole_percent(figures.active_percent),
+        pending_tasks: written.map_or(figures.pending_tasks, |it| it.pending_tasks),
+        indices: u64::try_from(view.health.indices.len()).unwrap_or(u64::MAX),
+        documents: steady(before.map(|it| it.documents), view.stats.documents),
+        store_bytes: steady(before.map(|it| it.store_bytes), view.stats.store_bytes),
+    })
+}
+
+fn lowest_version(view: &ClusterView) -> String {
+    let versions = view.nodes.values().filter_map(|it| Version::parse(&it.version));
+    versions.min().unwrap_or(view.root.version).to_string()
+}
+
+fn master(view: &ClusterView) -> Option<String> {
+    let id = view.state.master.as_ref()?;
+    view.nodes.get(id).map(|it| it.name.clone())
+}
+
+fn nodes(before: &[NodeStatus], view: &ClusterView) -> (Vec<NodeStatus>, Option<u32>) {
+    let mut sorted: Vec<_> = view.nodes.iter().collect();
+    sorted.sort_by(|a, b| (&a.1.name, a.0).cmp(&(&b.1.name, b.0)));
+    let listed = sorted.into_iter().take(NODES).map(|(id, node)| {
+        let stats = view.node_stats.get(id);
+        let last = before.iter().find(|it| it.id == *id);
+        // Percentages: five points are worth a write, five percent of a small number are not.
+        let steady = |old: Option<u32>, new: Option<u32>| match (old, new) {
+            (Some(old), Some(new)) if view.first_figures || old.abs_diff(new) <= 5 => Some(old),
+            (old, new) => new.or(old),
+        };
+        NodeStatus {
+            name: node.name.clone(),
+            id: id.clone(),
+            host: node.host.clone(),
+            roles: sorted_roles(node),
+            version: node.version.clone(),
+            heap_percent: steady(
+                last.and_then(|it| it.heap_percent),
+                stats.and_then(|it| it.heap_percent),
+            ),
+            disk_used_percent: steady(
+                last.and_then(|it| it.disk_used_percent),
+                stats.and_then(|it| it.disk_used_percent),
+            ),
+        }
+    });
+    (listed.collect(), omitted(view.nodes.len(), NODES))
+}
+
+fn sorted_roles(node: &Node) -> Vec<String> {
+    let mut roles = node.roles.clone();
+    roles.sort();
+    roles
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Held to 0..=100 first.
+fn whole_percent(percent: f64) -> u32 {
+    percent.clamp(0.0, 100.0) as u32
+}
+
+/// How many entries a list of `length` leaves out when it is cut at `limit`.
+#[must_use]
+pub fn omitted(length: usize, limit: usize) -> Option<u32> {
+    let more = length.saturating_sub(limit);
+    (more > 0).then(|| u32::try_from(more).unwrap_or(u32::MAX))
+}
+
+/// What people should hear of between two statuses.
+#[must_use]
+pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Notice> {
+    let old = before.map(|it| it.conditions.as_slice()).unwrap_or_default();
+    let new = after.conditions.as_slice();
+    let mut notices = Vec::new();
+    let became = |kind: &str, status: &str| {
+        find(new, kind).filter(|it| it.status == status).filter(|it| {
+            find(old, kind).is_none_or(|old| old.status != status || old.reason != it.reason)
+        })
+    };
+    let usable =
+        |it: &[_]| is_true(it, conditions::REACHABLE) && is_true(it, conditions::AUTHENTICATED);
+    if usable(new) && !usable(old) {
+        let name = after.elasticsearch.as_ref().map(|it| it.name.as_str()).unwrap_or_default();
+        let note = format!("connected to Elasticsearch cluster '{name}'");
+        notices.push(Notice::normal("Connected", "Connect", note));
+    }
+    let bad = [
+        (conditions::REACHABLE, "ConnectionLost", "Connect"),
+        (conditions::AUTHENTICATED, "AuthenticationFailed", "Authenticate"),
+        (conditions::IDENTITY_MATCHES, "IdentityChanged", "Identify"),
+        (conditions::RESOLVED_REFS, "ReferenceNotResolved", "Resolve"),
+        (conditions::ACCEPTED, "NotAccepted", "Validate"),
+    ];
+    for (kind, reason, action) in bad {
+        if let Some(condition) = became(kind, "False") {
+            notices.push(Notice::warning(reason, action, condition.message.clone()));
+        }
+    }
+    let health_in = |it: Option<&ClusterStatus>| {
+        it.and_then(|it| it.elasticsearch.as_ref()).map(|it| it.health).unwrap_or_default()
+    };
+    let (was, is) = (health_in(before), health_in(Some(after)));
+    if was != is && is != Health::Unknown && was != Health::Unknown {
+        let note = format!("health changed from {} to {}", was.as_str(), is.as_str());
+        let make = if is == Health::Green { Notice::normal } else { Notice::warning };
+        notices.push(make("HealthChanged", "Observe", note));
+    }
+    notices
+}

@@ -1,0 +1,10 @@
+//! The decisions about a Cluster, tried on what a poller could have seen.
+
+mod scene;
+
+mod conditions;
+mod diagnostics;
+mod figures;
+mod identity;
+mod notices;
+mod steps;

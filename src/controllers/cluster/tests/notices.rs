@@ -1,0 +1,110 @@
+//! What people hear of: each change once.
+
+use super::scene::{Scene, UUID};
+use crate::{
+    api::condition::Reason,
+    controllers::cluster::references::Problem,
+    elasticsearch::{
+        cluster_reads::HealthStatus,
+        fixtures::{snapshot, view},
+        snapshot::Snapshot,
+    },
+    kubernetes::events::Notice,
+};
+
+fn reasons(notices: &[Notice]) -> Vec<String> {
+    let reason = |it: &Notice| {
+        let text = format!("{it:?}");
+        let (_, rest) = text.split_once("reason: \"").unwrap();
+        rest.split_once('"').unwrap().0.to_owned()
+    };
+    notices.iter().map(reason).collect()
+}
+
+/// What is told on the way through a change, and that nothing is told of it again.
+#[track_caller]
+fn check(scene: &mut Scene, told: &[&str]) {
+    let notices = scene.settle();
+    assert_eq!(reasons(&notices), told);
+    assert_eq!(scene.settle(), []);
+}
+
+#[test]
+fn the_first_answer_is_told_once_and_not_again_after_a_restart() {
+    let mut scene = Scene::new(snapshot(view(UUID)));
+    check(&mut scene, &["Connected"]);
+    scene.restart();
+    check(&mut scene, &[]);
+}
+
+#[test]
+fn a_lost_connection_is_told_once_and_so_is_its_return() {
+    let mut scene = Scene::settled();
+    scene.fail("connect");
+    check(&mut scene, &["ConnectionLost"]);
+    scene.fail("timeout");
+    check(&mut scene, &[]);
+    scene.fail("certificate");
+    check(&mut scene, &["ConnectionLost"]);
+    scene.recover();
+    check(&mut scene, &["Connected"]);
+}
+
+#[test]
+fn a_connection_that_never_came_about_is_told() {
+    let mut scene = Scene::new(Snapshot::default());
+    scene.fail("connect");
+    check(&mut scene, &["ConnectionLost"]);
+}
+
+#[test]
+fn refused_credentials_are_told_once_and_so_is_their_acceptance() {
+    let mut scene = Scene::settled();
+    scene.fail("401");
+    check(&mut scene, &["AuthenticationFailed"]);
+    scene.fail("403");
+    check(&mut scene, &["AuthenticationFailed"]);
+    scene.recover();
+    check(&mut scene, &["Connected"]);
+}
+
+#[test]
+fn another_identity_is_told_once() {
+    let mut scene = Scene::settled();
+    scene.poll = snapshot(view("stranger"));
+    check(&mut scene, &["IdentityChanged"]);
+    scene.poll = snapshot(view(UUID));
+    check(&mut scene, &[]);
+}
+
+#[test]
+fn health_is_told_of_at_each_change_and_not_for_being_unknown() {
+    let mut scene = Scene::settled();
+    for health in [HealthStatus::Yellow, HealthStatus::Red, HealthStatus::Green] {
+        scene.change(|it| it.health.status = health);
+        check(&mut scene, &["HealthChanged"]);
+    }
+    scene.fail("503");
+    check(&mut scene, &[]);
+    scene.recover();
+    check(&mut scene, &[]);
+}
+
+#[test]
+fn a_missing_secret_is_told_once() {
+    let mut scene = Scene::settled();
+    let connection = scene.connection.clone();
+    scene.connection = Err(Problem { reason: Reason::SecretNotFound, message: "gone".into() });
+    check(&mut scene, &["ReferenceNotResolved"]);
+    scene.connection = connection;
+    check(&mut scene, &["Connected"]);
+}
+
+#[test]
+fn a_server_that_is_busy_is_no_event() {
+    for word in ["429", "503", "500"] {
+        let mut scene = Scene::settled();
+        scene.fail(word);
+        check(&mut scene, &[]);
+    }
+}

@@ -1,0 +1,320 @@
+//! Makes the calls that were decided on; the only writes to an index.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{
+    changes::{declared, mark_of},
+    plan::{Plan, Step},
+};
+use crate::{
+    api::index::Index,
+    elasticsearch::{
+        calls::Write,
+        client::EndpointId,
+        error::{Category, Error},
+        links::{Link, ObjectKey},
+        names::OneIndex,
+        snapshot::IndexView,
+        values::{
+            create_body,
+            settings::{self, SettingChange},
+        },
+    },
+};
+
+/// What came of the steps.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// How many calls Elasticsearch acknowledged.
+    pub done: usize,
+    /// The setting keys that were written.
+    pub written_settings: Vec<String>,
+    /// Whether the alias call was made.
+    pub written_aliases: bool,
+    /// What became of the index as a whole.
+    pub fate: Option<Fate>,
+    /// The uuid of another cluster than the pinned one, which answered in its place.
+    pub foreign: Option<String>,
+    /// Whether the steps have to wait for a slot, or for another look at the index.
+    pub put_off: bool,
+    /// What went wrong.
+    pub failures: Vec<Failure>,
+}
+
+/// What became of an index as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was made; its uuid is known after the next poll.
+    Created,
+    /// It is deleted, or was gone by then.
+    Deleted,
+    /// It was kept because it holds documents.
+    Kept,
+}
+
+/// A step that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// What was tried, in words.
+    pub what: &'static str,
+    /// Why it failed.
+    pub error: Error,
+}
+
+/// Asks once more whether the world is as it was seen, on the endpoint that is then written to,
+/// and makes the calls of `plan`.
+pub async fn run(
+    link: Option<&Arc<Link>>,
+    index: &Index,
+    live: &IndexView,
+    pinned: Option<&str>,
+    plan: &Plan,
+) -> Outcome {
+    let mut outcome = Outcome::default();
+    let (Some(link), Some(pinned), false) = (link, pinned, plan.steps.is_empty()) else {
+        return outcome;
+    };
+    let owner = ObjectKey {
+        namespace: index.metadata.namespace.clone().unwrap_or_default(),
+        name: index.metadata.name.clone().unwrap_or_default(),
+    };
+    let Some(_slot) = link.slot(&owner) else {
+        outcome.put_off = true;
+        return outcome;
+    };
+    let name = index.public_name();
+    let caller = format!("drover/index/{}/{}", owner.namespace, owner.name);
+    let Ok(target) = OneIndex::new(&name) else {
+        // Admission refuses such names; one that was stored past it is left alone.
+        return outcome;
+    };
+    let guard = match link.client().guard(&target, &caller).await {
+        Ok(guard) => guard,
+        Err(error) => {
+            outcome.failures.push(Failure { what: "look at the index before the change", error });
+            return outcome;
+        }
+    };
+    if guard.cluster_uuid != pinned {
+        outcome.foreign = Some(guard.cluster_uuid);
+        return outcome;
+    }
+    let same = match live {
+        IndexView::Missing => guard.indices.is_empty(),
+        IndexView::Present(live) => {
+            guard.indices.len() == 1 && guard.indices.get(&live.physical_name) == Some(&live.marks)
+        }
+        _ => false,
+    };
+    let physical = match live {
+        IndexView::Present(live) => OneIndex::new(&live.physical_name).unwrap_or(target),
+        _ => target,
+    };
+    if !same {
+        link.outdate(&name);
+        outcome.put_off = true;
+        return outcome;
+    }
+    let uuid = match live {
+        IndexView::Present(live) => live.marks.uuid.clone(),
+        _ => String::new(),
+    };
+    let hand = Hand { link, caller, cluster: pinned, uuid };
+    for step in &plan.steps {
+        if !hand.take(step, index, &physical, guard.endpoint, &mut outcome).await {
+            break;
+        }
+    }
+    link.outdate(&name);
+    outcome
+}
+
+struct Hand<'a> {
+    link: &'a Link,
+    caller: String,
+    /// The pinned cluster.
+    cluster: &'a str,
+    /// The index that was looked at; empty where there was none.
+    uuid: String,
+}
+
+impl Hand<'_> {
+    /// Takes one step; false when the ones after it have no chance.
+    async fn take(
+        &self,
+        step: &Step,
+        index: &Index,
+        physical: &OneIndex,
+        endpoint: EndpointId,
+        outcome: &mut Outcome,
+    ) -> bool {
+        if let Step::Settings(changes) = step {
+            return self.settings(changes, physical, endpoint, outcome).await;
+        }
+        let result = match step {
+            Step::DeleteIfEmpty { unblock } => {
+                self.delete_if_empty(physical, *unblock, endpoint, outcome).await
+            }
+            _ => self.write(call(step, index, physical, &self.caller), endpoint).await,
+        };
+        match result {
+            Ok(()) => {
+                outcome.done += 1;
+                match step {
+                    Step::Create => outcome.fate = Some(Fate::Created),
+                    Step::Delete => outcome.fate = Some(Fate::Deleted),
+                    Step::Aliases(_) => outcome.written_aliases = true,
+                    _ => {}
+                }
+                true
+            }
+            Err(error) if error.is_not_found() && matches!(step, Step::Delete) => {
+                outcome.fate = Some(Fate::Deleted);
+                true
+            }
+            Err(error) => {
+                let goes_on = error.category() == Category::Rejected;
+                outcome.failures.push(Failure { what: what(step), error });
+                goes_on
+            }
+        }
+    }
+
+    /// All in one call; when Elasticsearch refuses it, key by key, so that one bad key does not
+    /// hold back the others.
+    async fn settings(
+        &self,
+        changes: &[SettingChange],
+        physical: &OneIndex,
+        endpoint: EndpointId,
+        outcome: &mut Outcome,
+    ) -> bool {
+        let keys = |it: &[SettingChange]| it.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
+        let what = "change settings";
+        match self.write(self.settings_call(physical, changes), endpoint).await {
+            Ok(()) => {
+                outcome.done += 1;
+                outcome.written_settings = keys(changes);
+                return true;
+            }
+            Err(error) if error.category() != Category::Rejected || changes.len() == 1 => {
+                let goes_on = error.category() == Category::Rejected;
+                outcome.failures.push(Failure { what, error });
+                return goes_on;
+            }
+            Err(_) => {}
+        }
+        for change in changes {
+            let one = std::slice::from_ref(change);
+            match self.write(self.settings_call(physical, one), endpoint).await {
+                Ok(()) => {
+                    outcome.done += 1;
+                    outcome.written_settings.extend(keys(one));
+                }
+                Err(error) => {
+                    let goes_on = error.category() == Category::Rejected;
+                    outcome.failures.push(Failure { what, error });
+                    if !goes_on {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Blocks writes, makes every document countable, counts, and only then deletes: a document
+    /// that was written a moment ago is not lost.
+    async fn delete_if_empty(
+        &self,
+        physical: &OneIndex,
+        unblock: bool,
+        endpoint: EndpointId,
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        if unblock {
+            self.write(Write::block_writes(physical, &self.caller), endpoint).await?;
+        }
+        let refresh = Write::refresh(physical, &self.caller);
+        self.link.client().write_at(endpoint, &refresh).await?;
+        let client = self.link.client();
+        let documents = client.count_at(endpoint, physical, &self.caller).await?;
+        // A count that lacks a shard does not show that the index is empty.
+        let Some(documents) = documents else {
+            outcome.put_off = true;
+            return Ok(());
+        };
+        if documents == 0 {
+            // Counting took its time: whether it is still that index is asked once more.
+            let guard = client.guard_at(endpoint, physical, &self.caller).await?;
+            let marks = guard.indices.get(physical.as_str());
+            if guard.cluster_uuid != self.cluster || marks.map(|it| &it.uuid) != Some(&self.uuid) {
+                outcome.put_off = true;
+                return Ok(());
+            }
+            match self.write(Write::delete_index(physical, &self.caller), endpoint).await {
+                Err(error) if !error.is_not_found() => return Err(error),
+                _ => outcome.fate = Some(Fate::Deleted),
+            }
+        } else {
+            if unblock {
+                self.write(Write::unblock_writes(physical, &self.caller), endpoint).await?;
+            }
+            outcome.fate = Some(Fate::Kept);
+        }
+        Ok(())
+    }
+
+    fn settings_call(&self, physical: &OneIndex, changes: &[SettingChange]) -> Write {
+        Write::put_settings(physical, settings::body(changes).to_string(), &self.caller)
+    }
+
+    async fn write(&self, call: Write, endpoint: EndpointId) -> Result<(), Error> {
+        self.link.client().write_at(endpoint, &call).await?.acknowledged()
+    }
+}
+
+/// The call of a step that is one call.
+#[must_use]
+pub fn call(step: &Step, index: &Index, physical: &OneIndex, caller: &str) -> Write {
+    let text = |it: &Map<String, Value>| Value::Object(it.clone()).to_string();
+    match step {
+        Step::Create => {
+            let declared = declared(index).unwrap_or_default();
+            let body = create_body(
+                &declared.settings,
+                &declared.mappings,
+                &declared.aliases,
+                &mark_of(index),
+            );
+            Write::create_index(physical, body.to_string(), caller)
+        }
+        Step::Mapping(body) => Write::put_mapping(physical, text(body), caller),
+        Step::Settings(changes) => {
+            Write::put_settings(physical, settings::body(changes).to_string(), caller)
+        }
+        Step::Aliases(body) => Write::update_aliases(body.to_string(), caller),
+        Step::Open => Write::open_index(physical, caller),
+        Step::Close => Write::close_index(physical, caller),
+        Step::Unblock => Write::unblock_writes(physical, caller),
+        Step::Delete | Step::DeleteIfEmpty { .. } => Write::delete_index(physical, caller),
+    }
+}
+
+/// What a step does, in words.
+#[must_use]
+pub fn what(step: &Step) -> &'static str {
+    match step {
+        Step::Create => "create the index",
+        Step::Mapping(_) => "change the mapping",
+        Step::Settings(_) => "change settings",
+        Step::Aliases(_) => "change aliases",
+        Step::Open => "open the index",
+        Step::Close => "close the index",
+        Step::Unblock => "let documents be written again",
+        Step::Delete => "delete the index",
+        Step::DeleteIfEmpty { .. } => "delete the index if it is empty",
+    }
+}

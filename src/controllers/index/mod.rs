@@ -1,0 +1,120 @@
+//! Keeps one Elasticsearch index as declared.
+
+pub mod apply;
+pub mod changes;
+pub mod cluster_gate;
+mod findings;
+pub mod observe;
+pub mod plan;
+pub mod status;
+
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+
+use crate::{
+    api::{
+        condition::find,
+        index::{Index, IndexStatus, conditions},
+    },
+    context::Context,
+    controllers::{Next, Reconciler},
+    elasticsearch::{self, links::ObjectKey},
+    error::{Category, Error},
+    kubernetes::{Kind as _, events, known::ObjectName, status as status_writer},
+    telemetry::objects::ObjectState,
+};
+use cluster_gate::ClusterGate;
+use plan::Stand;
+
+/// How long until an index is looked at again whose Cluster is not connected yet.
+const CONNECT: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// The controller of Index objects.
+pub struct IndexReconciler;
+
+impl Reconciler for IndexReconciler {
+    type Object = Index;
+
+    async fn reconcile(index: Arc<Index>, ctx: Arc<Context>) -> Result<Next, Error> {
+        let (seen, link) = observe::world(&ctx, &index);
+        let plan = plan::next(&index, &seen);
+        let pinned = match &seen.gate {
+            ClusterGate::Open { uuid } => Some(uuid.as_str()),
+            _ => None,
+        };
+        let outcome = apply::run(link.as_ref(), &index, &seen.live, pinned, &plan).await;
+        let notices = status::notices(&index, &plan, &outcome);
+        let now = (ctx.now)();
+        if let Some(status) = status::after(&index, &seen, &plan, &outcome, now) {
+            status_writer::write(&ctx, &*index, &status).await?;
+            report(&ctx, &index, &status);
+        }
+        for notice in notices {
+            events::publish(&ctx, &*index, notice).await;
+        }
+        let rest = if seen.gate == ClusterGate::Pending && link.is_none() {
+            // Nobody tracks the index yet, so nobody would wake it.
+            CONNECT
+        } else {
+            ctx.settings.stats_interval
+        };
+        Ok(next(&plan, &outcome, rest))
+    }
+
+    fn forget(name: &ObjectName, ctx: &Context) {
+        let key = ObjectKey { namespace: name.namespace.clone(), name: name.name.clone() };
+        ctx.links.forget(&key);
+    }
+}
+
+/// How long until what was put off is looked at again.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) -> Next {
+    if matches!(plan.stand, Stand::Gone(_))
+        || matches!(outcome.fate, Some(apply::Fate::Deleted | apply::Fate::Kept))
+    {
+        return Next::LetGo;
+    }
+    if outcome
+        .failures
+        .iter()
+        .any(|it| it.error.category() == elasticsearch::error::Category::Closed)
+    {
+        // Should the gate open again, nobody else would tell.
+        return Next::Hold(LOOK_AGAIN);
+    }
+    if !outcome.failures.is_empty() || outcome.foreign.is_some() {
+        return Next::Again { category: Category::Elasticsearch };
+    }
+    if plan.stand == Stand::Announced {
+        return Next::After(std::time::Duration::from_millis(100));
+    }
+    if outcome.put_off {
+        // A free slot, or another view of the index, wakes it sooner.
+        return Next::Hold(LOOK_AGAIN);
+    }
+    if plan.stand == Stand::Unread {
+        return Next::Hold(rest);
+    }
+    // The poller, and the watch of the Cluster, say when there is something new.
+    Next::After(rest)
+}
+
+fn key(index: &Index) -> ObjectKey {
+    ObjectKey { namespace: index.namespace().unwrap_or_default(), name: index.name_any() }
+}
+
+fn report(ctx: &Context, index: &Index, status: &IndexStatus) {
+    let key = key(index);
+    let state = ObjectState {
+        health: status.health,
+        ready: find(&status.conditions, conditions::READY).map(|it| it.status == "True"),
+        certificate_expiry: None,
+    };
+    ctx.metrics.objects.show(Index::NAME, &key.namespace, &key.name, state);
+}
+
+#[cfg(test)]
+mod tests;

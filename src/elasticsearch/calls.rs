@@ -1,0 +1,168 @@
+//! Requests to Elasticsearch. What reads and what writes are two types: a write can't be sent
+//! where reads are retried, and can't miss the gate.
+
+use reqwest::Method;
+
+use super::names::OneIndex;
+
+/// The most that is read of an answer unless a read says otherwise, in bytes.
+pub const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
+
+/// A GET: any endpoint may get it, more than once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Path and query, escaped.
+    pub path: String,
+    /// What this is, for metrics and errors: one of a closed set.
+    pub operation: &'static str,
+    /// Sent as `X-Opaque-Id`: Elasticsearch shows it in its tasks and slow logs.
+    pub opaque_id: String,
+    /// The most that is read of the answer, in bytes. Default: [`ANSWER_LIMIT`].
+    pub limit: usize,
+    /// Whether it takes an elected master. Then Elasticsearch is told to give up waiting for one
+    /// before the client does, so that its own reason arrives. Default: no.
+    pub needs_master: bool,
+}
+
+impl Read {
+    /// A read of `path`, for the object that `caller` names.
+    #[must_use]
+    pub fn new(operation: &'static str, path: impl Into<String>, caller: &str) -> Self {
+        Self {
+            path: path.into(),
+            operation,
+            opaque_id: caller.into(),
+            limit: ANSWER_LIMIT,
+            needs_master: false,
+        }
+    }
+
+    /// A read that takes an elected master.
+    pub(super) fn from_master(
+        operation: &'static str,
+        path: impl Into<String>,
+        caller: &str,
+    ) -> Self {
+        Self { needs_master: true, ..Self::new(operation, path, caller) }
+    }
+}
+
+/// A change. Its answer carries `acknowledged` unless its constructor says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The HTTP method.
+    pub method: Method,
+    /// Path, escaped, without the time limits that the client adds.
+    pub path: String,
+    /// A JSON text.
+    pub body: Option<String>,
+    /// What this is, for metrics and errors: one of a closed set.
+    pub operation: &'static str,
+    /// Sent as `X-Opaque-Id`: Elasticsearch shows it in its tasks and slow logs.
+    pub opaque_id: String,
+    /// Whether it takes the master and the nodes' acknowledgement. Then Elasticsearch is told to
+    /// give up waiting for them before the client does.
+    pub is_cluster_change: bool,
+}
+
+impl Write {
+    fn new(method: Method, operation: &'static str, path: String, caller: &str) -> Self {
+        let opaque_id = caller.into();
+        Self { method, path, body: None, operation, opaque_id, is_cluster_change: true }
+    }
+
+    fn with_body(self, body: String) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    /// Creates an index; `body` holds settings, mappings and aliases.
+    #[must_use]
+    pub fn create_index(name: &OneIndex, body: String, caller: &str) -> Self {
+        Self::new(Method::PUT, "create_index", name.path(""), caller).with_body(body)
+    }
+
+    /// Changes settings; null puts one back to its default.
+    #[must_use]
+    pub fn put_settings(name: &OneIndex, body: String, caller: &str) -> Self {
+        let path = name.path("/_settings");
+        Self::new(Method::PUT, "put_settings", path, caller).with_body(body)
+    }
+
+    /// Adds to the mapping, and replaces its `_meta`.
+    #[must_use]
+    pub fn put_mapping(name: &OneIndex, body: String, caller: &str) -> Self {
+        Self::new(Method::PUT, "put_mapping", name.path("/_mapping"), caller).with_body(body)
+    }
+
+    /// Adds and removes aliases, all or none; `body` holds `actions`.
+    #[must_use]
+    pub fn update_aliases(body: String, caller: &str) -> Self {
+        Self::new(Method::POST, "update_aliases", "/_aliases".into(), caller).with_body(body)
+    }
+
+    /// Opens a closed index.
+    #[must_use]
+    pub fn open_index(name: &OneIndex, caller: &str) -> Self {
+        Self::new(Method::POST, "open_index", name.path("/_open"), caller)
+    }
+
+    /// Closes an index.
+    #[must_use]
+    pub fn close_index(name: &OneIndex, caller: &str) -> Self {
+        Self::new(Method::POST, "close_index", name.path("/_close"), caller)
+    }
+
+    /// Deletes an index with all its documents.
+    #[must_use]
+    pub fn delete_index(name: &OneIndex, caller: &str) -> Self {
+        Self::new(Method::DELETE, "delete_index", name.path(""), caller)
+    }
+
+    /// Lets nobody write documents any more, and waits for the writes in flight.
+    #[must_use]
+    pub fn block_writes(name: &OneIndex, caller: &str) -> Self {
+        Self::new(Method::PUT, "block_writes", name.path("/_block/write"), caller)
+    }
+
+    /// Takes the block on writes away.
+    #[must_use]
+    pub fn unblock_writes(name: &OneIndex, caller: &str) -> Self {
+        let body = r#"{"index.blocks.write":null}"#.to_owned();
+        let path = name.path("/_settings");
+        Self::new(Method::PUT, "unblock_writes", path, caller).with_body(body)
+    }
+
+    /// Makes every document written so far count. Answered without `acknowledged`.
+    #[must_use]
+    pub fn refresh(name: &OneIndex, caller: &str) -> Self {
+        let call = Self::new(Method::POST, "refresh", name.path("/_refresh"), caller);
+        Self { is_cluster_change: false, ..call }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_name_their_method_and_path() {
+        let name = OneIndex::new("größe").unwrap();
+        let body = || "{}".to_owned();
+        let cases = [
+            (Write::create_index(&name, body(), "me"), "PUT /gr%C3%B6%C3%9Fe"),
+            (Write::put_settings(&name, body(), "me"), "PUT /gr%C3%B6%C3%9Fe/_settings"),
+            (Write::put_mapping(&name, body(), "me"), "PUT /gr%C3%B6%C3%9Fe/_mapping"),
+            (Write::update_aliases(body(), "me"), "POST /_aliases"),
+            (Write::open_index(&name, "me"), "POST /gr%C3%B6%C3%9Fe/_open"),
+            (Write::close_index(&name, "me"), "POST /gr%C3%B6%C3%9Fe/_close"),
+            (Write::delete_index(&name, "me"), "DELETE /gr%C3%B6%C3%9Fe"),
+            (Write::block_writes(&name, "me"), "PUT /gr%C3%B6%C3%9Fe/_block/write"),
+            (Write::unblock_writes(&name, "me"), "PUT /gr%C3%B6%C3%9Fe/_settings"),
+            (Write::refresh(&name, "me"), "POST /gr%C3%B6%C3%9Fe/_refresh"),
+        ];
+        for (call, expected) in cases {
+            assert_eq!(format!("{} {}", call.method, call.path), expected);
+            assert_eq!(call.opaque_id, "me");
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! What can go wrong between Drover and Elasticsearch.
+
+use std::{fmt, time::Duration};
+
+use jiff::Timestamp;
+
+use super::refusal::{Refusal, capped};
+use crate::gate::Closed;
+
+/// Why a request did not get the answer it was sent for. Every text is at most about a kilobyte,
+/// without control characters, and holds no secret.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// No connection came about, so the request was not sent.
+    #[error("failed to connect to {endpoint}")]
+    Connect {
+        /// Whom.
+        endpoint: Box<str>,
+        /// What the system or the TLS library said.
+        #[source]
+        cause: Cause,
+    },
+    /// The connection broke before an answer began. The request may have been carried out.
+    #[error("the connection to {endpoint} broke before it answered {operation}")]
+    Interrupted {
+        /// Whom.
+        endpoint: Box<str>,
+        /// What was asked.
+        operation: &'static str,
+        /// What the system or the HTTP library said.
+        #[source]
+        cause: Cause,
+    },
+    /// No whole answer within the connection's timeout. The request may have been carried out.
+    #[error("{endpoint} did not answer {operation} in time")]
+    Timeout {
+        /// Whom.
+        endpoint: Box<str>,
+        /// What was asked.
+        operation: &'static str,
+    },
+    /// Drover refused the server's certificate, before it sent anything.
+    #[error("refused the certificate of {endpoint}")]
+    Certificate {
+        /// Whose.
+        endpoint: Box<str>,
+        /// What is wrong with it.
+        #[source]
+        problem: CertificateProblem,
+    },
+    /// The server ended the TLS handshake, for example because it wants a client certificate.
+    #[error("{endpoint} ended the TLS handshake")]
+    TlsByServer {
+        /// Who.
+        endpoint: Box<str>,
+        /// The alert that it sent.
+        #[source]
+        alert: Cause,
+    },
+    /// 401: Elasticsearch does not take the credentials.
+    #[error("{endpoint} does not take the credentials: {reason}")]
+    Unauthorized {
+        /// Who.
+        endpoint: Box<str>,
+        /// Elasticsearch's words.
+        reason: Box<str>,
+    },
+    /// 403: the credentials are good, but do not carry the privilege that this takes.
+    #[error("{endpoint} does not allow {operation}: {missing}")]
+    Forbidden {
+        /// Who.
+        endpoint: Box<str>,
+        /// What was asked.
+        operation: &'static str,
+        /// The privilege that is missing, as far as Elasticsearch says so.
+        missing: Box<MissingPrivilege>,
+    },
+    /// 429: Elasticsearch has too much to do, or a disk is too full.
+    #[error("{endpoint} put off {operation}: {reason}")]
+    TooManyRequests {
+        /// Who.
+        endpoint: Box<str>,
+        /// What was asked.
+        operation: &'static str,
+        /// How long the server wants to be left alone, where it said so.
+        retry_after: Option<Duration>,
+        /// Elasticsearch's words.
+        reason: Box<str>,
+    },
+    /// 408, 502, 503 or 504: Elasticsearch, or a proxy before it, can't serve this now.
+    #[error("{endpoint} can't serve {operation} now ({status}): {refusal}")]
+    Unavailable {
+        /// Who.
+        endpoint: Box<str>,
+        /// What was asked.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// Such as `master_not_discovered_exception`.
+        refusal: Box<Refusal>,
+    },
+    /// Any other 4xx: what was asked is wrong, or what it concerns is not there.
+    #[error("{endpoint} rejected {operation} ({status}): {refusal}")]
+    Rejected {
+        /// Who.
+        endpoint: Box<str>,
+        /// What was asked.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// Elasticsearch's reason.
+        refusal: Box<Refusal>,
+    },
+    /// Any other 5xx. The request may have been carried out.
+    #[error("{endpoint} failed at {operation} ({status}): {refusal}")]
+    ServerError {
+        /// Who.
+        endpoint: Box<str>,
+        /// What was asked.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// Elasticsearch's reason.
+        refusal: Box<Refusal>,
+    },
+    /// Not every node took the change over in time; the master did, or will.
+    #[error("{endpoint} took {operation} on, but not all nodes confirmed it in time")]
+    NotAcknowledged {
+        /// Who.
+        endpoint: Box<str>,
+        /// What was asked.
+        operation: &'static str,
+    },
+    /// The answer is longer than Drover reads. What was read is thrown away.
+    #[error("{endpoint} answered {operation} with more than {limit} bytes")]
+    TooLarge {
+        /// Who.
+        endpoint: Box<str>,
+        /// What was asked.
+        operation: &'static str,
+        /// The most that would have been read.
+        limit: usize,
+    },
+    /// An answer that Elasticsearch does not give: HTML, half a body, other fields.
+    #[error("{endpoint} answered {operation} with something unexpected")]
+    UnexpectedAnswer {
+        /// Who.
+        endpoint: Box<str>,
+        /// What was asked.
+        operation: &'static str,
+        /// What is wrong with it.
+        #[source]
+        cause: Cause,
+    },
+    /// 3xx. Drover does not follow it, so that nobody else gets the credentials.
+    #[error("{endpoint} redirects elsewhere, which is not followed")]
+    Redirected {
+        /// Who.
+        endpoint: Box<str>,
+    },
+    /// Another product answers.
+    #[error("{endpoint} is not Elasticsearch: {what}")]
+    NotElasticsearch {
+        /// Who.
+        endpoint: Box<str>,
+        /// What it is, as far as it tells.
+        what: Box<str>,
+    },
+    /// This process may not write now, so nothing was sent.
+    #[error("did not send {operation}")]
+    Closed {
+        /// What was to be asked.
+        operation: &'static str,
+        /// Why not.
+        #[source]
+        cause: Closed,
+    },
+}
+
+/// What an [`Error`] means for whoever waits for the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Category {
+    /// Elasticsearch can't be reached or does not serve now: try again.
+    Unreachable,
+    /// No trusted connection: the certificate or the handshake is wrong.
+    Tls,
+    /// Elasticsearch does not take the credentials.
+    Unauthorized,
+    /// A privilege is missing.
+    Forbidden,
+    /// Elasticsearch asks for patience.
+    Busy,
+    /// Elasticsearch understood and said no.
+    Rejected,
+    /// What answers does not answer as Elasticsearch does.
+    WrongServer,
+    /// This process may not write.
+    Closed,
+}
+
+impl Category {
+    /// A word for metric labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Tls => "tls",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::Busy => "busy",
+            Self::Rejected => "rejected",
+            Self::WrongServer => "wrong_server",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl Error {
+    /// What this means for whoever waits for the answer.
+    #[must_use]
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Connect { .. }
+            | Self::Interrupted { .. }
+            | Self::Timeout { .. }
+            | Self::Unavailable { .. }
+            | Self::ServerError { .. }
+            | Self::NotAcknowledged { .. } => Category::Unreachable,
+            Self::Certificate { .. } | Self::TlsByServer { .. } => Category::Tls,
+            Self::Unauthorized { .. } => Category::Unauthorized,
+            Self::Forbidden { .. } => Category::Forbidden,
+            Self::TooManyRequests { .. } => Category::Busy,
+            Self::Rejected { .. } => Category::Rejected,
+            Self::TooLarge { .. }
+            | Self::UnexpectedAnswer { .. }
+            | Self::Redirected { .. }
+            | Self::NotElasticsearch { .. } => Category::WrongServer,
+            Self::Closed { .. } => Category::Closed,
+        }
+    }
+
+    /// This error and what caused it, in one line for people.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text += ": ";
+            text += &cause.to_string();
+            source = cause.source();
+        }
+        text
+    }
+
+    /// Whether Elasticsearch says that what was asked for is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Rejected { status: 404, .. })
+    }
+
+    /// Elasticsearch's own reason, where it gave one with a type.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Unavailable { refusal, .. }
+            | Self::Rejected { refusal, .. }
+            | Self::ServerError { refusal, .. } => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// Whether a write that ended so may have been carried out all the same: look before you
+    /// write again.
+    #[must_use]
+    pub fn leaves_outcome_open(&self) -> bool {
+        match self {
+            Self::Interrupted { .. }
+            | Self::Timeout { .. }
+            | Self::Unavailable { .. }
+            | Self::ServerError { .. }
+            | Self::NotAcknowledged { .. }
+            | Self::TooLarge { .. }
+            | Self::UnexpectedAnswer { .. } => true,
+            Self::Connect { .. }
+            | Self::Certificate { .. }
+            | Self::TlsByServer { .. }
+            | Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::TooManyRequests { .. }
+            | Self::Rejected { .. }
+            | Self::Redirected { .. }
+            | Self::NotElasticsearch { .. }
+            | Self::Closed { .. } => false,
+        }
+    }
+
+    /// How far a request came before it failed so: of several endpoints' errors, the one that
+    /// came farthest tells most. Nothing where another endpoint would say the same.
+    pub(super) fn progress(&self) -> Option<u8> {
+        match self {
+            Self::Connect { .. } => Some(0),
+            Self::Timeout { .. } => Some(1),
+            Self::Interrupted { .. } => Some(2),
+            Self::TlsByServer { .. } => Some(3),
+            Self::Certificate { .. } => Some(4),
+            Self::Redirected { .. } | Self::UnexpectedAnswer { .. } => Some(5),
+            Self::Unavailable { .. } => Some(6),
+            _ => None,
+        }
+    }
+}
+
+/// Words of a library or of the system about a failure.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Cause(Box<str>);
+
+impl Cause {
+    pub(super) fn new(text: &str) -> Self {
+        Self(capped(text))
+    }
+}
+
+/// What is wrong with a server's certificate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateProblem {
+    /// Nobody that this connection trusts has signed it.
+    #[error("no authority that this connection trusts has signed it")]
+    UnknownAuthority,
+    /// Its time is over.
+    #[error("it expired at {0}")]
+    Expired(Timestamp),
+    /// Its time has not come.
+    #[error("it is not valid before {0}")]
+    NotYetValid(Timestamp),
+    /// It is somebody else's.
+    #[error("it is not for {expected} but for {presented}")]
+    WrongName {
+        /// The name that was looked for.
+        expected: Box<str>,
+        /// The names that it carries.
+        presented: Box<str>,
+    },
+    /// Neither it nor an authority in its chain is the pinned one.
+    #[error("neither it nor an authority that the server sends along has the given fingerprint")]
+    WrongFingerprint,
+    /// Something else, in the words of the TLS library.
+    #[error("{0}")]
+    Other(Box<str>),
+}
+
+/// A privilege that the credentials lack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingPrivilege {
+    /// Such as `cluster:monitor/state`.
+    pub action: Option<Box<str>>,
+    /// `cluster` or `index`.
+    pub scope: Option<Box<str>>,
+    /// Any one of these would do, in Elasticsearch's order.
+    pub any_of: Vec<Box<str>>,
+    /// Names of the indices and aliases that it is about, separated by commas.
+    pub on: Option<Box<str>>,
+    /// Elasticsearch's words.
+    pub reason: Box<str>,
+}
+
+impl fmt::Display for MissingPrivilege {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(scope) = self.scope.as_ref().filter(|_| !self.any_of.is_empty()) else {
+            return f.write_str(&self.reason);
+        };
+        write!(f, "it takes one of the {scope} privileges {}", self.any_of.join(", "))?;
+        match &self.on {
+            Some(names) => write!(f, " on {names}"),
+            None => Ok(()),
+        }
+    }
+}

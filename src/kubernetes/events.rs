@@ -1,0 +1,88 @@
+//! Kubernetes events: what happened to an object, for people who describe it.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{
+    Resource,
+    runtime::events::{Event, EventType},
+};
+
+use super::call;
+use crate::context::Context;
+
+/// The longest note that the API server takes, in bytes.
+const NOTE_LIMIT: usize = 1024;
+
+/// One thing that happened. Published on a change or an attempt, never for a state that lasts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    kind: EventType,
+    reason: &'static str,
+    action: &'static str,
+    note: String,
+}
+
+impl Notice {
+    /// What went as it should: `reason` says what, such as `IndexCreated`; `action` what Drover was
+    /// at, such as `Reconcile`.
+    #[must_use]
+    pub fn normal(reason: &'static str, action: &'static str, note: impl Into<String>) -> Self {
+        Self { kind: EventType::Normal, reason, action, note: note.into() }
+    }
+
+    /// What a person should look at.
+    #[must_use]
+    pub fn warning(reason: &'static str, action: &'static str, note: impl Into<String>) -> Self {
+        Self { kind: EventType::Warning, reason, action, note: note.into() }
+    }
+}
+
+/// Publishes `notice` about `object`. An event is a courtesy: a failure is logged and nothing else.
+pub async fn publish<K>(ctx: &Context, object: &K, notice: Notice)
+where
+    K: Resource<DynamicType = ()>,
+{
+    publish_for(ctx, &object.object_ref(&()), notice).await;
+}
+
+/// As [`publish`], for an object that is known by reference alone.
+pub async fn publish_for(ctx: &Context, object: &ObjectReference, notice: Notice) {
+    let reason = notice.reason;
+    if ctx.gate.check().is_err() {
+        tracing::debug!(reason, "event not published: this process may not write");
+        return;
+    }
+    let event = Event {
+        type_: notice.kind,
+        reason: notice.reason.to_owned(),
+        note: Some(short(notice.note)),
+        action: notice.action.to_owned(),
+        secondary: None,
+    };
+    let publish = ctx.recorder.publish(&event, object);
+    if let Err(error) = call(|| format!("publish event {reason}"), publish).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, reason, "event not published");
+    }
+}
+
+/// Cuts at a character, not inside one.
+fn short(mut note: String) -> String {
+    const CUT: &str = " ...";
+    if note.len() > NOTE_LIMIT {
+        note.truncate(note.floor_char_boundary(NOTE_LIMIT - CUT.len()));
+        note.push_str(CUT);
+    }
+    note
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_note_is_cut_at_a_character_and_ends_in_dots() {
+        let note = short("é".repeat(2000));
+        assert!(note.len() <= NOTE_LIMIT && note.len() > NOTE_LIMIT - 8, "{}", note.len());
+        assert!(note.ends_with("é ..."));
+        assert_eq!(short("fine".into()), "fine");
+    }
+}

@@ -1,0 +1,279 @@
+//! The life of the operator: what starts after what, and how it ends.
+
+use std::{pin::pin, process, sync::Arc, time::Duration};
+
+use futures::future;
+use jiff::Timestamp;
+use kube::{
+    Client,
+    runtime::events::{Recorder, Reporter},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
+
+use crate::{
+    api::{cluster::Cluster, index::Index},
+    cli::RunArguments,
+    context::{Context, Settings, Stores},
+    controllers::{self, cluster::ClusterReconciler, index::IndexReconciler, stream::Reflector},
+    elasticsearch::links::{Links, Pace},
+    gate::WriteGate,
+    kubernetes::{
+        client::{self, ConnectError},
+        definitions,
+        freshness::Freshness,
+        identity,
+        lease::{Candidate, Lost},
+    },
+    shutdown::{self, Stop},
+    telemetry::{
+        metrics::Metrics,
+        server::{self, ListenError, Readiness},
+    },
+    wiring::{self, Wakes},
+};
+
+/// How long reconciles may take to end when the process is asked to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Why the operator can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Signals can't be listened to.
+    #[error("failed to listen to signals")]
+    Signals(#[source] std::io::Error),
+    /// The port of the metrics can't be opened.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// There is no usable configuration of the API server.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The Lease is lost; another process may be at work.
+    #[error("stopped working at once")]
+    Lost(#[from] Lost),
+    /// A part of the operator ended that never should.
+    #[error("{0} ended by itself")]
+    Ended(&'static str),
+    /// A part of the operator panicked.
+    #[error("a part of the operator panicked")]
+    Panicked(#[from] JoinError),
+}
+
+/// The parts that run until the end; each returns its name.
+type Parts = JoinSet<&'static str>;
+
+/// Runs the operator until SIGTERM or SIGINT; a second signal ends the process at once.
+///
+/// # Errors
+/// [`RunError`]: the process should end with a failure and be started again.
+pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
+    let stop = stop_on_signal()?;
+    let metrics = Arc::new(Metrics::new());
+    let readiness = Readiness::default();
+    let mut parts = Parts::new();
+    let listener = server::listen(arguments.metrics_address).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        metrics = %arguments.metrics_address,
+        namespaces = ?arguments.watch_namespaces,
+        "drover starts"
+    );
+    parts.spawn({
+        let (metrics, readiness) = (Arc::clone(&metrics), readiness.clone());
+        async move {
+            if let Err(error) = server::serve(listener, metrics, readiness).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the server of the metrics failed");
+            }
+            "the server of the metrics"
+        }
+    });
+
+    let config = client::configuration(arguments.kubeconfig.as_deref()).await?;
+    let me = identity::of_this_process();
+    let gate = if arguments.leader_elect { WriteGate::shut() } else { WriteGate::always_open() };
+    let client = client::gated(config.clone(), gate.clone())?;
+    if !unless_stopped(&mut parts, &stop, definitions::wait(&client)).await? {
+        return Ok(());
+    }
+    let mut candidate = None;
+    if arguments.leader_elect {
+        let namespace = arguments.lease_namespace.clone();
+        let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        let client = client::ungated(config)?;
+        let candidate =
+            candidate.insert(Candidate::new(client, &namespace, me.clone(), gate.clone()));
+        if !unless_stopped(&mut parts, &stop, candidate.acquire(|| readiness.set(true))).await? {
+            return Ok(());
+        }
+        tracing::info!(namespace, identity = me, "this process holds the Lease");
+    }
+    metrics.set_leader(true);
+    readiness.set(false);
+
+    let clusters = Reflector::new();
+    let indices = Reflector::new();
+    let (all_filled, filled) = watch::channel(false);
+    let stores = Stores { clusters: clusters.store(), indices: indices.store(), filled };
+    let (wakers, woken) = wiring::wakes();
+    let settings = arguments.settings();
+    let pace = Pace { poll: settings.poll_interval, stats: settings.stats_interval };
+    let links = Links::new(wakers, pace);
+    let ctx = context(settings, client, gate, me, Arc::clone(&metrics), stores, links);
+    let filled = future::join(clusters.filled(), indices.filled());
+    tokio::spawn(ready_when_filled(filled, all_filled, ctx.stores.clone(), readiness));
+    let workers = start_controllers(&ctx, clusters, indices, woken, &stop);
+    let result = work(parts, workers, &mut candidate, &stop).await;
+    metrics.set_leader(false);
+    ctx.gate.close();
+    if let (Ok(()), Some(candidate)) = (&result, candidate) {
+        candidate.release().await;
+    }
+    result
+}
+
+fn context(
+    settings: Settings,
+    client: Client,
+    gate: WriteGate,
+    me: String,
+    metrics: Arc<Metrics>,
+    stores: Stores,
+    links: Links,
+) -> Arc<Context> {
+    let reporter = Reporter { controller: "drover".to_owned(), instance: Some(me) };
+    Arc::new(Context {
+        recorder: Recorder::new(client.clone(), reporter),
+        client,
+        gate,
+        metrics,
+        stores,
+        freshness: Freshness::default(),
+        settings,
+        links,
+        now: Timestamp::now,
+    })
+}
+
+fn start_controllers(
+    ctx: &Arc<Context>,
+    mut clusters: Reflector<Cluster>,
+    mut indices: Reflector<Index>,
+    wakes: Wakes,
+    stop: &Stop,
+) -> Parts {
+    let mut workers = Parts::new();
+    let (cluster_wakes, index_wakes) = wakes.split();
+    let wire_clusters = wiring::cluster(ctx, cluster_wakes, indices.touched());
+    let wire_indices = wiring::index(ctx, index_wakes, clusters.touched());
+    let start = controllers::start::<ClusterReconciler>;
+    let cluster = start(Arc::clone(ctx), clusters, stop.clone(), wire_clusters);
+    workers.spawn(async move {
+        cluster.await;
+        "the controller of Clusters"
+    });
+    let start = controllers::start::<IndexReconciler>;
+    let index = start(Arc::clone(ctx), indices, stop.clone(), wire_indices);
+    workers.spawn(async move {
+        index.await;
+        "the controller of Indices"
+    });
+    workers
+}
+
+/// Lets the controllers work, and the Lease be renewed, until the process is asked to stop and
+/// what was in hand then is finished.
+async fn work(
+    mut parts: Parts,
+    mut workers: Parts,
+    candidate: &mut Option<Candidate>,
+    stop: &Stop,
+) -> Result<(), RunError> {
+    let (drained, released) = shutdown::channel();
+    let mut hold = pin!(async {
+        if let Some(candidate) = candidate {
+            return candidate.hold(released).await;
+        }
+        released.requested().await;
+        Ok(())
+    });
+    tokio::select! {
+        lost = &mut hold => lost?,
+        ended = parts.join_next() => return Err(unexpected(ended)),
+        ended = workers.join_next(), if !stop.is_requested() => {
+            // The wish to stop and its effect can arrive in either order.
+            if !stop.is_requested() {
+                return Err(unexpected(ended));
+            }
+        }
+        () = stop.requested() => {}
+    }
+    let drain = async { while workers.join_next().await.is_some() {} };
+    tokio::select! {
+        lost = &mut hold => lost?,
+        drain = tokio::time::timeout(DRAIN, drain) => if drain.is_err() {
+            tracing::warn!(after = ?DRAIN, "reconciles in hand did not end, leaving them");
+        }
+    }
+    workers.shutdown().await;
+    drained.stop();
+    Ok(hold.await?)
+}
+
+/// Waits for `future`; returns whether it ended before the process was asked to stop.
+async fn unless_stopped(
+    parts: &mut Parts,
+    stop: &Stop,
+    future: impl Future<Output = ()>,
+) -> Result<bool, RunError> {
+    tokio::select! {
+        () = future => Ok(true),
+        () = stop.requested() => Ok(false),
+        ended = parts.join_next() => Err(unexpected(ended)),
+    }
+}
+
+fn unexpected(ended: Option<Result<&'static str, JoinError>>) -> RunError {
+    match ended {
+        Some(Ok(name)) => RunError::Ended(name),
+        Some(Err(panic)) => RunError::Panicked(panic),
+        None => RunError::Ended("everything"),
+    }
+}
+
+async fn ready_when_filled<T>(
+    filled: impl Future<Output = T>,
+    all_filled: watch::Sender<bool>,
+    stores: Stores,
+    readiness: Readiness,
+) {
+    filled.await;
+    all_filled.send_replace(true);
+    let (clusters, indices) = (stores.clusters.len(), stores.indices.len());
+    tracing::info!(clusters, indices, "all objects are known");
+    readiness.set(true);
+}
+
+fn stop_on_signal() -> Result<Stop, RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    let (stopper, stop) = shutdown::channel();
+    tokio::spawn(async move {
+        for again in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if again {
+                tracing::warn!("asked to stop again: leaving everything as it is");
+                process::exit(1);
+            }
+            tracing::info!("asked to stop: finishing what is in hand");
+            stopper.stop();
+        }
+    });
+    Ok(stop)
+}

@@ -1,0 +1,157 @@
+//! The state of each object as metrics: the only ones that carry names, one series an object.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::{MetricType, gauge::ConstGauge},
+};
+
+use crate::api::cluster::Health;
+
+/// What is shown of one object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ObjectState {
+    /// The condition Ready; nothing where it is Unknown.
+    pub ready: Option<bool>,
+    /// Elasticsearch's word for it; nothing before it was asked.
+    pub health: Option<Health>,
+    /// When the server's certificate runs out; nothing where there is none.
+    pub certificate_expiry: Option<Timestamp>,
+}
+
+/// By kind, such as `cluster`, then by namespace and name.
+type States = BTreeMap<&'static str, BTreeMap<(String, String), ObjectState>>;
+
+/// The objects that exist. Encoded at each scrape, so that what is gone leaves no series behind.
+#[derive(Debug, Default)]
+pub struct Objects(Mutex<States>);
+
+impl Objects {
+    /// The object exists; what was shown of it before stays.
+    pub fn exists(&self, kind: &'static str, namespace: &str, name: &str) {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.lock().entry(kind).or_default().entry(key).or_default();
+    }
+
+    /// Shows `state` of the object from now on.
+    pub fn show(&self, kind: &'static str, namespace: &str, name: &str, state: ObjectState) {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.lock().entry(kind).or_default().insert(key, state);
+    }
+
+    /// The object is gone.
+    pub fn forget(&self, kind: &'static str, namespace: &str, name: &str) {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.lock().entry(kind).or_default().remove(&key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, States> {
+        // Nothing in here panics half-way, so a poisoned map is whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Collector for Objects {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let states = self.lock().clone();
+        let help = "Objects by whether they are Ready";
+        let mut family = encoder.encode_descriptor("objects", help, None, MetricType::Gauge)?;
+        for (kind, objects) in &states {
+            for (word, ready) in [("true", Some(true)), ("false", Some(false)), ("unknown", None)] {
+                let count = objects.values().filter(|it| it.ready == ready).count();
+                let labels = [("kind", *kind), ("ready", word)];
+                let count = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+                count.encode(family.encode_family(&labels)?)?;
+            }
+        }
+        for (kind, objects) in &states {
+            ready(&mut encoder, kind, objects)?;
+            health(&mut encoder, kind, objects)?;
+            expiry(&mut encoder, kind, objects)?;
+        }
+        Ok(())
+    }
+}
+
+type OfOneKind = BTreeMap<(String, String), ObjectState>;
+
+fn ready(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> fmt::Result {
+    let name = format!("{kind}_ready");
+    let help = "Whether the object is Ready";
+    let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
+    for ((namespace, name), state) in objects {
+        let labels = [("namespace", namespace.as_str()), ("name", name)];
+        let ready = i64::from(state.ready == Some(true));
+        ConstGauge::new(ready).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn health(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> fmt::Result {
+    let name = format!("{kind}_health");
+    let help = "1 at the health that Elasticsearch tells; the other words have no series";
+    let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
+    for ((namespace, name), state) in objects {
+        if let Some(health) = state.health {
+            let labels =
+                [("namespace", namespace.as_str()), ("name", name), ("health", health.as_str())];
+            ConstGauge::new(1).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn expiry(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> fmt::Result {
+    if objects.values().all(|it| it.certificate_expiry.is_none()) {
+        return Ok(());
+    }
+    let name = format!("{kind}_certificate_expiry_timestamp_seconds");
+    let help = "When the certificate of the server runs out, in seconds since 1970";
+    let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
+    for ((namespace, name), state) in objects {
+        if let Some(expiry) = state.certificate_expiry {
+            let labels = [("namespace", namespace.as_str()), ("name", name)];
+            ConstGauge::new(expiry.as_second()).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::metrics::Metrics;
+
+    #[test]
+    fn an_object_has_series_from_its_first_sight_until_it_is_gone() {
+        let metrics = Metrics::new();
+        metrics.objects.exists("cluster", "ns", "a");
+        let state = ObjectState {
+            ready: Some(true),
+            health: Some(Health::Yellow),
+            certificate_expiry: Timestamp::from_second(77).ok(),
+        };
+        metrics.objects.show("cluster", "ns", "b", state);
+        metrics.objects.exists("cluster", "ns", "b");
+        let text = metrics.encode();
+        for line in [
+            r#"drover_objects{kind="cluster",ready="true"} 1"#,
+            r#"drover_objects{kind="cluster",ready="unknown"} 1"#,
+            r#"drover_cluster_ready{namespace="ns",name="a"} 0"#,
+            r#"drover_cluster_ready{namespace="ns",name="b"} 1"#,
+            r#"drover_cluster_health{namespace="ns",name="b",health="yellow"} 1"#,
+            r#"drover_cluster_certificate_expiry_timestamp_seconds{namespace="ns",name="b"} 77"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        metrics.objects.forget("cluster", "ns", "b");
+        assert!(!metrics.encode().contains(r#"name="b""#));
+    }
+}

@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# Shared by the scripts of the test bed and of the demo: where things are, how missing ones come in.
+
+CONTROL_PLANE_VERSION=1.35.4
+# The oldest Elasticsearch supported, the one that most tests run on, and the newest (Java 21 or later).
+ELASTICSEARCH_VERSIONS="7.17.29 8.19.0 9.2.0"
+
+BED_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+BED_CACHE=${DROVER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/drover}/bed
+# Elasticsearch refuses to run as root, and whoever runs it for root can't look into root's home.
+if [ "$(id -u)" = 0 ]; then
+  BED_RUN_AS=nobody
+  BED_PUBLIC=${DROVER_PUBLIC_CACHE:-/var/cache/drover}/bed
+else
+  BED_RUN_AS=
+  BED_PUBLIC=$BED_CACHE
+fi
+
+say() { printf '%s %4ds  %s\n' "$(basename "$0" .sh):" "$SECONDS" "$*" >&2; }
+die() {
+  printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2
+  exit 1
+}
+
+# step TEXT COMMAND...: runs a long command silently, says that it still runs, shows its output if it fails.
+step() {
+  local text=$1 log pid rc=0 began=$SECONDS
+  shift
+  say "$text"
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 &
+  pid=$!
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 0.2
+    if [ $((SECONDS - began)) -ge 30 ]; then
+      say "$text (still at it)"
+      began=$SECONDS
+    fi
+  done
+  wait "$pid" || rc=$?
+  [ "$rc" = 0 ] || tail -n 40 "$log" >&2
+  rm -f "$log"
+  [ "$rc" = 0 ] || die "$text: failed with status $rc"
+}
+
+# need COMMAND PACKAGE: has it, or installs it where it may, or says what to run.
+need() {
+  command -v "$1" >/dev/null || install_package "$1" "$2"
+}
+
+install_package() {
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    die "$1 is missing: install it, on Debian with \`sudo apt-get install $2\`"
+  fi
+  if [ -z "${APT_UPDATED:-}" ]; then
+    step "updating the package lists" apt-get update -q
+    APT_UPDATED=1
+  fi
+  step "installing $2" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$2"
+}
+
+control_plane_home() { echo "${KUBEBUILDER_ASSETS:-$BED_CACHE/control-plane-$CONTROL_PLANE_VERSION}"; }
+elasticsearch_home() { echo "$BED_PUBLIC/elasticsearch-$1"; }
+
+# java_home VERSION [TOOL]: prints the oldest Java that runs this Elasticsearch (and has TOOL), or fails.
+java_home() {
+  local least=17 most=21 home major found='' found_major=1000
+  case $1 in 9.*) least=21 most=999 ;; esac
+  for home in "${JAVA_HOME:-}" /usr/lib/jvm/* /opt/*; do
+    [ -x "$home/bin/${2:-java}" ] && [ -r "$home/release" ] || continue
+    major=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$home/release")
+    [ -n "$major" ] && [ "$major" -ge "$least" ] && [ "$major" -le "$most" ] || continue
+    [ "$major" -lt "$found_major" ] && found=$home found_major=$major
+  done
+  [ -n "$found" ] && echo "$found"
+}

@@ -1,0 +1,91 @@
+//! Where the provisioned servers are, and where this test process keeps its files.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A script of the test bed.
+pub fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bed").join(name)
+}
+
+/// Asks `where.sh`, the one place that knows the layout; `None` when the part is not there.
+fn find(arguments: &[&str]) -> Result<PathBuf, String> {
+    let answer = Command::new(script("where.sh")).args(arguments).output().expect("where.sh runs");
+    if answer.status.success() {
+        Ok(PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim()))
+    } else {
+        Err(String::from_utf8_lossy(&answer.stderr).trim().to_owned())
+    }
+}
+
+/// The folder with `etcd`, `kube-apiserver` and `kubectl`.
+pub fn control_plane() -> PathBuf {
+    find(&["control-plane"]).unwrap_or_else(|missing| panic!("{missing}"))
+}
+
+/// Whether this machine can run that version: 9.x needs a Java that not every machine has. A test
+/// that has to do without says so.
+pub fn has_elasticsearch(version: &str) -> bool {
+    find(&["java", version]).is_ok() && find(&["elasticsearch", version]).is_ok()
+}
+
+/// Panics with the way out when that version is not provisioned.
+pub fn require_elasticsearch(version: &str) {
+    find(&["java", version])
+        .and_then(|_| find(&["elasticsearch", version]))
+        .unwrap_or_else(|missing| panic!("{missing}"));
+}
+
+/// A new folder below this test process's own, which goes when the process ends.
+/// With `DROVER_KEEP=1` it stays, to look into the logs.
+pub fn scratch(name: &str) -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let dir = root().join(format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+    fs::create_dir(&dir).expect("a new scratch folder");
+    open_to_all(&dir);
+    dir
+}
+
+fn root() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let dir = std::env::temp_dir().join(format!("drover-bed-{}", std::process::id()));
+        fs::create_dir_all(&dir).expect("a folder for temporary files");
+        open_to_all(&dir);
+        if std::env::var_os("DROVER_KEEP").is_some() {
+            eprintln!("keeping {}", dir.display());
+        } else {
+            remove_when_this_process_ends(&dir);
+        }
+        dir
+    })
+}
+
+/// Elasticsearch may run as another user than the tests.
+fn open_to_all(dir: &Path) {
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).expect("own folder");
+}
+
+fn remove_when_this_process_ends(dir: &Path) {
+    let mut janitor = Command::new("sh")
+        .args([
+            "-c",
+            r#"read -r _; for _ in 1 2 3 4 5; do sleep 1; rm -rf "$1" && exit; done"#,
+            "sh",
+        ])
+        .arg(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0) // out of reach of Ctrl-C
+        .spawn()
+        .expect("sh runs");
+    // Its end of the pipe closes with this process, which the janitor outlives.
+    std::mem::forget(janitor.stdin.take());
+    std::mem::forget(janitor);
+}

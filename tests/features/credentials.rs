@@ -1,0 +1,209 @@
+//! Whom Elasticsearch sees, and what is told when it does not take the credentials.
+
+use serde_json::{Value, json};
+
+use crate::{
+    common::{certificates::Authority, proxy::lines},
+    common::{
+        elasticsearch::{basic, service_token},
+        proxy::{Answer, Fault},
+        wait::eventually,
+    },
+    world::{
+        CERTIFICATE_USER, PASSWORD, ROLE, SECOND_USER, SOON, Stage, TOKEN, USER,
+        USER_WITHOUT_RIGHTS, elasticsearch, get,
+    },
+};
+
+/// Waits until Elasticsearch was sent exactly these credentials, past what was sent before.
+async fn sent(stage: &Stage, authorization: &str) {
+    let ledger = stage.elasticsearch.ledger();
+    eventually("the credentials arrive", SOON, async || {
+        let found = ledger.count(|it| it.authorization.as_deref() == Some(authorization));
+        if 0 < found { Ok(()) } else { Err(ledger.text()) }
+    })
+    .await;
+}
+
+fn credentials(user: &str, password: &str) -> Value {
+    json!({ "username": user, "password": password })
+}
+
+#[tokio::test]
+async fn every_kind_of_credentials_gets_a_cluster_ready() {
+    let server = elasticsearch("8.19.0").await;
+    let stage = Stage::new("kinds", server).await;
+    let role: Value = serde_json::from_str(ROLE).expect("the documented role is JSON");
+    let key = server.api_key("drover", &role).await;
+    let certificate = Authority::shared().client(CERTIFICATE_USER);
+    stage.secret("key", &json!({ "apiKey": key }));
+    // Files often end with a line break.
+    stage.secret("token", &json!({ "token.txt": format!("{}\n", service_token(TOKEN)) }));
+    let files = json!({ "tls.crt": certificate.pem(), "tls.key": certificate.key_pem() });
+    stage.secret("certificate", &files);
+    let proxy = stage.elasticsearch.url();
+    let kinds = [
+        ("basic", &proxy, json!({ "basic": { "secretName": "credentials" } })),
+        ("api-key", &proxy, json!({ "apiKey": { "secretName": "key" } })),
+        ("bearer", &proxy, json!({ "bearer": { "secretName": "token", "key": "token.txt" } })),
+        // The proxy ends TLS, and with it the certificate.
+        (
+            "certificate",
+            &server.url(),
+            json!({ "clientCertificate": { "secretName": "certificate" } }),
+        ),
+    ];
+    for (name, endpoint, auth) in &kinds {
+        let tls = json!({ "ca": { "configMapName": "ca" } });
+        stage.cluster(name, &json!({ "endpoints": [endpoint], "auth": auth, "tls": tls }));
+    }
+    let uuid = server.uuid().await;
+    for (name, ..) in &kinds {
+        let cluster = stage.cluster_until(name, "Ready", "True").await;
+        assert_eq!(cluster.status.unwrap().elasticsearch.unwrap().uuid, uuid);
+    }
+    for header in
+        [basic(USER, PASSWORD), format!("ApiKey {key}"), format!("Bearer {}", service_token(TOKEN))]
+    {
+        sent(&stage, &header).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_spec_names_and_is_missing_is_told_and_waited_for() {
+    let server = elasticsearch("8.19.0").await;
+    let stage = Stage::new("missing", server).await;
+    let ca = Authority::shared().pem();
+    let connection = |secret: &str, ca: Value| {
+        json!({
+            "endpoints": [stage.elasticsearch.url()],
+            "auth": { "basic": { "secretName": secret } },
+            "tls": { "ca": ca },
+        })
+    };
+    let good = json!({ "configMapName": "ca" });
+    let map = |name: &str, data: Value| {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": data,
+        })
+    };
+    stage.secret("half", &json!({ "username": USER }));
+    stage.secret("blank", &credentials(USER, ""));
+    stage.apply(&map("empty", json!({ "ca.crt": "" })));
+    stage.apply(&map("other-key", json!({ "ca.pem": ca })));
+    let cases = [
+        ("no-secret", connection("later", good.clone()), "SecretNotFound", "'later'"),
+        ("no-key", connection("half", good.clone()), "KeyNotFound", "'password'"),
+        ("empty-key", connection("blank", good.clone()), "InvalidContent", "'password'"),
+        (
+            "no-map",
+            connection("credentials", json!({ "configMapName": "later" })),
+            "ConfigMapNotFound",
+            "'later'",
+        ),
+        (
+            "no-map-key",
+            connection("credentials", json!({ "configMapName": "other-key" })),
+            "KeyNotFound",
+            "'ca.crt'",
+        ),
+        (
+            "empty-ca",
+            connection("credentials", json!({ "configMapName": "empty" })),
+            "InvalidContent",
+            "CA certificates",
+        ),
+        (
+            "no-ca-secret",
+            connection("credentials", json!({ "secretName": "later-ca" })),
+            "SecretNotFound",
+            "'later-ca'",
+        ),
+    ];
+    for (name, connection, ..) in &cases {
+        stage.cluster(name, connection);
+    }
+    for (name, _, reason, words) in &cases {
+        let cluster = stage.cluster_tells(name, "ResolvedRefs", "False", reason).await;
+        let conditions = cluster.status.unwrap().conditions;
+        let message = &get(&conditions, "ResolvedRefs").message;
+        assert!(message.contains(words), "{name}: {message}");
+        assert_eq!(get(&conditions, "Ready").reason, *reason, "{name}");
+    }
+    let requests = stage.elasticsearch.ledger().all();
+    assert!(requests.is_empty(), "asked without credentials or trust:\n{}", lines(&requests));
+
+    stage.secret("later", &credentials(USER, PASSWORD));
+    stage.secret("half", &credentials(USER, PASSWORD));
+    stage.secret("blank", &credentials(USER, PASSWORD));
+    stage.secret("later-ca", &json!({ "ca.crt": ca }));
+    for name in ["later", "empty", "other-key"] {
+        stage.apply(&map(name, json!({ "ca.crt": ca })));
+    }
+    for (name, ..) in &cases {
+        stage.cluster_until(name, "Ready", "True").await;
+    }
+}
+
+#[tokio::test]
+async fn rotated_credentials_are_used_without_a_restart() {
+    let server = elasticsearch("8.19.0").await;
+    let stage = Stage::new("rotation", server).await;
+    stage.connect().await;
+    sent(&stage, &basic(USER, PASSWORD)).await;
+
+    stage.secret("credentials", &credentials(SECOND_USER, PASSWORD));
+    sent(&stage, &basic(SECOND_USER, PASSWORD)).await;
+    stage.cluster_until("es", "Ready", "True").await;
+    stage.index("rotation", &json!({ "settings": { "number_of_replicas": 0 } }));
+    stage.index_until("rotation", "Ready", "True").await;
+    let writes = stage.elasticsearch.ledger().writes();
+    let second = basic(SECOND_USER, PASSWORD);
+    assert!(writes.iter().all(|it| it.authorization.as_ref() == Some(&second)));
+
+    stage.secret("credentials", &credentials(SECOND_USER, "out of date"));
+    let cluster = stage.cluster_tells("es", "Authenticated", "False", "AuthenticationFailed").await;
+    let conditions = cluster.status.unwrap().conditions;
+    assert_eq!(get(&conditions, "Reachable").status, "True");
+    assert_eq!(get(&conditions, "Stalled").reason, "AuthenticationFailed");
+    stage.event("es", "AuthenticationFailed").await;
+    stage.secret("credentials", &credentials(USER, PASSWORD));
+    stage.cluster_until("es", "Ready", "True").await;
+}
+
+#[tokio::test]
+async fn a_role_that_lacks_a_privilege_is_told_with_the_privilege() {
+    let server = elasticsearch("8.19.0").await;
+    let stage = Stage::new("role", server).await;
+    stage.secret("credentials", &credentials(USER_WITHOUT_RIGHTS, PASSWORD));
+    stage.cluster("es", &stage.connection());
+    let cluster = stage.cluster_tells("es", "Authenticated", "False", "PrivilegeMissing").await;
+    let conditions = cluster.status.unwrap().conditions;
+    let message = &get(&conditions, "Authenticated").message;
+    assert!(message.contains("monitor"), "the privilege is not named: {message}");
+    assert_eq!(get(&conditions, "Ready").reason, "PrivilegeMissing");
+    stage.event("es", "AuthenticationFailed").await;
+
+    stage.secret("credentials", &credentials(USER, PASSWORD));
+    stage.cluster_until("es", "Ready", "True").await;
+}
+
+#[tokio::test]
+async fn credentials_that_are_refused_are_sent_less_and_less_often() {
+    let server = elasticsearch("8.19.0").await;
+    let stage = Stage::new("lockout", server).await;
+    let refused = Answer::elasticsearch_error(401, "security_exception", "unable to authenticate");
+    stage.elasticsearch.inject(|_| true, Fault::Answer(refused));
+    stage.cluster("es", &stage.connection());
+    let ledger = stage.elasticsearch.ledger();
+    eventually("Drover tries again", SOON, async || match ledger.all().len() {
+        seen if seen < 4 => Err(format!("{seen} requests")),
+        _ => Ok(()),
+    })
+    .await;
+    // The operator polls each second; a slow machine only makes these longer.
+    let tries = ledger.all();
+    let gap = |at: usize| tries[at + 1].at - tries[at].at;
+    assert!(gap(0).as_millis() >= 900 && gap(1).as_millis() >= 1800, "{:?}", [gap(0), gap(1)]);
+    assert!(gap(2).as_millis() >= 3600, "{:?}", gap(2));
+}

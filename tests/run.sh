@@ -1,0 +1,29 @@
+#!/bin/bash
+# run.sh: builds all tests once, runs them from the quickest to the slowest, and ends with how many passed and failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed=0
+
+say() { printf '\n== %3ds  %s\n' "$SECONDS" "$*"; }
+phase() {
+  say "$1"
+  shift
+  "$@" 2>&1 | tee -a "$log" || failed=1
+}
+
+say "building the tests"
+cargo test --quiet --no-run --lib --bins --tests
+phase "pure" cargo test --no-fail-fast --lib --bins
+scripted=()
+for file in tests/*.rs; do [ -e "$file" ] && scripted+=(--test "$(basename "$file" .rs)"); done
+[ ${#scripted[@]} = 0 ] || phase "scripted" cargo test --no-fail-fast "${scripted[@]}"
+# Each of these waits on servers more than it computes.
+[ ! -e tests/features/main.rs ] || phase "on real processes" cargo test --test features -- --test-threads="${FEATURE_THREADS:-4}"
+
+say "done"
+# A test binary that was killed has no result of its own, and yet failed.
+awk -v broken="$failed" '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
+  END { if (broken && !failed) failed = 1; if (ignored) printf "%d ignored\n", ignored; printf "%d passed, %d failed\n", passed, failed }' "$log"
+exit "$failed"
