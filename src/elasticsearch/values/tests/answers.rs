@@ -71,6 +71,14 @@ pub(super) fn scalars() -> Answers {
             json!({"type": "double", "index": false, "null_value": 1.0}),
         ),
         (
+            json!({"type": "half_float", "null_value": 0.1}),
+            json!({"type": "half_float", "null_value": 0.099_975_586}),
+        ),
+        (
+            json!({"type": "float", "null_value": 16_777_217}),
+            json!({"type": "float", "null_value": 16_777_216.0}),
+        ),
+        (
             json!({"type": "scaled_float", "scaling_factor": "100"}),
             json!({"type": "scaled_float", "scaling_factor": 100.0}),
         ),
