@@ -51,7 +51,9 @@ async fn the_proxy_forwards_and_keeps_the_ledger() {
     assert_eq!(writes[1].authorization.as_deref(), Some("Basic x"));
     assert_eq!(writes[1].outcome, Outcome::Answered(200));
     assert_eq!(server.ledger().all().len(), 3);
-    assert_eq!((proxy.connections().accepted, server.connections().accepted), (1, 1));
+    // Kept alive on both sides: fewer connections than requests.
+    let connections = (proxy.connections().accepted, server.connections().accepted);
+    assert!(connections.0 < 3 && connections.1 < 3, "{connections:?}");
 }
 
 #[tokio::test]
@@ -178,11 +180,12 @@ async fn the_server_and_the_connections_can_be_swapped_under_the_client() {
     let other = Proxy::scripted(Some(&Authority::shared().server()), |_| Answer::empty(204));
     proxy.set_upstream(behind(&other));
     assert_eq!(client.get(proxy.url()).send().await.unwrap().status(), 204);
-    assert_eq!(proxy.connections().accepted, 1);
+    // How many connections a client opens ahead of need is its own affair.
+    let before = proxy.connections().accepted;
     proxy.cut_connections();
     // The client may take the old connection once more.
     eventually("a new connection", SOON, async || client.get(proxy.url()).send().await).await;
-    assert_eq!(proxy.connections().accepted, 2);
+    assert!(before < proxy.connections().accepted);
 }
 
 #[tokio::test]
