@@ -11,7 +11,6 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Resource as _,
     api::ObjectMeta,
-    core::DeserializeGuard,
     runtime::{
         Predicate as _, predicates,
         reflector::{self, ObjectRef, Store, store::Writer},
@@ -28,6 +27,7 @@ use crate::{
     error::Category,
     kubernetes::{
         Kind,
+        decoded::Decoded,
         events::{self, Notice},
         finalizer,
         known::{Known, ObjectName},
@@ -162,7 +162,7 @@ impl<K: Kind> Reflector<K> {
         ctx: Arc<Context>,
         gone: impl Fn(&ObjectName) + Send + 'static,
     ) -> impl Stream<Item = ObjectRef<K>> + Send + 'static {
-        let apis = ctx.settings.namespaces.apis::<DeserializeGuard<K>>(&ctx.client);
+        let apis = ctx.settings.namespaces.apis::<Decoded<K>>(&ctx.client);
         self.watches.resize_with(apis.len(), Watch::default);
         let watches = apis.into_iter().enumerate().map(|(watch, api)| {
             let events = watch::events(K::NAME, api, Arc::clone(&ctx.metrics));
@@ -182,13 +182,13 @@ impl<K: Kind> Reflector<K> {
     }
 
     /// Brings the store up to date.
-    fn take(&mut self, watch: usize, event: Event<DeserializeGuard<K>>) -> Vec<Change> {
+    fn take(&mut self, watch: usize, event: Event<Decoded<K>>) -> Vec<Change> {
         match event {
             Event::Init => {
                 self.watches[watch].known.begin();
                 Vec::new()
             }
-            Event::Apply(DeserializeGuard(result)) | Event::InitApply(DeserializeGuard(result)) => {
+            Event::Apply(Decoded(result)) | Event::InitApply(Decoded(result)) => {
                 let change = match result {
                     Ok(object) => Some(self.keep(watch, object)),
                     Err(error) => self.refuse(watch, error.metadata, error.error),
@@ -338,6 +338,8 @@ fn prune(meta: &mut ObjectMeta) {
     if let Some(annotations) = &mut meta.annotations {
         annotations.remove(LAST_APPLIED);
     }
+    // An empty map still holds the room of eleven annotations.
+    meta.annotations.take_if(|it| it.is_empty());
 }
 
 fn interest<K: Kind>(object: &K) -> Seen {

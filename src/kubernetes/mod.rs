@@ -2,6 +2,7 @@
 //! gate.
 
 pub mod client;
+pub mod decoded;
 pub mod definitions;
 pub mod error;
 pub mod events;
