@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 /// A span of time written as Kubernetes and Go write it: `90s`, `10m`, `1h30m`, `500ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,7 +236,13 @@ impl Serialize for JsonObject {
 
 impl<'de> Deserialize<'de> for JsonObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Map::deserialize(deserializer).map(|it| Self::new(&it))
+        // The API server's text is compact, and is taken as it is: a tree of it costs time.
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        if text.get().starts_with('{') && !text.get().contains([' ', '\n', '\r', '\t']) {
+            return Ok(Self(text.into()));
+        }
+        let map: Map<String, Value> = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        Ok(Self::new(&map))
     }
 }
 
@@ -286,5 +292,14 @@ mod tests {
         let object: JsonObject = serde_json::from_str(text).unwrap();
         assert_eq!(object.as_str(), text);
         assert_eq!(serde_json::to_string(&object).unwrap(), text);
+    }
+
+    #[test]
+    fn a_json_object_is_kept_compact_and_nothing_else_is_one() {
+        let object: JsonObject = serde_json::from_str("{ \"a\" :\n[1, \"b c\"] }").unwrap();
+        assert_eq!(object.as_str(), r#"{"a":[1,"b c"]}"#);
+        for text in ["[]", "1", "null"] {
+            assert!(serde_json::from_str::<JsonObject>(text).is_err(), "{text}");
+        }
     }
 }

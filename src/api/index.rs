@@ -1,7 +1,7 @@
 //! The Index kind: one Elasticsearch index, by its public name.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::{CustomResource, KubeSchema, ResourceExt as _};
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -104,8 +104,9 @@ pub struct IndexSpec {
 impl Index {
     /// The public name of the index in Elasticsearch.
     #[must_use]
-    pub fn public_name(&self) -> String {
-        self.spec.name.as_ref().map_or_else(|| self.name_any(), |it| it.0.clone())
+    pub fn public_name(&self) -> &str {
+        let own = || self.metadata.name.as_deref().unwrap_or_default();
+        self.spec.name.as_ref().map_or_else(own, |it| &it.0)
     }
 }
 

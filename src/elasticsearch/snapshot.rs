@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
+use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
@@ -14,7 +15,10 @@ use super::{
     error::Error,
     health_report::Diagnosis,
     index_reads::{IndexBody, IndexMarks, IndexState, IndexStats},
-    values::settings::{self, Flat},
+    values::{
+        mark::{self, Mark},
+        settings::{self, Flat},
+    },
 };
 
 /// Everything known of one cluster.
@@ -129,6 +133,18 @@ impl Content {
     #[must_use]
     pub fn mappings(&self) -> Map<String, Value> {
         tree(&self.mappings)
+    }
+
+    /// Drover's mark in the mappings, without a tree of all the rest.
+    #[must_use]
+    pub fn mark(&self) -> Option<Mark> {
+        #[derive(Deserialize)]
+        struct Marked {
+            #[serde(rename = "_meta")]
+            meta: Value,
+        }
+        let marked: Marked = serde_json::from_str(&self.mappings).ok()?;
+        mark::of_meta(&marked.meta)
     }
 
     /// Aliases by name.

@@ -69,7 +69,7 @@ pub fn declared(index: &Index) -> Result<Declared, Vec<Problem>> {
     let settings = settings::flatten(&settings).map_err(|found| problems.extend(found));
     let mappings = mappings::normalise(&mappings).map_err(|found| problems.extend(found));
     let aliases =
-        aliases::normalise(&index.public_name(), &aliases).map_err(|found| problems.extend(found));
+        aliases::normalise(index.public_name(), &aliases).map_err(|found| problems.extend(found));
     match (settings, mappings, aliases) {
         (Ok(settings), Ok(mappings), Ok(aliases)) => Ok(Declared { settings, mappings, aliases }),
         _ => Err(problems),

@@ -14,7 +14,6 @@ use crate::{
     elasticsearch::{
         links::{Link, ObjectKey},
         snapshot::IndexView,
-        values::mark,
     },
 };
 
@@ -46,7 +45,7 @@ pub fn world(ctx: &Context, index: &Index) -> (Observed, Option<Arc<Link>>) {
     let gate = gate(cluster.as_deref(), snapshot.as_ref());
     let owner = ObjectKey { namespace: namespace.clone(), name: index.name_any() };
     let name = index.public_name();
-    let live = link.as_ref().map_or(IndexView::Unread, |it| it.track(&name, &owner));
+    let live = link.as_ref().map_or(IndexView::Unread, |it| it.track(name, &owner));
     let (rival, marked_for) = claims(&ctx.stores.indices, index, &live);
     (Observed { gate, rival, live, marked_for, rechecked }, link)
 }
@@ -59,7 +58,7 @@ fn claims(
     live: &IndexView,
 ) -> (Option<String>, Option<String>) {
     let mark = match live {
-        IndexView::Present(live) => mark::read(&live.content.mappings()),
+        IndexView::Present(live) => live.content.mark(),
         _ => None,
     };
     let uid = index.uid().unwrap_or_default();
@@ -68,7 +67,7 @@ fn claims(
     }
     let name = index.public_name();
     let rival = store.find(|other| {
-        other.namespace() == index.namespace()
+        other.metadata.namespace == index.metadata.namespace
             && other.spec.cluster_ref == index.spec.cluster_ref
             && other.public_name() == name
             && is_older(other, index)
@@ -83,6 +82,6 @@ fn claims(
 
 /// Age decides, and the uid where two are as old: the answer is the same after a restart.
 fn is_older(other: &Index, index: &Index) -> bool {
-    let age = |it: &Index| (it.creation_timestamp().map(|at| at.0), it.uid());
-    age(other) < age(index)
+    let age = |it: &Index| it.metadata.creation_timestamp.as_ref().map(|at| at.0);
+    (age(other), &other.metadata.uid) < (age(index), &index.metadata.uid)
 }

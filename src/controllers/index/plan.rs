@@ -17,11 +17,7 @@ use crate::{
     },
     elasticsearch::{
         snapshot::{IndexView, LiveIndex},
-        values::{
-            Difference, Problem, aliases,
-            mark::{self, Mark},
-            settings::SettingChange,
-        },
+        values::{Difference, Problem, aliases, mark::Mark, settings::SettingChange},
     },
 };
 
@@ -176,7 +172,7 @@ enum Owner {
 
 fn owner(index: &Index, seen: &Observed, live: &LiveIndex) -> Owner {
     let name = index.public_name();
-    let found = mark::read(&live.content.mappings());
+    let found = live.content.mark();
     let mine = mark_of(index);
     let known = stored_uuid(index) == Some(live.marks.uuid.as_str());
     let marked = found.as_ref().is_some_and(|it| it.uid == mine.uid);
@@ -332,7 +328,7 @@ pub fn quoted(value: Option<&Value>) -> Option<String> {
 /// Whether somebody else made the index. Where the mark that says so is lost, the record of what
 /// Drover set tells: it holds less than the spec declares.
 fn is_adopted(index: &Index, declared: &Declared, live: &LiveIndex) -> bool {
-    let found = mark::read(&live.content.mappings());
+    let found = live.content.mark();
     match found.filter(|it| Some(&it.uid) == index.metadata.uid.as_ref()) {
         Some(mark) => mark.adopted,
         None => index.status.as_ref().and_then(|it| it.applied.as_ref()).is_none_or(|applied| {

@@ -22,7 +22,7 @@ use crate::{
         error::Category,
         names::OneIndex,
         snapshot::{IndexView, LiveIndex, moved},
-        values::{Difference, aliases, mark, settings},
+        values::{Difference, aliases, settings},
     },
     kubernetes::events::Notice,
 };
@@ -70,7 +70,8 @@ pub fn after(
     let drift =
         if plan.is_blind() { before.drift.clone() } else { drift(&before.drift, &plan.drift, now) };
     let calls: Vec<&Step> = plan.held.iter().collect();
-    let physical = live.map_or_else(|| index.public_name(), |it| it.physical_name.clone());
+    let physical =
+        live.map_or_else(|| index.public_name().to_owned(), |it| it.physical_name.clone());
     let physical = OneIndex::new(&physical).ok();
     Some(IndexStatus {
         observed_generation: generation,
@@ -215,7 +216,7 @@ impl Ledger<'_> {
 /// nothing over.
 fn is_claimed(index: &Index, live: &LiveIndex, outcome: &Outcome) -> bool {
     let known = index.status.as_ref().and_then(|it| it.uuid.as_ref());
-    let marked = || mark::read(&live.content.mappings()).map(|it| it.uid) == index.metadata.uid;
+    let marked = || live.content.mark().map(|it| it.uid) == index.metadata.uid;
     known == Some(&live.marks.uuid) || outcome.done > 0 || marked()
 }
 

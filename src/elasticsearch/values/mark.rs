@@ -45,7 +45,13 @@ impl Mark {
 /// The mark in live mappings; `None` where there is none, or one that can't be read.
 #[must_use]
 pub fn read(live: &Map<String, Value>) -> Option<Mark> {
-    let mark = live.get(META)?.get(KEY)?;
+    of_meta(live.get(META)?)
+}
+
+/// The mark in the `_meta` of live mappings.
+#[must_use]
+pub fn of_meta(meta: &Value) -> Option<Mark> {
+    let mark = meta.get(KEY)?;
     let text = |key: &str| mark.get(key)?.as_str().map(str::to_owned);
     let adopted = mark.get("adopted").and_then(Value::as_bool).unwrap_or_default();
     Some(Mark { namespace: text("namespace")?, name: text("name")?, uid: text("uid")?, adopted })

@@ -159,7 +159,8 @@ impl Scene {
     fn carry_out(&mut self, plan: &Plan) -> Outcome {
         let mut outcome = Outcome::default();
         let name = self.model.index.as_ref().map(|it| it.name.clone());
-        let name = OneIndex::new(&name.unwrap_or_else(|| self.index.public_name())).unwrap();
+        let name =
+            OneIndex::new(&name.unwrap_or_else(|| self.index.public_name().to_owned())).unwrap();
         for step in &plan.steps {
             let refusal = self.refusal.as_ref().filter(|(is_meant, _)| is_meant(step));
             let result = match (refusal.map(|(_, error)| error.clone()), step) {
