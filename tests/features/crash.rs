@@ -17,6 +17,8 @@ use crate::{
 /// What is done to one Index, and when it is over.
 struct Scenario {
     name: &'static str,
+    /// The index that somebody else made before, if there is one.
+    foreign: Option<Value>,
     /// The spec before, if there is one.
     before: Option<Value>,
     /// Documents in the index before.
@@ -48,13 +50,19 @@ fn is_for(index: &str) -> impl Fn(&Entry) -> bool + Send + Sync + Clone + use<> 
 impl Scenario {
     /// Prepares the index of one run.
     async fn prepare(&self, stage: &Stage, server: &Elasticsearch, index: &str) {
-        let Some(before) = &self.before else { return };
-        stage.ready_index(index, before).await;
+        if let Some(foreign) = &self.foreign {
+            server.ok("PUT", &format!("/{index}"), Some(foreign)).await;
+        }
+        if let Some(before) = &self.before {
+            stage.ready_index(index, before).await;
+        }
         for document in 0..self.documents {
             let path = format!("/{index}/_doc/{document}");
             server.ok("PUT", &path, Some(&json!({ "t": document }))).await;
         }
-        stage.rest().await;
+        if self.before.is_some() {
+            stage.rest().await;
+        }
     }
 
     async fn begin(&self, stage: &Stage, index: &str) {
@@ -221,7 +229,13 @@ fn with(mut spec: Value, key: &str, value: Value) -> Value {
 
 #[tokio::test]
 async fn a_create_that_is_cut_off_anywhere_ends_with_one_index() {
-    let scenario = Scenario { name: "create", before: None, documents: 0, change: Some(small()) };
+    let scenario = Scenario {
+        name: "create",
+        foreign: None,
+        before: None,
+        documents: 0,
+        change: Some(small()),
+    };
     assert!(crash_everywhere(scenario).await >= 6);
 }
 
@@ -236,14 +250,15 @@ async fn an_update_that_is_cut_off_anywhere_ends_with_all_of_it() {
         "aliases": { "crash-new": {} },
     });
     let before = Some(small());
-    let scenario = Scenario { name: "update", before, documents: 1, change: Some(change) };
+    let scenario =
+        Scenario { name: "update", foreign: None, before, documents: 1, change: Some(change) };
     assert!(crash_everywhere(scenario).await >= 8);
 }
 
 #[tokio::test]
 async fn a_deletion_that_is_cut_off_anywhere_deletes_that_index_alone() {
     let before = Some(with(small(), "deletionPolicy", json!("Delete")));
-    let scenario = Scenario { name: "delete", before, documents: 1, change: None };
+    let scenario = Scenario { name: "delete", foreign: None, before, documents: 1, change: None };
     assert!(crash_everywhere(scenario).await >= 4);
 }
 
@@ -256,16 +271,46 @@ async fn the_longer_campaign_is_cut_off_anywhere_too() {
     let careful = with(small(), "deletionPolicy", json!("DeleteIfEmpty"));
     let closed = with(small(), "state", json!("Closed"));
     let scenarios = [
-        Scenario { name: "empty", before: Some(careful.clone()), documents: 0, change: None },
-        Scenario { name: "full", before: Some(careful), documents: 1, change: None },
+        Scenario {
+            name: "empty",
+            foreign: None,
+            before: Some(careful.clone()),
+            documents: 0,
+            change: None,
+        },
+        Scenario { name: "full", foreign: None, before: Some(careful), documents: 1, change: None },
         Scenario {
             name: "close",
+            foreign: None,
             before: Some(small()),
             documents: 0,
             change: Some(closed.clone()),
         },
-        Scenario { name: "open", before: Some(closed), documents: 0, change: Some(small()) },
-        Scenario { name: "retain", before: Some(small()), documents: 1, change: None },
+        Scenario {
+            name: "open",
+            foreign: None,
+            before: Some(closed),
+            documents: 0,
+            change: Some(small()),
+        },
+        Scenario {
+            name: "adopt",
+            foreign: Some(json!({
+                "settings": { "number_of_replicas": 0, "refresh_interval": "7s" },
+                "mappings": { "_meta": { "team": "c" }, "properties": { "o": { "type": "ip" } } },
+                "aliases": { "crash-foreign": {} },
+            })),
+            before: None,
+            documents: 1,
+            change: Some(with(small(), "adoptionPolicy", json!("Always"))),
+        },
+        Scenario {
+            name: "retain",
+            foreign: None,
+            before: Some(small()),
+            documents: 1,
+            change: None,
+        },
     ];
     for scenario in scenarios {
         crash_everywhere(scenario).await;
