@@ -1,11 +1,11 @@
 //! The Cluster kind: one live Elasticsearch cluster.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    condition::Condition,
     fields::{DurationText, Endpoint, Fingerprint},
     reference::{ApiKeyReference, CertificatesReference, SecretReference, TokenReference},
 };

@@ -1,7 +1,44 @@
 //! Conditions: the only place that moves `lastTransitionTime`.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{self as meta, Time};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+use super::text::Text;
+
+/// A condition as Kubernetes means it (`metav1.Condition`). Every object holds a handful of them,
+/// with the same texts: as plain strings they would be the largest part of what memory holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// When the status last changed.
+    pub last_transition_time: Time,
+    /// What is so, and what a person can do.
+    pub message: Text,
+    /// The generation of the spec that was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Why, in one word.
+    pub reason: Text,
+    /// `True`, `False` or `Unknown`.
+    pub status: Text,
+    /// What is judged, such as `Ready`.
+    #[serde(rename = "type")]
+    pub type_: Text,
+}
+
+impl JsonSchema for Condition {
+    fn schema_name() -> Cow<'static, str> {
+        meta::Condition::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        meta::Condition::json_schema(generator)
+    }
+}
 
 /// Every reason that a condition of Drover can carry; people and scripts match on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -185,15 +222,20 @@ pub fn conditions(
                 .find(|it| it.type_ == finding.kind && it.status == status)
                 .map_or_else(|| Time(whole_second(now)), |it| it.last_transition_time.clone());
             Condition {
-                type_: finding.kind.to_owned(),
-                status: status.to_owned(),
-                reason: finding.reason.as_str().to_owned(),
-                message: finding.message.chars().take(MESSAGE_LIMIT).collect(),
+                type_: finding.kind.into(),
+                status: status.into(),
+                reason: finding.reason.as_str().into(),
+                message: capped(&finding.message).into(),
                 observed_generation: generation,
                 last_transition_time,
             }
         })
         .collect()
+}
+
+fn capped(message: &str) -> &str {
+    let end = message.char_indices().nth(MESSAGE_LIMIT).map_or(message.len(), |(at, _)| at);
+    &message[..end]
 }
 
 /// The condition of type `kind`.

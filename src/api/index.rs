@@ -1,12 +1,13 @@
 //! The Index kind: one Elasticsearch index, by its public name.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     cluster::Health,
+    condition::Condition,
     fields::{IndexName, JsonObject},
     reference::ObjectReference,
 };

@@ -7,6 +7,7 @@ pub mod condition;
 pub mod fields;
 pub mod index;
 pub mod reference;
+pub mod text;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;

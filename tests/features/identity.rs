@@ -33,7 +33,7 @@ async fn identity_message(stage: &Stage) -> String {
     let cluster = stage.cluster_tells("es", "IdentityMatches", "False", "IdentityChanged").await;
     let status = cluster.status.unwrap();
     assert_eq!(get(&status.conditions, "Ready").status, "False");
-    get(&status.conditions, "IdentityMatches").message.clone()
+    get(&status.conditions, "IdentityMatches").message.to_string()
 }
 
 #[tokio::test]

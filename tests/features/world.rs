@@ -4,8 +4,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use drover::api::{cluster::Cluster, condition, index::Index};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use drover::api::{
+    cluster::Cluster,
+    condition::{self, Condition},
+    index::Index,
+};
 use kube::Api;
 use serde_json::{Value, json};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard, OnceCell};
@@ -303,7 +306,7 @@ impl Stage {
                 other => Err(format!("{other:#?}")),
             })
             .await;
-        of(&index).map(|it| it.message).unwrap_or_default()
+        of(&index).map(|it| it.message.to_string()).unwrap_or_default()
     }
 
     /// Waits until the operator has asked Elasticsearch so often for the version of its state.

@@ -199,7 +199,7 @@ pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Not
     ];
     for (kind, reason, action) in bad {
         if let Some(condition) = became(kind, "False") {
-            notices.push(Notice::warning(reason, action, condition.message.clone()));
+            notices.push(Notice::warning(reason, action, condition.message.as_str()));
         }
     }
     let health_in = |it: Option<&ClusterStatus>| {
