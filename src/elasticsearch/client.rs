@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    answer::Answer,
+    answer::{Answer, EndpointId},
     calls::{Read, Write},
     connection::{Auth, Connection, ConnectionError, origin},
     error::Error,
@@ -57,10 +57,6 @@ pub trait Meter: Send + Sync {
     /// `code_class` is `2xx` to `5xx`, or `error` where no answer came.
     fn request(&self, operation: &'static str, code_class: &'static str, seconds: f64);
 }
-
-/// One of a client's endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EndpointId(usize);
 
 struct Endpoint {
     url: Url,

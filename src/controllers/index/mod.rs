@@ -19,7 +19,7 @@ use crate::{
     },
     context::Context,
     controllers::{Next, Reconciler},
-    elasticsearch::{self, links::ObjectKey},
+    elasticsearch::{self, link::ObjectKey},
     error::{Category, Error},
     kubernetes::{Kind as _, events, known::ObjectName, status as status_writer},
     telemetry::objects::ObjectState,

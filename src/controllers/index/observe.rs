@@ -12,7 +12,7 @@ use crate::{
     context::Context,
     controllers::index::cluster_gate::{ClusterGate, gate},
     elasticsearch::{
-        links::{Link, ObjectKey},
+        link::{Link, ObjectKey},
         snapshot::IndexView,
         values::mark,
     },
