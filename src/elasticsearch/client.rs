@@ -111,7 +111,7 @@ impl Client {
         let count = self.endpoints.len();
         let rounds = u32::try_from(count).unwrap_or(ROUNDS).min(ROUNDS);
         let end = Instant::now() + self.timeout * rounds;
-        let first = self.last_good.load(Ordering::Relaxed);
+        let first = self.last_good.load(Ordering::Relaxed) % count;
         let mut worst: Option<Error> = None;
         for turn in 0..count {
             let id = EndpointId((first + turn) % count);
@@ -132,6 +132,11 @@ impl Client {
             }
         }
         Err(worst.unwrap_or_else(|| self.timed_out(EndpointId(first), read.operation)))
+    }
+
+    /// Begins the next read at the endpoint after the one that answered last.
+    pub(super) fn pass_on(&self) {
+        self.last_good.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Every endpoint.

@@ -259,6 +259,11 @@ impl Link {
         let _ = self.wakers.indices.send(owner);
     }
 
+    /// Whom the poller's requests name.
+    pub(super) fn caller(&self) -> String {
+        format!("drover/poll/{}/{}", self.key.namespace, self.key.name)
+    }
+
     pub(super) fn key(&self) -> &ObjectKey {
         &self.key
     }

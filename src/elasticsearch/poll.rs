@@ -25,7 +25,7 @@ const REPORT_TRIES: u8 = 5;
 /// Asks what moved since `before`; at a full check everything is read.
 pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(), Error> {
     let client = link.client();
-    let caller = &format!("drover/poll/{}/{}", link.key().namespace, link.key().name);
+    let caller = &link.caller();
     let known = before.cluster.as_deref();
     if known.is_none() {
         // Whether it is Elasticsearch at all comes before what another product makes of the rest.

@@ -30,6 +30,12 @@ const LONGEST_GAP: Duration = Duration::from_secs(5);
 /// at most: others may wait for the same server, and users are locked out for too many failures.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
+/// How long after a poll that broke off on its way it is tried a second time: one connection that
+/// is dropped, or one 503 of a proxy, shall not turn the conditions of every object there and back.
+const SECOND_TRY: Duration = Duration::from_millis(200);
+/// The longest that the server may take to answer before the second try counts as failed too.
+const SHORT: Duration = Duration::from_secs(2);
+
 /// How often a poller asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -52,9 +58,12 @@ async fn poll_for_ever(link: &Link, pace: Pace) {
     loop {
         let started = Instant::now();
         let full = last_full.is_none_or(|at| at.elapsed() >= pace.stats);
-        let before = link.snapshot();
         let mut pause = pace.poll;
-        match poll(link, &before, full).await {
+        let mut result = poll(link, &link.snapshot(), full).await;
+        if let Err(error) = result {
+            result = second_try(link, full, error).await;
+        }
+        match result {
             Ok(()) => {
                 refusals = 0;
                 if full {
@@ -65,7 +74,7 @@ async fn poll_for_ever(link: &Link, pace: Pace) {
                 debug!(error = &error as &dyn std::error::Error, "poll failed");
                 refusals = if is_refusal(&error) { refusals + 1 } else { 0 };
                 pause = put_off(pace.poll, refusals, &error);
-                fail(link, before, error);
+                fail(link, error);
             }
         }
         let jitter = 0.95 + 0.1 * fastrand::f64();
@@ -80,6 +89,35 @@ async fn poll_for_ever(link: &Link, pace: Pace) {
             sleep(gap).await;
         }
     }
+}
+
+/// Polls again where `error` would be the first bad news and may have been a passing one.
+async fn second_try(link: &Link, full: bool, error: Error) -> Result<(), Error> {
+    let before = link.snapshot();
+    if before.fault.is_some() || !may_pass(&error) {
+        return Err(error);
+    }
+    debug!(error = &error as &dyn std::error::Error, "poll broke off, trying again");
+    sleep(SECOND_TRY).await;
+    let client = link.client();
+    client.pass_on();
+    let caller = &link.caller();
+    let smallest = async {
+        match &before.cluster {
+            Some(_) => client.state_version(caller).await.map(drop),
+            None => client.root(caller).await.map(drop),
+        }
+    };
+    match timeout(SHORT, smallest).await {
+        Ok(Ok(())) => poll(link, &link.snapshot(), full).await,
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(error),
+    }
+}
+
+/// Whether what went wrong may have been the way there and not the server.
+fn may_pass(error: &Error) -> bool {
+    error.category() == Category::Unreachable || matches!(error, Error::UnexpectedAnswer { .. })
 }
 
 /// Whether asking again at once can only do harm.
@@ -107,7 +145,8 @@ fn is_same(before: &Error, now: &Error) -> bool {
 }
 
 /// Keeps the last good answer beside the new fault; only another fault is news.
-fn fail(link: &Link, before: Snapshot, error: Error) {
+fn fail(link: &Link, error: Error) {
+    let before = link.snapshot();
     let same = before.fault.as_deref().is_some_and(|it| is_same(it, &error));
     let news = !same || !before.polled;
     let snapshot = Snapshot { fault: Some(Arc::new(error)), polled: true, ..before };
@@ -115,41 +154,4 @@ fn fail(link: &Link, before: Snapshot, error: Error) {
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-    use crate::elasticsearch::error::CertificateProblem;
-
-    fn busy(reason: &str, seconds: Option<u64>) -> Error {
-        Error::TooManyRequests {
-            endpoint: "https://es.example:9200".into(),
-            operation: "health",
-            retry_after: seconds.map(Duration::from_secs),
-            reason: reason.into(),
-        }
-    }
-
-    #[test]
-    fn polls_that_are_refused_are_put_off_longer_and_longer() {
-        let second = Duration::from_secs(1);
-        let pauses = [0, 1, 2, 3, 9, 99].map(|it| put_off(second, it, &busy("", None)).as_secs());
-        assert_eq!(pauses, [1, 1, 2, 4, 60, 60]);
-        assert_eq!(put_off(second, 1, &busy("", Some(7))), 7 * second);
-        assert_eq!(put_off(second, 1, &busy("", Some(7777))), LONGEST_PAUSE);
-        assert_eq!(put_off(100 * second, 9, &busy("", None)), 100 * second);
-    }
-
-    #[test]
-    fn another_fault_is_news_and_a_moved_figure_is_none() {
-        assert!(is_same(&busy("70 of 60 bytes", None), &busy("71 of 60 bytes", Some(1))));
-        assert!(!is_same(&busy("too many bytes", None), &busy("too many searches", None)));
-        let refused = |problem| Error::Certificate { endpoint: "https://es".into(), problem };
-        let unknown = refused(CertificateProblem::UnknownAuthority);
-        let other = refused(CertificateProblem::WrongFingerprint);
-        assert!(!is_same(&unknown, &other), "what is wrong with a certificate is in its cause");
-        let expired =
-            |it| refused(CertificateProblem::Expired(Timestamp::from_second(it).unwrap()));
-        assert!(!is_same(&expired(0), &expired(1)));
-    }
-}
+mod tests;
