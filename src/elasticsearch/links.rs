@@ -3,7 +3,7 @@
 //! A link keeps only what saves work: after a restart everything here is read again.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
 };
 
@@ -16,46 +16,137 @@ use super::{
 /// All links, by the object that owns each.
 #[derive(Debug)]
 pub struct Links {
-    by_owner: Mutex<HashMap<ObjectKey, Arc<Link>>>,
+    all: Mutex<All>,
     wakers: Wakers,
     pace: Pace,
+}
+
+#[derive(Debug, Default)]
+struct All {
+    by_owner: HashMap<ObjectKey, Arc<Link>>,
+    /// Who asked for a link that was not there, by its owner.
+    awaited: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
 }
 
 impl Links {
     /// No link yet.
     #[must_use]
     pub fn new(wakers: Wakers, pace: Pace) -> Self {
-        Self { by_owner: Mutex::default(), wakers, pace }
+        Self { all: Mutex::default(), wakers, pace }
     }
 
     /// The link of `key`.
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<Link>> {
-        locked(&self.by_owner).get(key).cloned()
+        locked(&self.all).by_owner.get(key).cloned()
+    }
+
+    /// The link of `key`; where there is none yet, `asker` is woken as soon as there is.
+    #[must_use]
+    pub fn get_or_await(&self, key: &ObjectKey, asker: &ObjectKey) -> Option<Arc<Link>> {
+        let mut all = locked(&self.all);
+        let link = all.by_owner.get(key).cloned();
+        if link.is_none() {
+            all.awaited.entry(key.clone()).or_default().insert(asker.clone());
+        }
+        link
     }
 
     /// Starts to poll through `client` for `key`, in place of the link that it had. What is tracked
     /// goes on being tracked, and is read again.
     pub fn connect(&self, key: &ObjectKey, client: Client, digest: [u8; 32]) {
-        let mut links = locked(&self.by_owner);
+        let mut all = locked(&self.all);
         let link = Arc::new(Link::new(key.clone(), client, digest, self.wakers.clone()));
-        if let Some(before) = links.remove(key) {
+        if let Some(before) = all.by_owner.remove(key) {
             before.stop();
             link.track_as(&before);
         }
         link.started(tokio::spawn(poller::run(Arc::clone(&link), self.pace)).abort_handle());
-        links.insert(key.clone(), link);
+        all.by_owner.insert(key.clone(), link);
+        for asker in all.awaited.remove(key).unwrap_or_default() {
+            // A closed channel means that the process is ending.
+            let _ = self.wakers.indices.send(asker);
+        }
     }
 
     /// Stops to poll for `key` and forgets what was known.
     pub fn disconnect(&self, key: &ObjectKey) {
-        if let Some(link) = locked(&self.by_owner).remove(key) {
+        if let Some(link) = locked(&self.all).by_owner.remove(key) {
             link.stop();
         }
     }
 
     /// The object that tracked indices as `owner` is gone.
     pub fn forget(&self, owner: &ObjectKey) {
-        locked(&self.by_owner).values().for_each(|link| link.forget(owner));
+        let mut all = locked(&self.all);
+        all.awaited.retain(|_, askers| {
+            askers.remove(owner);
+            !askers.is_empty()
+        });
+        all.by_owner.values().for_each(|link| link.forget(owner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::*;
+    use crate::elasticsearch::{
+        connection::Connection,
+        scripted::{client, connection},
+    };
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey { namespace: "shop".into(), name: name.into() }
+    }
+
+    /// A client of an address where nobody listens.
+    fn to_nobody() -> Client {
+        let endpoints = vec!["http://127.0.0.1:1".parse().unwrap()];
+        client(Connection { endpoints, ..connection(&[]) })
+    }
+
+    struct Bed {
+        links: Links,
+        woken: UnboundedReceiver<ObjectKey>,
+    }
+
+    impl Bed {
+        fn new() -> Self {
+            let (clusters, _) = unbounded_channel();
+            let (indices, woken) = unbounded_channel();
+            let pace = Pace { poll: Duration::from_hours(1), stats: Duration::from_hours(1) };
+            Self { links: Links::new(Wakers { clusters, indices }, pace), woken }
+        }
+
+        fn connect(&self, name: &str) {
+            self.links.connect(&key(name), to_nobody(), [0; 32]);
+        }
+
+        /// The names of those who were woken since.
+        fn woken(&mut self) -> Vec<String> {
+            std::iter::from_fn(|| self.woken.try_recv().ok()).map(|it| it.name).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_asked_for_a_link_is_woken_once_it_is_there() {
+        let mut bed = Bed::new();
+        for asker in ["books", "films", "gone"] {
+            assert!(bed.links.get_or_await(&key("es"), &key(asker)).is_none());
+        }
+        assert!(bed.links.get_or_await(&key("other"), &key("songs")).is_none());
+        bed.links.forget(&key("gone"));
+        assert_eq!(bed.woken(), [""; 0]);
+        bed.connect("es");
+        assert_eq!(bed.woken(), ["books", "films"]);
+        assert!(bed.links.get_or_await(&key("es"), &key("books")).is_some());
+        bed.connect("es");
+        assert_eq!(bed.woken(), [""; 0], "had their link already");
+        bed.connect("other");
+        assert_eq!(bed.woken(), ["songs"]);
     }
 }
