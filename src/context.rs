@@ -47,7 +47,7 @@ impl Context {
     pub fn for_tests(client: Client) -> Self {
         use kube::runtime::{events::Reporter, reflector};
 
-        use crate::{elasticsearch::links::Pace, wiring};
+        use crate::{elasticsearch::poller::Pace, wiring};
 
         let reporter = Reporter { controller: "drover".into(), instance: None };
         let pace = Pace { poll: Duration::from_secs(10), stats: Duration::from_mins(5) };

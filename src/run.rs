@@ -19,7 +19,7 @@ use crate::{
     cli::RunArguments,
     context::{Context, Settings, Stores},
     controllers::{self, cluster::ClusterReconciler, index::IndexReconciler, stream::Reflector},
-    elasticsearch::links::{Links, Pace},
+    elasticsearch::{links::Links, poller::Pace},
     gate::WriteGate,
     kubernetes::{
         client::{self, ConnectError},

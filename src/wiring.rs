@@ -17,7 +17,7 @@ use crate::{
     },
     context::{Context, Stores},
     controllers::{cluster::references, object_ref},
-    elasticsearch::links::{ObjectKey, Wakers},
+    elasticsearch::link::{ObjectKey, Wakers},
     kubernetes::{
         known::ObjectName,
         references::{watch_config_maps, watch_secrets},

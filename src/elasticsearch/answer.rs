@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
-use super::{
-    client::EndpointId,
-    error::{Cause, Error},
-};
+use super::error::{Cause, Error};
+
+/// One of a client's endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EndpointId(pub(super) usize);
 
 /// What Elasticsearch answered with 2xx.
 #[derive(Clone, Debug)]

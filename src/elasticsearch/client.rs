@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    answer::Answer,
+    answer::{Answer, EndpointId},
     calls::{Read, Write},
     connection::{Auth, Connection, ConnectionError, origin},
     error::Error,
@@ -57,10 +57,6 @@ pub trait Meter: Send + Sync {
     /// `code_class` is `2xx` to `5xx`, or `error` where no answer came.
     fn request(&self, operation: &'static str, code_class: &'static str, seconds: f64);
 }
-
-/// One of a client's endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EndpointId(usize);
 
 struct Endpoint {
     url: Url,
@@ -115,7 +111,7 @@ impl Client {
         let count = self.endpoints.len();
         let rounds = u32::try_from(count).unwrap_or(ROUNDS).min(ROUNDS);
         let end = Instant::now() + self.timeout * rounds;
-        let first = self.last_good.load(Ordering::Relaxed);
+        let first = self.last_good.load(Ordering::Relaxed) % count;
         let mut worst: Option<Error> = None;
         for turn in 0..count {
             let id = EndpointId((first + turn) % count);
@@ -136,6 +132,11 @@ impl Client {
             }
         }
         Err(worst.unwrap_or_else(|| self.timed_out(EndpointId(first), read.operation)))
+    }
+
+    /// Begins the next read at the endpoint after the one that answered last.
+    pub(super) fn pass_on(&self) {
+        self.last_good.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Every endpoint.

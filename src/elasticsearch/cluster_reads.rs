@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
-    answer::Answer,
+    answer::{Answer, EndpointId},
     calls::Read,
-    client::{Client, EndpointId},
+    client::Client,
     error::Error,
     version::Version,
 };
@@ -279,7 +279,7 @@ pub(super) fn root(answer: &Answer) -> Result<Root, Error> {
         is_snapshot: bool,
     }
     let other = |what: String| {
-        let what = super::refusal::capped(&what);
+        let what = super::reason::capped(&what);
         Err(Error::NotElasticsearch { endpoint: answer.origin.clone(), what })
     };
     let body: Body = match answer.json() {

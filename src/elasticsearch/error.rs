@@ -1,10 +1,10 @@
 //! What can go wrong between Drover and Elasticsearch.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::refusal::{Refusal, capped};
+use super::reason::{MissingPrivilege, Refusal, capped};
 use crate::gate::Closed;
 
 /// Why a request did not get the answer it was sent for. Every text is at most about a kilobyte,
@@ -347,32 +347,4 @@ pub enum CertificateProblem {
     /// Something else, in the words of the TLS library.
     #[error("{0}")]
     Other(Box<str>),
-}
-
-/// A privilege that the credentials lack.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MissingPrivilege {
-    /// Such as `cluster:monitor/state`.
-    pub action: Option<Box<str>>,
-    /// `cluster` or `index`.
-    pub scope: Option<Box<str>>,
-    /// Any one of these would do, in Elasticsearch's order.
-    pub any_of: Vec<Box<str>>,
-    /// Names of the indices and aliases that it is about, separated by commas.
-    pub on: Option<Box<str>>,
-    /// Elasticsearch's words.
-    pub reason: Box<str>,
-}
-
-impl fmt::Display for MissingPrivilege {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(scope) = self.scope.as_ref().filter(|_| !self.any_of.is_empty()) else {
-            return f.write_str(&self.reason);
-        };
-        write!(f, "it takes one of the {scope} privileges {}", self.any_of.join(", "))?;
-        match &self.on {
-            Some(names) => write!(f, " on {names}"),
-            None => Ok(()),
-        }
-    }
 }

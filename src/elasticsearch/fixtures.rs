@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::json;
 
 use super::{
-    client::EndpointId,
+    answer::EndpointId,
     cluster_reads::{
         ClusterHealth, ClusterStats, HealthStatus, Node, NodeStats, Root, StateVersion,
     },

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    answer::EndpointId,
     calls::Read,
-    client::{Client, EndpointId},
+    client::Client,
     cluster_reads::{Documents, HealthStatus, Store},
     error::Error,
     names::{OneIndex, batches},

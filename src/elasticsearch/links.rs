@@ -1,324 +1,152 @@
-//! The live connections, one for each Cluster object, and what is known through them.
+//! The live connections, one for each Cluster object.
 //!
 //! A link keeps only what saves work: after a restart everything here is read again.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-
-use tokio::{
-    sync::{Notify, mpsc::UnboundedSender},
-    task::AbortHandle,
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex},
 };
 
 use super::{
     client::Client,
-    poller,
-    snapshot::{IndexView, Snapshot},
+    link::{Link, ObjectKey, Wakers, locked},
+    poller::{self, Pace},
 };
-
-/// Writes that may be under way in one cluster at once: its master does them one after the other,
-/// and a hung cluster must not take all of the operator's workers.
-const WRITE_SLOTS: usize = 4;
-
-/// Names an object that is to be told of changes; this module knows nothing else of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectKey {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-/// How often a poller asks.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// Between two looks at the cluster state's version.
-    pub poll: Duration,
-    /// Between two full checks.
-    pub stats: Duration,
-}
-
-/// Where the pollers send the names of objects that have something new to look at.
-#[derive(Clone, Debug)]
-pub struct Wakers {
-    /// Owners of links.
-    pub clusters: UnboundedSender<ObjectKey>,
-    /// Owners of tracked indices.
-    pub indices: UnboundedSender<ObjectKey>,
-}
 
 /// All links, by the object that owns each.
 #[derive(Debug)]
 pub struct Links {
-    by_owner: Mutex<HashMap<ObjectKey, Arc<Link>>>,
+    all: Mutex<All>,
     wakers: Wakers,
     pace: Pace,
+}
+
+#[derive(Debug, Default)]
+struct All {
+    by_owner: HashMap<ObjectKey, Arc<Link>>,
+    /// Who asked for a link that was not there, by its owner.
+    awaited: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
 }
 
 impl Links {
     /// No link yet.
     #[must_use]
     pub fn new(wakers: Wakers, pace: Pace) -> Self {
-        Self { by_owner: Mutex::default(), wakers, pace }
+        Self { all: Mutex::default(), wakers, pace }
     }
 
     /// The link of `key`.
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<Link>> {
-        locked(&self.by_owner).get(key).cloned()
+        locked(&self.all).by_owner.get(key).cloned()
+    }
+
+    /// The link of `key`; where there is none yet, `asker` is woken as soon as there is.
+    #[must_use]
+    pub fn get_or_await(&self, key: &ObjectKey, asker: &ObjectKey) -> Option<Arc<Link>> {
+        let mut all = locked(&self.all);
+        let link = all.by_owner.get(key).cloned();
+        if link.is_none() {
+            all.awaited.entry(key.clone()).or_default().insert(asker.clone());
+        }
+        link
     }
 
     /// Starts to poll through `client` for `key`, in place of the link that it had. What is tracked
     /// goes on being tracked, and is read again.
     pub fn connect(&self, key: &ObjectKey, client: Client, digest: [u8; 32]) {
-        let mut links = locked(&self.by_owner);
-        let before = links.remove(key);
-        let mut shared = Shared::default();
-        if let Some(before) = before {
+        let mut all = locked(&self.all);
+        let link = Arc::new(Link::new(key.clone(), client, digest, self.wakers.clone()));
+        if let Some(before) = all.by_owner.remove(key) {
             before.stop();
-            for (name, tracked) in &locked(&before.shared).tracked {
-                let owners = tracked.owners.clone();
-                shared.tracked.insert(name.clone(), Tracked { owners, ..Tracked::default() });
-            }
+            link.track_as(&before);
         }
-        let link = Arc::new(Link {
-            digest,
-            client,
-            shared: Mutex::new(shared),
-            nudge: Notify::new(),
-            wakers: self.wakers.clone(),
-            key: key.clone(),
-            task: Mutex::new(None),
-        });
-        let task = tokio::spawn(poller::run(Arc::clone(&link), self.pace));
-        *locked(&link.task) = Some(task.abort_handle());
-        links.insert(key.clone(), link);
+        link.started(tokio::spawn(poller::run(Arc::clone(&link), self.pace)).abort_handle());
+        all.by_owner.insert(key.clone(), link);
+        for asker in all.awaited.remove(key).unwrap_or_default() {
+            // A closed channel means that the process is ending.
+            let _ = self.wakers.indices.send(asker);
+        }
     }
 
     /// Stops to poll for `key` and forgets what was known.
     pub fn disconnect(&self, key: &ObjectKey) {
-        if let Some(link) = locked(&self.by_owner).remove(key) {
+        if let Some(link) = locked(&self.all).by_owner.remove(key) {
             link.stop();
         }
     }
 
     /// The object that tracked indices as `owner` is gone.
     pub fn forget(&self, owner: &ObjectKey) {
-        locked(&self.by_owner).values().for_each(|link| link.forget(owner));
-    }
-}
-
-/// One live connection.
-#[derive(Debug)]
-pub struct Link {
-    digest: [u8; 32],
-    client: Client,
-    key: ObjectKey,
-    shared: Mutex<Shared>,
-    nudge: Notify,
-    wakers: Wakers,
-    task: Mutex<Option<AbortHandle>>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    snapshot: Snapshot,
-    tracked: HashMap<String, Tracked>,
-    writing: usize,
-    waiting: VecDeque<ObjectKey>,
-}
-
-/// One public name that somebody asked for.
-#[derive(Debug, Default)]
-struct Tracked {
-    view: IndexView,
-    /// What was known before the view was declared out of date.
-    last: IndexView,
-    /// Whether an owner was told to wait for the next reading, whatever it says.
-    awaited: bool,
-    /// Moves when the view is declared out of date, so that an answer that was on its way by then
-    /// is not taken for news.
-    epoch: u64,
-    owners: BTreeSet<ObjectKey>,
-}
-
-/// A tracked name as the poller takes it on its way.
-pub(super) struct Errand {
-    pub(super) name: String,
-    pub(super) view: IndexView,
-    epoch: u64,
-}
-
-/// The right to write into a cluster; given back when dropped.
-#[derive(Debug)]
-pub struct Slot(Arc<Link>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut shared = locked(&self.0.shared);
-        shared.writing -= 1;
-        if let Some(next) = shared.waiting.pop_front() {
-            self.0.wake_index(next);
-        }
-    }
-}
-
-impl Link {
-    /// Tells one connection's inputs, secrets among them, from another's.
-    #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
-        self.digest
-    }
-
-    /// The way to ask right before a write, and to write.
-    #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// What the last poll saw.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        locked(&self.shared).snapshot.clone()
-    }
-
-    /// What is known of the index `name`; `owner` is woken whenever that changes.
-    #[must_use]
-    pub fn track(&self, name: &str, owner: &ObjectKey) -> IndexView {
-        let mut shared = locked(&self.shared);
-        if let Some(tracked) = shared.tracked.get_mut(name) {
-            if !tracked.owners.contains(owner) {
-                tracked.owners.insert(owner.clone());
-            }
-            tracked.awaited |= matches!(tracked.view, IndexView::Unread);
-            return tracked.view.clone();
-        }
-        let owners = BTreeSet::from([owner.clone()]);
-        let tracked = Tracked { owners, awaited: true, ..Tracked::default() };
-        shared.tracked.insert(name.to_owned(), tracked);
-        self.nudge.notify_one();
-        IndexView::Unread
-    }
-
-    /// `owner` is gone; whoever else asked for the same index is woken, since it may have stood
-    /// back.
-    fn forget(&self, owner: &ObjectKey) {
-        locked(&self.shared).tracked.retain(|_, tracked| {
-            if tracked.owners.remove(owner) {
-                tracked.owners.iter().for_each(|other| self.wake_index(other.clone()));
-            }
-            !tracked.owners.is_empty()
+        let mut all = locked(&self.all);
+        all.awaited.retain(|_, askers| {
+            askers.remove(owner);
+            !askers.is_empty()
         });
-    }
-
-    /// What is known of `name` is out of date, because of a write of ours or of somebody else's:
-    /// it is read again soon, and its owners are woken if it is another one by then.
-    pub fn outdate(&self, name: &str) {
-        if let Some(tracked) = locked(&self.shared).tracked.get_mut(name) {
-            if !matches!(tracked.view, IndexView::Unread) {
-                tracked.last = std::mem::take(&mut tracked.view);
-            }
-            tracked.epoch += 1;
-        }
-        self.nudge.notify_one();
-    }
-
-    /// Nothing that is known of any index holds any more.
-    pub(super) fn outdate_all(&self) {
-        for tracked in locked(&self.shared).tracked.values_mut() {
-            tracked.view = IndexView::Unread;
-            tracked.last = IndexView::Unread;
-            tracked.awaited = true;
-            tracked.epoch += 1;
-        }
-        self.nudge.notify_one();
-    }
-
-    /// A slot to write in; when all are taken `owner` is woken as soon as one is free.
-    #[must_use]
-    pub fn slot(self: &Arc<Self>, owner: &ObjectKey) -> Option<Slot> {
-        let mut shared = locked(&self.shared);
-        if shared.writing < WRITE_SLOTS {
-            shared.writing += 1;
-            return Some(Slot(Arc::clone(self)));
-        }
-        if !shared.waiting.contains(owner) {
-            shared.waiting.push_back(owner.clone());
-        }
-        None
-    }
-
-    fn stop(&self) {
-        if let Some(task) = locked(&self.task).take() {
-            task.abort();
-        }
-    }
-
-    pub(super) async fn nudged(&self) {
-        self.nudge.notified().await;
-    }
-
-    /// Every tracked name, or only those that were never read.
-    pub(super) fn errands(&self, all: bool) -> Vec<Errand> {
-        locked(&self.shared)
-            .tracked
-            .iter()
-            .filter(|(_, tracked)| all || matches!(tracked.view, IndexView::Unread))
-            .map(|(name, tracked)| Errand {
-                name: name.clone(),
-                view: match &tracked.view {
-                    IndexView::Unread => tracked.last.clone(),
-                    known => known.clone(),
-                },
-                epoch: tracked.epoch,
-            })
-            .collect()
-    }
-
-    /// Takes over what was read for an errand, and wakes its owners if it is news.
-    pub(super) fn deliver(&self, errand: &Errand, view: IndexView, news: bool) {
-        let mut shared = locked(&self.shared);
-        let Some(tracked) = shared.tracked.get_mut(&errand.name) else { return };
-        if tracked.epoch != errand.epoch {
-            return;
-        }
-        tracked.view = view;
-        tracked.last = IndexView::Unread;
-        if std::mem::take(&mut tracked.awaited) || news {
-            tracked.owners.iter().for_each(|owner| self.wake_index(owner.clone()));
-        }
-    }
-
-    /// Takes over a snapshot, and wakes the link's owner if it is news. Where Elasticsearch answers
-    /// again, the owners of indices are woken too: they may have waited for nothing else.
-    pub(super) fn publish(&self, snapshot: Snapshot, news: bool) {
-        let mut shared = locked(&self.shared);
-        let answers = |it: &Snapshot| it.fault.is_none() && it.cluster.is_some();
-        let is_back = !answers(&shared.snapshot) && answers(&snapshot);
-        shared.snapshot = snapshot;
-        if is_back {
-            let owners = shared.tracked.values().flat_map(|it| &it.owners);
-            owners.for_each(|owner| self.wake_index(owner.clone()));
-        }
-        if news {
-            // A closed channel means that the process is ending.
-            let _ = self.wakers.clusters.send(self.key.clone());
-        }
-    }
-
-    fn wake_index(&self, owner: ObjectKey) {
-        let _ = self.wakers.indices.send(owner);
-    }
-
-    pub(super) fn key(&self) -> &ObjectKey {
-        &self.key
+        all.by_owner.values().for_each(|link| link.forget(owner));
     }
 }
 
-/// Nothing here leaves its data half-written, so a poisoned lock holds good data.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::*;
+    use crate::elasticsearch::{
+        connection::Connection,
+        scripted::{client, connection},
+    };
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey { namespace: "shop".into(), name: name.into() }
+    }
+
+    /// A client of an address where nobody listens.
+    fn to_nobody() -> Client {
+        let endpoints = vec!["http://127.0.0.1:1".parse().unwrap()];
+        client(Connection { endpoints, ..connection(&[]) })
+    }
+
+    struct Bed {
+        links: Links,
+        woken: UnboundedReceiver<ObjectKey>,
+    }
+
+    impl Bed {
+        fn new() -> Self {
+            let (clusters, _) = unbounded_channel();
+            let (indices, woken) = unbounded_channel();
+            let pace = Pace { poll: Duration::from_hours(1), stats: Duration::from_hours(1) };
+            Self { links: Links::new(Wakers { clusters, indices }, pace), woken }
+        }
+
+        fn connect(&self, name: &str) {
+            self.links.connect(&key(name), to_nobody(), [0; 32]);
+        }
+
+        /// The names of those who were woken since.
+        fn woken(&mut self) -> Vec<String> {
+            std::iter::from_fn(|| self.woken.try_recv().ok()).map(|it| it.name).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_asked_for_a_link_is_woken_once_it_is_there() {
+        let mut bed = Bed::new();
+        for asker in ["books", "films", "gone"] {
+            assert!(bed.links.get_or_await(&key("es"), &key(asker)).is_none());
+        }
+        assert!(bed.links.get_or_await(&key("other"), &key("songs")).is_none());
+        bed.links.forget(&key("gone"));
+        assert_eq!(bed.woken(), [""; 0]);
+        bed.connect("es");
+        assert_eq!(bed.woken(), ["books", "films"]);
+        assert!(bed.links.get_or_await(&key("es"), &key("books")).is_some());
+        bed.connect("es");
+        assert_eq!(bed.woken(), [""; 0], "had their link already");
+        bed.connect("other");
+        assert_eq!(bed.woken(), ["songs"]);
+    }
 }

@@ -1,8 +1,10 @@
 //! Elasticsearch as Drover sees it: one client for each cluster, typed reads, the few writes that a
 //! declared object needs, and the poller that stands in for a watch. Nothing here knows Kubernetes.
 
+pub mod link;
 pub mod links;
-mod poller;
+mod poll;
+pub mod poller;
 pub mod snapshot;
 
 pub mod client;
@@ -20,8 +22,9 @@ pub mod values;
 pub mod version;
 
 mod certificate;
+pub mod reason;
 mod receive;
-pub mod refusal;
+mod refusal;
 mod request;
 mod tls;
 

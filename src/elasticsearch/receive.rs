@@ -9,8 +9,7 @@ use reqwest::{
 use rustls::Error as TlsError;
 
 use super::{
-    answer::Answer,
-    client::EndpointId,
+    answer::{Answer, EndpointId},
     error::{Cause, Error},
     refusal::{self, Answered},
     tls,

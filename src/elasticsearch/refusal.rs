@@ -1,36 +1,16 @@
 //! Reads what Elasticsearch says when it says no.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::error::{Error, MissingPrivilege};
-
-/// The most of somebody else's text that an error keeps, in bytes.
-const CAP: usize = 1024;
+use super::{
+    error::Error,
+    reason::{MissingPrivilege, Refusal, capped},
+};
 
 /// The most causes of causes that are read.
 const DEPTH: usize = 8;
-
-/// Elasticsearch's reason for not doing something.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refusal {
-    /// `error.type`, such as `mapper_parsing_exception`; empty when the answer tells none.
-    pub kind: Box<str>,
-    /// `error.reason` with the reasons of its causes, outermost first.
-    pub reason: Box<str>,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&*self.kind, &*self.reason) {
-            ("", "") => f.write_str("no reason given"),
-            ("", reason) => f.write_str(reason),
-            (kind, "") => f.write_str(kind),
-            (kind, reason) => write!(f, "{kind}: {reason}"),
-        }
-    }
-}
 
 /// An answer that is no success, with what is needed to tell what it means.
 pub(super) struct Answered<'a> {
@@ -106,16 +86,6 @@ impl MissingPrivilege {
     }
 }
 
-/// `text` without control characters, cut to the length that an error may keep.
-pub(super) fn capped(text: &str) -> Box<str> {
-    let text = text.trim();
-    let mut end = text.len().min(CAP);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].chars().map(|it| if it.is_control() { ' ' } else { it }).collect()
-}
-
 /// The reason for a 401 without the path asked for: the path differs from request to request,
 /// what is wrong does not.
 fn without_path(refusal: &Refusal) -> Box<str> {
@@ -153,6 +123,7 @@ struct ErrorCause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elasticsearch::reason::CAP;
 
     fn answered(status: u16, body: &str) -> Error {
         let retry_after = None;

@@ -9,8 +9,8 @@ use reqwest::{
 use secrecy::ExposeSecret;
 
 use super::{
+    answer::EndpointId,
     calls::{ANSWER_LIMIT, Read, Write},
-    client::EndpointId,
     connection::Auth,
 };
 

@@ -52,6 +52,27 @@ pub(super) fn with_headers(status: u16, headers: &str, body: &str) -> Reply {
     ))
 }
 
+/// What a green cluster of one node without indices, 8.19.0, answers to what a poll asks.
+pub(super) fn small_cluster(request: &str) -> Reply {
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    json(
+        200,
+        match path.split(['?', ',']).next().unwrap_or_default() {
+            "/" => {
+                r#"{"name":"n1","cluster_name":"es","cluster_uuid":"first",
+                    "version":{"number":"8.19.0"},"tagline":"You Know, for Search"}"#
+            }
+            "/_cluster/state/version" => {
+                r#"{"cluster_name":"es","cluster_uuid":"first","state_uuid":"s1","version":1,
+                    "master_node":"id-1"}"#
+            }
+            "/_cluster/health" => r#"{"status":"green","number_of_nodes":1}"#,
+            it if it.starts_with("/_cluster/state/metadata/") => r#"{"cluster_uuid":"first"}"#,
+            _ => "{}",
+        },
+    )
+}
+
 /// A server on a free port, until it is dropped.
 pub(super) struct Server {
     address: SocketAddr,

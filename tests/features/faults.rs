@@ -178,6 +178,29 @@ async fn connections_that_break_or_hang_are_told_as_unreachable() {
 }
 
 #[tokio::test]
+async fn one_answer_that_fails_on_its_way_turns_no_condition() {
+    let server = elasticsearch("8.19.0").await;
+    let stage = Stage::new("passing", server).await;
+    stage.connect().await;
+    stage.ready_index("passing", &json!({ "settings": { "number_of_replicas": 0 } })).await;
+    stage.rest().await;
+    let is_poll = |it: &Entry| it.path.starts_with("/_cluster/state/version");
+    let proxy_is_away = Fault::Answer(Answer::html(503, "<html>Try again</html>"));
+    // A read is tried on a fresh connection by itself: only two in a row make a poll fail.
+    for (times, fault) in [(1, proxy_is_away), (2, Fault::Cut(Moment::BeforeForward))] {
+        let rule = stage.elasticsearch.inject_times(times, is_poll, fault.clone());
+        stage.polls(4).await;
+        assert_eq!(stage.elasticsearch.hits(rule), times, "{fault:?}");
+        stage.elasticsearch.remove(rule);
+    }
+    let told = stage.index_statuses("passing");
+    let unreachable =
+        |it: &serde_json::Value| it.to_string().contains(r#""reason":"ClusterNotReady""#);
+    assert!(!told.iter().any(unreachable), "{told:#?}");
+    assert_eq!(stage.events("es", "ConnectionLost").await, 0);
+}
+
+#[tokio::test]
 async fn a_connection_that_the_server_closed_while_idle_is_no_fault() {
     let server = elasticsearch("8.19.0").await;
     let stage = Stage::new("idle", server).await;

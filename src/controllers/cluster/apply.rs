@@ -8,7 +8,7 @@ use crate::{
     elasticsearch::{
         client::Client,
         connection::{Connection, ConnectionError},
-        links::ObjectKey,
+        link::ObjectKey,
     },
 };
 

@@ -18,7 +18,7 @@ use crate::{
     },
     context::Context,
     controllers::{Next, Reconciler},
-    elasticsearch::links::ObjectKey,
+    elasticsearch::link::ObjectKey,
     error::Error,
     kubernetes::{Kind as _, events, known::ObjectName, status as status_writer},
     telemetry::objects::ObjectState,

@@ -11,10 +11,10 @@ use super::{
 use crate::{
     api::index::Index,
     elasticsearch::{
+        answer::EndpointId,
         calls::Write,
-        client::EndpointId,
         error::{Category, Error},
-        links::{Link, ObjectKey},
+        link::{Link, ObjectKey},
         names::OneIndex,
         snapshot::IndexView,
         values::{

@@ -19,16 +19,13 @@ use crate::{
     },
     context::Context,
     controllers::{Next, Reconciler},
-    elasticsearch::{self, links::ObjectKey},
+    elasticsearch::{self, link::ObjectKey},
     error::{Category, Error},
     kubernetes::{Kind as _, events, known::ObjectName, status as status_writer},
     telemetry::objects::ObjectState,
 };
 use cluster_gate::ClusterGate;
 use plan::Stand;
-
-/// How long until an index is looked at again whose Cluster is not connected yet.
-const CONNECT: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// The controller of Index objects.
 pub struct IndexReconciler;
@@ -53,13 +50,7 @@ impl Reconciler for IndexReconciler {
         for notice in notices {
             events::publish(&ctx, &*index, notice).await;
         }
-        let rest = if seen.gate == ClusterGate::Pending && link.is_none() {
-            // Nobody tracks the index yet, so nobody would wake it.
-            CONNECT
-        } else {
-            ctx.settings.stats_interval
-        };
-        Ok(next(&plan, &outcome, rest))
+        Ok(next(&plan, &outcome, ctx.settings.stats_interval))
     }
 
     fn forget(name: &ObjectName, ctx: &Context) {
@@ -96,6 +87,7 @@ fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) 
         return Next::Hold(LOOK_AGAIN);
     }
     if plan.stand == Stand::Unread {
+        // The link, once it is there, or the poller wakes it sooner.
         return Next::Hold(rest);
     }
     // The poller, and the watch of the Cluster, say when there is something new.

@@ -12,7 +12,7 @@ use crate::{
     context::Context,
     controllers::index::cluster_gate::{ClusterGate, gate},
     elasticsearch::{
-        links::{Link, ObjectKey},
+        link::{Link, ObjectKey},
         snapshot::IndexView,
     },
 };
@@ -38,12 +38,12 @@ pub fn world(ctx: &Context, index: &Index) -> (Observed, Option<Arc<Link>>) {
     let cluster =
         ctx.stores.clusters.get(&ObjectRef::<Cluster>::new(cluster_name).within(&namespace));
     let key = ObjectKey { namespace: namespace.clone(), name: cluster_name.clone() };
-    let link = ctx.links.get(&key);
+    let owner = ObjectKey { namespace: namespace.clone(), name: index.name_any() };
+    let link = ctx.links.get_or_await(&key, &owner);
     let snapshot = link.as_deref().map(Link::snapshot);
     let view = snapshot.as_ref().and_then(|it| it.cluster.as_ref());
     let rechecked = view.is_some_and(|it| !it.first_figures);
     let gate = gate(cluster.as_deref(), snapshot.as_ref());
-    let owner = ObjectKey { namespace: namespace.clone(), name: index.name_any() };
     let name = index.public_name();
     let live = link.as_ref().map_or(IndexView::Unread, |it| it.track(name, &owner));
     let (rival, marked_for) = claims(&ctx.stores.indices, index, &live);

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::*;
 use crate::elasticsearch::{
     names::OneIndex,
-    refusal::Refusal,
+    reason::Refusal,
     scripted::{NoMeter, Reply, Server, client, connection, header, json, with_headers},
 };
 

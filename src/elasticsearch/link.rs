@@ -1,0 +1,275 @@
+//! One live connection: what is known through it, whom that concerns, and who may write.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{
+    sync::{Notify, mpsc::UnboundedSender},
+    task::AbortHandle,
+};
+
+use super::{
+    client::Client,
+    snapshot::{IndexView, Snapshot},
+};
+
+/// Writes that may be under way in one cluster at once: its master does them one after the other,
+/// and a hung cluster must not take all of the operator's workers.
+const WRITE_SLOTS: usize = 4;
+
+/// Names an object that is to be told of changes; this module knows nothing else of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Where the pollers send the names of objects that have something new to look at.
+#[derive(Clone, Debug)]
+pub struct Wakers {
+    /// Owners of links.
+    pub clusters: UnboundedSender<ObjectKey>,
+    /// Owners of tracked indices.
+    pub indices: UnboundedSender<ObjectKey>,
+}
+
+/// One live connection.
+#[derive(Debug)]
+pub struct Link {
+    digest: [u8; 32],
+    client: Client,
+    key: ObjectKey,
+    shared: Mutex<Shared>,
+    nudge: Notify,
+    wakers: Wakers,
+    task: Mutex<Option<AbortHandle>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    snapshot: Snapshot,
+    tracked: HashMap<String, Tracked>,
+    writing: usize,
+    waiting: VecDeque<ObjectKey>,
+}
+
+/// One public name that somebody asked for.
+#[derive(Debug, Default)]
+struct Tracked {
+    view: IndexView,
+    /// What was known before the view was declared out of date.
+    last: IndexView,
+    /// Whether an owner was told to wait for the next reading, whatever it says.
+    awaited: bool,
+    /// Moves when the view is declared out of date, so that an answer that was on its way by then
+    /// is not taken for news.
+    epoch: u64,
+    owners: BTreeSet<ObjectKey>,
+}
+
+/// A tracked name as the poller takes it on its way.
+pub(super) struct Errand {
+    pub(super) name: String,
+    pub(super) view: IndexView,
+    epoch: u64,
+}
+
+/// The right to write into a cluster; given back when dropped.
+#[derive(Debug)]
+pub struct Slot(Arc<Link>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut shared = locked(&self.0.shared);
+        shared.writing -= 1;
+        if let Some(next) = shared.waiting.pop_front() {
+            self.0.wake_index(next);
+        }
+    }
+}
+
+impl Link {
+    /// A connection that nobody polls through yet.
+    pub(super) fn new(key: ObjectKey, client: Client, digest: [u8; 32], wakers: Wakers) -> Self {
+        let (shared, nudge, task) = (Mutex::default(), Notify::new(), Mutex::default());
+        Self { digest, client, key, shared, nudge, wakers, task }
+    }
+
+    /// Tracks what `before` tracked, for the same owners; nothing of it is read yet.
+    pub(super) fn track_as(&self, before: &Self) {
+        let mut shared = locked(&self.shared);
+        for (name, tracked) in &locked(&before.shared).tracked {
+            let owners = tracked.owners.clone();
+            shared.tracked.insert(name.clone(), Tracked { owners, ..Tracked::default() });
+        }
+    }
+
+    /// Takes the task that polls, to end it with the link.
+    pub(super) fn started(&self, task: AbortHandle) {
+        *locked(&self.task) = Some(task);
+    }
+
+    /// Tells one connection's inputs, secrets among them, from another's.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// The way to ask right before a write, and to write.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What the last poll saw.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        locked(&self.shared).snapshot.clone()
+    }
+
+    /// What is known of the index `name`; `owner` is woken whenever that changes.
+    #[must_use]
+    pub fn track(&self, name: &str, owner: &ObjectKey) -> IndexView {
+        let mut shared = locked(&self.shared);
+        if let Some(tracked) = shared.tracked.get_mut(name) {
+            if !tracked.owners.contains(owner) {
+                tracked.owners.insert(owner.clone());
+            }
+            tracked.awaited |= matches!(tracked.view, IndexView::Unread);
+            return tracked.view.clone();
+        }
+        let owners = BTreeSet::from([owner.clone()]);
+        let tracked = Tracked { owners, awaited: true, ..Tracked::default() };
+        shared.tracked.insert(name.to_owned(), tracked);
+        self.nudge.notify_one();
+        IndexView::Unread
+    }
+
+    /// `owner` is gone; whoever else asked for the same index is woken, since it may have stood
+    /// back.
+    pub(super) fn forget(&self, owner: &ObjectKey) {
+        locked(&self.shared).tracked.retain(|_, tracked| {
+            if tracked.owners.remove(owner) {
+                tracked.owners.iter().for_each(|other| self.wake_index(other.clone()));
+            }
+            !tracked.owners.is_empty()
+        });
+    }
+
+    /// What is known of `name` is out of date, because of a write of ours or of somebody else's:
+    /// it is read again soon, and its owners are woken if it is another one by then.
+    pub fn outdate(&self, name: &str) {
+        if let Some(tracked) = locked(&self.shared).tracked.get_mut(name) {
+            if !matches!(tracked.view, IndexView::Unread) {
+                tracked.last = std::mem::take(&mut tracked.view);
+            }
+            tracked.epoch += 1;
+        }
+        self.nudge.notify_one();
+    }
+
+    /// Nothing that is known of any index holds any more.
+    pub(super) fn outdate_all(&self) {
+        for tracked in locked(&self.shared).tracked.values_mut() {
+            tracked.view = IndexView::Unread;
+            tracked.last = IndexView::Unread;
+            tracked.awaited = true;
+            tracked.epoch += 1;
+        }
+        self.nudge.notify_one();
+    }
+
+    /// A slot to write in; when all are taken `owner` is woken as soon as one is free.
+    #[must_use]
+    pub fn slot(self: &Arc<Self>, owner: &ObjectKey) -> Option<Slot> {
+        let mut shared = locked(&self.shared);
+        if shared.writing < WRITE_SLOTS {
+            shared.writing += 1;
+            return Some(Slot(Arc::clone(self)));
+        }
+        if !shared.waiting.contains(owner) {
+            shared.waiting.push_back(owner.clone());
+        }
+        None
+    }
+
+    pub(super) fn stop(&self) {
+        if let Some(task) = locked(&self.task).take() {
+            task.abort();
+        }
+    }
+
+    pub(super) async fn nudged(&self) {
+        self.nudge.notified().await;
+    }
+
+    /// Every tracked name, or only those that were never read.
+    pub(super) fn errands(&self, all: bool) -> Vec<Errand> {
+        locked(&self.shared)
+            .tracked
+            .iter()
+            .filter(|(_, tracked)| all || matches!(tracked.view, IndexView::Unread))
+            .map(|(name, tracked)| Errand {
+                name: name.clone(),
+                view: match &tracked.view {
+                    IndexView::Unread => tracked.last.clone(),
+                    known => known.clone(),
+                },
+                epoch: tracked.epoch,
+            })
+            .collect()
+    }
+
+    /// Takes over what was read for an errand, and wakes its owners if it is news.
+    pub(super) fn deliver(&self, errand: &Errand, view: IndexView, news: bool) {
+        let mut shared = locked(&self.shared);
+        let Some(tracked) = shared.tracked.get_mut(&errand.name) else { return };
+        if tracked.epoch != errand.epoch {
+            return;
+        }
+        tracked.view = view;
+        tracked.last = IndexView::Unread;
+        if std::mem::take(&mut tracked.awaited) || news {
+            tracked.owners.iter().for_each(|owner| self.wake_index(owner.clone()));
+        }
+    }
+
+    /// Takes over a snapshot, and wakes the link's owner if it is news. Where Elasticsearch answers
+    /// again, the owners of indices are woken too: they may have waited for nothing else.
+    pub(super) fn publish(&self, snapshot: Snapshot, news: bool) {
+        let mut shared = locked(&self.shared);
+        let answers = |it: &Snapshot| it.fault.is_none() && it.cluster.is_some();
+        let is_back = !answers(&shared.snapshot) && answers(&snapshot);
+        shared.snapshot = snapshot;
+        if is_back {
+            let owners = shared.tracked.values().flat_map(|it| &it.owners);
+            owners.for_each(|owner| self.wake_index(owner.clone()));
+        }
+        if news {
+            // A closed channel means that the process is ending.
+            let _ = self.wakers.clusters.send(self.key.clone());
+        }
+    }
+
+    fn wake_index(&self, owner: ObjectKey) {
+        let _ = self.wakers.indices.send(owner);
+    }
+
+    /// Whom the poller's requests name.
+    pub(super) fn caller(&self) -> String {
+        format!("drover/poll/{}/{}", self.key.namespace, self.key.name)
+    }
+
+    pub(super) fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+}
+
+/// Nothing here leaves its data half-written, so a poisoned lock holds good data.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

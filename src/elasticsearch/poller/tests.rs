@@ -1,0 +1,144 @@
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::*;
+use crate::elasticsearch::{
+    error::CertificateProblem,
+    link::{ObjectKey, Wakers},
+    links::Links,
+    scripted::{Server, client, connection, json, small_cluster},
+};
+
+fn busy(reason: &str, seconds: Option<u64>) -> Error {
+    Error::TooManyRequests {
+        endpoint: "https://es.example:9200".into(),
+        operation: "health",
+        retry_after: seconds.map(Duration::from_secs),
+        reason: reason.into(),
+    }
+}
+
+#[test]
+fn polls_that_are_refused_are_put_off_longer_and_longer() {
+    let second = Duration::from_secs(1);
+    let pauses = [0, 1, 2, 3, 9, 99].map(|it| put_off(second, it, &busy("", None)).as_secs());
+    assert_eq!(pauses, [1, 1, 2, 4, 60, 60]);
+    assert_eq!(put_off(second, 1, &busy("", Some(7))), 7 * second);
+    assert_eq!(put_off(second, 1, &busy("", Some(7777))), LONGEST_PAUSE);
+    assert_eq!(put_off(100 * second, 9, &busy("", None)), 100 * second);
+}
+
+#[test]
+fn another_fault_is_news_and_a_moved_figure_is_none() {
+    assert!(is_same(&busy("70 of 60 bytes", None), &busy("71 of 60 bytes", Some(1))));
+    assert!(!is_same(&busy("too many bytes", None), &busy("too many searches", None)));
+    let refused = |problem| Error::Certificate { endpoint: "https://es".into(), problem };
+    let unknown = refused(CertificateProblem::UnknownAuthority);
+    let other = refused(CertificateProblem::WrongFingerprint);
+    assert!(!is_same(&unknown, &other), "what is wrong with a certificate is in its cause");
+    let expired = |it| refused(CertificateProblem::Expired(Timestamp::from_second(it).unwrap()));
+    assert!(!is_same(&expired(0), &expired(1)));
+}
+
+fn is_state(request: &str) -> bool {
+    request.starts_with("GET /_cluster/state/version,")
+}
+
+/// A link that polls when it is nudged, to a server whose answer about the state's version can be
+/// made an error, and who was woken by it.
+struct Bed {
+    server: Server,
+    status: Arc<AtomicU16>,
+    link: Arc<Link>,
+    clusters: UnboundedReceiver<ObjectKey>,
+    _indices: UnboundedReceiver<ObjectKey>,
+}
+
+impl Bed {
+    async fn new() -> Self {
+        let status = Arc::new(AtomicU16::new(0));
+        let answer = Arc::clone(&status);
+        let server = Server::http(move |request| match answer.load(Ordering::SeqCst) {
+            status @ 1.. if is_state(request) => {
+                // Bad once, and again where it is to stay bad.
+                if status < 1000 {
+                    answer.store(0, Ordering::SeqCst);
+                }
+                json(status % 1000, r#"{"error":{"type":"x","reason":"y"}}"#)
+            }
+            _ => small_cluster(request),
+        });
+        let server = server.await;
+        let (clusters, woken) = unbounded_channel();
+        let (indices, _indices) = unbounded_channel();
+        let pace = Pace { poll: Duration::from_hours(1), stats: Duration::from_hours(1) };
+        let links = Links::new(Wakers { clusters, indices }, pace);
+        let key = ObjectKey { namespace: "shop".into(), name: "es".into() };
+        links.connect(&key, client(connection(&[&server])), [0; 32]);
+        let link = links.get(&key).unwrap();
+        let mut bed = Self { server, status, link, clusters: woken, _indices };
+        bed.news().await;
+        assert_eq!(bed.link.snapshot().fault, None);
+        bed
+    }
+
+    async fn news(&mut self) {
+        let news = timeout(Duration::from_secs(20), self.clusters.recv()).await;
+        news.expect("news in time").expect("the link lives");
+    }
+
+    fn polls(&self) -> usize {
+        self.server.requests().iter().filter(|it| is_state(it)).count()
+    }
+
+    /// From now on the next answer, or each one, is this status.
+    fn break_off(&self, status: u16, for_good: bool) {
+        self.status.store(if for_good { 1000 + status } else { status }, Ordering::SeqCst);
+        self.link.outdate("anything");
+    }
+}
+
+#[tokio::test]
+async fn one_failure_on_the_way_is_no_news() {
+    let mut bed = Bed::new().await;
+    let before = bed.polls();
+    bed.break_off(503, false);
+    // The one that failed, the small question, and the poll once more.
+    let through = async {
+        while bed.polls() < before + 3 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), through).await.unwrap();
+    // What the next poll finds comes after whatever this one told.
+    bed.break_off(401, true);
+    bed.news().await;
+    let snapshot = bed.link.snapshot();
+    assert!(matches!(snapshot.fault.as_deref(), Some(Error::Unauthorized { .. })), "{snapshot:?}");
+    assert!(bed.clusters.try_recv().is_err(), "told twice");
+}
+
+#[tokio::test]
+async fn a_second_failure_is_news_at_once() {
+    let mut bed = Bed::new().await;
+    let before = bed.polls();
+    bed.break_off(503, true);
+    bed.news().await;
+    let snapshot = bed.link.snapshot();
+    assert!(matches!(snapshot.fault.as_deref(), Some(Error::Unavailable { .. })), "{snapshot:?}");
+    assert_eq!(bed.polls(), before + 2);
+}
+
+#[tokio::test]
+async fn a_server_that_says_no_is_not_asked_again_at_once() {
+    for status in [401, 403, 429] {
+        let mut bed = Bed::new().await;
+        let before = bed.polls();
+        bed.break_off(status, true);
+        bed.news().await;
+        assert!(bed.link.snapshot().fault.is_some());
+        assert_eq!(bed.polls(), before + 1, "{status}");
+    }
+}
