@@ -1,7 +1,7 @@
 //! One live connection: what is known through it, whom that concerns, and who may write.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     client::Client,
-    snapshot::{IndexView, Snapshot},
+    snapshot::{IndexView, LiveIndex, Snapshot},
 };
 
 /// Writes that may be under way in one cluster at once: its master does them one after the other,
@@ -68,7 +68,22 @@ struct Tracked {
     /// Moves when the view is declared out of date, so that an answer that was on its way by then
     /// is not taken for news.
     epoch: u64,
-    owners: BTreeSet<ObjectKey>,
+    /// Hardly ever more than one.
+    owners: Vec<Owner>,
+}
+
+/// An object that asked for a tracked name.
+#[derive(Clone, Debug)]
+struct Owner {
+    key: ObjectKey,
+    /// The index and the digest of all else for which the object had nothing to do.
+    settled: Option<(Arc<LiveIndex>, u64)>,
+}
+
+impl Tracked {
+    fn owner(&mut self, key: &ObjectKey) -> Option<&mut Owner> {
+        self.owners.iter_mut().find(|it| it.key == *key)
+    }
 }
 
 /// A tracked name as the poller takes it on its way.
@@ -103,7 +118,8 @@ impl Link {
     pub(super) fn track_as(&self, before: &Self) {
         let mut shared = locked(&self.shared);
         for (name, tracked) in &locked(&before.shared).tracked {
-            let owners = tracked.owners.clone();
+            let owner = |it: &Owner| Owner { key: it.key.clone(), settled: None };
+            let owners = tracked.owners.iter().map(owner).collect();
             shared.tracked.insert(name.clone(), Tracked { owners, ..Tracked::default() });
         }
     }
@@ -136,25 +152,54 @@ impl Link {
     pub fn track(&self, name: &str, owner: &ObjectKey) -> IndexView {
         let mut shared = locked(&self.shared);
         if let Some(tracked) = shared.tracked.get_mut(name) {
-            if !tracked.owners.contains(owner) {
-                tracked.owners.insert(owner.clone());
+            if tracked.owner(owner).is_none() {
+                tracked.owners.push(Owner { key: owner.clone(), settled: None });
             }
             tracked.awaited |= matches!(tracked.view, IndexView::Unread);
             return tracked.view.clone();
         }
-        let owners = BTreeSet::from([owner.clone()]);
+        let owners = vec![Owner { key: owner.clone(), settled: None }];
         let tracked = Tracked { owners, awaited: true, ..Tracked::default() };
         shared.tracked.insert(name.to_owned(), tracked);
         self.nudge.notify_one();
         IndexView::Unread
     }
 
+    /// Remembers that `owner` had nothing to do about `name`, seen as `live`, while all else that it
+    /// goes by had this digest.
+    pub fn settle(&self, name: &str, owner: &ObjectKey, live: &Arc<LiveIndex>, digest: u64) {
+        let mut shared = locked(&self.shared);
+        if let Some(owner) = shared.tracked.get_mut(name).and_then(|it| it.owner(owner)) {
+            owner.settled = Some((Arc::clone(live), digest));
+        }
+    }
+
+    /// Whether nothing moved since `owner` had nothing to do about `name`: the same reading of the
+    /// index, and the same digest. Forgotten with the process, and with the connection.
+    #[must_use]
+    pub fn is_settled(
+        &self,
+        name: &str,
+        owner: &ObjectKey,
+        live: &Arc<LiveIndex>,
+        digest: u64,
+    ) -> bool {
+        let mut shared = locked(&self.shared);
+        let owner = shared.tracked.get_mut(name).and_then(|it| it.owner(owner));
+        owner.and_then(|it| it.settled.as_ref()).is_some_and(|(settled, then)| {
+            // The one that was settled is kept alive, so no other can have its address.
+            Arc::ptr_eq(settled, live) && *then == digest
+        })
+    }
+
     /// `owner` is gone; whoever else asked for the same index is woken, since it may have stood
     /// back.
     pub(super) fn forget(&self, owner: &ObjectKey) {
         locked(&self.shared).tracked.retain(|_, tracked| {
-            if tracked.owners.remove(owner) {
-                tracked.owners.iter().for_each(|other| self.wake_index(other.clone()));
+            let before = tracked.owners.len();
+            tracked.owners.retain(|it| it.key != *owner);
+            if tracked.owners.len() < before {
+                tracked.owners.iter().for_each(|other| self.wake_index(other.key.clone()));
             }
             !tracked.owners.is_empty()
         });
@@ -234,7 +279,7 @@ impl Link {
         tracked.view = view;
         tracked.last = IndexView::Unread;
         if std::mem::take(&mut tracked.awaited) || news {
-            tracked.owners.iter().for_each(|owner| self.wake_index(owner.clone()));
+            tracked.owners.iter().for_each(|owner| self.wake_index(owner.key.clone()));
         }
     }
 
@@ -247,7 +292,7 @@ impl Link {
         shared.snapshot = snapshot;
         if is_back {
             let owners = shared.tracked.values().flat_map(|it| &it.owners);
-            owners.for_each(|owner| self.wake_index(owner.clone()));
+            owners.for_each(|owner| self.wake_index(owner.key.clone()));
         }
         if news {
             // A closed channel means that the process is ending.

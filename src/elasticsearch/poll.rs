@@ -50,8 +50,14 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
     }
     let view = read_cluster(client, state, known, full, caller).await?;
     let found = read_indices(client, &view, &errands, full, caller).await?;
-    let without_figures = |it: &Found| matches!(it, Found::Changed(live) if live.figures.is_none());
-    let figures = if !errands.is_empty() && (full || found.iter().any(without_figures)) {
+    // A new index has none before its shards have started, which moves the state once more.
+    let without_figures = errands.iter().zip(&found).any(|(errand, found)| match found {
+        Found::Changed(live) => live.figures.is_none(),
+        Found::Same => matches!(&errand.view, IndexView::Present(it)
+            if it.figures.is_none() && it.is_open()),
+        _ => false,
+    });
+    let figures = if !errands.is_empty() && (full || without_figures) {
         figures(client, caller).await?
     } else {
         BTreeMap::new()

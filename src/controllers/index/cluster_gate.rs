@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The answer, as data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ClusterGate {
     /// No Cluster of that name is in the namespace.
     Absent,

@@ -19,7 +19,7 @@ use crate::{
     },
     context::Context,
     controllers::{Next, Reconciler},
-    elasticsearch::{self, link::ObjectKey},
+    elasticsearch::{self, link::ObjectKey, snapshot::IndexView},
     error::{Category, Error},
     kubernetes::{Kind as _, events, known::ObjectName, status as status_writer},
     telemetry::objects::ObjectState,
@@ -35,6 +35,13 @@ impl Reconciler for IndexReconciler {
 
     async fn reconcile(index: Arc<Index>, ctx: Arc<Context>) -> Result<Next, Error> {
         let (seen, link) = observe::world(&ctx, &index);
+        let rest = ctx.settings.stats_interval;
+        let digest = seen.digest(&index);
+        if let (Some(link), IndexView::Present(live)) = (&link, &seen.live)
+            && link.is_settled(index.public_name(), &key(&index), live, digest)
+        {
+            return Ok(Next::After(rest));
+        }
         let plan = plan::next(&index, &seen);
         let pinned = match &seen.gate {
             ClusterGate::Open { uuid } => Some(uuid.as_str()),
@@ -43,14 +50,24 @@ impl Reconciler for IndexReconciler {
         let outcome = apply::run(link.as_ref(), &index, &seen.live, pinned, &plan).await;
         let notices = status::notices(&index, &plan, &outcome);
         let now = (ctx.now)();
+        let mut written = false;
         if let Some(status) = status::after(&index, &seen, &plan, &outcome, now) {
-            status_writer::write(&ctx, &*index, &status).await?;
+            written = status_writer::write(&ctx, &*index, &status).await?;
             report(&ctx, &index, &status);
         }
         for notice in notices {
             events::publish(&ctx, &*index, notice).await;
         }
-        Ok(next(&plan, &outcome, ctx.settings.stats_interval))
+        let next = next(&plan, &outcome, rest);
+        if let (Some(link), IndexView::Present(live)) = (&link, &seen.live)
+            && plan.stand == Stand::Owned
+            && plan.steps.is_empty()
+            && !written
+            && next == Next::After(rest)
+        {
+            link.settle(index.public_name(), &key(&index), live, digest);
+        }
+        Ok(next)
     }
 
     fn forget(name: &ObjectName, ctx: &Context) {

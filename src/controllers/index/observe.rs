@@ -15,6 +15,7 @@ use crate::{
         link::{Link, ObjectKey},
         snapshot::IndexView,
     },
+    kubernetes::references::hash,
 };
 
 /// The world around one Index object.
@@ -29,6 +30,16 @@ pub struct Observed {
     pub marked_for: Option<String>,
     /// Whether figures were read often enough to be worth a write when they move.
     pub rechecked: bool,
+}
+
+impl Observed {
+    /// Tells one state of all that a reconcile of `index` goes by from another; what is there under
+    /// the public name is left out.
+    pub fn digest(&self, index: &Index) -> u64 {
+        let Self { gate, rival, live: _, marked_for, rechecked } = self;
+        let object = (&index.metadata.uid, &index.metadata.resource_version);
+        hash(&(object, gate, rival, marked_for, rechecked))
+    }
 }
 
 /// Looks into the stores and at what the poller last saw; asks nobody.

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::super::{
@@ -17,7 +17,7 @@ use super::super::{
 use crate::{
     api::{
         cluster::{Cluster, ClusterStatus},
-        condition::find,
+        condition::{Condition, find},
     },
     elasticsearch::{
         connection::{Auth, Connection, ConnectionError},

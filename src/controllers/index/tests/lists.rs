@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{fixtures::index, scene::Scene};
-use crate::api::index::DriftPolicy;
+use crate::api::{index::DriftPolicy, text::Text};
 
 fn many(count: usize, value: &str) -> Map<String, Value> {
     (0..count).map(|it| (format!("plugin.setting_{it:03}"), Value::from(value))).collect()
@@ -70,7 +70,7 @@ fn documents_are_written_when_they_moved_by_more_than_five_percent() {
 #[test]
 fn messages_hold_no_figures_that_move() {
     let mut scene = Scene::settled(index("books"));
-    let texts = |it: &Scene| -> Vec<String> {
+    let texts = |it: &Scene| -> Vec<Text> {
         it.status().conditions.iter().map(|it| it.message.clone()).collect()
     };
     let before = texts(&scene);

@@ -2,7 +2,6 @@
 //! every status, whatever happened.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     super::{
@@ -17,7 +16,7 @@ use super::{
 };
 use crate::{
     api::{
-        condition::find,
+        condition::{Condition, find},
         index::{Index, IndexStatus},
     },
     elasticsearch::{

@@ -125,7 +125,7 @@ fn an_index_waits_for_its_cluster_with_the_reason() {
         scene.check("Reconciling", "True", reason);
         scene.check("Available", "Unknown", "HealthUnknown");
         if let ClusterGate::Blocked(why) = gate {
-            assert_eq!(scene.condition("ResolvedRefs").message, why);
+            assert_eq!(scene.condition("ResolvedRefs").message, *why);
         }
     }
 }
