@@ -94,19 +94,10 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     use super::*;
-    use crate::elasticsearch::{
-        connection::Connection,
-        scripted::{client, connection},
-    };
+    use crate::elasticsearch::scripted::client_of_nobody;
 
     fn key(name: &str) -> ObjectKey {
         ObjectKey { namespace: "shop".into(), name: name.into() }
-    }
-
-    /// A client of an address where nobody listens.
-    fn to_nobody() -> Client {
-        let endpoints = vec!["http://127.0.0.1:1".parse().unwrap()];
-        client(Connection { endpoints, ..connection(&[]) })
     }
 
     struct Bed {
@@ -123,7 +114,7 @@ mod tests {
         }
 
         fn connect(&self, name: &str) {
-            self.links.connect(&key(name), to_nobody(), [0; 32]);
+            self.links.connect(&key(name), client_of_nobody(), [0; 32]);
         }
 
         /// The names of those who were woken since.

@@ -106,7 +106,9 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
         Stand::Owned | Stand::ToCreate if !plan.held.is_empty() => {
             Finding::no(kind, Reason::PlanOnly, "mode is Plan: status.plan shows the calls")
         }
-        Stand::Owned if plan.unfinished || outcome.put_off || outcome.foreign.is_some() => {
+        Stand::Owned
+            if plan.unfinished || outcome.put_off.is_some() || outcome.foreign.is_some() =>
+        {
             Finding::no(kind, Reason::InProgress, "changes wait to be made")
         }
         Stand::Owned => {
