@@ -66,6 +66,8 @@ pub enum IndexView {
     Missing,
     /// It is there, and Drover's user may not read it.
     Unreadable,
+    /// It is there, and what it is made of is more than Drover reads.
+    TooLarge(Arc<IndexMarks>),
     /// It is there.
     Present(Arc<LiveIndex>),
 }

@@ -13,6 +13,7 @@ use crate::{
         index::{Index, Mode, conditions as kinds},
     },
     elasticsearch::{
+        calls::ANSWER_LIMIT,
         cluster_reads::HealthStatus,
         error::{Category, Error},
         snapshot::IndexView,
@@ -124,13 +125,8 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
             Finding::no(kind, Reason::IndexMissing, message)
         }
         Stand::NotOwned(why) => Finding::no(kind, Reason::NotOwned, why.clone()),
-        Stand::Unreadable => {
-            let message = format!(
-                "Drover's user may not read index '{name}': its role lacks the index privilege \
-                 'manage' (or 'view_index_metadata') on that name"
-            );
-            Finding::no(kind, Reason::PrivilegeMissing, message)
-        }
+        Stand::Unreadable => Finding::no(kind, Reason::PrivilegeMissing, unreadable(&name)),
+        Stand::TooLarge => Finding::no(kind, Reason::TooLarge, too_large(&name)),
         Stand::Deleting | Stand::Announced | Stand::Gone(_) => {
             Finding::no(kind, Reason::Deleting, "the index is being deleted")
         }
@@ -141,6 +137,21 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
             Finding::unknown(kind, Reason::Waiting, "the spec is not worked with: see Accepted")
         }
     }
+}
+
+fn unreadable(name: &str) -> String {
+    format!(
+        "Drover's user may not read index '{name}': its role lacks the index privilege 'manage' \
+         (or 'view_index_metadata') on that name"
+    )
+}
+
+fn too_large(name: &str) -> String {
+    format!(
+        "the settings, mappings and aliases of index '{name}' are together more than Drover reads, \
+         {} MiB, so it is left as it is",
+        ANSWER_LIMIT >> 20
+    )
 }
 
 fn available(seen: &Observed, plan: &Plan) -> Finding {
@@ -227,6 +238,11 @@ fn ready(
                  deletionPolicy Retain to let go of it"
                     .to_owned()
             }
+            (Stand::Unreadable | Stand::TooLarge, _) => {
+                let name = index.public_name();
+                let why = if plan.stand == Stand::TooLarge { too_large } else { unreadable };
+                format!("{}; set deletionPolicy Retain to let go of it", why(&name))
+            }
             _ => "the object is being deleted".to_owned(),
         };
         return Finding::no(kind, Reason::Deleting, message);
@@ -257,6 +273,7 @@ fn needs_person(ready: &Finding) -> bool {
             | Reason::IndexMissing
             | Reason::Rejected
             | Reason::PrivilegeMissing
+            | Reason::TooLarge
             | Reason::ImmutableChange
             | Reason::HealthRed
             | Reason::PlanOnly

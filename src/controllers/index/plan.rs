@@ -55,7 +55,7 @@ impl Plan {
     /// Whether the index can't be looked at.
     #[must_use]
     pub fn is_blind(&self) -> bool {
-        let blind = [Stand::Unread, Stand::NoCluster, Stand::Unreadable];
+        let blind = [Stand::Unread, Stand::NoCluster, Stand::Unreadable, Stand::TooLarge];
         blind.contains(&self.stand) || matches!(self.stand, Stand::Invalid(_))
     }
 }
@@ -74,6 +74,8 @@ pub enum Stand {
     NoCluster,
     /// The index is there and Drover's user may not read it.
     Unreadable,
+    /// The index is there and is more than Drover reads.
+    TooLarge,
     /// There is none, and there never was one of ours.
     ToCreate,
     /// The index with this uuid was deleted behind Drover's back.
@@ -137,6 +139,7 @@ pub fn next(index: &Index, seen: &Observed) -> Plan {
     let plan = match &seen.live {
         IndexView::Unread => Plan::default(),
         IndexView::Unreadable => stand(Stand::Unreadable),
+        IndexView::TooLarge(_) => stand(Stand::TooLarge),
         IndexView::Missing => missing(index),
         IndexView::Present(live) => present(index, seen, &declared, live),
     };
@@ -417,6 +420,7 @@ fn farewell(index: &Index, seen: &Observed) -> Plan {
         (ClusterGate::Blocked(_), _) => stand(Stand::NoCluster),
         (ClusterGate::Pending, _) | (_, IndexView::Unread) => stand(Stand::Unread),
         (_, IndexView::Unreadable) => stand(Stand::Unreadable),
+        (_, IndexView::TooLarge(_)) => stand(Stand::TooLarge),
         (_, IndexView::Missing) => gone(None),
         (_, IndexView::Present(live)) => match owner(index, seen, live) {
             Owner::This => deletion(index, live),

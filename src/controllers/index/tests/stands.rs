@@ -159,6 +159,26 @@ fn an_index_that_may_not_be_read_is_left_and_the_privilege_is_named_missing() {
 }
 
 #[test]
+fn an_index_that_is_more_than_drover_reads_is_left_and_said_so() {
+    let too_large = || {
+        let IndexView::Present(live) = live("books", "u").view() else { unreachable!() };
+        IndexView::TooLarge(std::sync::Arc::new(live.marks.clone()))
+    };
+    let mut scene = Scene::settled(index("books"));
+    let before = scene.status().clone();
+    scene.turn_with(&observed(too_large()));
+    assert_eq!(idle(next(&scene.index, too_large())), Stand::TooLarge);
+    scene.check("Synced", "False", "TooLarge");
+    scene.check("Stalled", "True", "TooLarge");
+    scene.check("Drifted", "Unknown", "Waiting");
+    assert!(scene.condition("Ready").message.contains("16 MiB"));
+    assert_eq!(scene.status().uuid, before.uuid);
+    assert_eq!(scene.status().applied, before.applied);
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
 fn an_index_that_is_not_there_is_made_in_one_call_with_all_of_the_spec_and_the_mark() {
     let index = index("books")
         .settings(json!({ "number_of_shards": 3, "analysis.analyzer.a.type": "keyword" }))
