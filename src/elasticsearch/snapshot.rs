@@ -52,7 +52,7 @@ pub struct ClusterView {
     pub report_tries: u8,
     /// What each endpoint said of itself at the last full check.
     pub endpoints: Vec<EndpointIdentity>,
-    /// When the certificate that the server showed runs out.
+    /// When the first of the certificates runs out that the endpoints showed.
     pub certificate_expires: Option<Timestamp>,
 }
 
