@@ -150,16 +150,24 @@ impl Link {
         IndexView::Unread
     }
 
-    /// `owner` is gone; whoever else asked for the same index is woken, since it may have stood
-    /// back.
-    pub(super) fn forget(&self, owner: &ObjectKey) {
+    /// `owner` is gone; returns the names that it had asked for.
+    pub(super) fn forget(&self, owner: &ObjectKey) -> Vec<String> {
         self.wants_no_slot(owner);
-        locked(&self.shared).tracked.retain(|_, tracked| {
+        let mut names = Vec::new();
+        locked(&self.shared).tracked.retain(|name, tracked| {
             if tracked.owners.remove(owner) {
-                tracked.owners.iter().for_each(|other| self.wake_index(other.clone()));
+                names.push(name.clone());
             }
             !tracked.owners.is_empty()
         });
+        names
+    }
+
+    /// Wakes whoever asked for `name`.
+    pub(super) fn wake_owners(&self, name: &str) {
+        let shared = locked(&self.shared);
+        let owners = shared.tracked.get(name).into_iter().flat_map(|it| &it.owners);
+        owners.for_each(|it| self.wake_index(it.clone()));
     }
 
     /// What is known of `name` is out of date, because of a write of ours or of somebody else's:

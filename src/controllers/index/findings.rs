@@ -36,7 +36,7 @@ const NEEDS_ANOTHER_INDEX: [&str; 5] = [
 #[must_use]
 pub fn conditions(index: &Index, seen: &Observed, plan: &Plan, outcome: &Outcome) -> Vec<Finding> {
     let mut findings = vec![
-        accepted(index, plan),
+        accepted(plan),
         resolved(index, seen, outcome),
         synced(index, plan, outcome),
         available(seen, plan),
@@ -54,7 +54,7 @@ pub fn conditions(index: &Index, seen: &Observed, plan: &Plan, outcome: &Outcome
     findings
 }
 
-fn accepted(index: &Index, plan: &Plan) -> Finding {
+fn accepted(plan: &Plan) -> Finding {
     let kind = kinds::ACCEPTED;
     match &plan.stand {
         Stand::Invalid(problems) => {
@@ -62,14 +62,7 @@ fn accepted(index: &Index, plan: &Plan) -> Finding {
                 problems.iter().map(|it| format!("spec.{}: {}", it.path, it.message)).collect();
             Finding::no(kind, Reason::InvalidSpec, list.join("; "))
         }
-        Stand::Conflict(rival) => {
-            let name = index.public_name();
-            let message = format!(
-                "Index '{rival}' is older and claims '{name}' in the same Cluster; delete one of \
-                 the two"
-            );
-            Finding::no(kind, Reason::Conflict, message)
-        }
+        Stand::Conflict(why) => Finding::no(kind, Reason::Conflict, why.clone()),
         _ => Finding::yes(kind, Reason::AsExpected, "the spec can be worked with"),
     }
 }

@@ -68,7 +68,7 @@ pub enum Stand {
     Unread,
     /// The spec can't be worked with.
     Invalid(Vec<Problem>),
-    /// An older object claims the same index.
+    /// Another object has the older claim on the same index, or keeps it; the text says which.
     Conflict(String),
     /// The Cluster is absent or can't be worked in.
     NoCluster,
@@ -129,7 +129,10 @@ pub fn next(index: &Index, seen: &Observed) -> Plan {
         Err(problems) => return stand(Stand::Invalid(problems)),
     };
     if let Some(rival) = &seen.rival {
-        return stand(Stand::Conflict(rival.clone()));
+        let name = index.public_name();
+        return stand(Stand::Conflict(format!(
+            "Index '{rival}' is older and claims '{name}' in the same Cluster; delete one of the two"
+        )));
     }
     match seen.gate {
         ClusterGate::Open { .. } => {}
@@ -173,6 +176,8 @@ enum Owner {
     This,
     /// Nobody's that Drover knows of.
     Nobody,
+    /// That of another object, which is there; the text says whose.
+    Rival(String),
     /// Somebody else's; the text says whose.
     Other(String),
 }
@@ -202,6 +207,11 @@ fn owner(index: &Index, seen: &Observed, live: &LiveIndex) -> Owner {
         Some(mark) if mark.namespace == mine.namespace && seen.marked_for.is_none() => {
             Owner::Nobody
         }
+        Some(mark) if seen.marked_for.is_some() => Owner::Rival(format!(
+            "index '{name}' is kept by Index {}/{}; delete one of the two objects. If they name two \
+             Clusters, both stand for one Elasticsearch",
+            mark.namespace, mark.name
+        )),
         Some(mark) => Owner::Other(format!(
             "index '{name}' is marked for Index {}/{}",
             mark.namespace, mark.name
@@ -213,6 +223,7 @@ fn present(index: &Index, seen: &Observed, declared: &Declared, live: &LiveIndex
     let changes = changes(index, declared, live);
     match owner(index, seen, live) {
         Owner::This => owned(index, declared, live, changes),
+        Owner::Rival(why) => stand(Stand::Conflict(why)),
         Owner::Other(whose) => stand(Stand::NotOwned(format!("{whose}, which stays as it is"))),
         Owner::Nobody => adoption(index, declared, live, changes),
     }
@@ -425,6 +436,7 @@ fn farewell(index: &Index, seen: &Observed) -> Plan {
         (_, IndexView::Present(live)) => match owner(index, seen, live) {
             Owner::This => deletion(index, live),
             Owner::Nobody => gone(Some(format!("index '{name}' stays: it is not Drover's"))),
+            Owner::Rival(_) => gone(None),
             Owner::Other(whose) => gone(Some(format!("{whose}: it stays"))),
         },
     }

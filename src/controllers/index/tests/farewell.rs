@@ -107,6 +107,12 @@ fn the_object_waits_only_for_what_may_yet_come() {
     check(ClusterGate::Absent, mine().view(), &gone);
     let theirs = left("index 'books' stays: it is not Drover's");
     check(open(), live("books", "theirs").view(), &theirs);
+    // Who keeps it is there to tell, and this one never had it.
+    let kept = live("books", "u").marked_for(&index("other")).view();
+    let seen =
+        super::super::observe::Observed { marked_for: Some("other".into()), ..observed(kept) };
+    let object = index("books").deletion(Delete).deleted();
+    assert_eq!(plan::next(&object, &seen).stand, Stand::Gone(None));
 }
 
 #[test]
