@@ -3,10 +3,7 @@
 use std::{num::NonZeroU16, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use kube::{
-    Client,
-    runtime::{events::Recorder, reflector::Store},
-};
+use kube::{Client, runtime::reflector::Store};
 
 use tokio::sync::watch;
 
@@ -14,7 +11,7 @@ use crate::{
     api::{cluster::Cluster, index::Index},
     elasticsearch::links::Links,
     gate::WriteGate,
-    kubernetes::{freshness::Freshness, namespaces::Namespaces},
+    kubernetes::{events::Publisher, freshness::Freshness, namespaces::Namespaces},
     telemetry::metrics::Metrics,
 };
 
@@ -24,8 +21,8 @@ pub struct Context {
     pub client: Client,
     /// Whether this process may write.
     pub gate: WriteGate,
-    /// Publishes events; one for all, since it counts repeats. Use [`crate::kubernetes::events`].
-    pub recorder: Recorder,
+    /// Publishes events. Use [`crate::kubernetes::events::publish`].
+    pub publisher: Publisher,
     /// The live connections to Elasticsearch.
     pub links: Links,
     /// The metrics of the process.
@@ -52,7 +49,7 @@ impl Context {
         let reporter = Reporter { controller: "drover".into(), instance: None };
         let pace = Pace { poll: Duration::from_secs(10), stats: Duration::from_mins(5) };
         Self {
-            recorder: Recorder::new(client.clone(), reporter),
+            publisher: Publisher::new(client.clone(), reporter),
             client,
             gate: WriteGate::always_open(),
             metrics: Arc::default(),

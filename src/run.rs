@@ -4,10 +4,7 @@ use std::{pin::pin, process, sync::Arc, time::Duration};
 
 use futures::future;
 use jiff::Timestamp;
-use kube::{
-    Client,
-    runtime::events::{Recorder, Reporter},
-};
+use kube::{Client, runtime::events::Reporter};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -24,6 +21,7 @@ use crate::{
     kubernetes::{
         client::{self, ConnectError},
         definitions,
+        events::Publisher,
         freshness::Freshness,
         identity,
         lease::{Candidate, Lost},
@@ -146,7 +144,7 @@ fn context(
 ) -> Arc<Context> {
     let reporter = Reporter { controller: "drover".to_owned(), instance: Some(me) };
     Arc::new(Context {
-        recorder: Recorder::new(client.clone(), reporter),
+        publisher: Publisher::new(client.clone(), reporter),
         client,
         gate,
         metrics,

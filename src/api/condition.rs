@@ -103,6 +103,8 @@ pub enum Reason {
     NotOwned,
     /// The index was deleted behind Drover's back.
     IndexMissing,
+    /// What is there is more than Drover reads.
+    TooLarge,
     /// Elasticsearch refused a change, with its own reason in the message.
     Rejected,
     /// The change can't be made in place.
@@ -152,6 +154,7 @@ impl Reason {
             Self::DriftFound => "DriftFound",
             Self::NotOwned => "NotOwned",
             Self::IndexMissing => "IndexMissing",
+            Self::TooLarge => "TooLarge",
             Self::Rejected => "Rejected",
             Self::ImmutableChange => "ImmutableChange",
             Self::PlanOnly => "PlanOnly",

@@ -157,6 +157,22 @@ impl Client {
         self.read_until(id, read, Instant::now() + self.timeout).await
     }
 
+    /// Reads from one endpoint over a connection that is made for this alone: it tells what a kept
+    /// one can't, such as which certificate the server shows by now.
+    ///
+    /// # Errors
+    /// What Elasticsearch said, or why it could not be asked.
+    pub(super) async fn read_afresh_at(
+        &self,
+        id: EndpointId,
+        read: &Read,
+    ) -> Result<Answer, Error> {
+        let deadline = Instant::now() + self.timeout;
+        let request = Request::read(read, id, &self.endpoint(id).url, self.timeout);
+        let _slot = self.slot(&request, deadline).await?;
+        self.send(&self.http.fresh, &request, deadline).await
+    }
+
     /// Sends a write to one endpoint, once: never to another one, and never again.
     ///
     /// # Errors
@@ -172,10 +188,18 @@ impl Client {
         self.send(&self.http.pooled, &request, deadline.min(end)).await
     }
 
-    /// When the certificate expires that a server showed last.
+    /// When the first of the certificates expires that the endpoints have shown.
     #[must_use]
     pub fn certificate_expires(&self) -> Option<Timestamp> {
         self.expiry.get()
+    }
+
+    /// The same by what the endpoints show while `ask` connects to them.
+    pub(super) async fn see_certificates<T>(&self, ask: impl Future<Output = T>) -> T {
+        let before = self.expiry.forget();
+        let answer = ask.await;
+        self.expiry.recall(before);
+        answer
     }
 
     async fn read_until(

@@ -17,7 +17,8 @@ pub struct EndpointIdentity {
 }
 
 impl Client {
-    /// Asks every endpoint, all at once, who it is; also the first answer in full.
+    /// Asks every endpoint, all at once and each over a connection of its own, who it is; also the
+    /// first answer in full. A renewed certificate shows only on a new connection.
     ///
     /// # Errors
     /// Why the endpoint that answered last does not say who it is.
@@ -25,12 +26,13 @@ impl Client {
         let first = self.root(caller).await?;
         let call = Read::new("root", "/", caller);
         let asked = self.endpoint_ids().map(async |id| {
-            let answer = self.read_at(id, &call).await.and_then(|it| root(&it));
+            let answer = self.read_afresh_at(id, &call).await.and_then(|it| root(&it));
             EndpointIdentity {
                 endpoint: self.origin(id).into(),
                 cluster_uuid: answer.ok().and_then(|it| it.cluster_uuid),
             }
         });
-        Ok((first, futures::future::join_all(asked).await))
+        let asked = futures::future::join_all(asked);
+        Ok((first, self.see_certificates(asked).await))
     }
 }

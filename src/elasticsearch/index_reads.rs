@@ -1,6 +1,6 @@
 //! Reads about indices, by the names that they or their aliases have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,7 +11,7 @@ use super::{
     client::Client,
     cluster_reads::{Documents, HealthStatus, Store},
     error::Error,
-    names::{OneIndex, batches},
+    names::{OneIndex, batches, halves},
 };
 
 /// Leaves out the names that nobody has.
@@ -71,6 +71,15 @@ pub struct IndexBody {
     pub aliases: Box<RawValue>,
 }
 
+/// What some indices are made of.
+#[derive(Clone, Debug, Default)]
+pub struct Bodies {
+    /// By physical name.
+    pub indices: BTreeMap<String, IndexBody>,
+    /// The names, as asked for, behind which there is more than Drover reads ([`super::calls::ANSWER_LIMIT`]).
+    pub too_large: BTreeSet<String>,
+}
+
 /// Figures of one index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndexStats {
@@ -89,9 +98,18 @@ impl Client {
     /// [`Error::UnexpectedAnswer`].
     pub async fn index_marks(&self, names: &[&str], caller: &str) -> Result<Option<Marks>, Error> {
         let mut all: Option<Marks> = None;
-        for path in batches("/_cluster/state/metadata/", names, &marks_query()) {
-            let read = Read::from_master("index_marks", path, caller);
-            let answer = self.read(&read).await?;
+        let (before, after) = ("/_cluster/state/metadata/", &*marks_query());
+        let mut rest = batches(before, names, after);
+        rest.reverse();
+        while let Some(batch) = rest.pop() {
+            let read = Read::from_master("index_marks", &*batch.path, caller);
+            let answer = match (self.read(&read).await, halves(&batch, before, after)) {
+                (Err(Error::TooLarge { .. }), Some(halves)) => {
+                    rest.extend(halves);
+                    continue;
+                }
+                (answer, _) => answer?,
+            };
             let marks = answer.json::<StateBody>()?.marks(answer.endpoint);
             match &mut all {
                 None => all = Some(marks),
@@ -117,36 +135,30 @@ impl Client {
     }
 
     /// Settings, mappings and aliases of all indices that have one of `names`, themselves or as
-    /// an alias, by physical name. A name that nobody has is absent, and so is one that the
-    /// credentials may not see: where its marks are there all the same, [`Client::index`] tells
-    /// the privilege that is missing.
+    /// an alias. Names that are too large together are asked for in halves. A name that nobody has
+    /// is absent, and so is one that the credentials may not see: where its marks are there all the
+    /// same, [`Client::index`] tells the privilege that is missing.
     ///
     /// # Errors
     /// Why they can't be read.
-    pub async fn indices(
-        &self,
-        names: &[&str],
-        caller: &str,
-    ) -> Result<BTreeMap<String, IndexBody>, Error> {
-        let mut indices = BTreeMap::new();
-        let mut rest = vec![names];
-        while let Some(names) = rest.pop() {
-            for path in batches("/", names, &format!("?flat_settings=true&{LENIENT}")) {
-                let read = Read::from_master("indices", path, caller);
-                match self.read(&read).await {
-                    Ok(answer) => {
-                        indices.extend(answer.json::<BTreeMap<String, IndexBody>>()?);
-                    }
-                    Err(Error::TooLarge { .. }) if 1 < names.len() => {
-                        let (one, other) = names.split_at(names.len() / 2);
-                        rest.extend([one, other]);
-                        break;
-                    }
-                    Err(error) => return Err(error),
+    pub async fn indices(&self, names: &[&str], caller: &str) -> Result<Bodies, Error> {
+        let mut found = Bodies::default();
+        let (before, after) = ("/", &*format!("?flat_settings=true&{LENIENT}"));
+        let mut rest = batches(before, names, after);
+        while let Some(batch) = rest.pop() {
+            let read = Read::from_master("indices", &*batch.path, caller);
+            match (self.read(&read).await, halves(&batch, before, after)) {
+                (Ok(answer), _) => {
+                    found.indices.extend(answer.json::<BTreeMap<String, IndexBody>>()?);
                 }
+                (Err(Error::TooLarge { .. }), Some(halves)) => rest.extend(halves),
+                (Err(Error::TooLarge { .. }), None) => {
+                    found.too_large.extend(batch.names.into_iter().map(str::to_owned));
+                }
+                (Err(error), _) => return Err(error),
             }
         }
-        Ok(indices)
+        Ok(found)
     }
 
     /// Settings, mappings and aliases of the index that has this name, or of those that have it

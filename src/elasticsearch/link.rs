@@ -1,7 +1,7 @@
 //! One live connection: what is known through it, whom that concerns, and who may write.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -54,7 +54,10 @@ struct Shared {
     snapshot: Snapshot,
     tracked: HashMap<String, Tracked>,
     writing: usize,
+    /// Who wants a slot, in the order of asking.
     waiting: VecDeque<ObjectKey>,
+    /// Who was woken for a free slot and has neither taken it nor said that it wants none.
+    called: BTreeSet<ObjectKey>,
 }
 
 /// One public name that somebody asked for.
@@ -101,9 +104,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut shared = locked(&self.0.shared);
         shared.writing -= 1;
-        if let Some(next) = shared.waiting.pop_front() {
-            self.0.wake_index(next);
-        }
+        self.0.call_next(&mut shared);
     }
 }
 
@@ -192,17 +193,26 @@ impl Link {
         })
     }
 
-    /// `owner` is gone; whoever else asked for the same index is woken, since it may have stood
-    /// back.
-    pub(super) fn forget(&self, owner: &ObjectKey) {
-        locked(&self.shared).tracked.retain(|_, tracked| {
+    /// `owner` is gone; returns the names that it had asked for.
+    pub(super) fn forget(&self, owner: &ObjectKey) -> Vec<String> {
+        self.wants_no_slot(owner);
+        let mut names = Vec::new();
+        locked(&self.shared).tracked.retain(|name, tracked| {
             let before = tracked.owners.len();
             tracked.owners.retain(|it| it.key != *owner);
             if tracked.owners.len() < before {
-                tracked.owners.iter().for_each(|other| self.wake_index(other.key.clone()));
+                names.push(name.clone());
             }
             !tracked.owners.is_empty()
         });
+        names
+    }
+
+    /// Wakes whoever asked for `name`.
+    pub(super) fn wake_owners(&self, name: &str) {
+        let shared = locked(&self.shared);
+        let owners = shared.tracked.get(name).into_iter().flat_map(|it| &it.owners);
+        owners.for_each(|it| self.wake_index(it.key.clone()));
     }
 
     /// What is known of `name` is out of date, because of a write of ours or of somebody else's:
@@ -217,6 +227,14 @@ impl Link {
         self.nudge.notify_one();
     }
 
+    /// The same, where what was to be done now depends on it: the owners are woken whatever is read.
+    pub fn outdate_and_tell(&self, name: &str) {
+        if let Some(tracked) = locked(&self.shared).tracked.get_mut(name) {
+            tracked.awaited = true;
+        }
+        self.outdate(name);
+    }
+
     /// Nothing that is known of any index holds any more.
     pub(super) fn outdate_all(&self) {
         for tracked in locked(&self.shared).tracked.values_mut() {
@@ -228,24 +246,55 @@ impl Link {
         self.nudge.notify_one();
     }
 
-    /// A slot to write in; when all are taken `owner` is woken as soon as one is free.
+    /// A slot to write in; when all are taken `owner` is woken as soon as one is free. Whoever is
+    /// woken and wants none any more says so by [`Link::wants_no_slot`].
     #[must_use]
     pub fn slot(self: &Arc<Self>, owner: &ObjectKey) -> Option<Slot> {
         let mut shared = locked(&self.shared);
+        let was_called = shared.called.remove(owner);
         if shared.writing < WRITE_SLOTS {
+            shared.waiting.retain(|it| it != owner);
             shared.writing += 1;
             return Some(Slot(Arc::clone(self)));
         }
-        if !shared.waiting.contains(owner) {
+        if was_called {
+            // Somebody was quicker: it has waited long enough.
+            shared.waiting.push_front(owner.clone());
+        } else if !shared.waiting.contains(owner) {
             shared.waiting.push_back(owner.clone());
         }
         None
     }
 
+    /// `owner` has nothing to write: whoever waits behind it is woken in its place.
+    pub fn wants_no_slot(&self, owner: &ObjectKey) {
+        let mut shared = locked(&self.shared);
+        if shared.called.is_empty() && shared.waiting.is_empty() {
+            return;
+        }
+        shared.waiting.retain(|it| it != owner);
+        if shared.called.remove(owner) {
+            self.call_next(&mut shared);
+        }
+    }
+
+    fn call_next(&self, shared: &mut Shared) {
+        if let Some(next) = shared.waiting.pop_front() {
+            shared.called.insert(next.clone());
+            self.wake_index(next);
+        }
+    }
+
+    /// Ends the polling, and the waiting for a slot.
     pub(super) fn stop(&self) {
         if let Some(task) = locked(&self.task).take() {
             task.abort();
         }
+        // They look for another link, or wait for one.
+        let mut shared = locked(&self.shared);
+        let waiting = std::mem::take(&mut shared.waiting);
+        let called = std::mem::take(&mut shared.called);
+        waiting.into_iter().chain(called).for_each(|it| self.wake_index(it));
     }
 
     pub(super) async fn nudged(&self) {
@@ -318,3 +367,6 @@ impl Link {
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,14 +76,19 @@ impl Links {
         }
     }
 
-    /// The object that tracked indices as `owner` is gone.
+    /// The object that tracked indices as `owner` is gone. Whoever else asked for an index of the
+    /// same name is woken, since it may have stood back; also in another Cluster, which may be the
+    /// same Elasticsearch.
     pub fn forget(&self, owner: &ObjectKey) {
         let mut all = locked(&self.all);
         all.awaited.retain(|_, askers| {
             askers.remove(owner);
             !askers.is_empty()
         });
-        all.by_owner.values().for_each(|link| link.forget(owner));
+        let names: Vec<String> = all.by_owner.values().flat_map(|it| it.forget(owner)).collect();
+        for link in all.by_owner.values() {
+            names.iter().for_each(|it| link.wake_owners(it));
+        }
     }
 }
 
@@ -94,19 +99,10 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     use super::*;
-    use crate::elasticsearch::{
-        connection::Connection,
-        scripted::{client, connection},
-    };
+    use crate::elasticsearch::scripted::client_of_nobody;
 
     fn key(name: &str) -> ObjectKey {
         ObjectKey { namespace: "shop".into(), name: name.into() }
-    }
-
-    /// A client of an address where nobody listens.
-    fn to_nobody() -> Client {
-        let endpoints = vec!["http://127.0.0.1:1".parse().unwrap()];
-        client(Connection { endpoints, ..connection(&[]) })
     }
 
     struct Bed {
@@ -123,13 +119,29 @@ mod tests {
         }
 
         fn connect(&self, name: &str) {
-            self.links.connect(&key(name), to_nobody(), [0; 32]);
+            self.links.connect(&key(name), client_of_nobody(), [0; 32]);
         }
 
         /// The names of those who were woken since.
         fn woken(&mut self) -> Vec<String> {
             std::iter::from_fn(|| self.woken.try_recv().ok()).map(|it| it.name).collect()
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_stood_back_is_woken_when_the_other_goes_whatever_the_cluster() {
+        let mut bed = Bed::new();
+        let track = |cluster: &str, index: &str, owner: &str| {
+            bed.connect(cluster);
+            let _ = bed.links.get(&key(cluster)).unwrap().track(index, &key(owner));
+        };
+        track("es", "books", "a");
+        track("same-es", "books", "b");
+        track("other", "films", "c");
+        bed.links.forget(&key("a"));
+        assert_eq!(bed.woken(), ["b"]);
+        bed.links.forget(&key("a"));
+        assert_eq!(bed.woken(), [""; 0]);
     }
 
     #[tokio::test]

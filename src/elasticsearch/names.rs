@@ -57,23 +57,39 @@ pub fn segment(text: &str) -> String {
     escaped
 }
 
-/// The paths that ask for all `names`, in as few requests as the length of a path allows. A name
-/// that is not that of one index is left out: no index has it.
-pub(super) fn batches(before: &str, names: &[&str], after: &str) -> Vec<String> {
-    let mut paths: Vec<String> = Vec::new();
-    let mut open: Option<String> = None;
-    let names = names.iter().filter_map(|it| OneIndex::new(it).ok());
-    for name in names.map(|it| segment(it.as_str())) {
-        open = Some(match open.take() {
-            Some(path) if path.len() + name.len() + after.len() < PATH_LIMIT => path + "," + &name,
-            full => {
-                paths.extend(full.map(|it| it + after));
-                format!("{before}{name}")
+/// What asks for some names at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Batch<'a> {
+    pub(super) path: String,
+    pub(super) names: Vec<&'a str>,
+}
+
+/// What asks for all `names`, in as few requests as the length of a path allows. A name that is not
+/// that of one index is left out: no index has it.
+pub(super) fn batches<'a>(before: &str, names: &[&'a str], after: &str) -> Vec<Batch<'a>> {
+    let mut batches: Vec<Batch> = Vec::new();
+    for name in names.iter().filter(|it| OneIndex::new(it).is_ok()) {
+        let segment = segment(name);
+        match batches.last_mut() {
+            Some(it) if it.path.len() + segment.len() + after.len() < PATH_LIMIT => {
+                it.path = format!("{},{segment}", it.path);
+                it.names.push(name);
             }
-        });
+            _ => batches.push(Batch { path: format!("{before}{segment}"), names: vec![name] }),
+        }
     }
-    paths.extend(open.map(|it| it + after));
-    paths
+    batches.iter_mut().for_each(|it| it.path += after);
+    batches
+}
+
+/// Two that ask for the one half of the names of `batch` and the other; nothing where it is one
+/// name.
+pub(super) fn halves<'a>(batch: &Batch<'a>, before: &str, after: &str) -> Option<Vec<Batch<'a>>> {
+    if batch.names.len() < 2 {
+        return None;
+    }
+    let (one, other) = batch.names.split_at(batch.names.len() / 2);
+    Some([one, other].iter().flat_map(|it| batches(before, it, after)).collect())
 }
 
 #[cfg(test)]
@@ -104,16 +120,29 @@ mod tests {
     fn names_are_asked_for_in_batches_that_fit_a_request_line() {
         let names: Vec<String> = (0..1000).map(|it| format!("größe-{it}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let paths = batches("/", &names, "?q");
-        assert!(paths.len() < 10, "{}", paths.len());
+        let batches = batches("/", &names, "?q");
+        assert!(batches.len() < 10, "{}", batches.len());
+        assert!(batches.iter().flat_map(|it| &it.names).eq(&names));
+        let paths: Vec<_> = batches.iter().map(|it| &it.path).collect();
         let asked = paths.iter().flat_map(|it| it.trim_matches(['/', '?', 'q']).split(','));
         assert!(asked.eq(names.iter().map(|it| segment(it))));
         assert!(paths.iter().all(|it| it.len() < PATH_LIMIT), "{paths:?}");
     }
 
     #[test]
+    fn a_batch_is_halved_down_to_one_name() {
+        let whole = batches("/", &["a", "b", "c"], "?q").remove(0);
+        let halves_of = |it: &Batch| {
+            halves(it, "/", "?q").map(|it| it.into_iter().map(|it| it.path).collect::<Vec<_>>())
+        };
+        assert_eq!(halves_of(&whole).unwrap(), ["/a?q", "/b,c?q"]);
+        assert_eq!(halves_of(&batches("/", &["a"], "?q")[0]), None);
+    }
+
+    #[test]
     fn patterns_are_not_asked_for() {
-        assert_eq!(batches("/", &["*", "a", "b,c"], "?q"), ["/a?q"]);
+        let batch = Batch { path: "/a?q".into(), names: vec!["a"] };
+        assert_eq!(batches("/", &["*", "a", "b,c"], "?q"), [batch]);
         assert!(batches("/", &["*"], "?q").is_empty());
         assert!(batches("/", &[], "?q").is_empty());
     }

@@ -10,7 +10,7 @@ use super::{
     cluster_reads::{ClusterHealth, HealthStatus, StateVersion},
     error::{Category, Cause, Error},
     health_report::Diagnosis,
-    index_reads::{IndexBody, IndexMarks, IndexStats},
+    index_reads::{Bodies, IndexMarks, IndexStats},
     link::{Errand, Link},
     snapshot::{ClusterView, Content, IndexView, LiveIndex, Snapshot, moved},
     version::Version,
@@ -67,6 +67,7 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
             Found::Same => errand.view.clone(),
             Found::Missing => IndexView::Missing,
             Found::Unreadable => IndexView::Unreadable,
+            Found::TooLarge(marks) => IndexView::TooLarge(Arc::new(marks)),
             Found::Changed(live) => IndexView::Present(Arc::new(live)),
         };
         let now = match now {
@@ -124,6 +125,7 @@ fn is_news(before: &IndexView, now: &IndexView) -> bool {
         }
         (IndexView::Missing, IndexView::Missing)
         | (IndexView::Unreadable, IndexView::Unreadable) => false,
+        (IndexView::TooLarge(before), IndexView::TooLarge(now)) => before.uuid != now.uuid,
         _ => true,
     }
 }
@@ -203,6 +205,7 @@ enum Found {
     Same,
     Missing,
     Unreadable,
+    TooLarge(IndexMarks),
     Changed(LiveIndex),
 }
 
@@ -229,8 +232,13 @@ async fn read_indices(
         .iter()
         .filter_map(|errand| {
             let (physical, marks) = by_name.get(errand.name.as_str())?;
-            let same = matches!(&errand.view, IndexView::Present(live)
-                if live.physical_name == *physical && live.marks == **marks);
+            let same = match &errand.view {
+                IndexView::Present(live) => {
+                    live.physical_name == *physical && live.marks == **marks
+                }
+                IndexView::TooLarge(known) => **known == **marks,
+                _ => false,
+            };
             (full || !same).then_some(*physical)
         })
         .collect();
@@ -241,14 +249,20 @@ async fn read_indices(
 fn found(
     errand: &Errand,
     by_name: &HashMap<&str, (&str, &IndexMarks)>,
-    contents: &mut BTreeMap<String, IndexBody>,
+    contents: &mut Bodies,
 ) -> Found {
     let Some((physical, marks)) = by_name.get(errand.name.as_str()) else { return Found::Missing };
     let before = match &errand.view {
         IndexView::Present(live) if live.physical_name == *physical => Some(live),
         _ => None,
     };
-    match (contents.remove(*physical).map(Content::new), before) {
+    if contents.too_large.contains(*physical) {
+        return Found::TooLarge((*marks).clone());
+    }
+    if matches!(&errand.view, IndexView::TooLarge(known) if **known == **marks) {
+        return Found::Same;
+    }
+    match (contents.indices.remove(*physical).map(Content::new), before) {
         (Some(content), Some(live)) if live.content == content && live.marks == **marks => {
             Found::Same
         }

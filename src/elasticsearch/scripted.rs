@@ -239,6 +239,12 @@ pub(super) fn client(connection: Connection) -> Client {
     Client::new(connection, WriteGate::always_open(), Arc::new(NoMeter)).unwrap()
 }
 
+/// A client of an address where nobody listens.
+pub(super) fn client_of_nobody() -> Client {
+    let endpoints = vec![Url::parse("http://127.0.0.1:1").unwrap()];
+    client(Connection { endpoints, ..connection(&[]) })
+}
+
 pub(super) struct NoMeter;
 
 impl Meter for NoMeter {

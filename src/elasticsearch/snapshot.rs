@@ -56,7 +56,7 @@ pub struct ClusterView {
     pub report_tries: u8,
     /// What each endpoint said of itself at the last full check.
     pub endpoints: Vec<EndpointIdentity>,
-    /// When the certificate that the server showed runs out.
+    /// When the first of the certificates runs out that the endpoints showed.
     pub certificate_expires: Option<Timestamp>,
 }
 
@@ -70,6 +70,8 @@ pub enum IndexView {
     Missing,
     /// It is there, and Drover's user may not read it.
     Unreadable,
+    /// It is there, and what it is made of is more than Drover reads.
+    TooLarge(Arc<IndexMarks>),
     /// It is there.
     Present(Arc<LiveIndex>),
 }

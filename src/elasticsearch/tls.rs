@@ -25,12 +25,15 @@ use super::{
     error::CertificateProblem,
 };
 
-/// When the certificate that a server showed last expires. Shared with the verifier.
+/// When the first of the certificates expires that servers have shown. Shared with the verifier.
 #[derive(Clone, Debug)]
 pub(super) struct Expiry(Arc<AtomicI64>);
 
+/// What [`Expiry::forget`] forgot.
+pub(super) struct Forgotten(i64);
+
 impl Expiry {
-    const UNSEEN: i64 = i64::MIN;
+    const UNSEEN: i64 = i64::MAX;
 
     pub(super) fn unseen() -> Self {
         Self(Arc::new(AtomicI64::new(Self::UNSEEN)))
@@ -38,13 +41,24 @@ impl Expiry {
 
     fn see(&self, validity: Option<Validity>) {
         if let Some(validity) = validity {
-            self.0.store(validity.not_after.as_second(), Ordering::Relaxed);
+            self.0.fetch_min(validity.not_after.as_second(), Ordering::Relaxed);
         }
     }
 
     pub(super) fn get(&self) -> Option<Timestamp> {
         let second = self.0.load(Ordering::Relaxed);
         if second == Self::UNSEEN { None } else { Timestamp::from_second(second).ok() }
+    }
+
+    /// Forgets what was shown so far: servers are about to show their certificates again.
+    pub(super) fn forget(&self) -> Forgotten {
+        Forgotten(self.0.swap(Self::UNSEEN, Ordering::Relaxed))
+    }
+
+    /// Goes back to what was known, where no server has shown anything since.
+    pub(super) fn recall(&self, Forgotten(second): Forgotten) {
+        let unseen = Self::UNSEEN;
+        let _ = self.0.compare_exchange(unseen, second, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 

@@ -1,9 +1,11 @@
 //! Kubernetes events: what happened to an object, for people who describe it.
 
+use std::sync::{Mutex, PoisonError};
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
-    Resource,
-    runtime::events::{Event, EventType},
+    Client, Resource,
+    runtime::events::{Event, EventType, Recorder, Reporter},
 };
 
 use super::call;
@@ -11,6 +13,38 @@ use crate::context::Context;
 
 /// The longest note that the API server takes, in bytes.
 const NOTE_LIMIT: usize = 1024;
+
+/// How many events a recorder may have published before the next takes its place.
+const ENOUGH: u32 = 256;
+
+/// Publishes events. One for the process, since it counts repeats: of an event that comes again
+/// soon only the number grows.
+pub struct Publisher {
+    client: Client,
+    reporter: Reporter,
+    /// A recorder keeps a copy of each event for minutes: thousands of objects that are made at
+    /// once would leave more of those than all else weighs.
+    current: Mutex<(Recorder, u32)>,
+}
+
+impl Publisher {
+    /// Publishes in the name of `reporter`.
+    #[must_use]
+    pub fn new(client: Client, reporter: Reporter) -> Self {
+        let current = Mutex::new((Recorder::new(client.clone(), reporter.clone()), 0));
+        Self { client, reporter, current }
+    }
+
+    fn recorder(&self) -> Recorder {
+        // Nothing in here panics half-way, so a poisoned recorder is whole.
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if ENOUGH <= current.1 {
+            *current = (Recorder::new(self.client.clone(), self.reporter.clone()), 0);
+        }
+        current.1 += 1;
+        current.0.clone()
+    }
+}
 
 /// One thing that happened. Published on a change or an attempt, never for a state that lasts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +92,8 @@ pub async fn publish_for(ctx: &Context, object: &ObjectReference, notice: Notice
         action: notice.action.to_owned(),
         secondary: None,
     };
-    let publish = ctx.recorder.publish(&event, object);
+    let recorder = ctx.publisher.recorder();
+    let publish = recorder.publish(&event, object);
     if let Err(error) = call(|| format!("publish event {reason}"), publish).await {
         tracing::warn!(error = &error as &dyn std::error::Error, reason, "event not published");
     }

@@ -166,6 +166,30 @@ async fn an_index_object_that_was_made_anew_takes_its_index_back() {
 }
 
 #[tokio::test]
+async fn two_clusters_that_are_one_elasticsearch_do_not_fight_for_an_index() {
+    let (stage, server) = stage("twice").await;
+    stage.cluster("same", &stage.connection());
+    stage.cluster_until("same", "Ready", "True").await;
+    let spec = |cluster: &str| {
+        json!({
+            "clusterRef": { "name": cluster }, "name": "shared-name", "adoptionPolicy": "Always",
+            "settings": { "number_of_replicas": 0 },
+        })
+    };
+    stage.ready_index("keeper", &spec("es")).await;
+    stage.index("late", &spec("same"));
+    let message = stage.index_reason("late", "Accepted", "Conflict").await;
+    let keeper = format!("Index {}/keeper", stage.namespace);
+    assert!(message.contains(&keeper) && message.contains("one Elasticsearch"), "{message}");
+    let before = uuid(&server.index("shared-name").await.unwrap());
+    stage.rest().await;
+    assert_eq!(calls(&stage.index_writes("late")), [""; 0]);
+    stage.delete_index("keeper").await;
+    stage.index_until("late", "Ready", "True").await;
+    assert_eq!(uuid(&server.index("shared-name").await.unwrap()), before);
+}
+
+#[tokio::test]
 async fn of_two_objects_for_one_index_the_older_keeps_it_until_it_goes() {
     let (mut stage, server) = stage("conflict").await;
     let spec = |interval: &str| {

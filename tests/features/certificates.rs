@@ -161,6 +161,37 @@ async fn a_new_authority_is_taken_over_without_a_restart() {
 }
 
 #[tokio::test]
+async fn a_renewed_certificate_is_noticed_though_the_connections_are_kept() {
+    let server = elasticsearch("8.19.0").await;
+    let stage = Stage::with("renewed", server, |it| it.flag("--stats-interval", "1s")).await;
+    let authority = Authority::shared();
+    let until = |year: &str| {
+        let validity = ("20250101000000Z", &*format!("{year}0101000000Z"));
+        authority.issue("server", LOOPBACK, Some(validity))
+    };
+    stage.elasticsearch.set_certificate(&until("2071"));
+    stage.cluster("es", &stage.connection());
+    stage.cluster_until("es", "Ready", "True").await;
+    let expires_in = async |year: i16| {
+        let then = jiff::civil::date(year, 1, 1).to_zoned(jiff::tz::TimeZone::UTC).unwrap();
+        let name = "drover_cluster_certificate_expiry_timestamp_seconds";
+        eventually(&format!("the certificate expires in {year}"), SOON, async || {
+            let found = stage.operator.metric(name, &[r#"name="es""#]).await;
+            let fits = found.to_string() == then.timestamp().as_second().to_string();
+            if fits { Ok(()) } else { Err(format!("{found}")) }
+        })
+        .await;
+    };
+    expires_in(2071).await;
+    stage.elasticsearch.set_certificate(&until("2073"));
+    expires_in(2073).await;
+    assert_eq!(stage.events("es", "ConnectionLost").await, 0);
+    // The warning comes with a new certificate just as well.
+    stage.elasticsearch.set_certificate(&until("2072"));
+    expires_in(2072).await;
+}
+
+#[tokio::test]
 async fn credentials_over_plain_http_work_and_are_warned_of() {
     let server = elasticsearch("8.19.0").await;
     let stage = Stage::new("plain", server).await;

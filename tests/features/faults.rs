@@ -160,6 +160,40 @@ async fn bodies_that_are_huge_or_endless_cost_no_memory() {
 }
 
 #[tokio::test]
+async fn one_index_that_is_more_than_drover_reads_keeps_back_no_other() {
+    let server = elasticsearch("8.19.0").await;
+    let stage = Stage::new("large", server).await;
+    stage.connect().await;
+    let spec = json!({ "settings": { "number_of_replicas": 0, "refresh_interval": "5s" } });
+    for name in ["large-a", "large-b", "large-c"] {
+        stage.ready_index(name, &spec).await;
+    }
+    let is_body = |it: &Entry| {
+        it.method == "GET" && it.path.contains("large-b") && !it.path.starts_with("/_")
+    };
+    let rule = stage.elasticsearch.inject(is_body, payload(Payload::Spaces(20_000_000)));
+    let by_hand = json!({ "index.refresh_interval": "7s" });
+    server.ok("PUT", "/large-*/_settings", Some(&by_hand)).await;
+    let message = stage.index_reason("large-b", "Synced", "TooLarge").await;
+    assert!(message.contains("large-b") && message.contains("16 MiB"), "{message}");
+    for name in ["large-a", "large-c"] {
+        stage.event(name, "DriftCorrected").await;
+        stage.index_until(name, "Ready", "True").await;
+    }
+    stage.cluster_until("es", "Ready", "True").await;
+    assert_eq!(stage.index_writes("large-b").len(), 1, "made, and left since");
+    // While nothing of it moves it is not read again, whatever else does.
+    stage.rest().await;
+    let before = stage.elasticsearch.hits(rule);
+    server.ok("PUT", "/large-nudge", Some(&json!({}))).await;
+    stage.polls(3).await;
+    assert_eq!(stage.elasticsearch.hits(rule), before);
+    stage.elasticsearch.remove(rule);
+    server.ok("PUT", "/large-b/_settings", Some(&json!({ "index.refresh_interval": "8s" }))).await;
+    stage.index_until("large-b", "Ready", "True").await;
+}
+
+#[tokio::test]
 async fn connections_that_break_or_hang_are_told_as_unreachable() {
     let server = elasticsearch("8.19.0").await;
     let stage = Stage::new("broken", server).await;

@@ -14,7 +14,7 @@ use crate::{
         answer::EndpointId,
         calls::Write,
         error::{Category, Error},
-        link::{Link, ObjectKey},
+        link::Link,
         names::OneIndex,
         snapshot::IndexView,
         values::{
@@ -37,10 +37,21 @@ pub struct Outcome {
     pub fate: Option<Fate>,
     /// The uuid of another cluster than the pinned one, which answered in its place.
     pub foreign: Option<String>,
-    /// Whether the steps have to wait for a slot, or for another look at the index.
-    pub put_off: bool,
+    /// Why the steps have to wait.
+    pub put_off: Option<PutOff>,
     /// What went wrong.
     pub failures: Vec<Failure>,
+}
+
+/// Why steps were not taken, though nothing went wrong. Whoever waits is woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOff {
+    /// The Cluster has enough writes under way.
+    NoSlot,
+    /// The index is not as it was seen: it is looked at again first.
+    Moved,
+    /// Its documents can't be counted now. Nobody tells when they can.
+    Uncounted,
 }
 
 /// What became of an index as a whole.
@@ -73,15 +84,14 @@ pub async fn run(
     plan: &Plan,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    let (Some(link), Some(pinned), false) = (link, pinned, plan.steps.is_empty()) else {
+    let Some(link) = link else { return outcome };
+    let owner = super::key(index);
+    let (Some(pinned), false) = (pinned, plan.steps.is_empty()) else {
+        link.wants_no_slot(&owner);
         return outcome;
     };
-    let owner = ObjectKey {
-        namespace: index.metadata.namespace.clone().unwrap_or_default(),
-        name: index.metadata.name.clone().unwrap_or_default(),
-    };
     let Some(_slot) = link.slot(&owner) else {
-        outcome.put_off = true;
+        outcome.put_off = Some(PutOff::NoSlot);
         return outcome;
     };
     let name = index.public_name();
@@ -113,8 +123,8 @@ pub async fn run(
         _ => target,
     };
     if !same {
-        link.outdate(&name);
-        outcome.put_off = true;
+        link.outdate_and_tell(&name);
+        outcome.put_off = Some(PutOff::Moved);
         return outcome;
     }
     let uuid = match live {
@@ -127,7 +137,11 @@ pub async fn run(
             break;
         }
     }
-    link.outdate(&name);
+    if outcome.put_off == Some(PutOff::Moved) {
+        link.outdate_and_tell(&name);
+    } else {
+        link.outdate(&name);
+    }
     outcome
 }
 
@@ -243,7 +257,7 @@ impl Hand<'_> {
         let documents = client.count_at(endpoint, physical, &self.caller).await?;
         // A count that lacks a shard does not show that the index is empty.
         let Some(documents) = documents else {
-            outcome.put_off = true;
+            outcome.put_off = Some(PutOff::Uncounted);
             return Ok(());
         };
         if documents == 0 {
@@ -251,7 +265,7 @@ impl Hand<'_> {
             let guard = client.guard_at(endpoint, physical, &self.caller).await?;
             let marks = guard.indices.get(physical.as_str());
             if guard.cluster_uuid != self.cluster || marks.map(|it| &it.uuid) != Some(&self.uuid) {
-                outcome.put_off = true;
+                outcome.put_off = Some(PutOff::Moved);
                 return Ok(());
             }
             match self.write(Write::delete_index(physical, &self.caller), endpoint).await {

@@ -13,6 +13,7 @@ use crate::{
         index::{Index, Mode, conditions as kinds},
     },
     elasticsearch::{
+        calls::ANSWER_LIMIT,
         cluster_reads::HealthStatus,
         error::{Category, Error},
         snapshot::IndexView,
@@ -35,7 +36,7 @@ const NEEDS_ANOTHER_INDEX: [&str; 5] = [
 #[must_use]
 pub fn conditions(index: &Index, seen: &Observed, plan: &Plan, outcome: &Outcome) -> Vec<Finding> {
     let mut findings = vec![
-        accepted(index, plan),
+        accepted(plan),
         resolved(index, seen, outcome),
         synced(index, plan, outcome),
         available(seen, plan),
@@ -53,7 +54,7 @@ pub fn conditions(index: &Index, seen: &Observed, plan: &Plan, outcome: &Outcome
     findings
 }
 
-fn accepted(index: &Index, plan: &Plan) -> Finding {
+fn accepted(plan: &Plan) -> Finding {
     let kind = kinds::ACCEPTED;
     match &plan.stand {
         Stand::Invalid(problems) => {
@@ -61,14 +62,7 @@ fn accepted(index: &Index, plan: &Plan) -> Finding {
                 problems.iter().map(|it| format!("spec.{}: {}", it.path, it.message)).collect();
             Finding::no(kind, Reason::InvalidSpec, list.join("; "))
         }
-        Stand::Conflict(rival) => {
-            let name = index.public_name();
-            let message = format!(
-                "Index '{rival}' is older and claims '{name}' in the same Cluster; delete one of \
-                 the two"
-            );
-            Finding::no(kind, Reason::Conflict, message)
-        }
+        Stand::Conflict(why) => Finding::no(kind, Reason::Conflict, why.clone()),
         _ => Finding::yes(kind, Reason::AsExpected, "the spec can be worked with"),
     }
 }
@@ -106,7 +100,9 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
         Stand::Owned | Stand::ToCreate if !plan.held.is_empty() => {
             Finding::no(kind, Reason::PlanOnly, "mode is Plan: status.plan shows the calls")
         }
-        Stand::Owned if plan.unfinished || outcome.put_off || outcome.foreign.is_some() => {
+        Stand::Owned
+            if plan.unfinished || outcome.put_off.is_some() || outcome.foreign.is_some() =>
+        {
             Finding::no(kind, Reason::InProgress, "changes wait to be made")
         }
         Stand::Owned => {
@@ -122,13 +118,8 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
             Finding::no(kind, Reason::IndexMissing, message)
         }
         Stand::NotOwned(why) => Finding::no(kind, Reason::NotOwned, why.clone()),
-        Stand::Unreadable => {
-            let message = format!(
-                "Drover's user may not read index '{name}': its role lacks the index privilege \
-                 'manage' (or 'view_index_metadata') on that name"
-            );
-            Finding::no(kind, Reason::PrivilegeMissing, message)
-        }
+        Stand::Unreadable => Finding::no(kind, Reason::PrivilegeMissing, unreadable(&name)),
+        Stand::TooLarge => Finding::no(kind, Reason::TooLarge, too_large(&name)),
         Stand::Deleting | Stand::Announced | Stand::Gone(_) => {
             Finding::no(kind, Reason::Deleting, "the index is being deleted")
         }
@@ -139,6 +130,21 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
             Finding::unknown(kind, Reason::Waiting, "the spec is not worked with: see Accepted")
         }
     }
+}
+
+fn unreadable(name: &str) -> String {
+    format!(
+        "Drover's user may not read index '{name}': its role lacks the index privilege 'manage' \
+         (or 'view_index_metadata') on that name"
+    )
+}
+
+fn too_large(name: &str) -> String {
+    format!(
+        "the settings, mappings and aliases of index '{name}' are together more than Drover reads, \
+         {} MiB, so it is left as it is",
+        ANSWER_LIMIT >> 20
+    )
 }
 
 fn available(seen: &Observed, plan: &Plan) -> Finding {
@@ -225,6 +231,11 @@ fn ready(
                  deletionPolicy Retain to let go of it"
                     .to_owned()
             }
+            (Stand::Unreadable | Stand::TooLarge, _) => {
+                let name = index.public_name();
+                let why = if plan.stand == Stand::TooLarge { too_large } else { unreadable };
+                format!("{}; set deletionPolicy Retain to let go of it", why(&name))
+            }
             _ => "the object is being deleted".to_owned(),
         };
         return Finding::no(kind, Reason::Deleting, message);
@@ -255,6 +266,7 @@ fn needs_person(ready: &Finding) -> bool {
             | Reason::IndexMissing
             | Reason::Rejected
             | Reason::PrivilegeMissing
+            | Reason::TooLarge
             | Reason::ImmutableChange
             | Reason::HealthRed
             | Reason::PlanOnly

@@ -24,6 +24,7 @@ use crate::{
     kubernetes::{Kind as _, events, known::ObjectName, status as status_writer},
     telemetry::objects::ObjectState,
 };
+use apply::PutOff;
 use cluster_gate::ClusterGate;
 use plan::Stand;
 
@@ -99,9 +100,11 @@ fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) 
     if plan.stand == Stand::Announced {
         return Next::After(std::time::Duration::from_millis(100));
     }
-    if outcome.put_off {
-        // A free slot, or another view of the index, wakes it sooner.
-        return Next::Hold(LOOK_AGAIN);
+    match outcome.put_off {
+        Some(PutOff::Uncounted) => return Next::Hold(LOOK_AGAIN),
+        // A free slot, or the next reading of the index, wakes it sooner.
+        Some(PutOff::NoSlot | PutOff::Moved) => return Next::Hold(rest),
+        None => {}
     }
     if plan.stand == Stand::Unread {
         // The link, once it is there, or the poller wakes it sooner.

@@ -49,7 +49,7 @@ pub fn world(ctx: &Context, index: &Index) -> (Observed, Option<Arc<Link>>) {
     let cluster =
         ctx.stores.clusters.get(&ObjectRef::<Cluster>::new(cluster_name).within(&namespace));
     let key = ObjectKey { namespace: namespace.clone(), name: cluster_name.clone() };
-    let owner = ObjectKey { namespace: namespace.clone(), name: index.name_any() };
+    let owner = super::key(index);
     let link = ctx.links.get_or_await(&key, &owner);
     let snapshot = link.as_deref().map(Link::snapshot);
     let view = snapshot.as_ref().and_then(|it| it.cluster.as_ref());

@@ -51,7 +51,7 @@ impl Plan {
     /// Whether the index can't be looked at.
     #[must_use]
     pub fn is_blind(&self) -> bool {
-        let blind = [Stand::Unread, Stand::NoCluster, Stand::Unreadable];
+        let blind = [Stand::Unread, Stand::NoCluster, Stand::Unreadable, Stand::TooLarge];
         blind.contains(&self.stand) || matches!(self.stand, Stand::Invalid(_))
     }
 }
@@ -64,12 +64,14 @@ pub enum Stand {
     Unread,
     /// The spec can't be worked with.
     Invalid(Vec<Problem>),
-    /// An older object claims the same index.
+    /// Another object has the older claim on the same index, or keeps it; the text says which.
     Conflict(String),
     /// The Cluster is absent or can't be worked in.
     NoCluster,
     /// The index is there and Drover's user may not read it.
     Unreadable,
+    /// The index is there and is more than Drover reads.
+    TooLarge,
     /// There is none, and there never was one of ours.
     ToCreate,
     /// The index with this uuid was deleted behind Drover's back.
@@ -123,7 +125,10 @@ pub fn next(index: &Index, seen: &Observed) -> Plan {
         Err(problems) => return stand(Stand::Invalid(problems)),
     };
     if let Some(rival) = &seen.rival {
-        return stand(Stand::Conflict(rival.clone()));
+        let name = index.public_name();
+        return stand(Stand::Conflict(format!(
+            "Index '{rival}' is older and claims '{name}' in the same Cluster; delete one of the two"
+        )));
     }
     match seen.gate {
         ClusterGate::Open { .. } => {}
@@ -133,6 +138,7 @@ pub fn next(index: &Index, seen: &Observed) -> Plan {
     let plan = match &seen.live {
         IndexView::Unread => Plan::default(),
         IndexView::Unreadable => stand(Stand::Unreadable),
+        IndexView::TooLarge(_) => stand(Stand::TooLarge),
         IndexView::Missing => missing(index),
         IndexView::Present(live) => present(index, seen, &declared, live),
     };
@@ -166,6 +172,8 @@ enum Owner {
     This,
     /// Nobody's that Drover knows of.
     Nobody,
+    /// That of another object, which is there; the text says whose.
+    Rival(String),
     /// Somebody else's; the text says whose.
     Other(String),
 }
@@ -195,6 +203,11 @@ fn owner(index: &Index, seen: &Observed, live: &LiveIndex) -> Owner {
         Some(mark) if mark.namespace == mine.namespace && seen.marked_for.is_none() => {
             Owner::Nobody
         }
+        Some(mark) if seen.marked_for.is_some() => Owner::Rival(format!(
+            "index '{name}' is kept by Index {}/{}; delete one of the two objects. If they name two \
+             Clusters, both stand for one Elasticsearch",
+            mark.namespace, mark.name
+        )),
         Some(mark) => Owner::Other(format!(
             "index '{name}' is marked for Index {}/{}",
             mark.namespace, mark.name
@@ -206,6 +219,7 @@ fn present(index: &Index, seen: &Observed, declared: &Declared, live: &LiveIndex
     let changes = changes(index, declared, live);
     match owner(index, seen, live) {
         Owner::This => owned(index, declared, live, changes),
+        Owner::Rival(why) => stand(Stand::Conflict(why)),
         Owner::Other(whose) => stand(Stand::NotOwned(format!("{whose}, which stays as it is"))),
         Owner::Nobody => adoption(index, declared, live, changes),
     }
@@ -413,10 +427,12 @@ fn farewell(index: &Index, seen: &Observed) -> Plan {
         (ClusterGate::Blocked(_), _) => stand(Stand::NoCluster),
         (ClusterGate::Pending, _) | (_, IndexView::Unread) => stand(Stand::Unread),
         (_, IndexView::Unreadable) => stand(Stand::Unreadable),
+        (_, IndexView::TooLarge(_)) => stand(Stand::TooLarge),
         (_, IndexView::Missing) => gone(None),
         (_, IndexView::Present(live)) => match owner(index, seen, live) {
             Owner::This => deletion(index, live),
             Owner::Nobody => gone(Some(format!("index '{name}' stays: it is not Drover's"))),
+            Owner::Rival(_) => gone(None),
             Owner::Other(whose) => gone(Some(format!("{whose}: it stays"))),
         },
     }

@@ -40,8 +40,9 @@ pub fn after(
     now: Timestamp,
 ) -> Option<IndexStatus> {
     let untold = outcome.failures.is_empty() && outcome.foreign.is_none();
-    let settling =
-        plan.stand == Stand::Unread || outcome.put_off || outcome.fate == Some(Fate::Created);
+    let settling = plan.stand == Stand::Unread
+        || outcome.put_off.is_some()
+        || outcome.fate == Some(Fate::Created);
     if settling && untold
         || matches!(plan.stand, Stand::Gone(_))
         || outcome.fate == Some(Fate::Deleted)

@@ -53,7 +53,7 @@ async fn marks_are_read_by_physical_name() {
 async fn no_names_are_no_request() {
     let (server, client) = answering(|_| json(200, STATE)).await;
     assert_eq!(client.index_marks(&[], "me").await.unwrap(), None);
-    assert!(client.indices(&["*", "_all"], "me").await.unwrap().is_empty());
+    assert!(client.indices(&["*", "_all"], "me").await.unwrap().indices.is_empty());
     assert_eq!(server.accepted(), 0);
 }
 
@@ -95,7 +95,7 @@ async fn endpoints_of_different_clusters_are_not_mixed() {
 async fn the_parts_of_an_index_stay_the_text_that_came() {
     let body = r#"{"a":{"aliases":{"x":{}},"mappings":{"properties":{"n":{"type":"long"}}},"settings":{"index.number_of_replicas":"0"}},"b":{}}"#;
     let (server, client) = answering(move |_| json(200, body)).await;
-    let indices = client.indices(&["a", "b"], "me").await.unwrap();
+    let indices = client.indices(&["a", "b"], "me").await.unwrap().indices;
     let line = "GET /a,b?flat_settings=true&ignore_unavailable=true&allow_no_indices=true&\
                 master_timeout=2250ms HTTP/1.1\r\n";
     assert!(server.requests()[0].starts_with(line), "{:?}", server.requests());
@@ -112,15 +112,45 @@ async fn indices_that_are_too_large_together_are_read_in_halves() {
         _ => Reply::Stream(usize::MAX),
     };
     let (_server, client) = answering(reply).await;
-    let indices = client.indices(&["a", "b", "c"], "me").await.unwrap();
-    assert!(indices.keys().eq(["a", "b", "c"]), "{indices:?}");
+    let found = client.indices(&["a", "b", "c"], "me").await.unwrap();
+    assert!(found.indices.keys().eq(["a", "b", "c"]), "{found:?}");
+    assert!(found.too_large.is_empty());
 }
 
 #[tokio::test]
-async fn one_index_that_is_too_large_is_an_error() {
-    let (_server, client) = answering(|_| Reply::Stream(usize::MAX)).await;
-    let error = client.indices(&["a"], "me").await.unwrap_err();
-    assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
+async fn one_index_that_is_too_large_is_told_and_keeps_back_no_other() {
+    let reply = |it: &str| match names(it) {
+        asked if asked.iter().any(|it| it == "index-0333") => Reply::Stream(usize::MAX),
+        asked => {
+            let bodies: Vec<_> = asked.iter().map(|it| format!(r#""{it}":{{}}"#)).collect();
+            json(200, &format!("{{{}}}", bodies.join(",")))
+        }
+    };
+    let (server, client) = answering(reply).await;
+    let all = many();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let found = client.indices(&all, "me").await.unwrap();
+    assert!(found.too_large.iter().eq(["index-0333"]));
+    assert_eq!(found.indices.len(), all.len() - 1);
+    // What was read once is not read again.
+    let mut asked = std::collections::BTreeMap::new();
+    for batch in server.requests().iter().map(|it| names(it)) {
+        if !batch.iter().any(|it| it == "index-0333") {
+            batch.into_iter().for_each(|it| *asked.entry(it).or_insert(0) += 1);
+        }
+    }
+    assert!(asked.values().all(|it| *it == 1), "{asked:?}");
+}
+
+#[tokio::test]
+async fn marks_that_are_too_large_together_are_read_in_halves() {
+    let reply = |it: &str| match names(it) {
+        one if one.len() == 1 => json(200, &STATE.replace("closed", &one[0])),
+        _ => Reply::Stream(usize::MAX),
+    };
+    let (_server, client) = answering(reply).await;
+    let marks = client.index_marks(&["a", "b", "c"], "me").await.unwrap().unwrap();
+    assert!(["a", "b", "c"].iter().all(|it| marks.indices.contains_key(*it)), "{marks:?}");
 }
 
 #[tokio::test]

@@ -227,13 +227,36 @@ async fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
 }
 
 #[tokio::test]
-async fn the_expiry_of_the_certificate_seen_last_is_told() {
+async fn the_expiry_of_the_certificate_that_was_shown_is_told() {
     let authority = Authority::new("one");
     let server = serve(&authority.issue_between("127.0.0.1", 2020, 2061)).await;
     let client = client(Connection { ca: Some(authority.pem()), ..connect(&server) });
     assert_eq!(client.certificate_expires(), None);
     ask(&client).await.unwrap();
     assert_eq!(client.certificate_expires(), Some("2061-01-01T00:00:00Z".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn of_several_endpoints_the_certificate_that_expires_first_is_told() {
+    let authority = Authority::new("one");
+    let later = serve(&authority.issue_between("127.0.0.1", 2020, 2063)).await;
+    let sooner = serve(&authority.issue_between("127.0.0.1", 2020, 2061)).await;
+    let connection = Connection { ca: Some(authority.pem()), ..connect(&later) };
+    let client = client(Connection { endpoints: vec![sooner.url(), later.url()], ..connection });
+    let year = |it: &Client| it.certificate_expires().map(|it| it.to_string()[..4].to_owned());
+    for _ in 0..2 {
+        let all = client.endpoint_ids().map(async |id| {
+            let read = Read::new("root", "/", "test");
+            client.read_afresh_at(id, &read).await.map(drop)
+        });
+        let asked = client.see_certificates(futures::future::join_all(all)).await;
+        assert!(asked.iter().all(Result::is_ok));
+        assert_eq!(year(&client).as_deref(), Some("2061"));
+    }
+    drop(sooner);
+    drop(later);
+    client.see_certificates(async {}).await;
+    assert_eq!(year(&client).as_deref(), Some("2061"), "kept while nobody shows any");
 }
 
 #[tokio::test]

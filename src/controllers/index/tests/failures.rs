@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     super::{
-        apply::{self, Failure, Outcome},
+        apply::{self, Failure, Outcome, PutOff},
         plan::{self, Step},
         status,
     },
@@ -198,7 +198,7 @@ fn work_that_was_put_off_leaves_the_status_as_it_is() {
     scene.edit(|it| it.settings(json!({ "priority": 7 })));
     let seen = scene.seen();
     let plan = plan::next(&scene.index, &seen);
-    let outcome = Outcome { put_off: true, ..Outcome::default() };
+    let outcome = Outcome { put_off: Some(PutOff::NoSlot), ..Outcome::default() };
     let now = jiff::Timestamp::UNIX_EPOCH;
     assert_eq!(status::after(&scene.index, &seen, &plan, &outcome, now), None);
     assert_eq!(status::notices(&scene.index, &plan, &outcome), []);

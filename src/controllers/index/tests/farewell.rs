@@ -37,12 +37,18 @@ fn gates() -> [ClusterGate; 4] {
     [open(), ClusterGate::Absent, ClusterGate::Blocked("why".into()), ClusterGate::Pending]
 }
 
-fn views() -> [IndexView; 6] {
+fn too_large() -> IndexView {
+    let IndexView::Present(live) = mine().view() else { unreachable!() };
+    IndexView::TooLarge(std::sync::Arc::new(live.marks.clone()))
+}
+
+fn views() -> [IndexView; 7] {
     [
         IndexView::Unread,
         IndexView::Unreadable,
         IndexView::Missing,
         mine().view(),
+        too_large(),
         live("books", "theirs").view(),
         live("theirs", "theirs").alias("books", serde_json::json!({})).view(),
     ]
@@ -95,11 +101,18 @@ fn the_object_waits_only_for_what_may_yet_come() {
     check(ClusterGate::Pending, mine().view(), &Stand::Unread);
     check(open(), IndexView::Unread, &Stand::Unread);
     check(open(), IndexView::Unreadable, &Stand::Unreadable);
+    check(open(), too_large(), &Stand::TooLarge);
     check(open(), IndexView::Missing, &Stand::Gone(None));
     let gone = left("index 'books' stays if it is there: its Cluster is gone");
     check(ClusterGate::Absent, mine().view(), &gone);
     let theirs = left("index 'books' stays: it is not Drover's");
     check(open(), live("books", "theirs").view(), &theirs);
+    // Who keeps it is there to tell, and this one never had it.
+    let kept = live("books", "u").marked_for(&index("other")).view();
+    let seen =
+        super::super::observe::Observed { marked_for: Some("other".into()), ..observed(kept) };
+    let object = index("books").deletion(Delete).deleted();
+    assert_eq!(plan::next(&object, &seen).stand, Stand::Gone(None));
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn the_younger_of_two_claims_on_a_name_gives_way_until_the_older_is_gone() {
     let mut scene = Scene::new(index("books"), None);
     scene.rival = Some("elder".into());
     let turn = scene.turn();
-    assert_eq!(idle(turn.plan), Stand::Conflict("elder".into()));
+    assert!(matches!(idle(turn.plan), Stand::Conflict(_)));
     scene.check("Accepted", "False", "Conflict");
     scene.check("Stalled", "True", "Conflict");
     assert!(scene.condition("Accepted").message.contains("'elder'"));
@@ -156,6 +156,26 @@ fn an_index_that_may_not_be_read_is_left_and_the_privilege_is_named_missing() {
     assert_eq!(idle(next(&scene.index, IndexView::Unreadable)), Stand::Unreadable);
     scene.check("Synced", "False", "PrivilegeMissing");
     scene.check("Stalled", "True", "PrivilegeMissing");
+}
+
+#[test]
+fn an_index_that_is_more_than_drover_reads_is_left_and_said_so() {
+    let too_large = || {
+        let IndexView::Present(live) = live("books", "u").view() else { unreachable!() };
+        IndexView::TooLarge(std::sync::Arc::new(live.marks.clone()))
+    };
+    let mut scene = Scene::settled(index("books"));
+    let before = scene.status().clone();
+    scene.turn_with(&observed(too_large()));
+    assert_eq!(idle(next(&scene.index, too_large())), Stand::TooLarge);
+    scene.check("Synced", "False", "TooLarge");
+    scene.check("Stalled", "True", "TooLarge");
+    scene.check("Drifted", "Unknown", "Waiting");
+    assert!(scene.condition("Ready").message.contains("16 MiB"));
+    assert_eq!(scene.status().uuid, before.uuid);
+    assert_eq!(scene.status().applied, before.applied);
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
 }
 
 #[test]
@@ -247,11 +267,21 @@ fn not_owned(mut scene: Scene, words: &[&str]) {
 }
 
 #[test]
-fn an_index_marked_for_another_object_that_lives_is_not_drovers_to_touch() {
+fn an_index_that_another_object_keeps_is_a_conflict_that_names_it_until_that_one_goes() {
     let other = index("other");
-    let mut scene = Scene::new(index("books"), Some(live("books", "u").marked_for(&other)));
+    let there = live("books", "u").marked_for(&other);
+    let mut scene = Scene::new(index("books"), Some(there));
+    scene.edit(|it| it.adoption(crate::api::index::AdoptionPolicy::Always));
     scene.marked_for = Some("other".into());
-    not_owned(scene, &["Index shop/other"]);
+    scene.settle();
+    assert!(matches!(idle(scene.plan()), Stand::Conflict(_)), "{:?}", scene.plan());
+    assert_eq!(scene.calls(), [""; 0]);
+    scene.check("Accepted", "False", "Conflict");
+    scene.check("Stalled", "True", "Conflict");
+    assert!(scene.condition("Accepted").message.contains("Index shop/other"));
+    scene.marked_for = None;
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
 }
 
 #[test]
