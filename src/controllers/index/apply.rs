@@ -96,7 +96,7 @@ pub async fn run(
     };
     let name = index.public_name();
     let caller = format!("drover/index/{}/{}", owner.namespace, owner.name);
-    let Ok(target) = OneIndex::new(&name) else {
+    let Ok(target) = OneIndex::new(name) else {
         // Admission refuses such names; one that was stored past it is left alone.
         return outcome;
     };
@@ -123,7 +123,7 @@ pub async fn run(
         _ => target,
     };
     if !same {
-        link.outdate_and_tell(&name);
+        link.outdate_and_tell(name);
         outcome.put_off = Some(PutOff::Moved);
         return outcome;
     }
@@ -138,9 +138,9 @@ pub async fn run(
         }
     }
     if outcome.put_off == Some(PutOff::Moved) {
-        link.outdate_and_tell(&name);
+        link.outdate_and_tell(name);
     } else {
-        link.outdate(&name);
+        link.outdate(name);
     }
     outcome
 }

@@ -118,8 +118,8 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
             Finding::no(kind, Reason::IndexMissing, message)
         }
         Stand::NotOwned(why) => Finding::no(kind, Reason::NotOwned, why.clone()),
-        Stand::Unreadable => Finding::no(kind, Reason::PrivilegeMissing, unreadable(&name)),
-        Stand::TooLarge => Finding::no(kind, Reason::TooLarge, too_large(&name)),
+        Stand::Unreadable => Finding::no(kind, Reason::PrivilegeMissing, unreadable(name)),
+        Stand::TooLarge => Finding::no(kind, Reason::TooLarge, too_large(name)),
         Stand::Deleting | Stand::Announced | Stand::Gone(_) => {
             Finding::no(kind, Reason::Deleting, "the index is being deleted")
         }
@@ -234,7 +234,7 @@ fn ready(
             (Stand::Unreadable | Stand::TooLarge, _) => {
                 let name = index.public_name();
                 let why = if plan.stand == Stand::TooLarge { too_large } else { unreadable };
-                format!("{}; set deletionPolicy Retain to let go of it", why(&name))
+                format!("{}; set deletionPolicy Retain to let go of it", why(name))
             }
             _ => "the object is being deleted".to_owned(),
         };

@@ -35,6 +35,7 @@ pub struct Observed {
 impl Observed {
     /// Tells one state of all that a reconcile of `index` goes by from another; what is there under
     /// the public name is left out.
+    #[must_use]
     pub fn digest(&self, index: &Index) -> u64 {
         let Self { gate, rival, live: _, marked_for, rechecked } = self;
         let object = (&index.metadata.uid, &index.metadata.resource_version);
