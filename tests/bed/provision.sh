@@ -24,6 +24,7 @@ flock -n 9 || { say "another run is at it: waiting for it"; flock -w 3600 9; }
 
 need openssl openssl
 need curl curl
+need setpriv util-linux
 if [ -n "$want_control_plane" ]; then
   # shellcheck source=tests/bed/control-plane.sh
   . "$BED_SOURCE/control-plane.sh"
