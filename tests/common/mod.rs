@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod control_plane;
 pub mod elasticsearch;
 pub mod etcd;
+pub mod hosts;
 pub mod kubeconfig;
 pub mod operator;
 pub mod paths;
