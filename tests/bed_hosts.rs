@@ -225,6 +225,49 @@ async fn commands_sudo_disk_and_identity_can_go_wrong() {
 }
 
 #[tokio::test]
+async fn stand_ins_speak_and_end_as_the_real_package_managers() {
+    let systems = [Os::Ubuntu, Os::Rhel, Os::Sles, Os::Atomic];
+    let hosts = Host::start_all(systems.map(Settings::new)).await;
+    let [ubuntu, rhel, sles, atomic] = &hosts[..] else { unreachable!() };
+    for (host, command, status, words) in [
+        (ubuntu, "apt-get update", 0, "Reading"),
+        (ubuntu, "apt-get -s upgrade", 0, "Inst linux-image-amd64 "),
+        (ubuntu, "apt-get -y -o Dpkg::Options::=--force-confold install chrony", 0, "Setting up"),
+        (ubuntu, "dpkg-query -W -f '${Status} ${Version}' chrony", 0, "install ok installed 1.0-1"),
+        (ubuntu, "apt-get -y install no-such-thing", 100, "E: Unable to locate"),
+        (ubuntu, "apt-get -y dist-upgrade && cat /run/reboot-required", 0, "restart required"),
+        (rhel, "yum -y install --downloadonly chrony && rpm -q chrony", 1, "not installed"),
+        (rhel, "dnf -y install no-such-thing", 1, "Unable to find a match"),
+        (rhel, "dnf check-update", 100, "kernel.x86_64"),
+        (sles, "zypper -n list-updates", 0, "| kernel |"),
+        (sles, "zypper needs-rebooting", 0, ""),
+        (sles, "zypper -n update && zypper needs-rebooting", 102, ""),
+        (sles, "zypper -n in no-such-thing", 104, "No provider"),
+        (sles, "zypper -n in chrony && rpm -q --qf '%{VERSION}' chrony", 0, "1.0-1"),
+        (atomic, "rpm-ostree upgrade --check", 0, "40.20240519.3.0"),
+        (atomic, "rpm-ostree upgrade && rpm-ostree status --json", 0, r#""staged":true"#),
+        (atomic, "rpm-ostree upgrade --check", 77, "No upgrade"),
+        (
+            atomic,
+            "rpm-ostree cleanup -p && rpm-ostree status --json",
+            0,
+            r#"[{"id":"fedora-coreos-40.20240416"#,
+        ),
+        (atomic, "rpm-ostree rollback", 1, "No rollback"),
+        (atomic, "rpm-ostree install chrony && rpm -q chrony", 1, "not installed"),
+    ] {
+        let output = host.ssh("root", key(), command).await;
+        assert_eq!(output.status, status, "{command}: {output:?}");
+        let all = output.stdout + &output.stderr;
+        assert!(all.contains(words), "{command}: {all}");
+    }
+    atomic.reboot().await;
+    assert_eq!(atomic.run("rpm -q chrony").await, "chrony-1.0-1.x86_64");
+    sles.reboot().await;
+    assert_eq!(sles.ssh("root", key(), "zypper needs-rebooting").await.status, 0);
+}
+
+#[tokio::test]
 async fn host_keys_and_certificates_are_what_ssh_itself_takes_them_for() {
     let types = [KeyType::Ed25519, KeyType::Ecdsa, KeyType::Rsa];
     let host = Settings::new(Os::Debian).host_keys(&types).start().await;
