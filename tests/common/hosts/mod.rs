@@ -211,6 +211,7 @@ impl Host {
             "ConnectTimeout=5",
             "GlobalKnownHostsFile=/dev/null",
             "IdentitiesOnly=yes",
+            "KexAlgorithms=curve25519-sha256", // the cheapest
             "IdentityAgent=none",
             "LogLevel=ERROR",
             "StrictHostKeyChecking=yes",
