@@ -211,3 +211,23 @@ async fn a_process_ends_with_its_handle_and_tells_its_status() {
     assert_eq!(polite.ended(SOON).await, 3);
     assert_eq!(polite.log_tail(1), "bye");
 }
+
+#[tokio::test]
+async fn a_process_ends_with_its_guard_too() {
+    let log = common::paths::scratch("process").join("log");
+    let sleeper = Process::spawn("sleeper", &log, "sleep", ["60"], &[]);
+    let folder = format!("/proc/{}", sleeper.pid());
+    let status = std::fs::read_to_string(format!("{folder}/status")).unwrap();
+    let guard = status.lines().find_map(|line| line.strip_prefix("PPid:\t")).unwrap();
+    // A guard that is killed before its child is tied to it would be the machine's trouble, not ours.
+    eventually("it sleeps", SOON, async || {
+        let command = std::fs::read_to_string(format!("{folder}/comm")).unwrap();
+        if command == "sleep\n" { Ok(()) } else { Err(command) }
+    })
+    .await;
+    common::process::send(Signal::Kill, guard.parse().unwrap());
+    eventually("it has ended", SOON, async || {
+        if std::path::Path::new(&folder).exists() { Err("still there") } else { Ok(()) }
+    })
+    .await;
+}

@@ -19,7 +19,6 @@ provision_elasticsearch() {
       java_home "$version" javac >/dev/null || install_package "a JDK of 17 to 21" openjdk-17-jdk-headless
       ;;
     esac
-    [ -z "$BED_RUN_AS" ] || need setpriv util-linux
     need mvn maven
     need unzip unzip
     install_elasticsearch "$version" "$home"

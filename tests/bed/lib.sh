@@ -4,6 +4,9 @@
 CONTROL_PLANE_VERSION=1.35.4
 # The oldest Elasticsearch supported, the one that most tests run on, and the newest (Java 21 or later).
 ELASTICSEARCH_VERSIONS="7.17.29 8.19.0 9.2.0"
+# The Debian under every host of the bed, whatever its os-release says, and the packages it has beyond the minimum.
+HOST_SUITE=bookworm
+HOST_PACKAGES=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,procps
 
 BED_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BED_CACHE=${DROVER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/drover}/bed
@@ -61,6 +64,8 @@ install_package() {
 
 control_plane_home() { echo "${KUBEBUILDER_ASSETS:-$BED_CACHE/control-plane-$CONTROL_PLANE_VERSION}"; }
 elasticsearch_home() { echo "$BED_PUBLIC/elasticsearch-$1"; }
+# Another set of packages is another base.
+host_base() { echo "$BED_CACHE/host-$HOST_SUITE-$(cksum <<<"$HOST_PACKAGES" | cut -d' ' -f1)"; }
 
 # java_home VERSION [TOOL]: prints the oldest Java that runs this Elasticsearch (and has TOOL), or fails.
 java_home() {

@@ -1,14 +1,18 @@
 #!/bin/bash
-# provision.sh [control-plane] [elasticsearch VERSION...]
+# provision.sh [control-plane] [hosts] [elasticsearch VERSION...]
 # Brings in the real servers that the tests and the demo run against; all of them when nothing is named.
 # What is there already is left alone, so a second run takes no time.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-want_control_plane= versions=
-if [ $# = 0 ]; then want_control_plane=1 versions=$ELASTICSEARCH_VERSIONS; fi
+want_control_plane='' want_hosts='' versions=''
+if [ $# = 0 ]; then want_control_plane=1 want_hosts=1 versions=$ELASTICSEARCH_VERSIONS; fi
 if [ "${1:-}" = control-plane ]; then
   want_control_plane=1
+  shift
+fi
+if [ "${1:-}" = hosts ]; then
+  want_hosts=1
   shift
 fi
 if [ "${1:-}" = elasticsearch ]; then
@@ -24,10 +28,16 @@ flock -n 9 || { say "another run is at it: waiting for it"; flock -w 3600 9; }
 
 need openssl openssl
 need curl curl
+need setpriv util-linux
 if [ -n "$want_control_plane" ]; then
   # shellcheck source=tests/bed/control-plane.sh
   . "$BED_SOURCE/control-plane.sh"
   provision_control_plane
+fi
+if [ -n "$want_hosts" ]; then
+  # shellcheck source=tests/bed/hosts.sh
+  . "$BED_SOURCE/hosts.sh"
+  provision_hosts
 fi
 if [ -n "$versions" ]; then
   # shellcheck source=tests/bed/elasticsearch.sh
