@@ -34,7 +34,7 @@ pub mod conditions {
     pub const STALLED: &str = "Stalled";
 }
 
-/// What the Cluster shall be: how to reach the Elasticsearch that this object stands for.
+/// What the Cluster shall be: the Elasticsearch that this object stands for, or a group of hosts.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "drover.dev",
@@ -59,8 +59,10 @@ pub mod conditions {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSpec {
-    /// How Drover reaches Elasticsearch. TLS verification can't be switched off.
-    pub connection: Connection,
+    /// How Drover reaches Elasticsearch. TLS verification can't be switched off. Absent: the object
+    /// is a group of hosts, and stands for no Elasticsearch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
 }
 
 /// How Drover reaches Elasticsearch over HTTP.
