@@ -24,7 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use error::KubernetesError;
 
-use crate::api::{cluster::Cluster, index::Index};
+use crate::api::{cluster::Cluster, host::Host, index::Index};
 
 /// The longest that one call to the API server may take.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -47,6 +47,10 @@ pub trait Kind:
 
 impl Kind for Cluster {
     const NAME: &'static str = "cluster";
+}
+
+impl Kind for Host {
+    const NAME: &'static str = "host";
 }
 
 impl Kind for Index {

@@ -1,7 +1,10 @@
 //! What the API server refuses before Drover ever sees it, with the field in the message.
 
 mod cluster;
+mod host;
+mod host_key;
 mod index;
+mod status;
 
 use std::{fs, path::Path};
 
@@ -64,14 +67,23 @@ fn documents(mut manifests: Vec<Value>) -> String {
 async fn every_field_is_explained_and_every_kind_is_listed_by_the_category() {
     let control_plane = world::control_plane().await;
     let namespace = control_plane.namespace("explain");
-    let explained =
-        ["clusters.spec.connection", "clusters.status", "indices.spec", "indices.status"];
+    let explained = [
+        "clusters.spec.connection",
+        "clusters.status",
+        "hosts.spec.hostKey",
+        "hosts.spec.jumpHosts",
+        "hosts.status.facts",
+        "hosts.status.operation",
+        "indices.spec",
+        "indices.status",
+    ];
     for path in explained {
         let text = control_plane.kubectl(&["explain", path], "");
         assert!(!text.contains("<no description>"), "{text}");
     }
     let kinds = [
         ("dcl", cluster::cluster("", Value::Null), "NAME READY HEALTH NODES VERSION AGE"),
+        ("dho", host::host("", Value::Null), "NAME READY STATE ADDRESS OS CLUSTER AGE"),
         ("dix", index::index("", Value::Null), "NAME READY HEALTH CLUSTER DOCS SIZE AGE"),
     ];
     for (short, manifest, columns) in &kinds {
