@@ -10,6 +10,7 @@ pub mod host_fields;
 pub mod host_status;
 pub mod index;
 pub mod line;
+pub mod network;
 pub mod reference;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -39,7 +40,8 @@ pub const RECONCILE_AT: &str = "drover.dev/reconcile-at";
 /// Every definition, in the order of the documentation.
 #[must_use]
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
-    let all = [cluster::Cluster::crd(), host::Host::crd(), index::Index::crd()];
+    let all =
+        [cluster::Cluster::crd(), host::Host::crd(), network::Network::crd(), index::Index::crd()];
     all.iter().map(without_nullable).collect()
 }
 

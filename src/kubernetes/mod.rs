@@ -24,7 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use error::KubernetesError;
 
-use crate::api::{cluster::Cluster, host::Host, index::Index};
+use crate::api::{cluster::Cluster, host::Host, index::Index, network::Network};
 
 /// The longest that one call to the API server may take.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -51,6 +51,10 @@ impl Kind for Cluster {
 
 impl Kind for Host {
     const NAME: &'static str = "host";
+}
+
+impl Kind for Network {
+    const NAME: &'static str = "network";
 }
 
 impl Kind for Index {

@@ -4,6 +4,7 @@ mod cluster;
 mod host;
 mod host_key;
 mod index;
+mod network;
 mod status;
 
 use std::{fs, path::Path};
@@ -74,6 +75,8 @@ async fn every_field_is_explained_and_every_kind_is_listed_by_the_category() {
         "hosts.spec.jumpHosts",
         "hosts.status.facts",
         "hosts.status.operation",
+        "networks.spec.options.config.backend",
+        "networks.status",
         "indices.spec",
         "indices.status",
     ];
@@ -84,6 +87,7 @@ async fn every_field_is_explained_and_every_kind_is_listed_by_the_category() {
     let kinds = [
         ("dcl", cluster::cluster("", Value::Null), "NAME READY HEALTH NODES VERSION AGE"),
         ("dho", host::host("", Value::Null), "NAME READY STATE ADDRESS OS CLUSTER AGE"),
+        ("dne", network::flannel("", Value::Null), "NAME READY TYPE HOSTS AGE"),
         ("dix", index::index("", Value::Null), "NAME READY HEALTH CLUSTER DOCS SIZE AGE"),
     ];
     for (short, manifest, columns) in &kinds {

@@ -1,6 +1,11 @@
 //! A status comes back from the API server as it was written, with every field that it can have.
 
-use drover::api::{FIELD_MANAGER, all_crds, host::Host, host_status::HostStatus};
+use drover::api::{
+    FIELD_MANAGER, all_crds,
+    host::Host,
+    host_status::HostStatus,
+    network::{Network, NetworkStatus},
+};
 use kube::{
     Api, Resource,
     api::{DynamicObject, Patch, PatchParams},
@@ -9,7 +14,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::host::host;
+use super::{host::host, network::flannel};
 use crate::world;
 
 const THEN: &str = "2026-01-02T03:04:05Z";
@@ -120,6 +125,20 @@ fn host_status() -> Value {
 #[tokio::test]
 async fn the_status_of_a_host_comes_back_as_written() {
     check::<Host, HostStatus>(host("", Value::Null), host_status()).await;
+}
+
+#[tokio::test]
+async fn the_status_of_a_network_comes_back_as_written() {
+    let status = json!({
+        "observedGeneration": 1,
+        "conditions": conditions(),
+        "hosts": 3,
+        "leases": [{ "subnet": "10.5.34.0/24", "address": "192.0.2.11", "host": "es-1" }],
+        "leasesOmitted": 1,
+        "unreachable": [{ "from": "es-1", "to": "es-2", "port": 9300 }],
+        "unreachableOmitted": 1,
+    });
+    check::<Network, NetworkStatus>(flannel("", Value::Null), status).await;
 }
 
 #[tokio::test]
