@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod condition;
+pub mod container_manager;
 pub mod fields;
 pub mod host;
 pub mod host_fields;
@@ -40,8 +41,13 @@ pub const RECONCILE_AT: &str = "drover.dev/reconcile-at";
 /// Every definition, in the order of the documentation.
 #[must_use]
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
-    let all =
-        [cluster::Cluster::crd(), host::Host::crd(), network::Network::crd(), index::Index::crd()];
+    let all = [
+        cluster::Cluster::crd(),
+        host::Host::crd(),
+        network::Network::crd(),
+        container_manager::ContainerManager::crd(),
+        index::Index::crd(),
+    ];
     all.iter().map(without_nullable).collect()
 }
 

@@ -24,7 +24,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use error::KubernetesError;
 
-use crate::api::{cluster::Cluster, host::Host, index::Index, network::Network};
+use crate::api::{
+    cluster::Cluster, container_manager::ContainerManager, host::Host, index::Index,
+    network::Network,
+};
 
 /// The longest that one call to the API server may take.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -55,6 +58,10 @@ impl Kind for Host {
 
 impl Kind for Network {
     const NAME: &'static str = "network";
+}
+
+impl Kind for ContainerManager {
+    const NAME: &'static str = "container_manager";
 }
 
 impl Kind for Index {

@@ -1,6 +1,7 @@
 //! What the API server refuses before Drover ever sees it, with the field in the message.
 
 mod cluster;
+mod container_manager;
 mod host;
 mod host_key;
 mod index;
@@ -77,6 +78,8 @@ async fn every_field_is_explained_and_every_kind_is_listed_by_the_category() {
         "hosts.status.operation",
         "networks.spec.options.config.backend",
         "networks.status",
+        "containermanagers.spec.options.auth",
+        "containermanagers.status",
         "indices.spec",
         "indices.status",
     ];
@@ -88,6 +91,11 @@ async fn every_field_is_explained_and_every_kind_is_listed_by_the_category() {
         ("dcl", cluster::cluster("", Value::Null), "NAME READY HEALTH NODES VERSION AGE"),
         ("dho", host::host("", Value::Null), "NAME READY STATE ADDRESS OS CLUSTER AGE"),
         ("dne", network::flannel("", Value::Null), "NAME READY TYPE HOSTS AGE"),
+        (
+            "dcm",
+            container_manager::kubernetes("", Value::Null),
+            "NAME READY TYPE VERSION NODES AGE",
+        ),
         ("dix", index::index("", Value::Null), "NAME READY HEALTH CLUSTER DOCS SIZE AGE"),
     ];
     for (short, manifest, columns) in &kinds {

@@ -2,6 +2,7 @@
 
 use drover::api::{
     FIELD_MANAGER, all_crds,
+    container_manager::{ContainerManager, ContainerManagerStatus},
     host::Host,
     host_status::HostStatus,
     network::{Network, NetworkStatus},
@@ -14,7 +15,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{host::host, network::flannel};
+use super::{container_manager::kubernetes, host::host, network::flannel};
 use crate::world;
 
 const THEN: &str = "2026-01-02T03:04:05Z";
@@ -139,6 +140,18 @@ async fn the_status_of_a_network_comes_back_as_written() {
         "unreachableOmitted": 1,
     });
     check::<Network, NetworkStatus>(flannel("", Value::Null), status).await;
+}
+
+#[tokio::test]
+async fn the_status_of_a_container_manager_comes_back_as_written() {
+    let status = json!({
+        "observedGeneration": 1,
+        "conditions": conditions(),
+        "version": "v1.35.4",
+        "nodes": { "registered": 3, "ready": 2 },
+    });
+    let manifest = kubernetes("", Value::Null);
+    check::<ContainerManager, ContainerManagerStatus>(manifest, status).await;
 }
 
 #[tokio::test]
