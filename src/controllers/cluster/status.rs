@@ -66,6 +66,8 @@ pub fn after(
         nodes_omitted,
         diagnostics,
         diagnostics_omitted,
+        hosts: before.hosts,
+        state: before.state,
     }
 }
 

@@ -90,11 +90,28 @@ async fn a_cluster_with_bad_tls_timeout_or_uuid_is_refused() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_names_no_object_of_its_namespace_is_refused() {
+    for field in ["networkRef", "containerManagerRef"] {
+        let path = format!("spec.{field}");
+        let at = |value: Value| cluster(field, value);
+        refuses(vec![
+            (at(json!({})), &format!("{path}.name"), "Required"),
+            (at(json!({ "name": "" })), &format!("{path}.name"), "at least 1"),
+            (at(json!({ "name": "No!" })), &format!("{path}.name"), "match"),
+            (at(json!({ "name": "n", "namespace": "x" })), "namespace", "unknown field"),
+        ])
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn what_a_cluster_may_say_is_accepted() {
     let secret = json!({ "secretName": "s" });
     accepts(vec![
         cluster("", Value::Null),
         object("Cluster", "hosts", json!({}), "", Value::Null),
+        cluster("networkRef", json!({ "name": "n" })),
+        cluster("containerManagerRef", json!({ "name": "m" })),
         cluster("connection.endpoints", json!(["http://127.0.0.1:9200", "https://[::1]:9200/"])),
         cluster("connection.auth", json!({ "apiKey": secret })),
         cluster("connection.auth", json!({ "bearer": secret })),

@@ -88,7 +88,7 @@ async fn every_field_is_explained_and_every_kind_is_listed_by_the_category() {
         assert!(!text.contains("<no description>"), "{text}");
     }
     let kinds = [
-        ("dcl", cluster::cluster("", Value::Null), "NAME READY HEALTH NODES VERSION AGE"),
+        ("dcl", cluster::cluster("", Value::Null), "NAME READY HEALTH NODES VERSION HOSTS AGE"),
         ("dho", host::host("", Value::Null), "NAME READY STATE ADDRESS OS CLUSTER AGE"),
         ("dne", network::flannel("", Value::Null), "NAME READY TYPE HOSTS AGE"),
         (

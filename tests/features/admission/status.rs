@@ -2,6 +2,7 @@
 
 use drover::api::{
     FIELD_MANAGER, all_crds,
+    cluster::{Cluster, ClusterStatus},
     container_manager::{ContainerManager, ContainerManagerStatus},
     host::Host,
     host_status::HostStatus,
@@ -15,7 +16,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{container_manager::kubernetes, host::host, network::flannel};
+use super::{cluster::cluster, container_manager::kubernetes, host::host, network::flannel};
 use crate::world;
 
 const THEN: &str = "2026-01-02T03:04:05Z";
@@ -152,6 +153,32 @@ async fn the_status_of_a_container_manager_comes_back_as_written() {
     });
     let manifest = kubernetes("", Value::Null);
     check::<ContainerManager, ContainerManagerStatus>(manifest, status).await;
+}
+
+#[tokio::test]
+async fn the_status_of_a_cluster_comes_back_as_written() {
+    let shards = json!({
+        "active": 2, "primaries": 1, "relocating": 0, "initializing": 0, "unassigned": 0,
+    });
+    let status = json!({
+        "observedGeneration": 1,
+        "conditions": conditions(),
+        "elasticsearch": {
+            "name": "shop", "uuid": "u", "version": "8.19.0", "health": "green", "nodes": 1,
+            "dataNodes": 1, "master": "es-1", "shards": shards, "activeShardsPercent": 100,
+            "pendingTasks": 0, "indices": 1, "documents": 1, "storeBytes": 1,
+        },
+        "nodes": [{
+            "name": "es-1", "id": "i", "host": "192.0.2.11", "roles": ["master"],
+            "version": "8.19.0", "heapPercent": 1, "diskUsedPercent": 1,
+        }],
+        "nodesOmitted": 1,
+        "diagnostics": [{ "rule": "disk", "level": "Warning", "subject": "s", "advice": "a" }],
+        "diagnosticsOmitted": 1,
+        "hosts": { "total": 3, "available": 2, "unavailable": 1 },
+        "state": "degraded",
+    });
+    check::<Cluster, ClusterStatus>(cluster("", Value::Null), status).await;
 }
 
 #[tokio::test]
