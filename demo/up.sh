@@ -144,9 +144,10 @@ start_drover() {
   await 60 drover "drover is ready" curl -sS --fail --noproxy '*' "http://127.0.0.1:$METRICS_PORT/readyz"
 }
 
+# Those that need no other machine than this one.
 apply_examples() {
   local kind
-  kubectl apply --server-side -f examples/ >/dev/null
+  kubectl apply --server-side -f examples/cluster.yaml -f examples/index.yaml -f examples/full.yaml >/dev/null
   for kind in clusters indices; do
     kubectl wait --for=condition=Ready --timeout=120s --all "$kind.drover.dev" >&2 || {
       kubectl get drover >&2

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     condition::Condition,
     fields::{DurationText, Endpoint, Fingerprint},
-    reference::{ApiKeyReference, CertificatesReference, SecretReference, TokenReference},
+    reference::{
+        ApiKeyReference, CertificatesReference, ObjectReference, SecretReference, TokenReference,
+    },
 };
 
 /// Condition types of a Cluster.
@@ -34,7 +36,7 @@ pub mod conditions {
     pub const STALLED: &str = "Stalled";
 }
 
-/// What the Cluster shall be: how to reach the Elasticsearch that this object stands for.
+/// What the Cluster shall be: the Elasticsearch that this object stands for, or a group of hosts.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "drover.dev",
@@ -55,12 +57,23 @@ pub mod conditions {
     printcolumn(name = "Health", type_ = "string", json_path = ".status.elasticsearch.health"),
     printcolumn(name = "Nodes", type_ = "integer", json_path = ".status.elasticsearch.nodes"),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.elasticsearch.version"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Hosts", type_ = "integer", json_path = ".status.hosts.total"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSpec {
-    /// How Drover reaches Elasticsearch. TLS verification can't be switched off.
-    pub connection: Connection,
+    /// How Drover reaches Elasticsearch. TLS verification can't be switched off. Absent: the object
+    /// is a group of hosts, and stands for no Elasticsearch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
+    /// The Network that the hosts of this Cluster reach each other by. Absent: by their own
+    /// addresses, which Drover does not check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_ref: Option<ObjectReference>,
+    /// The `ContainerManager` that the hosts of this Cluster are registered in. Absent: in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_manager_ref: Option<ObjectReference>,
 }
 
 /// How Drover reaches Elasticsearch over HTTP.
@@ -170,6 +183,48 @@ pub struct ClusterStatus {
     /// How many diagnostics more there are than `diagnostics` lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnostics_omitted: Option<u32>,
+    /// How many hosts are members, and how many of them are in service; absent where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<HostCounts>,
+    /// How the hosts stand, in one word for people; absent where the Cluster has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<ClusterState>,
+}
+
+/// The members of a Cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostCounts {
+    /// Hosts that name the Cluster.
+    pub total: u32,
+    /// Those whose state is active.
+    pub available: u32,
+    /// All others.
+    pub unavailable: u32,
+}
+
+impl HostCounts {
+    /// The word for these counts.
+    #[must_use]
+    pub fn state(self) -> ClusterState {
+        match (self.available, self.unavailable) {
+            (_, 0) => ClusterState::Ok,
+            (0, _) => ClusterState::Failed,
+            _ => ClusterState::Degraded,
+        }
+    }
+}
+
+/// How the hosts of a Cluster stand, in one word for people; absent where it has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ClusterState {
+    /// Every host is active.
+    Ok,
+    /// Some hosts are active.
+    Degraded,
+    /// No host is active.
+    Failed,
 }
 
 /// Elasticsearch's word for how well its shards are placed.
@@ -310,4 +365,20 @@ pub enum DiagnosticLevel {
     Danger,
     /// Will hurt when left alone.
     Warning,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_failed_only_when_it_has_hosts_and_none_is_active() {
+        let state = |available, unavailable| {
+            HostCounts { total: available + unavailable, available, unavailable }.state()
+        };
+        assert_eq!(state(0, 0), ClusterState::Ok);
+        assert_eq!(state(3, 0), ClusterState::Ok);
+        assert_eq!(state(2, 1), ClusterState::Degraded);
+        assert_eq!(state(0, 3), ClusterState::Failed);
+    }
 }

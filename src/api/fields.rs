@@ -82,7 +82,7 @@ impl JsonSchema for DurationText {
     }
 }
 
-/// Where Elasticsearch answers: `http` or `https`, a host, and a port where it is not the default.
+/// Where a server answers: `http` or `https`, a host, and a port where it is not the default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint(pub String);
 
@@ -99,7 +99,7 @@ impl JsonSchema for Endpoint {
             "x-kubernetes-validations": [
                 {
                     "rule": "isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != ''",
-                    "message": "must be an http or https URL with a host, such as 'https://es.example:9200'"
+                    "message": "must be an http or https URL with a host, such as 'https://server.example:9200'"
                 },
                 {
                     "rule": "!self.contains('@')",

@@ -4,8 +4,14 @@
 
 pub mod cluster;
 pub mod condition;
+pub mod container_manager;
 pub mod fields;
+pub mod host;
+pub mod host_fields;
+pub mod host_status;
 pub mod index;
+pub mod line;
+pub mod network;
 pub mod reference;
 pub mod text;
 
@@ -23,6 +29,10 @@ pub const FINALIZER: &str = "drover.dev/finalizer";
 pub const FIELD_MANAGER: &str = "drover";
 /// Annotation that re-pins a Cluster to another Elasticsearch: its value is the new cluster uuid.
 pub const ACCEPT_CLUSTER_UUID: &str = "drover.dev/accept-cluster-uuid";
+/// Annotation that lets a Host stand for another machine: its value is the new machine-id.
+pub const ACCEPT_MACHINE_ID: &str = "drover.dev/accept-machine-id";
+/// Label by which a person approves a Host whose `spec.approval` is Required: its value is `true`.
+pub const APPROVED: &str = "drover.dev/approved";
 /// Annotation that lets an Index be made again, empty, after it was deleted behind Drover's back:
 /// its value is the uuid of the lost index.
 pub const RECREATE: &str = "drover.dev/recreate";
@@ -32,7 +42,14 @@ pub const RECONCILE_AT: &str = "drover.dev/reconcile-at";
 /// Every definition, in the order of the documentation.
 #[must_use]
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
-    [cluster::Cluster::crd(), index::Index::crd()].iter().map(without_nullable).collect()
+    let all = [
+        cluster::Cluster::crd(),
+        host::Host::crd(),
+        network::Network::crd(),
+        container_manager::ContainerManager::crd(),
+        index::Index::crd(),
+    ];
+    all.iter().map(without_nullable).collect()
 }
 
 /// An optional field is left out, never null: otherwise `auth: {basic: null}` would pass for a kind

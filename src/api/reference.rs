@@ -91,3 +91,22 @@ impl CertificatesReference {
         "ca.crt".into()
     }
 }
+
+/// Names a Secret in the same namespace, and the key that holds a kubeconfig.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KubeconfigReference {
+    /// Name of the Secret, in the namespace of this object.
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
+    pub secret_name: String,
+    /// Key of the Secret that holds the kubeconfig. Default: `kubeconfig`.
+    #[serde(default = "KubeconfigReference::default_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+impl KubeconfigReference {
+    fn default_key() -> String {
+        "kubeconfig".into()
+    }
+}

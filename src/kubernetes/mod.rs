@@ -25,7 +25,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use error::KubernetesError;
 
-use crate::api::{cluster::Cluster, index::Index};
+use crate::api::{
+    cluster::Cluster, container_manager::ContainerManager, host::Host, index::Index,
+    network::Network,
+};
 
 /// The longest that one call to the API server may take.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -48,6 +51,18 @@ pub trait Kind:
 
 impl Kind for Cluster {
     const NAME: &'static str = "cluster";
+}
+
+impl Kind for Host {
+    const NAME: &'static str = "host";
+}
+
+impl Kind for Network {
+    const NAME: &'static str = "network";
+}
+
+impl Kind for ContainerManager {
+    const NAME: &'static str = "container_manager";
 }
 
 impl Kind for Index {

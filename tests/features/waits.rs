@@ -1,5 +1,6 @@
 //! An Index waits for what it needs, says for what, and goes on by itself.
 
+use drover::api::cluster::Cluster;
 use serde_json::{Value, json};
 
 use crate::{
@@ -41,6 +42,39 @@ async fn an_index_that_comes_before_its_cluster_waits_for_it() {
     stage.index_until("early", "Ready", "True").await;
     // A second Index, of a Cluster that is there already.
     stage.ready_index("later", &spec()).await;
+}
+
+#[tokio::test]
+async fn an_index_in_a_group_of_hosts_waits_until_the_group_has_an_elasticsearch() {
+    let server = elasticsearch("8.19.0").await;
+    let stage = Stage::new("group", server).await;
+    let group = json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "Cluster",
+        "metadata": { "name": "es" },
+        "spec": {},
+    });
+    let kinds = |cluster: &Cluster| -> Vec<String> {
+        let conditions = &cluster.status.as_ref().unwrap().conditions;
+        conditions.iter().map(|it| it.type_.clone()).collect()
+    };
+    let told = ["Ready", "Accepted", "ResolvedRefs"];
+    stage.apply(&group);
+    let cluster = stage.cluster_until("es", "Ready", "True").await;
+    assert_eq!(kinds(&cluster), told);
+    stage.index("grouped", &spec());
+    let message = stage.index_reason("grouped", "ResolvedRefs", "ClusterNotReady").await;
+    assert!(message.contains("'es' is a group of hosts"), "{message}");
+    stage.connect().await;
+    stage.index_until("grouped", "Ready", "True").await;
+    // Without its connection it is a group again, and the index is left as it is.
+    stage.apply(&group);
+    stage.index_reason("grouped", "ResolvedRefs", "ClusterNotReady").await;
+    let cluster = stage.cluster_until("es", "Ready", "True").await;
+    assert_eq!(kinds(&cluster), told);
+    let status = cluster.status.unwrap();
+    assert_eq!(status.elasticsearch.unwrap().uuid, server.uuid().await, "the pin stays");
+    assert!(server.index("grouped").await.is_some());
 }
 
 #[tokio::test]

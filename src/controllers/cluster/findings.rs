@@ -25,7 +25,8 @@ const SUPPORTED: std::ops::Range<Version> = Version(7, 17, 0)..Version(10, 0, 0)
 /// A certificate is worth a warning this long before it runs out, in days.
 const CERTIFICATE_DAYS: i64 = 30;
 
-/// Every condition of a Cluster, in the order in which they depend on each other.
+/// Every condition of a Cluster, in the order in which they depend on each other. A group of hosts
+/// has none of those that speak of Elasticsearch.
 #[must_use]
 pub fn conditions(
     cluster: &Cluster,
@@ -33,16 +34,15 @@ pub fn conditions(
     plan: &Plan,
     outcome: &Outcome,
 ) -> Vec<Finding> {
-    let mut findings = vec![
-        accepted(seen),
-        resolved(seen, outcome),
-        reachable(seen, outcome),
-        authenticated(seen, outcome),
-        identity(plan, seen),
-    ];
-    let usable = findings.iter().all(|it| it.status == Some(true));
-    findings.push(available(seen, plan, usable));
-    findings.push(healthy(seen, usable));
+    let mut findings = vec![accepted(seen), resolved(seen, outcome)];
+    if seen.has_elasticsearch() {
+        findings.push(reachable(seen, outcome));
+        findings.push(authenticated(seen, outcome));
+        findings.push(identity(plan, seen));
+        let usable = findings.iter().all(|it| it.status == Some(true));
+        findings.push(available(seen, plan, usable));
+        findings.push(healthy(seen, usable));
+    }
     let ready = ready(&findings, seen, cluster);
     if let Some(progress) = progress(&ready) {
         findings.push(progress);
@@ -241,7 +241,14 @@ fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster) -> Finding {
         .find(|it| it.status == Some(false))
         .or_else(|| needed().find(|it| it.status.is_none()));
     match outstanding {
-        None => Finding::yes(kinds::READY, Reason::AsExpected, "the cluster is watched and serves"),
+        None => {
+            let message = if seen.has_elasticsearch() {
+                "the cluster is watched and serves"
+            } else {
+                "a group of hosts: the spec has no `connection` to an Elasticsearch"
+            };
+            Finding::yes(kinds::READY, Reason::AsExpected, message)
+        }
         Some(it) => Finding::no(kinds::READY, it.reason, format!("{}: {}", it.kind, it.message)),
     }
 }
@@ -281,6 +288,7 @@ pub fn diagnostics(
 ) -> Vec<Diagnostic> {
     let mut list = Vec::new();
     let Some(view) = seen.snapshot.cluster.as_deref() else { return list };
+    let Some(connection) = &cluster.spec.connection else { return list };
     // What another cluster says of itself is not this one's trouble.
     let is_pinned = plan.identity.pinned() == Some(view.state.cluster_uuid.as_str());
     for finding in view.report.iter().filter(|_| is_pinned) {
@@ -321,9 +329,9 @@ pub fn diagnostics(
             advice: "renew it: Drover refuses a certificate that has run out".into(),
         });
     }
-    let is_plain = cluster.spec.connection.endpoints.iter().any(|it| it.0.starts_with("http://"));
+    let is_plain = connection.endpoints.iter().any(|it| it.0.starts_with("http://"));
     let sends_secret = !matches!(
-        cluster.spec.connection.auth,
+        connection.auth,
         None | Some(Auth { basic: None, api_key: None, bearer: None, .. })
     );
     if is_plain && sends_secret {

@@ -16,8 +16,8 @@ use crate::{
 /// The world around one Cluster object.
 #[derive(Debug)]
 pub struct Observed {
-    /// What the spec's references came to.
-    pub connection: Result<Connection, Problem>,
+    /// What the spec's references came to; nothing when the spec names no Elasticsearch.
+    pub connection: Result<Option<Connection>, Problem>,
     /// Tells the connection that is up now from others; nothing when none is.
     pub connected: Option<[u8; 32]>,
     /// What the poller last saw.
@@ -33,7 +33,13 @@ impl Observed {
     /// Whether there is something to connect with.
     #[must_use]
     pub fn is_resolved(&self) -> bool {
-        self.connection.is_ok() || self.lasts
+        matches!(self.connection, Ok(Some(_))) || self.lasts
+    }
+
+    /// Whether there is an Elasticsearch to speak of: the object is more than a group of hosts.
+    #[must_use]
+    pub fn has_elasticsearch(&self) -> bool {
+        !matches!(self.connection, Ok(None)) || self.lasts
     }
 }
 

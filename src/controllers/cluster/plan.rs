@@ -22,7 +22,7 @@ pub struct Plan {
 pub enum Step {
     /// Connect anew: this is the first time, or the spec or a Secret changed.
     Connect(Box<Connection>),
-    /// Stop: the credentials are gone, or the object is.
+    /// Stop: the credentials are gone, or the spec's connection, or the object is.
     Disconnect,
 }
 
@@ -74,19 +74,19 @@ pub fn next(cluster: &Cluster, seen: &Observed) -> Plan {
     let let_go = deleting && seen.needed_by.is_empty();
     let step = match &seen.connection {
         _ if let_go => seen.connected.map(|_| Step::Disconnect),
-        Ok(connection) if seen.connected != Some(connection.digest()) => {
+        Ok(Some(connection)) if seen.connected != Some(connection.digest()) => {
             Some(Step::Connect(Box::new(connection.clone())))
         }
-        Ok(_) => None,
+        Ok(Some(_)) => None,
         // Its Secret may go first, and its Index objects still have to delete their indices.
-        Err(_) if deleting => None,
-        Err(_) => seen.connected.map(|_| Step::Disconnect),
+        Ok(None) | Err(_) if deleting => None,
+        Ok(None) | Err(_) => seen.connected.map(|_| Step::Disconnect),
     };
     Plan { step, identity, let_go }
 }
 
 fn identity(cluster: &Cluster, seen: &Observed) -> Identity {
-    let expected = cluster.spec.connection.expected_uuid.clone();
+    let expected = cluster.spec.connection.as_ref().and_then(|it| it.expected_uuid.clone());
     let accepted = cluster.metadata.annotations.as_ref().and_then(|it| it.get(ACCEPT_CLUSTER_UUID));
     let stored = cluster
         .status

@@ -30,16 +30,16 @@ pub struct Problem {
     pub message: String,
 }
 
-/// Reads everything that the connection of `cluster` refers to.
+/// Reads everything that the connection of `cluster` refers to; nothing when it has none.
 ///
 /// # Errors
 /// When the API server can't be asked; what is missing or unusable is the inner error.
 pub async fn resolve(
     ctx: &Context,
     cluster: &Cluster,
-) -> Result<Result<Connection, Problem>, Error> {
+) -> Result<Result<Option<Connection>, Problem>, Error> {
     let namespace = cluster.namespace().unwrap_or_default();
-    let spec = &cluster.spec.connection;
+    let Some(spec) = &cluster.spec.connection else { return Ok(Ok(None)) };
     let mut endpoints = Vec::new();
     for endpoint in &spec.endpoints {
         match Url::parse(&endpoint.0) {
@@ -68,14 +68,14 @@ pub async fn resolve(
         let message = "spec.connection.tls.fingerprint is no SHA-256 fingerprint".into();
         return Ok(Err(Problem { reason: Reason::InvalidSpec, message }));
     }
-    Ok(Ok(Connection {
+    Ok(Ok(Some(Connection {
         endpoints,
         auth,
         ca,
         fingerprint,
         server_name: tls.and_then(|it| it.server_name.clone()),
         timeout: spec.timeout.0,
-    }))
+    })))
 }
 
 async fn auth(
@@ -204,9 +204,9 @@ fn secret_text(
 
 /// The names of the Secrets that the connection of `cluster` refers to.
 pub fn secrets(cluster: &Cluster) -> impl Iterator<Item = &str> {
-    let spec = &cluster.spec.connection;
-    let auth = spec.auth.as_ref();
-    let ca = spec.tls.as_ref().and_then(|it| it.ca.as_ref());
+    let spec = cluster.spec.connection.as_ref();
+    let auth = spec.and_then(|it| it.auth.as_ref());
+    let ca = spec.and_then(|it| it.tls.as_ref()).and_then(|it| it.ca.as_ref());
     [
         auth.and_then(|it| it.basic.as_ref()).map(|it| it.secret_name.as_str()),
         auth.and_then(|it| it.api_key.as_ref()).map(|it| it.secret_name.as_str()),
@@ -221,6 +221,6 @@ pub fn secrets(cluster: &Cluster) -> impl Iterator<Item = &str> {
 /// The name of the `ConfigMap` that the connection of `cluster` refers to.
 #[must_use]
 pub fn config_map(cluster: &Cluster) -> Option<&str> {
-    let tls = cluster.spec.connection.tls.as_ref()?;
+    let tls = cluster.spec.connection.as_ref()?.tls.as_ref()?;
     tls.ca.as_ref()?.config_map_name.as_deref()
 }

@@ -34,8 +34,10 @@ pub fn after(
     now: Timestamp,
 ) -> ClusterStatus {
     let before = cluster.status.clone().unwrap_or_default();
-    let waiting = outcome.connecting || (seen.connected.is_some() && !seen.snapshot.polled);
-    if waiting && !before.conditions.is_empty() && !plan.let_go && seen.needed_by.is_empty() {
+    let unanswered = seen.connected.is_some() && !seen.snapshot.polled;
+    let waiting = outcome.connecting || (unanswered && seen.is_resolved());
+    let judged = find(&before.conditions, conditions::REACHABLE).is_some();
+    if waiting && judged && !plan.let_go && seen.needed_by.is_empty() {
         // Nothing new is known before the first answer: after a restart nothing is written.
         return before;
     }
@@ -64,6 +66,8 @@ pub fn after(
         nodes_omitted,
         diagnostics,
         diagnostics_omitted,
+        hosts: before.hosts,
+        state: before.state,
     }
 }
 

@@ -30,6 +30,11 @@ pub enum ClusterGate {
 pub fn gate(cluster: Option<&Cluster>, snapshot: Option<&Snapshot>) -> ClusterGate {
     let Some(cluster) = cluster else { return ClusterGate::Absent };
     let name = cluster.metadata.name.as_deref().unwrap_or_default();
+    let Some(connection) = &cluster.spec.connection else {
+        return ClusterGate::Blocked(format!(
+            "Cluster '{name}' is a group of hosts: it has no `connection` to an Elasticsearch"
+        ));
+    };
     let Some(status) = &cluster.status else {
         return ClusterGate::Blocked(format!("Cluster '{name}' was not looked at yet"));
     };
@@ -47,7 +52,7 @@ pub fn gate(cluster: Option<&Cluster>, snapshot: Option<&Snapshot>) -> ClusterGa
         }
     }
     let pinned = status.elasticsearch.as_ref().map(|it| it.uuid.as_str()).unwrap_or_default();
-    let expected = cluster.spec.connection.expected_uuid.as_deref();
+    let expected = connection.expected_uuid.as_deref();
     if expected.is_some_and(|it| it != pinned) {
         // The spec is newer than what the Cluster's controller wrote.
         return ClusterGate::Blocked(format!("Cluster '{name}' is not IdentityMatches"));

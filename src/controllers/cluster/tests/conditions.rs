@@ -162,7 +162,7 @@ fn transition_times_stay_while_reasons_change() {
 fn a_changed_spec_is_observed_once_its_connection_has_answered() {
     let mut scene = Scene::settled();
     scene.edit(|_| {});
-    scene.connection = Ok(super::scene::connection("https://elsewhere.example:9200"));
+    scene.connection = Ok(Some(super::scene::connection("https://elsewhere.example:9200")));
     assert!(!scene.turn().wrote, "nothing is known yet");
     assert_eq!(scene.status().observed_generation, Some(1));
     scene.settle();

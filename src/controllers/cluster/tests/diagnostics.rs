@@ -117,7 +117,7 @@ fn credentials_over_http_are_warned_of_and_a_client_certificate_or_none_is_not()
         for (scheme, plain) in [("http", true), ("https", false)] {
             let mut scene = Scene::new(snapshot(view(UUID)));
             let connection = json!({ "endpoints": [format!("{scheme}://a:9200")], "auth": auth });
-            scene.cluster.spec.connection = serde_json::from_value(connection).unwrap();
+            scene.cluster.spec.connection = Some(serde_json::from_value(connection).unwrap());
             scene.settle();
             assert_eq!(rules(&scene) == ["plaintext"], warned && plain, "{scheme} {auth}");
         }

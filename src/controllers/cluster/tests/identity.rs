@@ -31,7 +31,7 @@ fn check(case: Case, identity: &Identity) {
     }
     scene.cluster.status.as_mut().unwrap().elasticsearch =
         case.stored.map(|it| ElasticsearchStatus { uuid: it.into(), ..Default::default() });
-    scene.cluster.spec.connection.expected_uuid = case.expected.map(Into::into);
+    scene.expect(case.expected);
     if let Some(accepted) = case.accepted {
         let annotations = scene.cluster.metadata.annotations.get_or_insert_default();
         annotations.insert(ACCEPT_CLUSTER_UUID.into(), accepted.into());
@@ -150,7 +150,8 @@ fn an_expected_uuid_is_pinned_before_anything_answers() {
     let mut scene = Scene::new(snapshot(view(UUID)).clone());
     scene.poll = crate::elasticsearch::snapshot::Snapshot::default();
     scene.fail("connect");
-    scene.edit(|it| it.spec.connection.expected_uuid = Some("expected".into()));
+    scene.edit(|_| {});
+    scene.expect(Some("expected"));
     scene.settle();
     assert_eq!(scene.status().elasticsearch.as_ref().unwrap().uuid, "expected");
     scene.check("IdentityMatches", "Unknown", "NotChecked");

@@ -5,6 +5,7 @@ mod scene;
 mod conditions;
 mod diagnostics;
 mod figures;
+mod group;
 mod identity;
 mod notices;
 mod steps;

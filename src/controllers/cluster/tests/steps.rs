@@ -33,7 +33,7 @@ fn a_connection_is_made_once_and_anew_when_what_it_is_made_of_changes() {
     assert_eq!(step(&scene), "connect");
     scene.settle();
     assert_eq!(step(&scene), "nothing");
-    scene.connection = Ok(connection("https://elsewhere.example:9200"));
+    scene.connection = Ok(Some(connection("https://elsewhere.example:9200")));
     assert_eq!(step(&scene), "connect");
 }
 
@@ -52,7 +52,7 @@ fn credentials_that_are_gone_end_the_connection() {
     assert_eq!(scene.condition("ResolvedRefs").message, "Secret 'a' is not there");
     let shown = scene.status().elasticsearch.as_ref().unwrap();
     assert_eq!((shown.health.as_str(), shown.documents), ("unknown", 1000));
-    scene.connection = Ok(connection("https://es.example:9200"));
+    scene.connection = Ok(Some(connection("https://es.example:9200")));
     scene.settle();
     scene.check("Ready", "True", "AsExpected");
 }

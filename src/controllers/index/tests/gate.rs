@@ -109,12 +109,26 @@ fn what_the_last_poll_saw_counts_before_the_condition_is_written() {
 
 #[test]
 fn a_spec_that_expects_another_uuid_shuts_the_gate_before_the_status_knows() {
-    let mut cluster = cluster(None);
-    cluster.spec.connection.expected_uuid = Some("expected".into());
-    blocked(&cluster, Some(&polled("pinned")), "IdentityMatches");
-    blocked(&cluster, Some(&polled("expected")), "IdentityMatches");
-    cluster.spec.connection.expected_uuid = Some("pinned".into());
-    assert!(matches!(gate(Some(&cluster), Some(&polled("pinned"))), ClusterGate::Open { .. }));
+    let expecting = |uuid: &str| {
+        let mut cluster = cluster(None);
+        cluster.spec.connection.as_mut().unwrap().expected_uuid = Some(uuid.into());
+        cluster
+    };
+    let other = expecting("expected");
+    blocked(&other, Some(&polled("pinned")), "IdentityMatches");
+    blocked(&other, Some(&polled("expected")), "IdentityMatches");
+    let same = expecting("pinned");
+    assert!(matches!(gate(Some(&same), Some(&polled("pinned"))), ClusterGate::Open { .. }));
+}
+
+#[test]
+fn a_group_of_hosts_is_never_open_whatever_its_status_still_says() {
+    let mut group = cluster(None);
+    group.spec.connection = None;
+    blocked(&group, Some(&polled("pinned")), "has no `connection`");
+    blocked(&group, None, "has no `connection`");
+    group.status = None;
+    blocked(&group, None, "has no `connection`");
 }
 
 #[test]

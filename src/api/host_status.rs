@@ -1,0 +1,348 @@
+//! What Drover tells of a Host.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{host_fields::KeyFingerprint, index::DriftEntry, line::Line};
+
+/// What Drover last saw of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready sums up the others; each other type tells one thing, with a reason and a way out.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// Where in its life the machine is, in one word for people; derived from the conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<HostState>,
+    /// What the machine is, as it was when it last answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<HostFacts>,
+    /// The key that the machine showed and that was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key: Option<SeenKey>,
+    /// The keys that the jump hosts showed and that were verified, in the order of
+    /// `spec.jumpHosts`; at most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub jump_host_keys: Vec<SeenJumpHostKey>,
+    /// When the machine last answered. Written at most once per stats interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_check: Option<Time>,
+    /// How the machine stands in the Cluster's `ContainerManager`; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_manager: Option<Registration>,
+    /// How the machine stands in the Cluster's Network; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkMembership>,
+    /// The work in hand on the machine: written before it is begun, so that a new process can go
+    /// on with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// The last works, the newest first; at most 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub history: Vec<PastOperation>,
+    /// Where the machine differs from the spec; at most 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub drift: Vec<DriftEntry>,
+    /// How many differences more there are than `drift` lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift_omitted: Option<u32>,
+}
+
+/// Where in its life a machine is, in one word for people; derived from the conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum HostState {
+    /// Its facts are being read.
+    Investigating,
+    /// It is being made what the spec asks for.
+    Bootstrapping,
+    /// It is as declared, and in no cluster that uses it.
+    Disassociated,
+    /// It is in service.
+    Active,
+    /// Something is wrong with it; it comes back by itself once that is mended.
+    Failed,
+    /// It does not answer.
+    Unreachable,
+    /// The spec takes it out of service.
+    Maintenance,
+    /// The object is being deleted.
+    Deleting,
+}
+
+/// What a machine is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostFacts {
+    /// The operating system.
+    pub os: OperatingSystem,
+    /// Release of the kernel, as `uname -r` prints it.
+    pub kernel: Line<128>,
+    /// Architecture as `uname -m` prints it, such as `x86_64` or `aarch64`.
+    pub architecture: Line<32>,
+    /// The machine's own host name.
+    pub hostname: Line<253>,
+    /// `/etc/machine-id`: the machine that this object stands for. Another one behind the address
+    /// is not touched.
+    pub machine_id: Line<64>,
+    /// Changes with each boot.
+    pub boot_id: Line<64>,
+    /// Processors in use.
+    pub cpus: u32,
+    /// Memory, in bytes.
+    pub memory_bytes: u64,
+    /// Room on the disks.
+    pub disks: Disks,
+    /// The command that installs packages, such as `apt-get`, `dnf` or `rpm-ostree`; absent where
+    /// Drover knows none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_manager: Option<Line<32>>,
+    /// The trees of a system that boots from ostree; absent on others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ostree: Option<Ostree>,
+    /// Version of the Elasticsearch that is installed; absent where none is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elasticsearch_version: Option<Line<32>>,
+    /// How far the machine's clock is ahead of Drover's, in whole seconds; negative when it is
+    /// behind. Written when it moved by more than 5 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_skew_seconds: Option<i64>,
+}
+
+/// An operating system, as its `os-release` names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OperatingSystem {
+    /// `ID`, such as `debian`.
+    pub id: Line<64>,
+    /// `VERSION_ID`, such as `12`; absent on systems that have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Line<64>>,
+    /// `VARIANT_ID`, such as `coreos`; absent on systems that have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Line<64>>,
+    /// The family whose commands are used; absent on a system that Drover does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<OsFamily>,
+}
+
+/// The family of an operating system: what is installed, upgraded and restarted by the same
+/// commands. Absent on a system that Drover does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OsFamily {
+    /// Debian, Ubuntu and kin.
+    Debian,
+    /// Fedora.
+    Fedora,
+    /// Red Hat Enterprise Linux, `CentOS` and kin.
+    Rhel,
+    /// SUSE Linux Enterprise, openSUSE.
+    Suse,
+    /// Any of them that boots from ostree.
+    Ostree,
+}
+
+/// Room on the disks of a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Disks {
+    /// The file system of `/`.
+    pub root: Disk,
+    /// The file system of Elasticsearch's data, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Disk>,
+}
+
+/// Room in one file system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Disk {
+    /// Its size, in bytes.
+    pub total: u64,
+    /// What is free in it, in bytes. Written when it moved by more than 5 %.
+    pub free: u64,
+}
+
+/// The trees of a system that boots from ostree.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ostree {
+    /// Version, or else checksum, of the tree that runs.
+    pub booted: Line<128>,
+    /// The same of the tree that the next boot takes, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<Line<128>>,
+}
+
+/// A key that a machine showed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenKey {
+    /// Its fingerprint, as `ssh-keygen -lf` prints it. Under `TrustOnFirstUse` no other is taken.
+    pub fingerprint: KeyFingerprint,
+    /// When it was first seen.
+    pub first_seen: Time,
+}
+
+/// A key that a jump host showed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenJumpHostKey {
+    /// Address of the jump host, as in the spec.
+    #[schemars(length(max = 253))]
+    pub address: String,
+    /// Port of the jump host.
+    pub port: u16,
+    /// Its fingerprint, as `ssh-keygen -lf` prints it. Under `TrustOnFirstUse` no other is taken.
+    pub fingerprint: KeyFingerprint,
+    /// When it was first seen.
+    pub first_seen: Time,
+}
+
+/// How a machine stands in a `ContainerManager`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// Name of the `ContainerManager` object, so that the machine leaves it when its Cluster names
+    /// another one.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Name of the Node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub node: Option<String>,
+    /// Whether the machine is a Node.
+    pub registered: bool,
+    /// Whether that Node is Ready.
+    pub ready: bool,
+    /// Why not, in the `ContainerManager`'s words; absent where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Line<1024>>,
+}
+
+/// How a machine stands in a Network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkMembership {
+    /// Name of the Network object.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Whether all that the Network needs on the machine is there and runs.
+    pub configured: bool,
+    /// Why not; absent where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Line<1024>>,
+    /// Members that this machine can't connect to; at most 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub unreachable: Vec<UnreachablePeer>,
+    /// How many more there are than `unreachable` lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_omitted: Option<u32>,
+}
+
+/// A member that another one can't connect to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnreachablePeer {
+    /// Name of the other Host.
+    #[schemars(length(max = 253))]
+    pub host: String,
+    /// The port that was tried.
+    pub port: u16,
+}
+
+/// What is done on a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum OperationKind {
+    /// Making it fit for Elasticsearch, and what the spec asks for.
+    Prepare,
+    /// Installing and configuring what its Network needs.
+    ConfigureNetwork,
+    /// Taking it out of service, and back.
+    Maintenance,
+    /// Undoing what Drover wrote.
+    Reset,
+}
+
+/// Work in hand on a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// Names this run; part of the names of what runs on the machine for it.
+    #[schemars(length(max = 64))]
+    pub run_id: String,
+    /// What is done.
+    pub kind: OperationKind,
+    /// The step that is under way.
+    #[schemars(length(max = 64))]
+    pub step: String,
+    /// How often the step was begun, from 1.
+    pub attempt: u32,
+    /// When the step was begun.
+    pub started_at: Time,
+    /// When the step counts as failed; absent where it may take as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Time>,
+    /// The `bootId` before a reboot: it came back when this differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id_before: Option<Line<64>>,
+    /// The systemd unit that does the step on the machine; absent for steps that need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub unit: Option<String>,
+    /// Whether Drover cordoned the Node, and so has to uncordon it.
+    #[serde(default)]
+    pub cordoned_by_us: bool,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RunStatus {
+    /// It goes on.
+    InProcess,
+    /// It did what it was for.
+    Finished,
+    /// It did not.
+    Failed,
+}
+
+/// Work that was done on a machine, or failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PastOperation {
+    /// Names the run.
+    #[schemars(length(max = 64))]
+    pub run_id: String,
+    /// What was done.
+    pub kind: OperationKind,
+    /// How it ended.
+    pub status: RunStatus,
+    /// The last step.
+    #[schemars(length(max = 64))]
+    pub step: String,
+    /// Why it failed; absent where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Line<1024>>,
+    /// When it began.
+    pub started_at: Time,
+    /// When it ended.
+    pub finished_at: Time,
+}

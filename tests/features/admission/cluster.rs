@@ -1,0 +1,123 @@
+//! What the API server refuses in a Cluster.
+
+use serde_json::{Value, json};
+
+use super::{accepts, object, refuses};
+
+pub fn cluster(path: &str, value: Value) -> Value {
+    let spec = json!({ "connection": { "endpoints": ["https://es.example:9200"] } });
+    object("Cluster", "es", spec, path, value)
+}
+
+#[tokio::test]
+async fn a_cluster_with_no_usable_endpoint_is_refused() {
+    let endpoints = "spec.connection.endpoints";
+    let at = |value: &str| cluster("connection.endpoints", json!([value]));
+    refuses(vec![
+        (cluster("connection.endpoints", json!([])), endpoints, "at least 1"),
+        (cluster("connection", json!({})), endpoints, "Required"),
+        (at(""), endpoints, "at least 1"),
+        (at("es.example:9200"), endpoints, "http or https"),
+        (at("ftp://es.example"), endpoints, "http or https"),
+        (at("https://"), endpoints, "http or https"),
+        (at("https://user:secret@es.example:9200"), endpoints, "user-info"),
+        (at("https://es.example:9200/prefix"), endpoints, "path"),
+        (at("https://es.example:9200?pretty"), endpoints, "query"),
+        (at("https://es.example:9200/#x"), endpoints, "fragment"),
+        (cluster("connection.endpoints", json!(vec!["https://es"; 33])), endpoints, "at most 32"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_cluster_with_two_kinds_of_credentials_or_none_of_a_kind_is_refused() {
+    let secret = json!({ "secretName": "s" });
+    let auth = "spec.connection.auth";
+    let text = "exactly one of";
+    refuses(vec![
+        (cluster("connection.auth", json!({"basic": secret, "apiKey": secret})), auth, text),
+        (
+            cluster("connection.auth", json!({"bearer": secret, "clientCertificate": secret})),
+            auth,
+            text,
+        ),
+        (cluster("connection.auth", json!({})), auth, text),
+        (cluster("connection.auth", json!({"basic": null})), auth, text),
+        (cluster("connection.auth", json!({"basic": {}})), "auth.basic.secretName", "Required"),
+        (
+            cluster("connection.auth", json!({"basic": {"secretName": "No!"}})),
+            "secretName",
+            "match",
+        ),
+        (
+            cluster("connection.auth", json!({"basic": {"secretName": "s", "namespace": "other"}})),
+            "namespace",
+            "unknown field",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_cluster_with_bad_tls_timeout_or_uuid_is_refused() {
+    let timeout = "spec.connection.timeout";
+    let tls = "spec.connection.tls";
+    let at = |value: &str| cluster("connection.timeout", json!(value));
+    let fingerprint = |value: &str| cluster("connection.tls", json!({ "fingerprint": value }));
+    refuses(vec![
+        (at(""), timeout, "duration"),
+        (at("soon"), timeout, "duration"),
+        (at("10"), timeout, "duration"),
+        (at("-5s"), timeout, "duration"),
+        (at("1.5s"), timeout, "duration"),
+        (at("10ms"), timeout, "from '100ms' to '5m'"),
+        (at("1h"), timeout, "from '100ms' to '5m'"),
+        (cluster("connection.timeout", json!(10)), timeout, "string"),
+        (fingerprint("abc"), "tls.fingerprint", "SHA-256"),
+        (fingerprint(&"zz".repeat(32)), "tls.fingerprint", "SHA-256"),
+        (fingerprint(&"ab".repeat(20)), "tls.fingerprint", "SHA-256"),
+        (cluster("connection.tls", json!({"ca": {}})), "tls.ca", "exactly one of"),
+        (
+            cluster("connection.tls", json!({"ca": {"secretName": "a", "configMapName": "b"}})),
+            "tls.ca",
+            "exactly one of",
+        ),
+        (cluster("connection.tls", json!({"serverName": "a b"})), tls, "match"),
+        (cluster("connection.tls", json!({"insecure": true})), "insecure", "unknown field"),
+        (cluster("connection.expectedUuid", json!("")), "expectedUuid", "at least 1"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_cluster_that_names_no_object_of_its_namespace_is_refused() {
+    for field in ["networkRef", "containerManagerRef"] {
+        let path = format!("spec.{field}");
+        let at = |value: Value| cluster(field, value);
+        refuses(vec![
+            (at(json!({})), &format!("{path}.name"), "Required"),
+            (at(json!({ "name": "" })), &format!("{path}.name"), "at least 1"),
+            (at(json!({ "name": "No!" })), &format!("{path}.name"), "match"),
+            (at(json!({ "name": "n", "namespace": "x" })), "namespace", "unknown field"),
+        ])
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_cluster_may_say_is_accepted() {
+    let secret = json!({ "secretName": "s" });
+    accepts(vec![
+        cluster("", Value::Null),
+        object("Cluster", "hosts", json!({}), "", Value::Null),
+        cluster("networkRef", json!({ "name": "n" })),
+        cluster("containerManagerRef", json!({ "name": "m" })),
+        cluster("connection.endpoints", json!(["http://127.0.0.1:9200", "https://[::1]:9200/"])),
+        cluster("connection.auth", json!({ "apiKey": secret })),
+        cluster("connection.auth", json!({ "bearer": secret })),
+        cluster("connection.timeout", json!("1m30s")),
+        cluster("connection.tls", json!({ "fingerprint": "AB:".repeat(31) + "ab" })),
+        cluster("connection.tls", json!({ "ca": { "configMapName": "c" }, "serverName": "es" })),
+    ])
+    .await;
+}
