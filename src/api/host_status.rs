@@ -1,11 +1,11 @@
 //! What Drover tells of a Host.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{host_fields::KeyFingerprint, index::DriftEntry, line::Line};
+use super::{condition::Condition, host_fields::KeyFingerprint, index::DriftEntry, line::Line};
 
 /// What Drover last saw of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    condition::Condition,
     fields::Endpoint,
     line::Line,
     reference::{CertificatesReference, SecretReference},

@@ -56,7 +56,7 @@ async fn an_index_in_a_group_of_hosts_waits_until_the_group_has_an_elasticsearch
     });
     let kinds = |cluster: &Cluster| -> Vec<String> {
         let conditions = &cluster.status.as_ref().unwrap().conditions;
-        conditions.iter().map(|it| it.type_.clone()).collect()
+        conditions.iter().map(|it| it.type_.to_string()).collect()
     };
     let told = ["Ready", "Accepted", "ResolvedRefs"];
     stage.apply(&group);
