@@ -4,7 +4,8 @@ use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 
-use super::refusal::{Refusal, capped};
+use super::refusal::Refusal;
+pub use crate::foreign::Cause;
 use crate::gate::Closed;
 
 /// Why a request did not get the answer it was sent for. Every text is at most about a kilobyte,
@@ -307,17 +308,6 @@ impl Error {
             Self::Unavailable { .. } => Some(6),
             _ => None,
         }
-    }
-}
-
-/// Words of a library or of the system about a failure.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Cause(Box<str>);
-
-impl Cause {
-    pub(super) fn new(text: &str) -> Self {
-        Self(capped(text))
     }
 }
 

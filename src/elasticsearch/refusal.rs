@@ -5,9 +5,7 @@ use std::{fmt, time::Duration};
 use serde::Deserialize;
 
 use super::error::{Error, MissingPrivilege};
-
-/// The most of somebody else's text that an error keeps, in bytes.
-const CAP: usize = 1024;
+use crate::foreign::capped;
 
 /// The most causes of causes that are read.
 const DEPTH: usize = 8;
@@ -104,16 +102,6 @@ impl MissingPrivilege {
         let on = between(reason, " on indices [", "]").map(Into::into);
         Self { action, scope, any_of, on, reason: refusal.to_string().into_boxed_str() }
     }
-}
-
-/// `text` without control characters, cut to the length that an error may keep.
-pub(super) fn capped(text: &str) -> Box<str> {
-    let text = text.trim();
-    let mut end = text.len().min(CAP);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].chars().map(|it| if it.is_control() { ' ' } else { it }).collect()
 }
 
 /// The reason for a 401 without the path asked for: the path differs from request to request,
@@ -254,7 +242,7 @@ mod tests {
             "é".repeat(100_000)
         );
         let message = answered(400, &body).to_string();
-        assert!(message.len() < CAP + 200, "{}", message.len());
+        assert!(message.len() < crate::foreign::CAP + 200, "{}", message.len());
         assert!(message.contains("a b"), "{message}");
     }
 }
