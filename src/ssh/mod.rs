@@ -2,3 +2,4 @@
 //! of anybody's can change, facts, and what is prepared on a host. Nothing here knows Kubernetes.
 
 pub mod command;
+pub mod host_key;
