@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod contained;
 pub mod context;
 pub mod controllers;
 mod digest;

@@ -243,14 +243,7 @@ impl Error {
     /// This error and what caused it, in one line for people.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text += ": ";
-            text += &cause.to_string();
-            source = cause.source();
-        }
-        text
+        crate::foreign::chain(self)
     }
 
     /// Whether Elasticsearch says that what was asked for is not there.

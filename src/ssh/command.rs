@@ -9,7 +9,7 @@ use std::{borrow::Cow, time::Duration};
 use secrecy::SecretSlice;
 
 /// How long a command may take where nothing else is said.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// The most that is read of a command's output where nothing else is said, in bytes.
 const OUTPUT: usize = 1024 * 1024;
 /// The longest line that is sent: Linux takes no single argument of 128 KiB.

@@ -1,53 +1,17 @@
 //! Whether the key that a server shows is that of the host that was meant. Pure: no network, no
 //! clock. Nothing secret is sent before this has said yes, and there is no way to skip it.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use jiff::Timestamp;
-use russh::keys::{
-    Algorithm, Certificate, HashAlg, PublicKey, PublicKeyOrCertificate,
-    ssh_key::{self, public::KeyData},
-};
+use russh::keys::{Algorithm, Certificate, PublicKeyOrCertificate, ssh_key};
 
+use self::fingerprint::public_key;
+pub use self::fingerprint::{Fingerprint, KeyTextError, Weakness};
+pub(super) use self::fingerprint::{KEY_TEXT, weakness};
 use crate::{digest::Digest, foreign::capped};
 
-/// RSA keys below this many bits are no longer held to be safe.
-pub(super) const RSA_BITS: u32 = 3072;
-/// The longest public key or certificate that is read, in bytes of text. It also bounds how deep
-/// the certificates in one can be nested.
-pub(super) const KEY_TEXT: usize = 8 * 1024;
-
-/// The SHA-256 of a public key, as OpenSSH writes it: `SHA256:` and 43 characters of base64.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint([u8; 32]);
-
-/// A text that is neither a fingerprint nor, where one may stand, a public key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyTextError {
-    /// Not `SHA256:` and 43 characters of base64.
-    #[error("not a fingerprint such as ssh-keygen -l prints: SHA256: and 43 characters of base64")]
-    Fingerprint,
-    /// Not a line of a `.pub` file.
-    #[error("neither a fingerprint (SHA256:...) nor a line of a .pub file")]
-    PublicKey,
-    /// A key that Drover takes from nobody.
-    #[error("{0}")]
-    Weak(Weakness),
-}
-
-/// Why a key or a signature is not taken, whoever vouches for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Weakness {
-    /// RSA with too few bits.
-    #[error("an RSA key of {0} bits is too short: {RSA_BITS} at least, or ed25519")]
-    ShortRsa(u32),
-    /// DSA, a key that needs a token, or something unknown.
-    #[error("a key of that type is not supported: ed25519, ECDSA or RSA")]
-    Type,
-    /// RSA with SHA-1.
-    #[error("a signature with SHA-1 is not safe")]
-    Sha1,
-}
+mod fingerprint;
 
 /// An authority that may vouch for host keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -269,7 +233,8 @@ impl HostKeyPolicy {
             return Err(Refusal::WrongAuthority { authority });
         }
         let sha1 = matches!(certificate.signature().algorithm(), Algorithm::Rsa { hash: None });
-        let weakness = weakness(certificate.signature_key()).or(sha1.then_some(Weakness::Sha1));
+        let weakness =
+            weakness(certificate.signature_key()).or_else(|| sha1.then_some(Weakness::Sha1));
         if let Some(weakness) = weakness {
             return Err(Refusal::Weak(weakness));
         }
@@ -286,7 +251,7 @@ impl HostKeyPolicy {
         if !expected.iter().any(named) {
             let presented = match principals {
                 [] => "nobody in particular".into(),
-                names => capped(&names.join(", ")),
+                several => capped(&several.join(", ")),
             };
             let expected = capped(&expected.join(" or "));
             return Err(Refusal::WrongPrincipal { presented, expected });
@@ -308,20 +273,31 @@ impl HostKeyPolicy {
         !self.authorities.is_empty()
     }
 
+    /// Whether a key that was accepted once is no longer the recorded one.
+    pub(super) fn contradicts(&self, accepted: &Accepted) -> bool {
+        let Otherwise::TrustOnFirstUse { seen: Some(seen) } = self.otherwise else { return false };
+        let on_first_use = matches!(accepted.by, Trust::FirstUse | Trust::SeenBefore);
+        on_first_use && accepted.fingerprint != seen
+    }
+
+    /// All but what was seen at first use: that it is recorded is no reason to connect anew.
     pub(super) fn feed(&self, digest: &mut Digest) {
         for keys in [&self.fingerprints, &self.revoked] {
             digest.count(keys.len());
-            keys.iter().for_each(|it| digest.field(&it.0));
+            for key in keys {
+                digest.field(&key.0);
+            }
         }
         digest.count(self.authorities.len());
         for authority in &self.authorities {
             digest.field(&authority.key.0);
             digest.count(authority.principals.len());
-            authority.principals.iter().for_each(|it| digest.field(it.as_bytes()));
+            for principal in &authority.principals {
+                digest.field(principal.as_bytes());
+            }
         }
         match &self.otherwise {
             Otherwise::Refuse => digest.field(b"refuse"),
-            // That a key was seen is no reason to connect anew; that another one shall be, is.
             Otherwise::TrustOnFirstUse { .. } => digest.field(b"trust on first use"),
         }
     }
@@ -346,54 +322,6 @@ impl Authority {
             [] => vec![address],
             names => names.iter().map(|it| &**it).collect(),
         }
-    }
-}
-
-fn public_key(line: &str) -> Result<Fingerprint, KeyTextError> {
-    let line = line.trim();
-    if KEY_TEXT < line.len() {
-        return Err(KeyTextError::PublicKey);
-    }
-    let key = PublicKey::from_openssh(line).map_err(|_| KeyTextError::PublicKey)?;
-    weakness(key.key_data()).map_or(Ok(()), |it| Err(KeyTextError::Weak(it)))?;
-    Ok(Fingerprint::of(key.key_data()))
-}
-
-/// Why `key` is not taken, whoever vouches for it.
-pub(super) fn weakness(key: &KeyData) -> Option<Weakness> {
-    match key {
-        KeyData::Ed25519(_) | KeyData::Ecdsa(_) => None,
-        KeyData::Rsa(rsa) if rsa.key_size() < RSA_BITS => Some(Weakness::ShortRsa(rsa.key_size())),
-        KeyData::Rsa(_) => None,
-        _ => Some(Weakness::Type),
-    }
-}
-
-impl Fingerprint {
-    pub(super) fn of(key: &KeyData) -> Self {
-        Self(key.fingerprint(HashAlg::Sha256).sha256().unwrap_or_default())
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        ssh_key::Fingerprint::Sha256(self.0).fmt(f)
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Fingerprint {
-    type Err = KeyTextError;
-
-    fn from_str(text: &str) -> Result<Self, KeyTextError> {
-        let parsed =
-            text.parse::<ssh_key::Fingerprint>().ok().and_then(ssh_key::Fingerprint::sha256);
-        parsed.map(Self).ok_or(KeyTextError::Fingerprint)
     }
 }
 

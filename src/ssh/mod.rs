@@ -2,4 +2,16 @@
 //! of anybody's can change, facts, and what is prepared on a host. Nothing here knows Kubernetes.
 
 pub mod command;
+pub mod credentials;
+pub mod error;
 pub mod host_key;
+pub mod output;
+pub mod pool;
+pub mod session;
+pub mod target;
+
+mod algorithms;
+mod authenticate;
+mod connect;
+mod exec;
+mod handler;

@@ -1,5 +1,5 @@
 use russh::keys::{
-    PrivateKey,
+    PrivateKey, PublicKey,
     key::safe_rng,
     ssh_key::certificate::{Builder, CertType},
 };
