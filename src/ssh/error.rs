@@ -78,7 +78,8 @@ pub enum Error {
         #[source]
         cause: Cause,
     },
-    /// The connection broke. A command that was under way may have been carried out.
+    /// The connection broke before a command was sent. One that breaks later is
+    /// [`Ending::Unknown`].
     #[error("the connection to {host} broke")]
     Lost {
         /// To whom.
@@ -324,8 +325,7 @@ impl Error {
     #[must_use]
     pub fn leaves_outcome_open(&self) -> bool {
         match self {
-            Self::Lost { .. }
-            | Self::Timeout { .. }
+            Self::Timeout { .. }
             | Self::TooMuchOutput { .. }
             | Self::UnexpectedOutput { .. }
             | Self::Interrupted { .. }
@@ -337,6 +337,7 @@ impl Error {
             | Self::Credentials { .. }
             | Self::Unauthorized { .. }
             | Self::Forward { .. }
+            | Self::Lost { .. }
             | Self::Busy { .. }
             | Self::Fault { .. }
             | Self::InvalidCommand { .. }

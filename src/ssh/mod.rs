@@ -15,3 +15,8 @@ mod authenticate;
 mod connect;
 mod exec;
 mod handler;
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;

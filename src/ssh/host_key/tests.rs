@@ -67,9 +67,12 @@ fn by_authority_for(authority: &PrivateKey, principals: &[&str]) -> HostKeyPolic
     HostKeyPolicy { authorities: vec![authority], otherwise, ..HostKeyPolicy::default() }
 }
 
+fn now() -> Timestamp {
+    Timestamp::from_second(NOW.cast_signed()).unwrap()
+}
+
 fn decide(policy: &HostKeyPolicy, key: &PublicKeyOrCertificate) -> Result<Trust, Refusal> {
-    let now = Timestamp::from_second(NOW.cast_signed()).unwrap();
-    policy.decide("h1", key, now).map(|it| it.by)
+    policy.decide("h1", key, now()).map(|it| it.by)
 }
 
 #[test]
@@ -311,9 +314,9 @@ fn encode(bytes: &[u8]) -> String {
     for chunk in bytes.chunks(3) {
         let word = chunk.iter().fold(0_u32, |sum, it| sum << 8 | u32::from(*it));
         let word = word << (8 * (3 - chunk.len()));
-        for digit in 0..4 {
+        for digit in 0..4_usize {
             let index = (word >> (18 - 6 * digit)) & 63;
-            let padding = chunk.len() < digit as usize;
+            let padding = chunk.len() < digit;
             text.push(if padding { '=' } else { DIGITS[index as usize].into() });
         }
     }
