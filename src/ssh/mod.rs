@@ -6,9 +6,11 @@ pub mod credentials;
 pub mod error;
 pub mod host_key;
 pub mod output;
+pub mod path;
 pub mod pool;
 pub mod session;
 pub mod target;
+pub mod upload;
 
 mod algorithms;
 mod authenticate;

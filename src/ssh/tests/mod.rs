@@ -14,6 +14,7 @@ mod commands;
 mod connections;
 mod pools;
 mod trust;
+mod uploads;
 
 /// Writes down what it is told.
 #[derive(Default)]
