@@ -4,13 +4,17 @@
 
 pub mod api;
 pub mod cli;
+pub mod contained;
 pub mod context;
 pub mod controllers;
+mod digest;
 pub mod elasticsearch;
 pub mod error;
+pub mod foreign;
 pub mod gate;
 pub mod kubernetes;
 pub mod run;
 pub mod shutdown;
+pub mod ssh;
 pub mod telemetry;
 mod wiring;

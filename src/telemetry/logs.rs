@@ -5,8 +5,10 @@ use std::{io::IsTerminal as _, panic, process};
 use clap::ValueEnum;
 use tracing_subscriber::{EnvFilter, fmt};
 
+use crate::contained;
+
 /// What is shown when nothing else is asked for.
-const DEFAULT: &str = "info,kube_client::client=off,kube_runtime::watcher=off";
+const DEFAULT: &str = "info,kube_client::client=off,kube_runtime::watcher=off,russh=off";
 
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,10 +21,11 @@ pub enum LogFormat {
 
 /// Starts the log of this process. What is shown is set by `DROVER_LOG`, else by `RUST_LOG`, in the
 /// syntax of tracing's `EnvFilter`, such as `info,drover=debug`; default `info`, without what kube
-/// logs by itself about failures that Drover logs too.
+/// and russh log by themselves about failures that Drover logs too.
 ///
-/// From then on a panic, in whatever task, is logged and ends the process with status 101: an
-/// operator that lost one of its parts would look alive and do half of its work.
+/// From then on a panic is logged and ends the process with status 101: an operator that lost one
+/// of its parts would look alive and do half of its work. Only where a task is contained does a
+/// panic end no more than that task.
 pub fn start(format: LogFormat) {
     let words = ["DROVER_LOG", "RUST_LOG"].iter().find_map(|it| std::env::var(it).ok());
     let words = words.filter(|it| !it.is_empty()).unwrap_or_else(|| DEFAULT.to_owned());
@@ -39,6 +42,10 @@ pub fn start(format: LogFormat) {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         let message = panic.payload_as_str().unwrap_or("no text");
+        if contained::is_current() {
+            tracing::error!(place, message, "a library panicked; its connection is given up");
+            return;
+        }
         tracing::error!(place, message, "a fault of Drover itself: a task panicked");
         process::exit(101);
     }));

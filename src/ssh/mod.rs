@@ -1,0 +1,24 @@
+//! Linux hosts as Drover sees them, over SSH: sessions with verified hosts, commands that no field
+//! of anybody's can change, facts, and what is prepared on a host. Nothing here knows Kubernetes.
+
+pub mod command;
+pub mod credentials;
+pub mod error;
+pub mod host_key;
+pub mod output;
+pub mod path;
+pub mod pool;
+pub mod session;
+pub mod target;
+pub mod upload;
+
+mod algorithms;
+mod authenticate;
+mod connect;
+mod exec;
+mod handler;
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;
