@@ -4,10 +4,13 @@
 pub mod command;
 pub mod credentials;
 pub mod error;
+pub mod facts;
+pub mod families;
 pub mod host_key;
 pub mod output;
 pub mod path;
 pub mod pool;
+pub mod preparation;
 pub mod session;
 pub mod target;
 pub mod upload;

@@ -1,5 +1,7 @@
 //! Writes small files on a host, whole or not at all.
 
+use std::fmt::Write;
+
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretSlice};
 
@@ -51,8 +53,11 @@ impl Session {
 impl Upload {
     fn command(&self) -> Command {
         let content = self.content.expose_secret();
-        let sum = digest(&SHA256, content);
-        let sum: String = sum.as_ref().iter().map(|it| format!("{it:02x}")).collect();
+        let sum = digest(&SHA256, content).as_ref().iter().fold(String::new(), |mut sum, it| {
+            // Writing to a String can't fail.
+            let _ = write!(sum, "{it:02x}");
+            sum
+        });
         let arguments =
             [self.path.as_str().to_owned(), format!("{:o}", self.mode), self.owner.to_owned(), sum];
         Command::script(self.what, SCRIPT, arguments).stdin(content.to_vec()).sudo(self.sudo)

@@ -12,6 +12,7 @@ use crate::gate::WriteGate;
 
 mod commands;
 mod connections;
+mod facts;
 mod pools;
 mod trust;
 mod uploads;

@@ -1,0 +1,3 @@
+# Makes the directory $1, for all to read.
+umask 022
+mkdir -p -- "$1"
