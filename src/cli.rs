@@ -103,6 +103,16 @@ pub struct RunArguments {
     )]
     pub poll_interval: Duration,
 
+    /// How often each host is asked whether it is still there and still the same; from 1s to 1h.
+    #[arg(
+        long,
+        env = "DROVER_PROBE_INTERVAL",
+        value_name = "DURATION",
+        default_value = "60s",
+        value_parser = interval
+    )]
+    pub probe_interval: Duration,
+
     /// How often figures that decide nothing (documents, bytes, heap, disk) are read, and written
     /// if they moved; from 1s to 1h.
     #[arg(
@@ -131,6 +141,7 @@ impl RunArguments {
         Settings {
             namespaces: self.watch_namespaces.clone(),
             poll_interval: self.poll_interval,
+            probe_interval: self.probe_interval,
             stats_interval: self.stats_interval,
             max_concurrent_reconciles: self.max_concurrent_reconciles,
             reconcile_deadline: RECONCILE_DEADLINE,
@@ -181,6 +192,7 @@ mod tests {
         assert_eq!(arguments.metrics_address.to_string(), "0.0.0.0:8080");
         assert!(arguments.leader_elect);
         assert_eq!(arguments.poll_interval, Duration::from_secs(10));
+        assert_eq!(arguments.probe_interval, Duration::from_mins(1));
         assert_eq!(arguments.stats_interval, Duration::from_mins(5));
         assert_eq!(arguments.max_concurrent_reconciles.get(), 16);
     }
@@ -215,6 +227,7 @@ mod tests {
         let cases = [
             (["--poll-interval", "0s"], "must be from '1s' to '1h'"),
             (["--poll-interval", "10"], "is not a duration"),
+            (["--probe-interval", "2h"], "must be from '1s' to '1h'"),
             (["--stats-interval", "2h"], "must be from '1s' to '1h'"),
             (["--max-concurrent-reconciles", "0"], "invalid value '0'"),
             (["--watch-namespaces", "a,../b"], "'../b' is not the name of a namespace"),

@@ -8,10 +8,11 @@ use kube::{Client, runtime::reflector::Store};
 use tokio::sync::watch;
 
 use crate::{
-    api::{cluster::Cluster, index::Index},
+    api::{cluster::Cluster, host::Host, index::Index},
     elasticsearch::links::Links,
     gate::WriteGate,
     kubernetes::{events::Publisher, freshness::Freshness, namespaces::Namespaces},
+    ssh::remotes::Remotes,
     telemetry::metrics::Metrics,
 };
 
@@ -25,6 +26,8 @@ pub struct Context {
     pub publisher: Publisher,
     /// The live connections to Elasticsearch.
     pub links: Links,
+    /// The hosts that are watched over SSH.
+    pub remotes: Remotes,
     /// The metrics of the process.
     pub metrics: Arc<Metrics>,
     /// The objects that the watches have seen.
@@ -44,17 +47,25 @@ impl Context {
     pub fn for_tests(client: Client) -> Self {
         use kube::runtime::{events::Reporter, reflector};
 
-        use crate::{elasticsearch::poller::Pace, wiring};
+        use crate::{
+            elasticsearch::poller::Pace,
+            ssh::{pool::Pool, prober, target::Limits},
+            wiring,
+        };
 
         let reporter = Reporter { controller: "drover".into(), instance: None };
         let pace = Pace { poll: Duration::from_secs(10), stats: Duration::from_mins(5) };
+        let probing = prober::Pace { probe: Duration::from_mins(1), stats: pace.stats };
+        let metrics: Arc<Metrics> = Arc::default();
+        let pool = Pool::new(Limits::default(), WriteGate::always_open(), metrics.clone());
         Self {
             publisher: Publisher::new(client.clone(), reporter),
             client,
             gate: WriteGate::always_open(),
-            metrics: Arc::default(),
+            metrics,
             stores: Stores {
                 clusters: reflector::store().0,
+                hosts: reflector::store().0,
                 indices: reflector::store().0,
                 filled: watch::Sender::new(true).subscribe(),
             },
@@ -63,10 +74,12 @@ impl Context {
                 namespaces: Namespaces::All,
                 poll_interval: Duration::from_secs(10),
                 stats_interval: Duration::from_mins(5),
+                probe_interval: Duration::from_mins(1),
                 max_concurrent_reconciles: NonZeroU16::MIN,
                 reconcile_deadline: Duration::from_mins(2),
             },
             links: Links::new(wiring::wakes().0, pace),
+            remotes: Remotes::new(pool, tokio::sync::mpsc::unbounded_channel().0, probing),
             now: Timestamp::now,
         }
     }
@@ -81,6 +94,8 @@ impl Context {
 pub struct Stores {
     /// Every Cluster in the watched namespaces.
     pub clusters: Store<Cluster>,
+    /// Every Host in the watched namespaces.
+    pub hosts: Store<Host>,
     /// Every Index in the watched namespaces.
     pub indices: Store<Index>,
     /// Whether all stores hold what was there at the start.
@@ -94,6 +109,8 @@ pub struct Settings {
     pub namespaces: Namespaces,
     /// How often each Elasticsearch cluster is asked whether its state moved.
     pub poll_interval: Duration,
+    /// How often each host is asked whether it is still there and still the same.
+    pub probe_interval: Duration,
     /// How often figures that decide nothing are read, and written if they moved.
     pub stats_interval: Duration,
     /// How many objects of one kind are reconciled at once.

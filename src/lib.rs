@@ -13,6 +13,7 @@ pub mod error;
 pub mod foreign;
 pub mod gate;
 pub mod kubernetes;
+pub mod object_key;
 pub mod run;
 pub mod shutdown;
 pub mod ssh;

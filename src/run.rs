@@ -12,10 +12,13 @@ use tokio::{
 };
 
 use crate::{
-    api::{cluster::Cluster, index::Index},
+    api::{cluster::Cluster, host::Host, index::Index},
     cli::RunArguments,
     context::{Context, Settings, Stores},
-    controllers::{self, cluster::ClusterReconciler, index::IndexReconciler, stream::Reflector},
+    controllers::{
+        self, cluster::ClusterReconciler, host::HostReconciler, index::IndexReconciler,
+        stream::Reflector,
+    },
     elasticsearch::{links::Links, poller::Pace},
     gate::WriteGate,
     kubernetes::{
@@ -27,6 +30,7 @@ use crate::{
         lease::{Candidate, Lost},
     },
     shutdown::{self, Stop},
+    ssh::{pool::Pool, prober, remotes::Remotes, target::Limits},
     telemetry::{
         metrics::Metrics,
         server::{self, ListenError, Readiness},
@@ -112,18 +116,15 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     metrics.set_leader(true);
     readiness.set(false);
 
-    let clusters = Reflector::new();
-    let indices = Reflector::new();
+    let reflectors = Reflectors::default();
     let (all_filled, filled) = watch::channel(false);
-    let stores = Stores { clusters: clusters.store(), indices: indices.store(), filled };
-    let (wakers, woken) = wiring::wakes();
-    let settings = arguments.settings();
-    let pace = Pace { poll: settings.poll_interval, stats: settings.stats_interval };
-    let links = Links::new(wakers, pace);
-    let ctx = context(settings, client, gate, me, Arc::clone(&metrics), stores, links);
-    let filled = future::join(clusters.filled(), indices.filled());
+    let stores = reflectors.stores(filled);
+    let (ctx, wakes) =
+        context(arguments.settings(), client, gate, me, Arc::clone(&metrics), stores);
+    let Reflectors { clusters, hosts, indices } = &reflectors;
+    let filled = future::join3(clusters.filled(), hosts.filled(), indices.filled());
     tokio::spawn(ready_when_filled(filled, all_filled, ctx.stores.clone(), readiness));
-    let workers = start_controllers(&ctx, clusters, indices, woken, &stop);
+    let workers = start_controllers(&ctx, reflectors, wakes, &stop);
     let result = work(parts, workers, &mut candidate, &stop).await;
     metrics.set_leader(false);
     ctx.gate.close();
@@ -133,6 +134,26 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     result
 }
 
+/// The watches of all kinds that are reconciled.
+#[derive(Default)]
+struct Reflectors {
+    clusters: Reflector<Cluster>,
+    hosts: Reflector<Host>,
+    indices: Reflector<Index>,
+}
+
+impl Reflectors {
+    fn stores(&self, filled: watch::Receiver<bool>) -> Stores {
+        let Self { clusters, hosts, indices } = self;
+        Stores {
+            clusters: clusters.store(),
+            hosts: hosts.store(),
+            indices: indices.store(),
+            filled,
+        }
+    }
+}
+
 fn context(
     settings: Settings,
     client: Client,
@@ -140,10 +161,13 @@ fn context(
     me: String,
     metrics: Arc<Metrics>,
     stores: Stores,
-    links: Links,
-) -> Arc<Context> {
+) -> (Arc<Context>, Wakes) {
     let reporter = Reporter { controller: "drover".to_owned(), instance: Some(me) };
-    Arc::new(Context {
+    let (wakers, wake_host, wakes) = wiring::wakes();
+    let (poll, stats) = (settings.poll_interval, settings.stats_interval);
+    let sessions = Pool::new(Limits::default(), gate.clone(), metrics.clone());
+    let probing = prober::Pace { probe: settings.probe_interval, stats };
+    let ctx = Arc::new(Context {
         publisher: Publisher::new(client.clone(), reporter),
         client,
         gate,
@@ -151,27 +175,36 @@ fn context(
         stores,
         freshness: Freshness::default(),
         settings,
-        links,
+        links: Links::new(wakers, Pace { poll, stats }),
+        remotes: Remotes::new(sessions, wake_host, probing),
         now: Timestamp::now,
-    })
+    });
+    (ctx, wakes)
 }
 
 fn start_controllers(
     ctx: &Arc<Context>,
-    mut clusters: Reflector<Cluster>,
-    mut indices: Reflector<Index>,
+    reflectors: Reflectors,
     wakes: Wakes,
     stop: &Stop,
 ) -> Parts {
+    let Reflectors { mut clusters, mut hosts, mut indices } = reflectors;
+    let [for_clusters, for_hosts] = wiring::secrets(ctx);
+    let wire_clusters = wiring::cluster(ctx, wakes.clusters, for_clusters, indices.touched());
+    let wire_hosts = wiring::host(ctx, wakes.hosts, for_hosts, clusters.touched(), hosts.touched());
+    let wire_indices = wiring::index(ctx, wakes.indices, clusters.touched());
     let mut workers = Parts::new();
-    let (cluster_wakes, index_wakes) = wakes.split();
-    let wire_clusters = wiring::cluster(ctx, cluster_wakes, indices.touched());
-    let wire_indices = wiring::index(ctx, index_wakes, clusters.touched());
     let start = controllers::start::<ClusterReconciler>;
     let cluster = start(Arc::clone(ctx), clusters, stop.clone(), wire_clusters);
     workers.spawn(async move {
         cluster.await;
         "the controller of Clusters"
+    });
+    let start = controllers::start::<HostReconciler>;
+    let host = start(Arc::clone(ctx), hosts, stop.clone(), wire_hosts);
+    workers.spawn(async move {
+        host.await;
+        "the controller of Hosts"
     });
     let start = controllers::start::<IndexReconciler>;
     let index = start(Arc::clone(ctx), indices, stop.clone(), wire_indices);
@@ -250,8 +283,9 @@ async fn ready_when_filled<T>(
 ) {
     filled.await;
     all_filled.send_replace(true);
-    let (clusters, indices) = (stores.clusters.len(), stores.indices.len());
-    tracing::info!(clusters, indices, "all objects are known");
+    let (clusters, hosts) = (stores.clusters.len(), stores.hosts.len());
+    let indices = stores.indices.len();
+    tracing::info!(clusters, hosts, indices, "all objects are known");
     readiness.set(true);
 }
 

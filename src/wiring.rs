@@ -2,40 +2,79 @@
 
 use std::{collections::HashMap, future::ready, sync::Arc};
 
-use futures::{Stream, StreamExt as _, channel::mpsc::UnboundedReceiver as Touched, stream};
-use kube::{
-    ResourceExt as _,
-    runtime::{Controller, reflector::ObjectRef},
+use futures::{
+    Stream, StreamExt as _,
+    channel::mpsc::{UnboundedReceiver as Touched, unbounded},
+    stream,
 };
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use kube::{
+    Resource as _, ResourceExt as _,
+    runtime::{
+        Controller,
+        reflector::{ObjectRef, Store},
+    },
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
     api::{
         cluster::{Cluster, conditions},
-        condition::is_true,
+        condition::{Reason, find, is_true},
+        host::{self, Host},
         index::Index,
     },
     context::{Context, Stores},
-    controllers::{cluster::references, object_ref},
-    elasticsearch::link::{ObjectKey, Wakers},
+    controllers::{
+        cluster::references,
+        host::{observe::pinned, plan::is_approved, references as host_references},
+        object_ref,
+    },
+    elasticsearch::link::Wakers,
     kubernetes::{
+        Kind,
         known::ObjectName,
         references::{watch_config_maps, watch_secrets},
     },
+    object_key::ObjectKey,
 };
 
-/// The receiving ends of the pollers' wakes.
+/// The receiving ends of the wakes of pollers and probers.
 pub struct Wakes {
-    clusters: UnboundedReceiver<ObjectKey>,
-    indices: UnboundedReceiver<ObjectKey>,
+    /// Of Clusters.
+    pub clusters: UnboundedReceiver<ObjectKey>,
+    /// Of Indices.
+    pub indices: UnboundedReceiver<ObjectKey>,
+    /// Of Hosts.
+    pub hosts: UnboundedReceiver<ObjectKey>,
 }
 
-/// Both ends of the pollers' wakes.
+/// Both ends of the wakes: for pollers, for probers, and for the controllers.
 #[must_use]
-pub fn wakes() -> (Wakers, Wakes) {
+pub fn wakes() -> (Wakers, UnboundedSender<ObjectKey>, Wakes) {
     let (clusters, cluster_wakes) = unbounded_channel();
     let (indices, index_wakes) = unbounded_channel();
-    (Wakers { clusters, indices }, Wakes { clusters: cluster_wakes, indices: index_wakes })
+    let (hosts, host_wakes) = unbounded_channel();
+    let wakes = Wakes { clusters: cluster_wakes, indices: index_wakes, hosts: host_wakes };
+    (Wakers { clusters, indices }, hosts, wakes)
+}
+
+/// The names of Secrets that change, for several controllers: they are watched once.
+pub fn secrets<const N: usize>(ctx: &Arc<Context>) -> [Touched<ObjectName>; N] {
+    let mut senders = Vec::new();
+    let receivers = std::array::from_fn(|_| {
+        let (sender, receiver) = unbounded();
+        senders.push(sender);
+        receiver
+    });
+    let names = watch_secrets(Arc::clone(ctx));
+    tokio::spawn(names.for_each(move |name| {
+        for sender in &senders {
+            // Who does not listen any more is about to end.
+            let _ = sender.unbounded_send(name.clone());
+        }
+        ready(())
+    }));
+    receivers
 }
 
 fn refs<K: crate::kubernetes::Kind>(
@@ -52,17 +91,18 @@ fn refs<K: crate::kubernetes::Kind>(
 pub fn cluster(
     ctx: &Arc<Context>,
     wakes: UnboundedReceiver<ObjectKey>,
+    secrets: Touched<ObjectName>,
     indices: Touched<ObjectName>,
 ) -> impl FnOnce(Controller<Cluster>) -> Controller<Cluster> + use<> {
-    let stores = ctx.stores.clone();
-    let secrets = named(stores.clone(), watch_secrets(Arc::clone(ctx)), |cluster, name| {
-        references::secrets(cluster).any(|it| it == name)
-    });
-    let config_maps = named(stores.clone(), watch_config_maps(Arc::clone(ctx)), |cluster, name| {
+    let store = || ctx.stores.clusters.clone();
+    let secrets =
+        named(store(), secrets, |cluster, name| references::secrets(cluster).any(|it| it == name));
+    let config_maps = named(store(), watch_config_maps(Arc::clone(ctx)), |cluster, name| {
         references::config_map(cluster) == Some(name)
     });
-    let leaving =
-        named(stores, indices, |cluster, _| cluster.metadata.deletion_timestamp.is_some());
+    let leaving = named(store(), indices, |cluster: &Cluster, _| {
+        cluster.metadata.deletion_timestamp.is_some()
+    });
     move |controller| {
         controller
             .reconcile_on(refs(wakes))
@@ -72,20 +112,94 @@ pub fn cluster(
     }
 }
 
-/// The Clusters of a touched object's namespace that care about it.
-fn named(
-    stores: Stores,
+/// The objects of a kind, in a touched object's namespace, that care about it.
+fn named<K: Kind>(
+    store: Store<K>,
     touched: impl Stream<Item = ObjectName>,
-    cares: impl Fn(&Cluster, &str) -> bool,
-) -> impl Stream<Item = ObjectRef<Cluster>> {
+    cares: impl Fn(&K, &str) -> bool,
+) -> impl Stream<Item = ObjectRef<K>> {
     touched
         .map(move |object| {
-            let clusters = stores.clusters.state();
-            let caring = clusters.iter().filter(|cluster| {
-                cluster.namespace().as_deref() == Some(object.namespace.as_str())
-                    && cares(cluster, &object.name)
+            let all = store.state();
+            let caring = all.iter().filter(|it| {
+                it.meta().namespace.as_deref() == Some(object.namespace.as_str())
+                    && cares(it, &object.name)
             });
             stream::iter(caring.map(|it| ObjectRef::from_obj(&**it)).collect::<Vec<_>>())
+        })
+        .flatten()
+}
+
+/// A Host is looked at when its prober has news, when a Secret that it names changes, when its
+/// Cluster comes or goes, when a person approves it, and when another Host comes to stand for the
+/// same machine or no longer does.
+pub fn host(
+    ctx: &Arc<Context>,
+    wakes: UnboundedReceiver<ObjectKey>,
+    secrets: Touched<ObjectName>,
+    clusters: Touched<ObjectName>,
+    hosts: Touched<ObjectName>,
+) -> impl FnOnce(Controller<Host>) -> Controller<Host> + use<> {
+    let store = || ctx.stores.hosts.clone();
+    let secrets =
+        named(store(), secrets, |host, name| host_references::secrets(host).any(|it| it == name));
+    let mut there: HashMap<ObjectName, bool> = HashMap::new();
+    let known = ctx.stores.clusters.clone();
+    let clusters = clusters.filter(move |name| {
+        let is_there = known.get(&object_ref(name)).is_some();
+        let was_there = there.insert(name.clone(), is_there);
+        if !is_there {
+            there.remove(name);
+        }
+        ready(was_there != Some(is_there))
+    });
+    let members = named(store(), clusters, |host: &Host, name| {
+        host.spec.cluster_ref.as_ref().is_some_and(|it| it.name == name)
+    });
+    let peers = peers(store(), hosts);
+    move |controller| {
+        controller
+            .reconcile_on(refs(wakes))
+            .reconcile_on(secrets)
+            .reconcile_on(members)
+            .reconcile_on(peers)
+    }
+}
+
+/// What a Host's label, and the machine that it stands for, mean to itself and to others.
+fn peers(store: Store<Host>, hosts: Touched<ObjectName>) -> impl Stream<Item = ObjectRef<Host>> {
+    let mut approved: HashMap<ObjectName, bool> = HashMap::new();
+    let mut machines: HashMap<ObjectName, String> = HashMap::new();
+    hosts
+        .map(move |name| {
+            let host = store.get(&object_ref(&name));
+            let mut woken = Vec::new();
+            let is_approved = host.as_deref().map(is_approved);
+            let was_approved = match is_approved {
+                Some(now) => approved.insert(name.clone(), now),
+                None => approved.remove(&name),
+            };
+            if is_approved.is_some() && is_approved != was_approved {
+                woken.push(object_ref(&name));
+            }
+            let machine = host.as_deref().and_then(pinned).map(str::to_owned);
+            let before = match &machine {
+                Some(now) => machines.insert(name.clone(), now.clone()),
+                None => machines.remove(&name),
+            };
+            if before != machine || host.is_none() {
+                let concerned = |it: &Host| {
+                    let conditions = it.status.as_ref().map(|it| it.conditions.as_slice());
+                    let accepted = find(conditions.unwrap_or_default(), host::conditions::ACCEPTED);
+                    ObjectName::from(it.meta()) != name
+                        && (accepted.is_some_and(|it| it.reason == Reason::Conflict.as_str())
+                            || (machine.is_some() && pinned(it) == machine.as_deref()))
+                };
+                let hosts = store.state();
+                let concerned = hosts.iter().filter(|it| concerned(it));
+                woken.extend(concerned.map(|it| ObjectRef::from_obj(&**it)));
+            }
+            stream::iter(woken)
         })
         .flatten()
 }
@@ -140,12 +254,4 @@ fn members(stores: &Stores, cluster: &ObjectName) -> Vec<ObjectRef<Index>> {
             && index.namespace().as_deref() == Some(cluster.namespace.as_str())
     });
     members.map(|it| ObjectRef::from_obj(&**it)).collect()
-}
-
-impl Wakes {
-    /// The two streams apart.
-    #[must_use]
-    pub fn split(self) -> (UnboundedReceiver<ObjectKey>, UnboundedReceiver<ObjectKey>) {
-        (self.clusters, self.indices)
-    }
 }

@@ -111,6 +111,20 @@ pub enum Reason {
     ImmutableChange,
     /// Mode Plan: calls are published and not made.
     PlanOnly,
+    /// A person has to approve the machine first.
+    Unapproved,
+    /// Another machine stands behind the address.
+    HostReplaced,
+    /// Nothing says which key the machine has.
+    HostKeyUnknown,
+    /// The machine showed a key that nothing vouches for.
+    HostKeyMismatch,
+    /// A command on the machine did not do what it should.
+    CommandFailed,
+    /// The machine has to boot anew.
+    RebootRequired,
+    /// `spec.paused` holds back what there is to do.
+    Paused,
     /// The object is being deleted.
     Deleting,
     /// Work is under way.
@@ -158,6 +172,13 @@ impl Reason {
             Self::Rejected => "Rejected",
             Self::ImmutableChange => "ImmutableChange",
             Self::PlanOnly => "PlanOnly",
+            Self::Unapproved => "Unapproved",
+            Self::HostReplaced => "HostReplaced",
+            Self::HostKeyUnknown => "HostKeyUnknown",
+            Self::HostKeyMismatch => "HostKeyMismatch",
+            Self::CommandFailed => "CommandFailed",
+            Self::RebootRequired => "RebootRequired",
+            Self::Paused => "Paused",
             Self::Deleting => "Deleting",
             Self::InProgress => "InProgress",
             Self::InternalError => "InternalError",

@@ -84,6 +84,23 @@ pub enum HostState {
     Deleting,
 }
 
+impl HostState {
+    /// The word as it stands in the status.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Investigating => "investigating",
+            Self::Bootstrapping => "bootstrapping",
+            Self::Disassociated => "disassociated",
+            Self::Active => "active",
+            Self::Failed => "failed",
+            Self::Unreachable => "unreachable",
+            Self::Maintenance => "maintenance",
+            Self::Deleting => "deleting",
+        }
+    }
+}
+
 /// What a machine is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

@@ -3,8 +3,10 @@
 pub mod backoff;
 pub mod cluster;
 mod health;
+pub mod host;
 pub mod index;
 mod reconcile;
+mod references;
 pub mod stream;
 
 use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};

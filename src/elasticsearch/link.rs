@@ -14,19 +14,11 @@ use super::{
     client::Client,
     snapshot::{IndexView, LiveIndex, Snapshot},
 };
+pub use crate::object_key::ObjectKey;
 
 /// Writes that may be under way in one cluster at once: its master does them one after the other,
 /// and a hung cluster must not take all of the operator's workers.
 const WRITE_SLOTS: usize = 4;
-
-/// Names an object that is to be told of changes; this module knows nothing else of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectKey {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
 
 /// Where the pollers send the names of objects that have something new to look at.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::{Client, Resource};
 
 use super::{KubernetesError, call};
-use crate::api::{GROUP, VERSION, cluster::Cluster, index::Index};
+use crate::api::{GROUP, VERSION, cluster::Cluster, host::Host, index::Index};
 
 /// How long until the next look.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -46,7 +46,7 @@ async fn missing(client: &Client) -> Result<Vec<String>, KubernetesError> {
         Err(error) if error.is_not_found() => Vec::new(),
         Err(error) => return Err(error),
     };
-    let all = [Cluster::plural(&()), Index::plural(&())];
+    let all = [Cluster::plural(&()), Host::plural(&()), Index::plural(&())];
     let is_served = |plural: &str| served.iter().any(|it| it.name == plural);
     Ok(all.iter().filter(|it| !is_served(it)).map(ToString::to_string).collect())
 }

@@ -1,5 +1,7 @@
 //! What a host is and how it is: read with what a minimal system has, as any user, in one go.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{command::Command, error::Error, families::Family, path::RemotePath, session::Session};
@@ -7,6 +9,10 @@ use super::{command::Command, error::Error, families::Family, path::RemotePath, 
 mod parse;
 
 const SCRIPT: &str = include_str!("facts/gather.sh");
+/// For all facts: some commands of package managers take their time.
+const ALL: Duration = Duration::from_mins(1);
+/// For what takes a host no time at all.
+const FEW: Duration = Duration::from_secs(20);
 
 /// What a host is. A field is absent where the host does not tell, or tells nonsense.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,7 +93,7 @@ pub struct Ostree {
 }
 
 /// Where to look.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
     /// The directory for Elasticsearch's data, whether it is there or not.
     pub data: Option<RemotePath>,
@@ -100,7 +106,7 @@ pub struct Places {
 /// # Errors
 /// Why it could not be asked.
 pub async fn gather(session: &Session, places: &Places) -> Result<Facts, Error> {
-    let (text, asked) = ask(session, "gather facts", "all", places).await?;
+    let (text, asked) = ask(session, "gather facts", "all", places, ALL).await?;
     Ok(parse::facts(&text, asked))
 }
 
@@ -109,7 +115,7 @@ pub async fn gather(session: &Session, places: &Places) -> Result<Facts, Error> 
 /// # Errors
 /// Why it could not be asked.
 pub async fn probe(session: &Session) -> Result<Facts, Error> {
-    let (text, asked) = ask(session, "probe", "probe", &Places::default()).await?;
+    let (text, asked) = ask(session, "probe", "probe", &Places::default(), FEW).await?;
     Ok(parse::facts(&text, asked))
 }
 
@@ -125,10 +131,11 @@ async fn ask(
     what: &'static str,
     extent: &str,
     places: &Places,
+    limit: Duration,
 ) -> Result<(String, Asked), Error> {
     let place = |it: &Option<RemotePath>| it.as_ref().map_or("", RemotePath::as_str).to_owned();
     let arguments = [extent.to_owned(), place(&places.data), place(&places.elasticsearch)];
-    let command = Command::script(what, SCRIPT, arguments).read_only();
+    let command = Command::script(what, SCRIPT, arguments).read_only().deadline(limit);
     let before = Timestamp::now();
     let output = session.run(&command).await?.succeeded()?;
     let asked = Asked { before, after: Timestamp::now() };
@@ -140,7 +147,7 @@ async fn ask(
 /// # Errors
 /// Why they do not.
 pub async fn check_root(session: &Session, sudo: bool) -> Result<(), Error> {
-    let command = Command::new("check for root", "id", ["-u"]).read_only().sudo(sudo);
+    let command = Command::new("check for root", "id", ["-u"]).read_only().sudo(sudo).deadline(FEW);
     let output = session.run(&command).await?.succeeded()?;
     match output.text().trim() {
         "0" => Ok(()),

@@ -89,6 +89,11 @@ impl Target {
         self.jump_hosts.iter().chain([&self.host])
     }
 
+    /// All hops in that order, as errors name them.
+    pub fn names(&self) -> impl Iterator<Item = Box<str>> {
+        self.hops().map(Hop::name)
+    }
+
     /// A SHA-256 that changes whenever anything here does, secrets included, but for what was seen
     /// at first use.
     #[must_use]

@@ -9,7 +9,7 @@ use prometheus_client::{
 };
 
 use super::objects::Objects;
-use crate::{elasticsearch::client::Meter, error::Category};
+use crate::{elasticsearch::client::Meter, error::Category, ssh::session};
 
 /// Labels with their values, all from closed sets.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -48,6 +48,8 @@ pub struct Metrics {
     status_patches: Family<Labels<2>, Counter>,
     watch_errors: Family<Labels<1>, Counter>,
     undecodable: Family<Labels<1>, Gauge>,
+    ssh_connections: Family<Labels<1>, Counter>,
+    ssh_command_seconds: Histograms<2>,
     requests: Family<Labels<2>, Counter>,
     request_seconds: Histograms<2>,
     leader: Gauge,
@@ -79,6 +81,8 @@ impl Metrics {
             status_patches: Family::default(),
             watch_errors: Family::default(),
             undecodable: Family::default(),
+            ssh_connections: Family::default(),
+            ssh_command_seconds: Family::new_with_constructor(seconds),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(request_seconds),
             leader: Gauge::default(),
@@ -117,6 +121,16 @@ impl Metrics {
             "undecodable_objects",
             "Stored objects that can't be read and are left alone",
             self.undecodable.clone(),
+        );
+        registry.register(
+            "ssh_connections",
+            "Attempts to open a session with a host",
+            self.ssh_connections.clone(),
+        );
+        registry.register(
+            "ssh_command_duration_seconds",
+            "How long a command on a host took",
+            self.ssh_command_seconds.clone(),
         );
         registry.register(
             "elasticsearch_requests",
@@ -205,6 +219,17 @@ impl Meter for Metrics {
     }
 }
 
+impl session::Meter for Metrics {
+    fn connection(&self, result: &'static str) {
+        self.ssh_connections.get_or_create(&[("result", result)]).inc();
+    }
+
+    fn command(&self, what: &'static str, result: &'static str, seconds: f64) {
+        let labels = [("command", what), ("result", result)];
+        self.ssh_command_seconds.get_or_create(&labels).observe(seconds);
+    }
+}
+
 /// A reconcile that runs.
 #[derive(Debug)]
 pub struct Active(Gauge);
@@ -230,6 +255,8 @@ mod tests {
         metrics.set_undecodable("index", 2);
         metrics.watch_failed("secret");
         metrics.request("health", "2xx", 0.003);
+        session::Meter::connection(&metrics, "success");
+        session::Meter::command(&metrics, "probe", "success", 0.003);
         metrics.set_leader(true);
         let text = metrics.encode();
         for line in [
@@ -243,6 +270,8 @@ mod tests {
             r#"drover_watch_errors_total{kind="secret"} 1"#,
             r#"drover_elasticsearch_requests_total{operation="health",code_class="2xx"} 1"#,
             r#"drover_elasticsearch_request_duration_seconds_count{operation="health",code_class="2xx"} 1"#,
+            r#"drover_ssh_connections_total{result="success"} 1"#,
+            r#"drover_ssh_command_duration_seconds_count{command="probe",result="success"} 1"#,
             "drover_leader 1",
             "drover_build_info{version=",
         ] {

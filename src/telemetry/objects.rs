@@ -13,7 +13,7 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
 };
 
-use crate::api::cluster::Health;
+use crate::api::{cluster::Health, host_status::HostState};
 
 /// What is shown of one object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct ObjectState {
     pub ready: Option<bool>,
     /// Elasticsearch's word for it; nothing before it was asked.
     pub health: Option<Health>,
+    /// Where in its life a Host's machine is; nothing for other kinds.
+    pub state: Option<HostState>,
     /// When the server's certificate runs out; nothing where there is none.
     pub certificate_expiry: Option<Timestamp>,
 }
@@ -74,6 +76,7 @@ impl Collector for Objects {
         for (kind, objects) in &states {
             ready(&mut encoder, kind, objects)?;
             health(&mut encoder, kind, objects)?;
+            state(&mut encoder, kind, objects)?;
             expiry(&mut encoder, kind, objects)?;
         }
         Ok(())
@@ -95,6 +98,9 @@ fn ready(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> fm
 }
 
 fn health(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> fmt::Result {
+    if objects.values().all(|it| it.health.is_none()) {
+        return Ok(());
+    }
     let name = format!("{kind}_health");
     let help = "1 at the health that Elasticsearch tells; the other words have no series";
     let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
@@ -102,6 +108,23 @@ fn health(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> f
         if let Some(health) = state.health {
             let labels =
                 [("namespace", namespace.as_str()), ("name", name), ("health", health.as_str())];
+            ConstGauge::new(1).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn state(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> fmt::Result {
+    if objects.values().all(|it| it.state.is_none()) {
+        return Ok(());
+    }
+    let name = format!("{kind}_state");
+    let help = "1 at the word for where the machine is in its life; the others have no series";
+    let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
+    for ((namespace, name), state) in objects {
+        if let Some(state) = state.state {
+            let labels =
+                [("namespace", namespace.as_str()), ("name", name), ("state", state.as_str())];
             ConstGauge::new(1).encode(family.encode_family(&labels)?)?;
         }
     }
@@ -137,7 +160,10 @@ mod tests {
             ready: Some(true),
             health: Some(Health::Yellow),
             certificate_expiry: Timestamp::from_second(77).ok(),
+            ..ObjectState::default()
         };
+        let machine = ObjectState { state: Some(HostState::Active), ..ObjectState::default() };
+        metrics.objects.show("host", "ns", "h", machine);
         metrics.objects.show("cluster", "ns", "b", state);
         metrics.objects.exists("cluster", "ns", "b");
         let text = metrics.encode();
@@ -147,6 +173,8 @@ mod tests {
             r#"drover_cluster_ready{namespace="ns",name="a"} 0"#,
             r#"drover_cluster_ready{namespace="ns",name="b"} 1"#,
             r#"drover_cluster_health{namespace="ns",name="b",health="yellow"} 1"#,
+            r#"drover_host_ready{namespace="ns",name="h"} 0"#,
+            r#"drover_host_state{namespace="ns",name="h",state="active"} 1"#,
             r#"drover_cluster_certificate_expiry_timestamp_seconds{namespace="ns",name="b"} 77"#,
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

@@ -16,6 +16,7 @@ mod drift;
 mod farewell;
 mod faults;
 mod health;
+mod hosts;
 mod identity;
 mod index;
 mod leader;

@@ -68,6 +68,7 @@ fn report(ctx: &Context, cluster: &Cluster, status: &ClusterStatus, seen: &obser
         health: status.elasticsearch.as_ref().map(|it| it.health),
         ready: find(&status.conditions, conditions::READY).map(|it| it.status == "True"),
         certificate_expiry: expires,
+        state: None,
     };
     ctx.metrics.objects.show(Cluster::NAME, &key.namespace, &key.name, state);
 }

@@ -2,13 +2,11 @@
 
 use kube::ResourceExt as _;
 
-use super::{
-    key,
-    references::{self, Problem},
-};
+use super::{key, references};
 use crate::{
     api::{cluster::Cluster, index::DeletionPolicy},
     context::Context,
+    controllers::references::Problem,
     elasticsearch::{connection::Connection, snapshot::Snapshot},
     error::Error,
 };

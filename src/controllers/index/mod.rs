@@ -124,6 +124,7 @@ fn report(ctx: &Context, index: &Index, status: &IndexStatus) {
         health: status.health,
         ready: find(&status.conditions, conditions::READY).map(|it| it.status == "True"),
         certificate_expiry: None,
+        state: None,
     };
     ctx.metrics.objects.show(Index::NAME, &key.namespace, &key.name, state);
 }

@@ -5,6 +5,7 @@ use drover::api::{
     condition::{self, Condition},
     index::Index,
 };
+use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use serde_json::Value;
 
@@ -182,37 +183,44 @@ impl Stage {
 
     /// How many events with this reason there are about an object of this name.
     pub async fn events(&self, object: &str, reason: &str) -> usize {
-        let api: Api<k8s_openapi::api::events::v1::Event> =
-            Api::namespaced(self.client.clone(), &self.namespace);
-        let events = api.list(&kube::api::ListParams::default()).await.expect("events");
-        let is_it = |it: &&k8s_openapi::api::events::v1::Event| {
-            it.regarding.as_ref().and_then(|it| it.name.as_deref()) == Some(object)
-                && it.reason.as_deref() == Some(reason)
-        };
-        events.iter().filter(is_it).count()
+        events(&self.client, &self.namespace, object, reason).await
     }
 
     /// Waits for an event with this reason about an object of this name, and returns its note.
     pub async fn event(&self, object: &str, reason: &str) -> String {
-        let api: Api<k8s_openapi::api::events::v1::Event> =
-            Api::namespaced(self.client.clone(), &self.namespace);
-        eventually(&format!("event {reason} about {object}"), SOON, async || {
-            let events = api.list(&kube::api::ListParams::default()).await;
-            let events = events.map_err(|it| it.to_string())?;
-            let about = |it: &k8s_openapi::api::events::v1::Event| {
-                it.regarding.as_ref().and_then(|it| it.name.clone()).as_deref() == Some(object)
-            };
-            let found = events.iter().find(|it| about(it) && it.reason.as_deref() == Some(reason));
-            let seen = || events.iter().filter_map(|it| it.reason.clone()).collect::<Vec<_>>();
-            found
-                .map(|it| it.note.clone().unwrap_or_default())
-                .ok_or_else(|| format!("{:?}", seen()))
-        })
-        .await
+        event(&self.client, &self.namespace, object, reason).await
     }
 }
 
-fn told(
+/// How many events with this reason there are about an object of this name.
+pub async fn events(client: &kube::Client, namespace: &str, object: &str, reason: &str) -> usize {
+    let api: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let events = api.list(&kube::api::ListParams::default()).await.expect("events");
+    let is_it = |it: &&Event| {
+        it.regarding.as_ref().and_then(|it| it.name.as_deref()) == Some(object)
+            && it.reason.as_deref() == Some(reason)
+    };
+    events.iter().filter(is_it).count()
+}
+
+/// Waits for an event with this reason about an object of this name, and returns its note.
+pub async fn event(client: &kube::Client, namespace: &str, object: &str, reason: &str) -> String {
+    let api: Api<Event> = Api::namespaced(client.clone(), namespace);
+    eventually(&format!("event {reason} about {object}"), SOON, async || {
+        let events = api.list(&kube::api::ListParams::default()).await;
+        let events = events.map_err(|it| it.to_string())?;
+        let about = |it: &Event| {
+            it.regarding.as_ref().and_then(|it| it.name.clone()).as_deref() == Some(object)
+        };
+        let found = events.iter().find(|it| about(it) && it.reason.as_deref() == Some(reason));
+        let seen = || events.iter().filter_map(|it| it.reason.clone()).collect::<Vec<_>>();
+        found.map(|it| it.note.clone().unwrap_or_default()).ok_or_else(|| format!("{:?}", seen()))
+    })
+    .await
+}
+
+/// Whether a condition has this status, for this generation.
+pub fn told(
     conditions: &[Condition],
     kind: &str,
     status: &str,

@@ -2,7 +2,7 @@
 //! and a stage for each test: a namespace, an operator that watches it alone, and fault proxies
 //! before both servers.
 
-mod expect;
+pub mod expect;
 
 use std::{collections::HashMap, time::Duration};
 

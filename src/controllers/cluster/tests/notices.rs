@@ -3,7 +3,7 @@
 use super::scene::{Scene, UUID};
 use crate::{
     api::condition::Reason,
-    controllers::cluster::references::Problem,
+    controllers::references::Problem,
     elasticsearch::{
         cluster_reads::HealthStatus,
         fixtures::{snapshot, view},

@@ -11,7 +11,6 @@ use super::super::{
     apply::Outcome,
     observe::Observed,
     plan::{self, Plan, Step},
-    references::Problem,
     status,
 };
 use crate::{
@@ -19,6 +18,7 @@ use crate::{
         cluster::{Cluster, ClusterStatus},
         condition::{Condition, find},
     },
+    controllers::references::Problem,
     elasticsearch::{
         connection::{Auth, Connection, ConnectionError},
         fixtures::{ENDPOINT, error, snapshot, view},

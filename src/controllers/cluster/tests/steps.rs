@@ -1,14 +1,12 @@
 //! Connecting, disconnecting, and when the object may go.
 
 use super::{
-    super::{
-        plan::{self, Step},
-        references::Problem,
-    },
+    super::plan::{self, Step},
     scene::{Scene, connection},
 };
 use crate::{
     api::condition::Reason,
+    controllers::references::Problem,
     elasticsearch::{
         connection::ConnectionError,
         fixtures::{snapshot, view},

@@ -1,0 +1,31 @@
+//! Does what was decided about a Host. Hosts themselves are asked by tasks of their own, so nothing
+//! here waits for one.
+
+use super::{
+    key,
+    plan::{Plan, Step},
+};
+use crate::{api::host::Host, context::Context};
+
+/// What came of the step.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Whether the machine is reached or looked into anew, and its first answer awaited.
+    pub awaiting: bool,
+}
+
+/// Watches the machine, or stops to.
+#[must_use]
+pub fn run(ctx: &Context, host: &Host, plan: &Plan) -> Outcome {
+    match &plan.step {
+        None => Outcome::default(),
+        Some(Step::Leave) => {
+            ctx.remotes.leave(&key(host));
+            Outcome::default()
+        }
+        Some(Step::Watch(watch)) => {
+            ctx.remotes.watch(&key(host), watch.as_ref().clone());
+            Outcome { awaiting: true }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Keeps one Linux machine as declared, over SSH.
+
+pub mod apply;
+mod facts;
+mod findings;
+pub mod observe;
+pub mod plan;
+pub mod references;
+pub mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use kube::ResourceExt as _;
+
+use crate::{
+    api::{
+        condition::find,
+        host::{Host, conditions},
+        host_status::HostStatus,
+    },
+    context::Context,
+    controllers::{Next, Reconciler},
+    error::Error,
+    kubernetes::{Kind as _, events, known::ObjectName, status as status_writer},
+    object_key::ObjectKey,
+    telemetry::objects::ObjectState,
+};
+
+/// How long until what was written into the status before it is acted on is acted on.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// The controller of Host objects.
+pub struct HostReconciler;
+
+impl Reconciler for HostReconciler {
+    type Object = Host;
+
+    async fn reconcile(host: Arc<Host>, ctx: Arc<Context>) -> Result<Next, Error> {
+        let seen = observe::world(&ctx, &host).await?;
+        let now = (ctx.now)();
+        let plan = plan::next(&host, &seen, now);
+        let outcome = apply::run(&ctx, &host, &plan);
+        let pace = status::Pace { stats: ctx.settings.stats_interval };
+        let status = status::after(&host, &seen, &plan, &outcome, pace, now);
+        let notices = status::notices(&host, &status);
+        status_writer::write(&ctx, &*host, &status).await?;
+        for notice in notices {
+            events::publish(&ctx, &*host, notice).await;
+        }
+        report(&ctx, &host, &status);
+        if plan.let_go {
+            return Ok(Next::LetGo);
+        }
+        if !plan.first_keys.is_empty() {
+            return Ok(Next::After(AT_ONCE));
+        }
+        // The prober, and the watches of what the spec names, say when there is something new.
+        Ok(Next::After(ctx.settings.stats_interval))
+    }
+
+    fn forget(name: &ObjectName, ctx: &Context) {
+        let key = ObjectKey { namespace: name.namespace.clone(), name: name.name.clone() };
+        ctx.remotes.leave(&key);
+    }
+}
+
+/// Names the remote of a Host.
+#[must_use]
+pub fn key(host: &Host) -> ObjectKey {
+    ObjectKey { namespace: host.namespace().unwrap_or_default(), name: host.name_any() }
+}
+
+fn report(ctx: &Context, host: &Host, status: &HostStatus) {
+    let key = key(host);
+    let state = ObjectState {
+        ready: find(&status.conditions, conditions::READY).map(|it| it.status == "True"),
+        state: status.state,
+        ..ObjectState::default()
+    };
+    ctx.metrics.objects.show(Host::NAME, &key.namespace, &key.name, state);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! What a Host reconcile knows before it decides.
+
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+
+use super::{key, references};
+use crate::{
+    api::host::Host,
+    context::Context,
+    controllers::references::Problem,
+    error::Error,
+    ssh::{
+        facts::Facts,
+        remote::{Remote, View, Watch, digest},
+        target::Target,
+    },
+};
+
+/// The world around one Host object.
+#[derive(Debug)]
+pub struct Observed {
+    /// The way to the machine: what the spec's references came to.
+    pub target: Result<Target, Problem>,
+    /// Whether the Cluster that the spec names is there; nothing where it names none.
+    pub cluster: Option<ClusterView>,
+    /// How the machine is watched now; nothing when it is not.
+    pub watched: Option<Arc<Watch>>,
+    /// What is known of the machine.
+    pub view: View,
+    /// The older Host object that stands for the same machine, as `namespace/name`.
+    pub claimed_by: Option<String>,
+}
+
+impl Observed {
+    /// What the machine told of itself, where it may be looked into.
+    #[must_use]
+    pub fn facts(&self) -> Option<&Facts> {
+        self.view.checked.as_deref()?.facts.as_ref().ok()
+    }
+}
+
+/// What a Host sees of its Cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterView {
+    /// It is not in this namespace.
+    Absent,
+    /// It is there.
+    Present,
+}
+
+/// Reads what the spec names, and what is known of the machine.
+///
+/// # Errors
+/// When the API server can't be asked.
+pub async fn world(ctx: &Context, host: &Host) -> Result<Observed, Error> {
+    let target = references::resolve(ctx, host).await?;
+    let remote = ctx.remotes.get(&key(host));
+    // What another way led to says nothing of this one.
+    let is_same_way = |it: &Arc<Remote>| target.as_ref().is_ok_and(|to| digest(to) == it.digest());
+    let view = remote.as_ref().filter(|it| is_same_way(it)).map(|it| it.view());
+    let view = view.unwrap_or_default();
+    let machine = view.machine().map(str::to_owned).or_else(|| pinned(host).map(str::to_owned));
+    Ok(Observed {
+        target,
+        cluster: cluster(ctx, host),
+        watched: remote.map(|it| it.watch()),
+        claimed_by: machine.and_then(|it| claimed_by(ctx, host, &it)),
+        view,
+    })
+}
+
+/// The machine that `host` stands for.
+#[must_use]
+pub fn pinned(host: &Host) -> Option<&str> {
+    let facts = host.status.as_ref()?.facts.as_ref()?;
+    Some(facts.machine_id.as_str()).filter(|it| !it.is_empty())
+}
+
+fn cluster(ctx: &Context, host: &Host) -> Option<ClusterView> {
+    let name = &host.spec.cluster_ref.as_ref()?.name;
+    let is_it = |it: &crate::api::cluster::Cluster| {
+        it.name_any() == *name && it.namespace() == host.namespace()
+    };
+    let there = ctx.stores.clusters.find(is_it).is_some();
+    Some(if there { ClusterView::Present } else { ClusterView::Absent })
+}
+
+/// The oldest Host object that stands for `machine`, where it is older than `host`. One machine may
+/// be declared in two namespaces, so all that are watched count.
+fn claimed_by(ctx: &Context, host: &Host, machine: &str) -> Option<String> {
+    let age = |it: &Host| (it.metadata.creation_timestamp.clone(), it.metadata.uid.clone());
+    let hosts = ctx.stores.hosts.state();
+    let older = hosts
+        .iter()
+        .filter(|it| it.metadata.uid != host.metadata.uid && pinned(it) == Some(machine));
+    let oldest = older.min_by_key(|it| age(it))?;
+    (age(oldest) < age(host)).then(|| key(oldest).to_string())
+}

@@ -1,0 +1,429 @@
+//! One Host object and its machine, from reconcile to reconcile. Each turn holds what must hold of
+//! every status, whatever happened.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Value, json};
+
+use super::super::{
+    apply::Outcome,
+    observe::{ClusterView, Observed},
+    plan::{self, Plan, Step},
+    references::tests::target_of,
+    status::{self, Pace},
+};
+use crate::{
+    api::{
+        condition::{Condition, find},
+        host::Host,
+        host_status::HostStatus,
+    },
+    controllers::references::Problem,
+    kubernetes::events::Notice,
+    ssh::{
+        error::{Cause, Error},
+        facts::{Disk, Facts, Identity, Os},
+        families::Family,
+        host_key::{Accepted, Fingerprint, Otherwise, Refusal, Trust},
+        remote::{Checked, View, Watch, digest},
+        target::Target,
+    },
+};
+
+/// The machine that is there at first.
+pub const MACHINE: &str = "11111111111111111111111111111111";
+/// Another one.
+pub const OTHER: &str = "22222222222222222222222222222222";
+/// How often figures are written, in seconds.
+pub const STATS: i64 = 300;
+
+/// What came of one reconcile.
+pub struct Turn {
+    pub plan: Plan,
+    pub notices: Vec<Notice>,
+    /// Whether the status was written.
+    pub wrote: bool,
+}
+
+/// The object, the machine, and the clock.
+pub struct Scene {
+    pub host: Host,
+    /// Why what the spec names can't be used, where it can't.
+    pub problem: Option<Problem>,
+    pub cluster: Option<ClusterView>,
+    pub claimed_by: Option<String>,
+    pub machine: Machine,
+    pub watched: Option<Arc<Watch>>,
+    view: View,
+    /// Seconds.
+    pub now: i64,
+}
+
+/// What is behind the address.
+#[derive(Clone)]
+pub struct Machine {
+    /// The keys that are shown on the way, the machine's own last.
+    pub keys: Vec<Fingerprint>,
+    /// Why it does not answer, where it does not.
+    pub fault: Option<Error>,
+    pub facts: Facts,
+    /// Why facts can't be read, where they can't.
+    pub untold: Option<Error>,
+    pub root: Result<(), Error>,
+}
+
+/// A fingerprint that tells itself from others.
+pub fn print(letter: char) -> Fingerprint {
+    // The last character of 43 carries four bits.
+    let text: String = std::iter::repeat_n(letter, 42).chain(['A']).collect();
+    format!("SHA256:{text}").parse().unwrap()
+}
+
+/// A Host object as a person would first apply it.
+pub fn host() -> Host {
+    let fingerprints = [print('A').to_string()];
+    let host = json!({
+        "metadata": { "name": "es-1", "namespace": "shop", "uid": "uid-1", "generation": 1 },
+        "spec": {
+            "address": "h1",
+            "credentials": { "secretName": "ssh" },
+            "hostKey": { "fingerprints": fingerprints },
+        },
+    });
+    serde_json::from_value(host).unwrap()
+}
+
+/// A failure of which `word` is all that differs.
+pub fn fault(word: &str) -> Error {
+    let host = || "h1:22".into();
+    let cause = || Cause::new("its words");
+    match word {
+        "connect" => Error::Connect { host: host(), cause: cause() },
+        "unauthorized" => Error::Unauthorized { host: host(), user: "root".into(), hint: "" },
+        "refused" => Error::Refused { host: host(), what: "probe", cause: cause() },
+        "handshake" => Error::Handshake { host: host(), cause: cause() },
+        "timeout" => Error::Timeout { host: host(), what: "probe", limit: Duration::from_secs(20) },
+        "failed" => Error::Failed {
+            host: host(),
+            what: "gather facts",
+            ending: crate::ssh::error::Ending::Exited(2),
+            cause: cause(),
+        },
+        "not root" => {
+            let cause = Cause::new("the user is not root");
+            Error::UnexpectedOutput { host: host(), what: "check for root", cause }
+        }
+        "sudo" => Error::Sudo { host: host(), what: "check for root", cause: cause() },
+        "credentials" => {
+            let problem = crate::ssh::credentials::CredentialsError::PassphraseMissing;
+            Error::Credentials { host: host(), problem }
+        }
+        other => panic!("what is {other}?"),
+    }
+}
+
+impl Machine {
+    /// One that answers, and is as it should be.
+    pub fn good() -> Self {
+        let facts = Facts {
+            os: Os {
+                id: Some("debian".into()),
+                version: Some("12".into()),
+                variant: None,
+                family: Some(Family::Debian),
+            },
+            kernel: Some("6.1.0".into()),
+            architecture: Some("x86_64".into()),
+            hostname: Some("h1".into()),
+            identity: Identity {
+                machine_id: Some(MACHINE.into()),
+                boot_id: Some("first-boot".into()),
+                init_started: Some(7),
+            },
+            cpus: Some(4),
+            memory_bytes: Some(8 << 30),
+            root_disk: Some(Disk { total_bytes: 1_000_000, free_bytes: 500_000 }),
+            data_disk: None,
+            package_manager: Some("apt-get".into()),
+            ostree: None,
+            elasticsearch_version: None,
+            has_systemd: true,
+            reboot_required: Some(false),
+            clock_skew_seconds: Some(0),
+        };
+        Self { keys: vec![print('A')], fault: None, facts, untold: None, root: Ok(()) }
+    }
+}
+
+impl Scene {
+    /// The object was just applied.
+    pub fn new() -> Self {
+        Self {
+            host: host(),
+            problem: None,
+            cluster: None,
+            claimed_by: None,
+            machine: Machine::good(),
+            watched: None,
+            view: View::default(),
+            now: 1_000,
+        }
+    }
+
+    /// The object was applied and its machine is as it should be.
+    pub fn settled() -> Self {
+        let mut scene = Self::new();
+        scene.settle();
+        scene.check("Ready", "True", "AsExpected");
+        scene
+    }
+
+    /// A person changes the object.
+    pub fn edit(&mut self, change: impl FnOnce(&mut Host)) {
+        change(&mut self.host);
+        self.host.metadata.generation = self.host.metadata.generation.map(|it| it + 1);
+    }
+
+    /// A person sets fields of the spec.
+    pub fn spec(&mut self, fields: &Value) {
+        self.edit(|host| {
+            let mut spec = serde_json::to_value(&host.spec).unwrap();
+            for (name, value) in fields.as_object().unwrap() {
+                spec[name] = value.clone();
+            }
+            host.spec = serde_json::from_value(spec).unwrap();
+        });
+    }
+
+    pub fn delete(&mut self) {
+        self.edit(|it| it.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH)));
+    }
+
+    pub fn label(&mut self, name: &str, value: &str) {
+        let labels = self.host.metadata.labels.get_or_insert_default();
+        labels.insert(name.into(), value.into());
+    }
+
+    pub fn annotate(&mut self, name: &str, value: &str) {
+        let annotations = self.host.metadata.annotations.get_or_insert_default();
+        annotations.insert(name.into(), value.into());
+    }
+
+    /// Another machine stands behind the address.
+    pub fn replace_machine(&mut self) {
+        self.machine.facts.identity.machine_id = Some(OTHER.into());
+    }
+
+    /// The operator stops and starts.
+    pub fn restart(&mut self) {
+        self.watched = None;
+        self.view = View::default();
+    }
+
+    fn target(&self) -> Result<Target, Problem> {
+        match &self.problem {
+            Some(problem) => Err(problem.clone()),
+            None => target_of(&self.host),
+        }
+    }
+
+    pub fn seen(&self) -> Observed {
+        let target = self.target();
+        let is_same = |it: &Arc<Watch>| {
+            target.as_ref().is_ok_and(|target| digest(target) == digest(&it.target))
+        };
+        let view = self.watched.as_ref().filter(|it| is_same(it)).map(|_| self.view.clone());
+        Observed {
+            target,
+            cluster: self.cluster,
+            watched: self.watched.clone(),
+            view: view.unwrap_or_default(),
+            claimed_by: self.claimed_by.clone(),
+        }
+    }
+
+    /// One reconcile; what was watched before it has been probed by then.
+    pub fn turn(&mut self) -> Turn {
+        self.now += 10;
+        self.probe();
+        let seen = self.seen();
+        let plan = plan::next(&self.host, &seen, self.time());
+        let mut outcome = Outcome::default();
+        match &plan.step {
+            Some(Step::Watch(watch)) => {
+                outcome.awaiting = true;
+                let is_same = |it: &Arc<Watch>| digest(&watch.target) == digest(&it.target);
+                if !self.watched.as_ref().is_some_and(is_same) {
+                    self.view = View::default();
+                }
+                self.view.checked = None;
+                self.watched = Some(Arc::new(watch.as_ref().clone()));
+            }
+            Some(Step::Leave) => self.watched = None,
+            None => {}
+        }
+        let pace = Pace { stats: Duration::from_secs(STATS.unsigned_abs()) };
+        let after = status::after(&self.host, &seen, &plan, &outcome, pace, self.time());
+        let before = self.host.status.take();
+        self.host.status.clone_from(&before);
+        let notices = status::notices(&self.host, &after);
+        assert_sound(before.as_ref(), &after);
+        let wrote = before.as_ref() != Some(&after);
+        // What the API server gives back.
+        let stored: HostStatus =
+            serde_json::from_value(serde_json::to_value(&after).unwrap()).unwrap();
+        assert_eq!(after, stored, "comes back as it was written");
+        self.host.status = Some(stored);
+        self.assert_at_rest(&seen, &plan, &outcome);
+        Turn { plan, notices, wrote }
+    }
+
+    /// Asks the machine as the prober does.
+    fn probe(&mut self) {
+        let Some(watch) = &self.watched else { return };
+        self.view.asked = true;
+        if let Some(error) = self.machine.refusal(&watch.target) {
+            self.view.fault = Some(Arc::new(error));
+            return;
+        }
+        let facts = &self.machine.facts;
+        let is_meant = watch.machine.is_some() && watch.machine == facts.identity.machine_id;
+        let checked = Checked {
+            facts: self.machine.untold.clone().map_or_else(|| Ok(facts.clone()), Err),
+            root: self.machine.root.clone(),
+        };
+        self.view = View {
+            asked: true,
+            fault: None,
+            keys: self
+                .machine
+                .keys
+                .iter()
+                .map(|it| Accepted { fingerprint: *it, by: Trust::Pinned })
+                .collect(),
+            identity: Some(facts.identity.clone()),
+            answered: Some(Timestamp::new(self.now, 0).unwrap()),
+            checked: is_meant.then(|| Arc::new(checked)),
+        };
+    }
+
+    /// Reconciles until there is nothing to do and nothing to write; the notices on the way.
+    pub fn settle(&mut self) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        for _ in 0..12 {
+            let turn = self.turn();
+            notices.extend(turn.notices);
+            if turn.plan.step.is_none() && !turn.wrote {
+                return notices;
+            }
+        }
+        panic!("never comes to rest: {:?}", self.host.status);
+    }
+
+    pub fn status(&self) -> &HostStatus {
+        self.host.status.as_ref().expect("a status was written")
+    }
+
+    pub fn condition(&self, kind: &str) -> &Condition {
+        find(&self.status().conditions, kind).expect("the condition is there")
+    }
+
+    /// Status and reason of a condition.
+    #[track_caller]
+    pub fn check(&self, kind: &str, status: &str, reason: &str) {
+        let found = self.condition(kind);
+        let message = &found.message;
+        assert_eq!((&*found.status, &*found.reason), (status, reason), "{kind}: {message}");
+    }
+
+    fn time(&self) -> Timestamp {
+        // Finer than what the API server keeps.
+        Timestamp::new(self.now, 123_456_789).unwrap()
+    }
+
+    /// The same look at the same world, later: nothing to write, nothing to tell.
+    fn assert_at_rest(&self, seen: &Observed, plan: &Plan, outcome: &Outcome) {
+        if plan.step.is_some() || !plan.first_keys.is_empty() {
+            return;
+        }
+        let plan = plan::next(&self.host, seen, self.time());
+        let later = Timestamp::new(self.now + 1_000, 0).unwrap();
+        let pace = Pace { stats: Duration::from_secs(STATS.unsigned_abs()) };
+        let again = status::after(&self.host, seen, &plan, outcome, pace, later);
+        assert_eq!(Some(&again), self.host.status.as_ref(), "the same world, another status");
+        assert_eq!(status::notices(&self.host, &again), [], "told twice");
+    }
+}
+
+impl Machine {
+    /// Why no session comes about, as the real checks have it.
+    fn refusal(&self, target: &Target) -> Option<Error> {
+        let names = target.names();
+        for ((hop, name), key) in
+            target.jump_hosts.iter().chain([&target.host]).zip(names).zip(&self.keys)
+        {
+            let policy = &hop.host_key;
+            let algorithm = || "ssh-ed25519".into();
+            let presented = *key;
+            let refusal = match policy.otherwise {
+                _ if policy.fingerprints.contains(key) => continue,
+                _ if !policy.fingerprints.is_empty() => {
+                    Refusal::Mismatch { algorithm: algorithm(), presented }
+                }
+                Otherwise::TrustOnFirstUse { seen: Some(seen) } if seen == presented => continue,
+                Otherwise::TrustOnFirstUse { seen: Some(seen) } => {
+                    Refusal::Changed { algorithm: algorithm(), presented, seen }
+                }
+                Otherwise::TrustOnFirstUse { seen: None } => {
+                    panic!("a key that is not on record would be trusted")
+                }
+                Otherwise::Refuse => Refusal::UnknownKey { algorithm: algorithm(), presented },
+            };
+            return Some(Error::HostKey { host: name, refusal: Box::new(refusal) });
+        }
+        self.fault.clone()
+    }
+}
+
+/// What holds of every status that follows another.
+fn assert_sound(before: Option<&HostStatus>, after: &HostStatus) {
+    let is = |kind: &str| find(&after.conditions, kind).map(|it| it.status.as_str());
+    let kinds: Vec<&str> = after.conditions.iter().map(|it| it.type_.as_str()).collect();
+    let always = [
+        "Ready",
+        "Accepted",
+        "ResolvedRefs",
+        "HostKeyVerified",
+        "Reachable",
+        "Inspected",
+        "Prepared",
+        "Healthy",
+    ];
+    assert_eq!(kinds[..always.len()], always, "all conditions are there from the first status on");
+    let ready = is("Ready") == Some("True");
+    match (is("Reconciling"), is("Stalled")) {
+        (None, None) => assert!(ready, "not Ready, and neither at work nor stalled"),
+        (Some("True"), None) | (None, Some("True")) => assert!(!ready, "Ready and still at work"),
+        both => panic!("Reconciling and Stalled are {both:?}"),
+    }
+    let deleting = find(&after.conditions, "Ready").is_some_and(|it| it.reason == "Deleting");
+    if !deleting {
+        let needed = || always[1..].iter();
+        assert_eq!(ready, needed().all(|it| is(it) == Some("True")), "what Ready means");
+    }
+    for condition in &after.conditions {
+        assert!(!condition.reason.is_empty() && !condition.message.is_empty(), "{condition:?}");
+        let earlier = before.and_then(|it| find(&it.conditions, &condition.type_));
+        if let Some(earlier) = earlier {
+            let moved = earlier.last_transition_time != condition.last_transition_time;
+            let flipped = earlier.status != condition.status;
+            assert_eq!(moved, flipped, "{}: the transition time", condition.type_);
+        }
+    }
+    let generation = before.and_then(|it| it.observed_generation);
+    assert!(generation <= after.observed_generation, "the observed generation went back");
+    let check = before.and_then(|it| it.last_check.as_ref());
+    assert!(check <= after.last_check.as_ref(), "the last check went back");
+}

@@ -1,0 +1,199 @@
+//! Asks each host again and again whether it is still there, still the same, and still as it was.
+//!
+//! One task for each host, so that one that hangs keeps back no other. At rest it asks for the
+//! host's identity in the kept session and nothing else; all else is asked when that changed, and
+//! once each stats interval.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use tokio::time::timeout;
+use tracing::{Instrument as _, debug, info_span};
+
+use super::{
+    error::{Category, Error},
+    facts::{self, Identity},
+    pool::Pool,
+    remote::{Checked, Remote, View, Watch},
+    session::Session,
+};
+
+/// How long after the first failure a host is asked again; doubles up to the probe interval.
+const FIRST: Duration = Duration::from_secs(5);
+/// The longest pause for a host that does not take the user: it may lock out who asks too often.
+const LONGEST: Duration = Duration::from_mins(30);
+/// How long until one who had to wait for a turn asks again.
+const TURN: Duration = Duration::from_secs(1);
+
+/// How often a host is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Between two looks at whether it is still there.
+    pub probe: Duration,
+    /// Between two looks at everything.
+    pub stats: Duration,
+}
+
+/// Asks until the task is aborted.
+pub(super) async fn run(remote: Arc<Remote>, pool: Arc<Pool>, pace: Pace) {
+    let key = remote.key();
+    let span = info_span!("probing", namespace = %key.namespace, host = %key.name);
+    let mut prober = Prober { remote: &remote, pool: &pool, pace, last_check: None, failures: 0 };
+    prober.probe_for_ever().instrument(span).await;
+}
+
+struct Prober<'a> {
+    remote: &'a Remote,
+    pool: &'a Pool,
+    pace: Pace,
+    /// When everything was last asked for, and answered.
+    last_check: Option<Instant>,
+    /// Failures in a row.
+    failures: u32,
+}
+
+impl Prober<'_> {
+    async fn probe_for_ever(&mut self) {
+        loop {
+            let watch = self.remote.watch();
+            let pause = match self.look(&watch).await {
+                Ok(()) => {
+                    self.failures = 0;
+                    Some(self.pace.probe)
+                }
+                Err(error) => {
+                    debug!(error = &error as &dyn std::error::Error, "the host was not asked");
+                    self.failures = self.failures.saturating_add(1);
+                    let pause = put_off(&error, self.failures, self.pace.probe);
+                    self.fail(&watch, error);
+                    pause
+                }
+            };
+            let jitter = 0.9 + 0.2 * fastrand::f64();
+            match pause {
+                Some(pause) => {
+                    let _ = timeout(pause.mul_f64(jitter), self.remote.nudged()).await;
+                }
+                None => self.remote.nudged().await,
+            }
+        }
+    }
+
+    /// Asks the host what is due.
+    async fn look(&mut self, watch: &Arc<Watch>) -> Result<(), Error> {
+        let before = self.remote.view();
+        let (session, identity) = self.identify(watch, &before).await?;
+        let is_meant = watch.machine.is_some() && watch.machine == identity.machine_id;
+        let is_due = before.identity.as_ref() != Some(&identity)
+            || before.checked.as_ref().is_none_or(|it| !it.is_whole())
+            || self.last_check.is_none_or(|it| self.pace.stats <= it.elapsed());
+        let checked = match before.checked {
+            _ if !is_meant => None,
+            Some(checked) if !is_due => Some(checked),
+            _ => {
+                let checked = check(&session, watch).await?;
+                self.last_check = Some(Instant::now());
+                Some(Arc::new(checked))
+            }
+        };
+        let view = View {
+            asked: true,
+            fault: None,
+            keys: session.host_keys().collect(),
+            identity: Some(identity),
+            answered: Some(Timestamp::now()),
+            checked,
+        };
+        self.remote.publish(watch, view);
+        Ok(())
+    }
+
+    /// Asks who the host is. A session that broke unseen is no news of the host, so a host that
+    /// answered before is asked a second time, in a new one.
+    async fn identify(
+        &self,
+        watch: &Watch,
+        before: &View,
+    ) -> Result<(Arc<Session>, Identity), Error> {
+        match self.identify_once(watch).await {
+            Err(error) if may_pass(&error) => {
+                // Whatever hangs in it is given up.
+                self.pool.disconnect(&self.session_key()).await;
+                if before.asked && before.fault.is_none() {
+                    debug!(error = &error as &dyn std::error::Error, "asking a second time");
+                    return self.identify_once(watch).await;
+                }
+                Err(error)
+            }
+            result => result,
+        }
+    }
+
+    async fn identify_once(&self, watch: &Watch) -> Result<(Arc<Session>, Identity), Error> {
+        let session = self.pool.session(&self.session_key(), &watch.target).await?;
+        let identity = facts::probe(&session).await?.identity;
+        Ok((session, identity))
+    }
+
+    fn session_key(&self) -> String {
+        self.remote.key().to_string()
+    }
+
+    /// Keeps what was known beside the new fault.
+    fn fail(&self, watch: &Arc<Watch>, error: Error) {
+        if error.category() == Category::Busy {
+            // Drover's own haste says nothing of the host.
+            return;
+        }
+        let before = self.remote.view();
+        let view = View { asked: true, fault: Some(Arc::new(error)), ..before };
+        self.remote.publish(watch, view);
+    }
+}
+
+/// Asks a host for everything. What it does not do is told as part of the answer.
+///
+/// # Errors
+/// When it is not there to be asked.
+async fn check(session: &Session, watch: &Watch) -> Result<Checked, Error> {
+    let facts = there(facts::gather(session, &watch.places).await)?;
+    let root = there(facts::check_root(session, watch.sudo).await)?;
+    Ok(Checked { facts, root })
+}
+
+/// Tells a host that did not do something from one that is gone.
+fn there<T>(result: Result<T, Error>) -> Result<Result<T, Error>, Error> {
+    match result {
+        // It was there a moment ago: if it hangs, the next probe tells.
+        Err(error @ Error::Timeout { .. }) => Ok(Err(error)),
+        Err(error) if matches!(error.category(), Category::Unreachable | Category::Busy) => {
+            Err(error)
+        }
+        other => Ok(other),
+    }
+}
+
+/// Whether what went wrong may have been the session and not the host.
+fn may_pass(error: &Error) -> bool {
+    error.category() == Category::Unreachable || matches!(error, Error::Refused { .. })
+}
+
+/// How long until a host that did not answer is asked again; nothing where that is of no use until
+/// somebody declares something else.
+fn put_off(error: &Error, failures: u32, probe: Duration) -> Option<Duration> {
+    let doubled = |it: Duration| it.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    match error.category() {
+        Category::Busy => Some(TURN),
+        Category::Unauthorized if !matches!(error, Error::Credentials { .. }) => {
+            Some(doubled(probe).min(LONGEST.max(probe)))
+        }
+        _ if error.is_terminal() => None,
+        _ => Some(doubled(FIRST).min(probe)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

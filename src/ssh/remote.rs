@@ -1,0 +1,234 @@
+//! One host that is watched: how it is reached, and what is known of it.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::{Notify, mpsc::UnboundedSender},
+    task::AbortHandle,
+};
+
+use super::{
+    error::Error,
+    facts::{Disk, Facts, Identity, Places},
+    host_key::{Accepted, Fingerprint, Otherwise},
+    target::Target,
+};
+use crate::{digest::Digest, object_key::ObjectKey};
+
+/// How a host is reached, and how far it is looked into.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// Where it is, and who Drover is to it.
+    pub target: Target,
+    /// The only machine that is looked into, by its machine-id. Of any other, and where none is
+    /// named, the identity is read and nothing else.
+    pub machine: Option<Box<str>>,
+    /// Whether commands become root by sudo.
+    pub sudo: bool,
+    /// Where to look for what may be anywhere.
+    pub places: Places,
+    /// Any other value asks for a look into everything at once.
+    pub wish: Option<Box<str>>,
+}
+
+/// What is known of a host.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Whether it has been asked, well or not, since it is reached in this way.
+    pub asked: bool,
+    /// Why it did not answer when it was last asked.
+    pub fault: Option<Arc<Error>>,
+    /// The keys of all hops that were verified when it last answered: those of the jump hosts
+    /// first, its own last.
+    pub keys: Vec<Accepted>,
+    /// Which machine it was, and which run of it, when it last answered.
+    pub identity: Option<Identity>,
+    /// When it last answered.
+    pub answered: Option<Timestamp>,
+    /// What it told of itself; nothing of a machine that may not be looked into.
+    pub checked: Option<Arc<Checked>>,
+}
+
+/// What a look into a host came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// What it is, or why it did not tell.
+    pub facts: Result<Facts, Error>,
+    /// Whether commands run as root, or why not.
+    pub root: Result<(), Error>,
+}
+
+/// One host that is watched.
+pub struct Remote {
+    key: ObjectKey,
+    digest: [u8; 32],
+    shared: Mutex<Shared>,
+    nudge: Notify,
+    wake: UnboundedSender<ObjectKey>,
+    task: Mutex<Option<AbortHandle>>,
+}
+
+struct Shared {
+    watch: Arc<Watch>,
+    view: View,
+}
+
+/// Tells one way to a host from another, secrets and the keys seen at first use included.
+#[must_use]
+pub fn digest(target: &Target) -> [u8; 32] {
+    let mut digest = Digest::new();
+    digest.field(&target.digest());
+    for hop in target.hops() {
+        let seen = match hop.host_key.otherwise {
+            Otherwise::TrustOnFirstUse { seen } => seen.map(|it| it.to_string()),
+            Otherwise::Refuse => None,
+        };
+        digest.optional(seen.as_deref().map(str::as_bytes));
+    }
+    digest.finish()
+}
+
+impl Watch {
+    /// Whether `other` reaches the same host in the same way and looks into the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        digest(&self.target) == digest(&other.target)
+            && self.machine == other.machine
+            && self.sudo == other.sudo
+            && self.places == other.places
+            && self.wish == other.wish
+    }
+}
+
+impl View {
+    /// The key of the host itself.
+    #[must_use]
+    pub fn host_key(&self) -> Option<Fingerprint> {
+        self.keys.last().map(|it| it.fingerprint)
+    }
+
+    /// The machine that answered last.
+    #[must_use]
+    pub fn machine(&self) -> Option<&str> {
+        self.identity.as_ref()?.machine_id.as_deref()
+    }
+}
+
+impl Checked {
+    /// Whether nothing of what it was asked went unanswered.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.facts.is_ok() && self.root.is_ok()
+    }
+
+    /// The same without the figures that move all the time and decide nothing.
+    fn without_figures(&self) -> Self {
+        let still = |it: Disk| Disk { free_bytes: 0, ..it };
+        let mut checked = self.clone();
+        if let Ok(facts) = &mut checked.facts {
+            facts.root_disk = facts.root_disk.map(still);
+            facts.data_disk = facts.data_disk.map(still);
+            facts.clock_skew_seconds = None;
+        }
+        checked
+    }
+}
+
+impl Remote {
+    pub(super) fn new(key: ObjectKey, watch: Watch, wake: UnboundedSender<ObjectKey>) -> Self {
+        let digest = digest(&watch.target);
+        let shared = Mutex::new(Shared { watch: Arc::new(watch), view: View::default() });
+        Self { key, digest, shared, nudge: Notify::new(), wake, task: Mutex::default() }
+    }
+
+    /// Takes the task that asks the host, to end it with this.
+    pub(super) fn started(&self, task: AbortHandle) {
+        *locked(&self.task) = Some(task);
+    }
+
+    /// Ends the asking.
+    pub(super) fn stop(&self) {
+        if let Some(task) = locked(&self.task).take() {
+            task.abort();
+        }
+    }
+
+    /// Tells one way to the host from another.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// How the host is reached, and how far it is looked into.
+    #[must_use]
+    pub fn watch(&self) -> Arc<Watch> {
+        Arc::clone(&locked(&self.shared).watch)
+    }
+
+    /// What is known of the host.
+    #[must_use]
+    pub fn view(&self) -> View {
+        locked(&self.shared).view.clone()
+    }
+
+    /// From now on the host, reached as before, is looked into as `watch` says: at once, if that is
+    /// otherwise than before.
+    pub(super) fn change(&self, watch: Watch) {
+        let mut shared = locked(&self.shared);
+        if shared.watch.is_same(&watch) {
+            return;
+        }
+        shared.watch = Arc::new(watch);
+        shared.view.checked = None;
+        self.nudge.notify_one();
+    }
+
+    /// Takes over what was learned while the host was looked into as `watch` says, and wakes whom
+    /// the host concerns if it is news.
+    pub(super) fn publish(&self, watch: &Arc<Watch>, mut view: View) {
+        let mut shared = locked(&self.shared);
+        if !Arc::ptr_eq(&shared.watch, watch) {
+            // It was looked into too far, or not far enough.
+            view.checked = None;
+        }
+        let news = is_news(&shared.view, &view);
+        shared.view = view;
+        if news {
+            // A closed channel means that the process is ending.
+            let _ = self.wake.send(self.key.clone());
+        }
+    }
+
+    pub(super) async fn nudged(&self) {
+        self.nudge.notified().await;
+    }
+
+    pub(super) fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+}
+
+fn is_news(before: &View, now: &View) -> bool {
+    let words = |it: &View| it.fault.as_ref().map(|it| it.chain());
+    let told = |it: &View| it.checked.as_ref().map(|it| it.without_figures());
+    before.asked != now.asked
+        || words(before) != words(now)
+        || before.keys != now.keys
+        || before.identity != now.identity
+        || told(before) != told(now)
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// Nothing here leaves its data half-written, so a poisoned lock holds good data.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

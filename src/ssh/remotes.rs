@@ -1,0 +1,67 @@
+//! The hosts that are watched, one for each Host object.
+//!
+//! A remote keeps only what saves work: after a restart everything here is read again.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{
+    pool::Pool,
+    prober::{self, Pace},
+    remote::{Remote, Watch, digest, locked},
+};
+use crate::object_key::ObjectKey;
+
+/// All hosts that are watched, by the object that stands for each.
+pub struct Remotes {
+    pool: Arc<Pool>,
+    by_owner: Mutex<HashMap<ObjectKey, Arc<Remote>>>,
+    wake: UnboundedSender<ObjectKey>,
+    pace: Pace,
+}
+
+impl Remotes {
+    /// None yet. `wake` is where the names of objects go that have something new to look at.
+    #[must_use]
+    pub fn new(pool: Pool, wake: UnboundedSender<ObjectKey>, pace: Pace) -> Self {
+        Self { pool: Arc::new(pool), by_owner: Mutex::default(), wake, pace }
+    }
+
+    /// The remote of `key`.
+    #[must_use]
+    pub fn get(&self, key: &ObjectKey) -> Option<Arc<Remote>> {
+        locked(&self.by_owner).get(key).cloned()
+    }
+
+    /// Watches a host for `key`, instead of what was watched for it before. Where the way there is
+    /// the same, its session and what is known of it stay.
+    pub fn watch(&self, key: &ObjectKey, watch: Watch) {
+        let mut by_owner = locked(&self.by_owner);
+        let before = by_owner.get(key);
+        if let Some(remote) = before
+            && remote.digest() == digest(&watch.target)
+        {
+            remote.change(watch);
+            return;
+        }
+        if let Some(before) = before {
+            before.stop();
+        }
+        let remote = Arc::new(Remote::new(key.clone(), watch, self.wake.clone()));
+        let task = prober::run(Arc::clone(&remote), Arc::clone(&self.pool), self.pace);
+        remote.started(tokio::spawn(task).abort_handle());
+        by_owner.insert(key.clone(), remote);
+    }
+
+    /// Stops to watch for `key`, ends the session, and forgets what was known.
+    pub fn leave(&self, key: &ObjectKey) {
+        let Some(remote) = locked(&self.by_owner).remove(key) else { return };
+        remote.stop();
+        let (pool, key) = (Arc::clone(&self.pool), key.to_string());
+        tokio::spawn(async move { pool.disconnect(&key).await });
+    }
+}

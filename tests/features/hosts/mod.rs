@@ -1,0 +1,198 @@
+//! Hosts on real machines: a real systemd and a real sshd for each, and the operator that keeps them.
+
+mod deletion;
+mod faults;
+mod identity;
+mod life;
+mod rotation;
+mod trust;
+
+use std::time::Duration;
+
+use drover::api::{condition, host::Host as HostObject};
+use kube::{Api, api::DeleteParams};
+use serde_json::{Value, json};
+
+use crate::{
+    common::{
+        certificates::Authority,
+        hosts::{Host, SshKey},
+        operator::{self, Operator},
+        proxy::Proxy,
+        wait::eventually,
+    },
+    world::{control_plane, expect},
+};
+
+/// How long anything may take that takes some seconds on an idle machine.
+pub const SOON: Duration = Duration::from_mins(2);
+
+/// A namespace with an operator of its own, for Hosts.
+pub struct Stage {
+    /// The only namespace that the operator watches.
+    pub namespace: String,
+    /// The operator: it probes each second.
+    pub operator: Operator,
+    /// Between the operator and the API server.
+    pub kubernetes: Proxy,
+    /// The administrator's client, past the proxy.
+    pub client: kube::Client,
+}
+
+impl Stage {
+    /// A stage with the Secret `key`, which every host of the bed lets in.
+    pub async fn new(name: &str) -> Self {
+        Self::with(name, |it| it).await
+    }
+
+    /// The same with other flags for the operator.
+    pub async fn with(
+        name: &str,
+        flags: impl FnOnce(operator::Settings) -> operator::Settings,
+    ) -> Self {
+        let control_plane = control_plane().await;
+        let namespace = control_plane.namespace(name);
+        let kubernetes = Proxy::before_kubernetes(control_plane);
+        let mut kubeconfig = control_plane.kubeconfig().at(&kubernetes.url());
+        kubeconfig.authority = Authority::shared().file();
+        let settings = operator::Settings::new(&kubeconfig, &namespace)
+            .flag("--probe-interval", "1s")
+            .flag("--stats-interval", "5s");
+        let operator = flags(settings).start().await;
+        let client = control_plane.client().await;
+        let stage = Self { namespace, operator, kubernetes, client };
+        stage.key("key", SshKey::shared()).await;
+        stage
+    }
+
+    /// Applies one object into the stage's namespace.
+    pub async fn apply(&self, manifest: &Value) {
+        control_plane().await.apply(&self.namespace, &manifest.to_string());
+    }
+
+    /// Makes or changes a Secret with a private key.
+    pub async fn key(&self, name: &str, key: &SshKey) {
+        self.secret(name, &json!({ "ssh-privatekey": key.private() })).await;
+    }
+
+    /// Makes or changes a Secret.
+    pub async fn secret(&self, name: &str, data: &Value) {
+        let secret = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/ssh-auth",
+            "metadata": { "name": name },
+            "stringData": data,
+        });
+        self.apply(&secret).await;
+    }
+
+    /// Applies a Host that stands for `host`, with its right fingerprint, as root; `spec` is merged
+    /// over that.
+    pub async fn host(&self, name: &str, host: &Host, spec: &Value) {
+        let mut whole = json!({
+            "address": host.address(),
+            "credentials": { "secretName": "key" },
+            "hostKey": { "fingerprints": [host.fingerprint()] },
+        });
+        let fields = spec.as_object().expect("a spec is an object").clone();
+        whole.as_object_mut().expect("made above").extend(fields);
+        self.apply(&json!({
+            "apiVersion": "drover.dev/v1alpha1",
+            "kind": "Host",
+            "metadata": { "name": name },
+            "spec": whole,
+        }))
+        .await;
+    }
+
+    /// The Hosts of the stage.
+    pub fn hosts(&self) -> Api<HostObject> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Applies a Host, and waits until it is Ready.
+    pub async fn ready(&self, name: &str, host: &Host, spec: &Value) -> HostObject {
+        self.host(name, host, spec).await;
+        self.until(name, "Ready", "True").await
+    }
+
+    /// Waits until a condition of the Host has a status, for its current generation.
+    pub async fn until(&self, name: &str, kind: &str, status: &str) -> HostObject {
+        self.when(name, &format!("{kind}={status}"), |host| {
+            let seen = host.status.clone().unwrap_or_default();
+            expect::told(&seen.conditions, kind, status, host.metadata.generation)
+        })
+        .await
+    }
+
+    /// Waits until a condition of the Host has a status and a reason, for its current generation,
+    /// and returns its message.
+    pub async fn tells(&self, name: &str, kind: &str, status: &str, reason: &str) -> String {
+        let host = self
+            .when(name, &format!("{kind}={status}, {reason}"), |host| {
+                let seen = host.status.clone().unwrap_or_default();
+                expect::told(&seen.conditions, kind, status, host.metadata.generation)?;
+                let found = condition::find(&seen.conditions, kind);
+                let fits = found.is_some_and(|it| it.reason == reason);
+                if fits { Ok(()) } else { Err(format!("{:#?}", seen.conditions)) }
+            })
+            .await;
+        let conditions = host.status.unwrap_or_default().conditions;
+        condition::find(&conditions, kind).map(|it| it.message.to_string()).unwrap_or_default()
+    }
+
+    /// Waits until the Host is as `check` wants it; it says what is amiss.
+    pub async fn when(
+        &self,
+        name: &str,
+        what: &str,
+        check: impl Fn(&HostObject) -> Result<(), String>,
+    ) -> HostObject {
+        let api = self.hosts();
+        eventually(&format!("Host {name}: {what}"), SOON, async || {
+            let host = api.get(name).await.map_err(|it| it.to_string())?;
+            check(&host).map(|()| host)
+        })
+        .await
+    }
+
+    /// Sets an annotation or a label of a Host: `metadata` is merged.
+    pub async fn mark(&self, name: &str, metadata: &Value) {
+        let patch = kube::api::Patch::Merge(json!({ "metadata": metadata }));
+        self.hosts().patch(name, &kube::api::PatchParams::default(), &patch).await.expect("a Host");
+    }
+
+    /// Deletes the Host and does not wait.
+    pub async fn delete(&self, name: &str) {
+        self.hosts().delete(name, &DeleteParams::default()).await.expect("it exists");
+    }
+
+    /// Waits until the Host object is gone.
+    pub async fn gone(&self, name: &str) {
+        let api = self.hosts();
+        eventually(&format!("Host {name} is gone"), SOON, async || {
+            match api.get_opt(name).await.map_err(|it| it.to_string())? {
+                None => Ok(()),
+                Some(it) => Err(format!("still there: {:?}", it.status)),
+            }
+        })
+        .await;
+    }
+
+    /// Waits for an event with this reason about an object of this name, and returns its note.
+    pub async fn event(&self, object: &str, reason: &str) -> String {
+        expect::event(&self.client, &self.namespace, object, reason).await
+    }
+}
+
+/// Ends the sessions that are open on a host, and not sshd itself.
+pub fn cut_sessions(host: &Host) {
+    host.inside("for it in $(pgrep -x sshd); do [ \"$it\" = \"$(cat /run/sshd.pid)\" ] || kill -9 \"$it\"; done; true");
+}
+
+/// How often somebody logged in, or tried to, as sshd's journal has it.
+pub fn attempts(host: &Host) -> usize {
+    let log = host.inside("journalctl --no-pager -u ssh -o cat");
+    log.lines().filter(|it| it.contains("Accepted ") || it.contains("Failed ")).count()
+}
