@@ -163,7 +163,7 @@ fn context(
     stores: Stores,
 ) -> (Arc<Context>, Wakes) {
     let reporter = Reporter { controller: "drover".to_owned(), instance: Some(me) };
-    let (wakers, wake_host, wakes) = wiring::wakes();
+    let (wakers, wake_host, woken) = wiring::wakes();
     let (poll, stats) = (settings.poll_interval, settings.stats_interval);
     let sessions = Pool::new(Limits::default(), gate.clone(), metrics.clone());
     let probing = prober::Pace { probe: settings.probe_interval, stats };
@@ -179,7 +179,7 @@ fn context(
         remotes: Remotes::new(sessions, wake_host, probing),
         now: Timestamp::now,
     });
-    (ctx, wakes)
+    (ctx, woken)
 }
 
 fn start_controllers(

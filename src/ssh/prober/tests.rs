@@ -1,1 +1,173 @@
-//! t
+//! Probes of a scripted server whose shell is this machine's own.
+
+use std::sync::atomic::Ordering;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::*;
+use crate::{
+    gate::WriteGate,
+    object_key::ObjectKey,
+    ssh::{
+        error::{Cause, Stage},
+        facts::Places,
+        host_key::Refusal,
+        remotes::Remotes,
+        scripted::{Script, Server, key, limits, until},
+        session::Meter,
+        target::Target,
+    },
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Deaf;
+
+impl Meter for Deaf {
+    fn connection(&self, _: &'static str) {}
+    fn command(&self, _: &'static str, _: &'static str, _: f64) {}
+}
+
+struct Bed {
+    server: Server,
+    target: Target,
+    remotes: Remotes,
+    woken: UnboundedReceiver<ObjectKey>,
+}
+
+fn name() -> ObjectKey {
+    ObjectKey { namespace: "shop".into(), name: "es-1".into() }
+}
+
+impl Bed {
+    async fn new(probe: Duration) -> Self {
+        let user = key();
+        let server = Script::for_user(&user).serve().await;
+        let target = server.target(&user);
+        let pool = Pool::new(limits(), WriteGate::always_open(), Arc::new(Deaf));
+        let (wake, woken) = unbounded_channel();
+        let pace = Pace { probe, stats: Duration::from_hours(1) };
+        Self { server, target, remotes: Remotes::new(pool, wake, pace), woken }
+    }
+
+    fn watch(&self, change: impl FnOnce(&mut Watch)) {
+        let mut watch = Watch {
+            target: self.target.clone(),
+            machine: None,
+            sudo: false,
+            places: Places::default(),
+            wish: None,
+        };
+        change(&mut watch);
+        self.remotes.watch(&name(), watch);
+    }
+
+    /// Waits for news, and returns what is known then.
+    async fn news(&mut self) -> View {
+        let waiting = timeout(20 * SECOND, self.woken.recv()).await;
+        assert_eq!(waiting.expect("news in time"), Some(name()));
+        self.remotes.get(&name()).unwrap().view()
+    }
+
+    fn connections(&self) -> usize {
+        self.server.seen.connections.load(Ordering::SeqCst)
+    }
+
+    fn commands(&self) -> usize {
+        self.server.lines().len()
+    }
+}
+
+#[tokio::test]
+async fn a_host_is_asked_again_and_again_in_one_session_and_tells_only_what_is_new() {
+    let mut bed = Bed::new(Duration::from_millis(20)).await;
+    bed.watch(|_| {});
+    let view = bed.news().await;
+    assert!(view.asked && view.fault.is_none() && view.answered.is_some());
+    assert_eq!(view.host_key(), Some(bed.server.fingerprint));
+    assert!(view.identity.unwrap().boot_id.is_some());
+    assert_eq!(view.checked, None, "looked into without being asked to");
+    until("it is asked again", || 5 <= bed.commands()).await;
+    assert_eq!(bed.connections(), 1);
+    assert!(bed.woken.try_recv().is_err(), "told what is not new");
+    let asked = bed.server.lines();
+    assert!(asked.iter().all(|it| it.contains("probe")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_machine_that_is_not_meant_is_not_looked_into() {
+    let mut bed = Bed::new(Duration::from_millis(20)).await;
+    bed.watch(|it| it.machine = Some("0123456789abcdef0123456789abcdef".into()));
+    let view = bed.news().await;
+    assert_eq!(view.checked, None);
+    until("it is asked again", || 3 <= bed.commands()).await;
+    let asked = bed.server.lines();
+    assert!(asked.iter().all(|it| it.contains("probe")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_breaks_is_opened_anew_and_is_no_news() {
+    let mut bed = Bed::new(Duration::from_millis(20)).await;
+    bed.watch(|_| {});
+    bed.news().await;
+    bed.server.cut();
+    until("it is connected to anew", || bed.connections() == 2).await;
+    let before = bed.commands();
+    until("it is asked again", || before + 2 <= bed.commands()).await;
+    assert!(bed.woken.try_recv().is_err(), "a broken session is no news of the host");
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_is_not_asked_for_again_until_something_else_is_declared() {
+    let mut bed = Bed::new(Duration::from_millis(20)).await;
+    bed.watch(|it| it.target.host.host_key.fingerprints.clear());
+    let view = bed.news().await;
+    let Some(Error::HostKey { refusal, .. }) = view.fault.as_deref() else {
+        panic!("{:?}", view.fault)
+    };
+    let presented = bed.server.fingerprint;
+    assert!(matches!(**refusal, Refusal::UnknownKey { presented: it, .. } if it == presented));
+    assert_eq!(bed.server.seen.attempts.load(Ordering::SeqCst), 0, "a credential was sent");
+    assert_eq!(bed.connections(), 1);
+    // Another wish is something else.
+    bed.watch(|it| {
+        it.target.host.host_key.fingerprints.clear();
+        it.wish = Some("now".into());
+    });
+    until("it is asked again", || bed.connections() == 2).await;
+    assert!(bed.woken.try_recv().is_err(), "told twice");
+    // What is known of one way to a host says nothing of another.
+    bed.watch(|_| {});
+    let view = bed.news().await;
+    assert!(view.fault.is_none());
+}
+
+#[tokio::test]
+async fn who_is_no_longer_watched_is_left() {
+    let mut bed = Bed::new(Duration::from_millis(20)).await;
+    bed.watch(|_| {});
+    bed.news().await;
+    bed.remotes.leave(&name());
+    assert!(bed.remotes.get(&name()).is_none());
+    let before = bed.commands();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(bed.commands() <= before + 1, "still asked");
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_asked_soon_and_one_that_refuses_less_and_less_often() {
+    let host = || "h1:22".into();
+    let minute = Duration::from_mins(1);
+    let slow = Error::Slow { host: host(), stage: Stage::Connect, limit: SECOND };
+    let pauses: Vec<_> = (1..8).map(|it| put_off(&slow, it, minute).unwrap().as_secs()).collect();
+    assert_eq!(pauses, [5, 10, 20, 40, 60, 60, 60]);
+    assert_eq!(put_off(&slow, 1, SECOND), Some(SECOND), "never later than a probe");
+    let refused = Error::Unauthorized { host: host(), user: "root".into(), hint: "" };
+    let pauses: Vec<_> =
+        (1..8).map(|it| put_off(&refused, it, minute).unwrap().as_secs() / 60).collect();
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+    assert_eq!(put_off(&Error::Busy { host: host() }, 9, minute), Some(TURN));
+    let cause = Cause::new("why");
+    let handshake = Error::Handshake { host: host(), cause };
+    assert_eq!(put_off(&handshake, 99, minute), Some(minute));
+}
