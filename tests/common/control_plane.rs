@@ -17,8 +17,6 @@ use super::process::{Process, Signal, free_port};
 use super::wait::eventually;
 use super::{init, paths};
 
-const ADMIN_TOKEN: &str = "admin-of-the-bed";
-
 /// A running control plane; it stops when dropped, or with the test process.
 #[derive(Debug)]
 pub struct ControlPlane {
@@ -46,22 +44,30 @@ impl ControlPlane {
 
     /// One of its own, for a test that stops or breaks it.
     pub async fn start() -> Self {
+        Self::start_under(Authority::shared()).await
+    }
+
+    /// One that has nothing in common with the shared one: its own etcd, tokens and service accounts, and whatever
+    /// authority signs its certificate and those of its clients (whose common name is the user).
+    pub async fn start_under(authority: &Authority) -> Self {
         init();
         let bin = paths::control_plane();
         let dir = paths::scratch("control-plane");
         let (client_port, peer_port, port) = (free_port(), free_port(), free_port());
         let names = "DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:10.0.0.1";
-        let authority = Authority::shared();
         let certificate = authority.issue("kube-apiserver", names, None);
-        for (from, to) in [(certificate.certificate, "server.crt"), (certificate.key, "server.key")]
-        {
+        let files = [
+            (certificate.certificate, "server.crt"),
+            (certificate.key, "server.key"),
+            (authority.file(), "clients.crt"),
+        ];
+        for (from, to) in files {
             std::fs::copy(from, dir.join(to)).expect("own folder");
         }
-        std::fs::write(
-            dir.join("tokens.csv"),
-            format!("{ADMIN_TOKEN},admin,admin,system:masters\n"),
-        )
-        .expect("own folder");
+        // Worth nothing at another API server.
+        let token = format!("admin-of-the-bed-{port}");
+        std::fs::write(dir.join("tokens.csv"), format!("{token},admin,admin,system:masters\n"))
+            .expect("own folder");
         let run = |program: &str, port: u16, other: u16| {
             let log = dir.join(format!("{program}.log"));
             let dir = dir.to_str().expect("a plain path");
@@ -74,7 +80,7 @@ impl ControlPlane {
         let admin = Kubeconfig {
             server: format!("https://127.0.0.1:{port}"),
             authority: authority.file(),
-            token: ADMIN_TOKEN.to_owned(),
+            token,
         };
         let kubeconfig = admin.write();
         let it = Self { etcd, apiserver, admin, kubeconfig, kubectl: bin.join("kubectl") };

@@ -9,6 +9,7 @@
 pub mod certificates;
 pub mod control_plane;
 pub mod elasticsearch;
+pub mod etcd;
 pub mod kubeconfig;
 pub mod operator;
 pub mod paths;
