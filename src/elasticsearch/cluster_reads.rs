@@ -279,7 +279,7 @@ pub(super) fn root(answer: &Answer) -> Result<Root, Error> {
         is_snapshot: bool,
     }
     let other = |what: String| {
-        let what = super::reason::capped(&what);
+        let what = crate::foreign::capped(&what);
         Err(Error::NotElasticsearch { endpoint: answer.origin.clone(), what })
     };
     let body: Body = match answer.json() {

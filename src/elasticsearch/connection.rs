@@ -3,8 +3,9 @@
 use std::{fmt, time::Duration};
 
 use reqwest::Url;
-use ring::digest::{Context, SHA256};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
+
+use crate::digest::Digest;
 
 /// How to reach one Elasticsearch cluster.
 #[derive(Clone)]
@@ -197,35 +198,6 @@ fn check_token(part: &'static str, token: &SecretString) -> Result<(), Connectio
     }
     let problem = "contains blanks or characters outside ASCII";
     Err(ConnectionError::Credentials { part, problem })
-}
-
-/// Hashes fields with their lengths, so that no two different lists of fields look the same.
-struct Digest(Context);
-
-impl Digest {
-    fn new() -> Self {
-        Self(Context::new(&SHA256))
-    }
-
-    fn count(&mut self, count: usize) {
-        self.0.update(&(count as u64).to_be_bytes());
-    }
-
-    fn field(&mut self, bytes: &[u8]) {
-        self.count(bytes.len());
-        self.0.update(bytes);
-    }
-
-    fn optional(&mut self, bytes: Option<&[u8]>) {
-        self.count(usize::from(bytes.is_some()));
-        self.field(bytes.unwrap_or_default());
-    }
-
-    fn finish(self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(self.0.finish().as_ref());
-        bytes
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::reason::{MissingPrivilege, Refusal, capped};
+use super::reason::{MissingPrivilege, Refusal};
+pub use crate::foreign::Cause;
 use crate::gate::Closed;
 
 /// Why a request did not get the answer it was sent for. Every text is at most about a kilobyte,
@@ -242,14 +243,7 @@ impl Error {
     /// This error and what caused it, in one line for people.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text += ": ";
-            text += &cause.to_string();
-            source = cause.source();
-        }
-        text
+        crate::foreign::chain(self)
     }
 
     /// Whether Elasticsearch says that what was asked for is not there.
@@ -307,17 +301,6 @@ impl Error {
             Self::Unavailable { .. } => Some(6),
             _ => None,
         }
-    }
-}
-
-/// Words of a library or of the system about a failure.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Cause(Box<str>);
-
-impl Cause {
-    pub(super) fn new(text: &str) -> Self {
-        Self(capped(text))
     }
 }
 

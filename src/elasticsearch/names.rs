@@ -24,7 +24,7 @@ impl OneIndex {
         let begins_wrong = name.starts_with(['_', '-', '+']) || matches!(name, "" | "." | "..");
         let forbidden = |it: char| r#"\/*?"<>|,#:"#.contains(it) || it == ' ' || it.is_control();
         if begins_wrong || 255 < name.len() || name.contains(forbidden) {
-            return Err(NotOneIndex(super::reason::capped(name)));
+            return Err(NotOneIndex(crate::foreign::capped(name)));
         }
         Ok(Self(name.into()))
     }

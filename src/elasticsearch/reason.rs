@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-/// The most of somebody else's text that an error keeps, in bytes.
-pub(super) const CAP: usize = 1024;
-
 /// Elasticsearch's reason for not doing something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusal {
@@ -51,14 +48,4 @@ impl fmt::Display for MissingPrivilege {
             None => Ok(()),
         }
     }
-}
-
-/// `text` without control characters, cut to the length that an error may keep.
-pub(super) fn capped(text: &str) -> Box<str> {
-    let text = text.trim();
-    let mut end = text.len().min(CAP);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].chars().map(|it| if it.is_control() { ' ' } else { it }).collect()
 }

@@ -6,8 +6,9 @@ use serde::Deserialize;
 
 use super::{
     error::Error,
-    reason::{MissingPrivilege, Refusal, capped},
+    reason::{MissingPrivilege, Refusal},
 };
+use crate::foreign::capped;
 
 /// The most causes of causes that are read.
 const DEPTH: usize = 8;
@@ -123,8 +124,7 @@ struct ErrorCause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::elasticsearch::reason::CAP;
-
+    
     fn answered(status: u16, body: &str) -> Error {
         let retry_after = None;
         let endpoint = "https://es.example:9200";
@@ -225,7 +225,7 @@ mod tests {
             "é".repeat(100_000)
         );
         let message = answered(400, &body).to_string();
-        assert!(message.len() < CAP + 200, "{}", message.len());
+        assert!(message.len() < crate::foreign::CAP + 200, "{}", message.len());
         assert!(message.contains("a b"), "{message}");
     }
 }

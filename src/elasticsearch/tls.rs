@@ -123,14 +123,14 @@ pub(super) fn problem(error: &CertificateError) -> CertificateProblem {
             let names: Vec<_> = presented.iter().map(bare).collect();
             let presented = match &*names {
                 [] => "no host at all".into(),
-                names => super::reason::capped(&names.join(", ")),
+                names => crate::foreign::capped(&names.join(", ")),
             };
             CertificateProblem::WrongName { expected, presented }
         }
         CertificateError::Other(OtherError(error)) if error.is::<WrongFingerprint>() => {
             CertificateProblem::WrongFingerprint
         }
-        other => CertificateProblem::Other(super::reason::capped(&other.to_string())),
+        other => CertificateProblem::Other(crate::foreign::capped(&other.to_string())),
     }
 }
 
