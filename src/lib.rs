@@ -15,4 +15,6 @@ pub mod kubernetes;
 pub mod run;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
+pub mod transport;
 mod wiring;

@@ -80,6 +80,22 @@ fn elasticsearch_knows_no_kubernetes() {
 }
 
 #[test]
+fn what_all_share_knows_none_of_those_who_share_it() {
+    let shared = ["src/tls", "src/transport"];
+    let mut files: Vec<_> = shared.into_iter().flat_map(sources).collect();
+    let single = ["tls.rs", "transport.rs", "digest.rs", "foreign.rs", "gate.rs"];
+    let top = sources("src").into_iter().filter(|(path, _)| {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        single.iter().any(|it| *path == top.join(it))
+    });
+    files.extend(top);
+    assert!(single.len() + 4 <= files.len(), "only {} files were found", files.len());
+    let words = ["crate::api", "crate::controllers", "crate::elasticsearch", "crate::kubernetes"];
+    check(&files, &words);
+    check(&files, &["kube::", "k8s_openapi", "crate::nodes", "crate::flannel", "crate::context"]);
+}
+
+#[test]
 fn controllers_do_not_import_each_other() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/controllers");
     let kinds: Vec<String> = fs::read_dir(folder)

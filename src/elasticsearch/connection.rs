@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use crate::digest::Digest;
+use crate::{digest::Digest, tls::Unusable, transport::origin};
 
 /// How to reach one Elasticsearch cluster.
 #[derive(Clone)]
@@ -64,15 +64,9 @@ pub enum ConnectionError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The authorities can't be read.
-    #[error("the CA certificates can't be used: {0}")]
-    Ca(&'static str),
-    /// The client certificate can't be read, or does not belong to the key.
-    #[error("the client certificate can't be used: {0}")]
-    ClientCertificate(&'static str),
-    /// The key of the client certificate can't be read.
-    #[error("the key of the client certificate can't be used: {0}")]
-    Key(&'static str),
+    /// Something that was given for TLS.
+    #[error(transparent)]
+    Tls(#[from] Unusable),
     /// The credentials can't stand in a header.
     #[error("the {part} {problem}")]
     Credentials {
@@ -81,9 +75,6 @@ pub enum ConnectionError {
         /// What is wrong with it; never its value.
         problem: &'static str,
     },
-    /// The name to verify is none.
-    #[error("the server name '{0}' is neither a DNS name nor an IP address")]
-    ServerName(Box<str>),
     /// The HTTP client could not be made from all this.
     #[error("failed to set up the HTTP client")]
     Setup,
@@ -173,11 +164,6 @@ impl Auth {
             }
         }
     }
-}
-
-/// Scheme, host and port of `url`: what an error or a log line may show of it.
-pub(super) fn origin(url: &Url) -> Box<str> {
-    url.origin().ascii_serialization().into_boxed_str()
 }
 
 fn check_text(part: &'static str, text: &str) -> Result<(), ConnectionError> {

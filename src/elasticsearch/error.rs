@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::reason::{MissingPrivilege, Refusal};
-pub use crate::foreign::Cause;
 use crate::gate::Closed;
+pub use crate::{foreign::Cause, tls::CertificateProblem};
 
 /// Why a request did not get the answer it was sent for. Every text is at most about a kilobyte,
 /// without control characters, and holds no secret.
@@ -302,32 +300,4 @@ impl Error {
             _ => None,
         }
     }
-}
-
-/// What is wrong with a server's certificate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CertificateProblem {
-    /// Nobody that this connection trusts has signed it.
-    #[error("no authority that this connection trusts has signed it")]
-    UnknownAuthority,
-    /// Its time is over.
-    #[error("it expired at {0}")]
-    Expired(Timestamp),
-    /// Its time has not come.
-    #[error("it is not valid before {0}")]
-    NotYetValid(Timestamp),
-    /// It is somebody else's.
-    #[error("it is not for {expected} but for {presented}")]
-    WrongName {
-        /// The name that was looked for.
-        expected: Box<str>,
-        /// The names that it carries.
-        presented: Box<str>,
-    },
-    /// Neither it nor an authority in its chain is the pinned one.
-    #[error("neither it nor an authority that the server sends along has the given fingerprint")]
-    WrongFingerprint,
-    /// Something else, in the words of the TLS library.
-    #[error("{0}")]
-    Other(Box<str>),
 }

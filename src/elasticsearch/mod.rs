@@ -21,7 +21,6 @@ pub mod names;
 pub mod values;
 pub mod version;
 
-mod certificate;
 pub mod reason;
 mod receive;
 mod refusal;

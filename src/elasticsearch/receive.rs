@@ -1,19 +1,18 @@
 //! Sends one request and reads its answer, bounded in size, or says what came instead.
 
-use std::{error::Error as StdError, io, time::Duration};
+use std::time::Duration;
 
 use reqwest::{
     RequestBuilder, Response,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
-use rustls::Error as TlsError;
 
 use super::{
     answer::{Answer, EndpointId},
     error::{Cause, Error},
     refusal::{self, Answered},
-    tls,
 };
+use crate::transport::{self, Failure};
 
 /// The most that is read of an answer that is no success, in bytes.
 const ERROR_LIMIT: usize = 256 * 1024;
@@ -37,12 +36,12 @@ pub(super) async fn answer(
     let (client, request) = request.build_split();
     let request = match request {
         Ok(request) => request,
-        Err(error) => return (None, Err(sent.failed(&error))),
+        Err(error) => return (None, Err(sent.failed(Failure::of(&error)))),
     };
     let authorization = request.headers().get(AUTHORIZATION).cloned();
     let response = match client.execute(request).await {
         Ok(response) => response,
-        Err(error) => return (None, Err(sent.failed(&error))),
+        Err(error) => return (None, Err(sent.failed(Failure::of(&error)))),
     };
     let status = response.status();
     let result = if status.is_success() {
@@ -91,55 +90,22 @@ impl Sent<'_> {
         })
     }
 
-    /// The whole body, or an error as soon as it is longer than `limit`.
-    async fn body(&self, mut response: Response, limit: usize) -> Result<Vec<u8>, Error> {
-        let too_large =
-            || Error::TooLarge { endpoint: self.endpoint.into(), operation: self.operation, limit };
-        let announced = response.content_length().unwrap_or(0);
-        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-        if limit < announced {
-            return Err(too_large());
-        }
-        let mut body = Vec::with_capacity(announced);
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if limit - body.len() < chunk.len() => return Err(too_large()),
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return Ok(body),
-                Err(_) => return Err(self.unexpected("the answer broke off")),
-            }
-        }
+    async fn body(&self, response: Response, limit: usize) -> Result<Vec<u8>, Error> {
+        transport::body(response, limit).await.map_err(|it| self.failed(it))
     }
 
-    fn failed(&self, error: &reqwest::Error) -> Error {
+    fn failed(&self, failure: Failure) -> Error {
         let endpoint = self.endpoint.into();
-        match find::<TlsError>(error) {
-            Some(TlsError::InvalidCertificate(error)) => {
-                return Error::Certificate { endpoint, problem: tls::problem(error) };
-            }
-            Some(TlsError::AlertReceived(alert)) => {
-                let alert = Cause::new(&format!("it sent the alert {alert:?}"));
-                return Error::TlsByServer { endpoint, alert };
-            }
-            Some(TlsError::InvalidMessage(_)) => {
-                return Error::Connect { endpoint, cause: Cause::new("it does not speak TLS") };
-            }
-            _ => {}
-        }
-        if error.is_connect() {
-            let cause = if error.is_timeout() {
-                Cause::new("no connection within the time limit")
-            } else {
-                Cause::new(&innermost(error))
-            };
-            return Error::Connect { endpoint, cause };
-        }
-        let mut cause = innermost(error);
-        if self.endpoint.starts_with("http:") {
-            cause += " (it may want https)";
-        }
         let operation = self.operation;
-        Error::Interrupted { endpoint, operation, cause: Cause::new(&cause) }
+        match failure {
+            Failure::Connect(cause) => Error::Connect { endpoint, cause },
+            Failure::Interrupted(cause) => Error::Interrupted { endpoint, operation, cause },
+            Failure::Certificate(problem) => Error::Certificate { endpoint, problem },
+            Failure::TlsByServer(alert) => Error::TlsByServer { endpoint, alert },
+            Failure::Redirected => Error::Redirected { endpoint },
+            Failure::TooLarge { limit } => Error::TooLarge { endpoint, operation, limit },
+            Failure::BrokenOff => self.unexpected(&failure.to_string()),
+        }
     }
 
     fn unexpected(&self, problem: &str) -> Error {
@@ -150,31 +116,6 @@ impl Sent<'_> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|it| it.to_str().ok())
-}
-
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        next = cause(error);
-    }
-    None
-}
-
-fn innermost(error: &reqwest::Error) -> String {
-    let mut last: &(dyn StdError + 'static) = error;
-    while let Some(next) = cause(last) {
-        last = next;
-    }
-    last.to_string()
-}
-
-/// The cause of `error`. What an `io::Error` wraps is not its source.
-fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    wrapped.map_or_else(|| error.source(), |it| Some(it))
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ struct ErrorCause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    
+
     fn answered(status: u16, body: &str) -> Error {
         let retry_after = None;
         let endpoint = "https://es.example:9200";

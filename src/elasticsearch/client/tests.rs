@@ -1,4 +1,4 @@
-use std::sync::Mutex;
+use std::sync::{Mutex, atomic::AtomicUsize};
 
 use secrecy::SecretString;
 
@@ -91,7 +91,7 @@ async fn a_read_comes_back_to_the_first_endpoint_when_the_last_one_fails() {
     let first = Server::http(|_| json(200, "{}")).await;
     let last = Server::http(|_| json(200, "{}")).await;
     let client = client(connection(&[&first, &last]));
-    client.last_good.store(1, Ordering::Relaxed);
+    client.pass_on();
     assert_eq!(client.read(&read()).await.unwrap().endpoint, EndpointId(1));
     drop(last);
     assert_eq!(client.read(&read()).await.unwrap().endpoint, EndpointId(0));
