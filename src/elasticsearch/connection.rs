@@ -5,7 +5,11 @@ use std::{fmt, time::Duration};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use crate::{digest::Digest, tls::Unusable, transport::origin};
+use crate::{
+    digest::Digest,
+    tls::Unusable,
+    transport::{check_text, check_token, origin},
+};
 
 /// How to reach one Elasticsearch cluster.
 #[derive(Clone)]
@@ -139,19 +143,20 @@ impl Auth {
     /// # Errors
     /// [`ConnectionError::Credentials`], without their value.
     pub(super) fn check(&self) -> Result<(), ConnectionError> {
+        let of = |part| move |problem| ConnectionError::Credentials { part, problem };
         match self {
             Self::Anonymous | Self::ClientCertificate { .. } => Ok(()),
             Self::Basic { username, password } => {
-                check_text("user name", username)?;
-                check_text("password", password.expose_secret())?;
+                check_text(username).map_err(of("user name"))?;
+                check_text(password.expose_secret()).map_err(of("password"))?;
                 if username.contains(':') {
                     let problem = "contains a colon, which HTTP does not allow there";
                     return Err(ConnectionError::Credentials { part: "user name", problem });
                 }
                 Ok(())
             }
-            Self::ApiKey(key) => check_token("API key", key),
-            Self::Bearer(token) => check_token("bearer token", token),
+            Self::ApiKey(key) => check_token(key.expose_secret()).map_err(of("API key")),
+            Self::Bearer(token) => check_token(token.expose_secret()).map_err(of("bearer token")),
         }
     }
 
@@ -164,26 +169,6 @@ impl Auth {
             }
         }
     }
-}
-
-fn check_text(part: &'static str, text: &str) -> Result<(), ConnectionError> {
-    let problem = match text {
-        "" => "is empty",
-        it if it.ends_with('\n') => "ends with a line break",
-        it if it.chars().any(char::is_control) => "contains control characters",
-        _ => return Ok(()),
-    };
-    Err(ConnectionError::Credentials { part, problem })
-}
-
-fn check_token(part: &'static str, token: &SecretString) -> Result<(), ConnectionError> {
-    let token = token.expose_secret();
-    check_text(part, token)?;
-    if token.bytes().all(|it| it.is_ascii_graphic()) {
-        return Ok(());
-    }
-    let problem = "contains blanks or characters outside ASCII";
-    Err(ConnectionError::Credentials { part, problem })
 }
 
 #[cfg(test)]
