@@ -12,6 +12,7 @@ pub mod error;
 pub mod foreign;
 pub mod gate;
 pub mod kubernetes;
+pub mod nodes;
 pub mod run;
 pub mod shutdown;
 pub mod telemetry;

@@ -80,6 +80,13 @@ fn elasticsearch_knows_no_kubernetes() {
 }
 
 #[test]
+fn other_api_servers_know_nothing_of_drover_s_own() {
+    let words = ["crate::api", "crate::controllers", "crate::kubernetes", "crate::elasticsearch"];
+    check(&sources("src/nodes"), &words);
+    check(&sources("src/nodes"), &["crate::context", "crate::telemetry", "Config::infer"]);
+}
+
+#[test]
 fn what_all_share_knows_none_of_those_who_share_it() {
     let shared = ["src/tls", "src/transport"];
     let mut files: Vec<_> = shared.into_iter().flat_map(sources).collect();
