@@ -35,24 +35,19 @@ impl Reconciler for IndexReconciler {
     type Object = Index;
 
     async fn reconcile(index: Arc<Index>, ctx: Arc<Context>) -> Result<Next, Error> {
-        let (seen, link) = observe::world(&ctx, &index);
         let rest = ctx.settings.stats_interval;
-        let digest = seen.digest(&index);
-        if let (Some(link), IndexView::Present(live)) = (&link, &seen.live)
-            && link.is_settled(index.public_name(), &key(&index), live, digest)
-        {
-            return Ok(Next::After(rest));
-        }
-        let plan = plan::next(&index, &seen);
+        let sight = observe::world(&ctx, &index);
+        let Some(seen) = &sight.news else { return Ok(Next::After(rest)) };
+        let plan = plan::next(&index, seen);
         let pinned = match &seen.gate {
             ClusterGate::Open { uuid } => Some(uuid.as_str()),
             _ => None,
         };
-        let outcome = apply::run(link.as_ref(), &index, &seen.live, pinned, &plan).await;
+        let outcome = apply::run(sight.link.as_ref(), &index, &seen.live, pinned, &plan).await;
         let notices = status::notices(&index, &plan, &outcome);
         let now = (ctx.now)();
         let mut written = false;
-        if let Some(status) = status::after(&index, &seen, &plan, &outcome, now) {
+        if let Some(status) = status::after(&index, seen, &plan, &outcome, now) {
             written = status_writer::write(&ctx, &*index, &status).await?;
             report(&ctx, &index, &status);
         }
@@ -60,13 +55,13 @@ impl Reconciler for IndexReconciler {
             events::publish(&ctx, &*index, notice).await;
         }
         let next = next(&plan, &outcome, rest);
-        if let (Some(link), IndexView::Present(live)) = (&link, &seen.live)
+        if let IndexView::Present(live) = &seen.live
             && plan.stand == Stand::Owned
             && plan.steps.is_empty()
             && !written
             && next == Next::After(rest)
         {
-            link.settle(index.public_name(), &key(&index), live, digest);
+            sight.settle(&index, live);
         }
         Ok(next)
     }
