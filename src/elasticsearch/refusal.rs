@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     error::Error,
-    reason::{MissingPrivilege, Refusal, capped},
+    reason::{MissingPrivilege, Moving, Refusal, capped, steady},
 };
 
 /// The most causes of causes that are read.
@@ -26,7 +26,8 @@ pub(super) struct Answered<'a> {
 pub(super) fn error(answered: &Answered) -> Error {
     let Answered { operation, status, retry_after, .. } = *answered;
     let endpoint = answered.endpoint.into();
-    let refusal = Box::new(Refusal::read(answered.body));
+    let moving = if matches!(status, 408 | 429 | 500..) { Moving::All } else { Moving::Some };
+    let refusal = Box::new(Refusal::read(answered.body, moving));
     match status {
         300..400 => Error::Redirected { endpoint },
         401 => Error::Unauthorized { endpoint, reason: without_path(&refusal) },
@@ -46,11 +47,11 @@ pub(super) fn error(answered: &Answered) -> Error {
 }
 
 impl Refusal {
-    fn read(body: &str) -> Self {
+    fn read(body: &str, moving: Moving) -> Self {
         let Ok(answer) = serde_json::from_str::<ErrorBody>(body) else { return Self::default() };
         let mut next = match answer.error {
             Some(ErrorField::Text(reason)) => {
-                return Self { kind: "".into(), reason: capped(&reason) };
+                return Self { kind: "".into(), reason: capped(&steady(&reason, moving)) };
             }
             Some(ErrorField::Structured(cause)) => Some(cause),
             None => None,
@@ -66,7 +67,7 @@ impl Refusal {
             }
             next = cause.caused_by.map(|it| *it);
         }
-        Self { kind, reason: capped(&reasons.join(": ")) }
+        Self { kind, reason: capped(&steady(&reasons.join(": "), moving)) }
     }
 }
 
@@ -216,6 +217,22 @@ mod tests {
         assert!(matches!(answered(403, "<html>"), Error::Forbidden { .. }));
         assert!(matches!(answered(302, ""), Error::Redirected { .. }));
         assert!(matches!(answered(413, ""), Error::Rejected { .. }));
+    }
+
+    #[test]
+    fn a_reason_holds_no_figure_that_moves() {
+        let answered = |status: u16, reason: &str| {
+            let body = format!(r#"{{"error":{{"type":"x","reason":"{reason}"}}}}"#);
+            answered(status, &body).chain()
+        };
+        for status in [408, 429, 500, 503] {
+            let (one, other) =
+                (answered(status, "would be [70/60]"), answered(status, "would be [8/7]"));
+            assert_eq!(one, other, "{status}");
+        }
+        let full = |it: u16| answered(400, &format!("would add [2] shards, has [{it}]/[1000]"));
+        assert_eq!(full(999), full(1000));
+        assert!(full(999).contains("would add [2] shards"));
     }
 
     #[test]

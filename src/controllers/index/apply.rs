@@ -27,8 +27,8 @@ use crate::{
 /// What came of the steps.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// How many calls Elasticsearch acknowledged.
-    pub done: usize,
+    /// What Elasticsearch has done, in words, each once.
+    pub done: Vec<&'static str>,
     /// The setting keys that were written.
     pub written_settings: Vec<String>,
     /// Whether the alias call was made.
@@ -41,6 +41,14 @@ pub struct Outcome {
     pub put_off: Option<PutOff>,
     /// What went wrong.
     pub failures: Vec<Failure>,
+}
+
+impl Outcome {
+    pub(super) fn did(&mut self, what: &'static str) {
+        if !self.done.contains(&what) {
+            self.done.push(what);
+        }
+    }
 }
 
 /// Why steps were not taken, though nothing went wrong. Whoever waits is woken.
@@ -72,6 +80,14 @@ pub struct Failure {
     pub what: &'static str,
     /// Why it failed.
     pub error: Error,
+}
+
+impl Failure {
+    /// What people are told: the same text for the same failure, whenever and wherever it comes.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("could not {}: {}", self.what, self.error.told())
+    }
 }
 
 /// Asks once more whether the world is as it was seen, on the endpoint that is then written to,
@@ -174,8 +190,9 @@ impl Hand<'_> {
             _ => self.write(call(step, index, physical, &self.caller), endpoint).await,
         };
         match result {
+            Ok(()) if outcome.put_off.is_some() => false,
             Ok(()) => {
-                outcome.done += 1;
+                outcome.did(what(step));
                 match step {
                     Step::Create => outcome.fate = Some(Fate::Created),
                     Step::Delete => outcome.fate = Some(Fate::Deleted),
@@ -209,7 +226,7 @@ impl Hand<'_> {
         let what = "change settings";
         match self.write(self.settings_call(physical, changes), endpoint).await {
             Ok(()) => {
-                outcome.done += 1;
+                outcome.did(what);
                 outcome.written_settings = keys(changes);
                 return true;
             }
@@ -224,7 +241,7 @@ impl Hand<'_> {
             let one = std::slice::from_ref(change);
             match self.write(self.settings_call(physical, one), endpoint).await {
                 Ok(()) => {
-                    outcome.done += 1;
+                    outcome.did(what);
                     outcome.written_settings.extend(keys(one));
                 }
                 Err(error) => {
