@@ -175,7 +175,8 @@ impl Client {
         self.read(&Read::from_master("index", path, caller)).await?.json()
     }
 
-    /// The marks of one index as one endpoint tells them: for the second of two writes.
+    /// The marks of one index as one endpoint tells them: for the second and later of several
+    /// writes.
     ///
     /// # Errors
     /// Why they can't be read.

@@ -41,7 +41,7 @@ pub fn after(
 ) -> Option<IndexStatus> {
     let untold = outcome.failures.is_empty() && outcome.foreign.is_none();
     let settling = plan.stand == Stand::Unread
-        || outcome.put_off.is_some()
+        || outcome.put_off.is_some() && outcome.done.is_empty()
         || outcome.fate == Some(Fate::Created);
     if settling && untold
         || matches!(plan.stand, Stand::Gone(_))

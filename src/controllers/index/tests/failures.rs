@@ -205,6 +205,29 @@ fn work_that_was_put_off_leaves_the_status_as_it_is() {
 }
 
 #[test]
+fn what_was_done_before_the_rest_was_put_off_is_on_record() {
+    let adopted = index("books").adoption(crate::api::index::AdoptionPolicy::Always);
+    let mut scene = Scene::new(adopted, Some(super::fixtures::live("books", "theirs")));
+    scene.settle();
+    scene.edit(|it| it.settings(json!({ "priority": 7 })).aliases(json!({ "all": {} })));
+    let seen = scene.seen();
+    let plan = plan::next(&scene.index, &seen);
+    let outcome = Outcome {
+        done: vec!["change settings"],
+        written_settings: vec!["index.priority".into()],
+        put_off: Some(PutOff::Moved),
+        ..Outcome::default()
+    };
+    let now = jiff::Timestamp::from_second(5_000).unwrap();
+    let after = status::after(&scene.index, &seen, &plan, &outcome, now).unwrap();
+    assert_eq!(after.applied.unwrap().settings, ["index.priority"]);
+    let synced = find(&after.conditions, "Synced").unwrap();
+    assert_eq!((&*synced.status, &*synced.reason), ("False", "InProgress"));
+    let notices = format!("{:?}", status::notices(&scene.index, &plan, &outcome));
+    assert!(notices.contains("change settings of index") && !notices.contains("aliases"));
+}
+
+#[test]
 fn a_message_names_some_failures_and_not_a_hundred() {
     let scene = with_work(error("400"));
     let failures = || Failure { what: "change settings", error: error("400") };
