@@ -252,4 +252,10 @@ async fn an_index_that_is_another_one_by_the_second_write_does_not_get_it() {
             })
             .collect();
     assert_eq!(calls, ["look", "PUT /between/_settings", "look", "look", "POST /_aliases"]);
+    let steps = [("settings", "success"), ("aliases", "put_off"), ("aliases", "success")];
+    for (step, result) in steps {
+        let labels = [&*format!(r#"step="{step}""#), &format!(r#"result="{result}""#)];
+        let count = stage.operator.metric("drover_step_total", &labels).await;
+        assert!((count - 1.0).abs() < 0.1, "{step} {result}: {count}");
+    }
 }

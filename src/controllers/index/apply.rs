@@ -1,6 +1,6 @@
 //! Makes the calls that were decided on; the only writes to an index.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use serde_json::{Map, Value};
 
@@ -22,6 +22,8 @@ use crate::{
             settings::{self, SettingChange},
         },
     },
+    kubernetes::Kind as _,
+    telemetry::metrics::{Metrics, StepEnding},
 };
 
 /// What came of the steps.
@@ -108,6 +110,7 @@ impl Failure {
 /// Asks once more whether the world is as it was seen, on the endpoint that is then written to,
 /// and makes the calls of `plan`.
 pub async fn run(
+    metrics: &Metrics,
     link: Option<&Arc<Link>>,
     index: &Index,
     live: &IndexView,
@@ -165,7 +168,15 @@ pub async fn run(
     let endpoint = guard.endpoint;
     let mut hand = Hand { link, caller, cluster: pinned, endpoint, physical, uuid, fresh: true };
     for step in &plan.steps {
-        if !hand.take(step, index, &mut outcome).await {
+        let (start, failures) = (Instant::now(), outcome.failures.len());
+        let goes_on = hand.take(step, index, &mut outcome).await;
+        let ending = match outcome.put_off {
+            _ if failures < outcome.failures.len() => StepEnding::Error,
+            Some(_) => StepEnding::PutOff,
+            None => StepEnding::Success,
+        };
+        metrics.step_taken(Index::NAME, label(step), ending, start.elapsed());
+        if !goes_on {
             break;
         }
     }
@@ -358,5 +369,20 @@ pub fn what(step: &Step) -> &'static str {
         Step::Unblock => "let documents be written again",
         Step::Delete => "delete the index",
         Step::DeleteIfEmpty { .. } => "delete the index if it is empty",
+    }
+}
+
+/// What a step is called in the metrics.
+fn label(step: &Step) -> &'static str {
+    match step {
+        Step::Create => "create",
+        Step::Mapping(_) => "mapping",
+        Step::Settings(_) => "settings",
+        Step::Aliases(_) => "aliases",
+        Step::Open => "open",
+        Step::Close => "close",
+        Step::Unblock => "unblock",
+        Step::Delete => "delete",
+        Step::DeleteIfEmpty { .. } => "delete_if_empty",
     }
 }

@@ -14,7 +14,7 @@ use kube::ResourceExt as _;
 
 use crate::{
     api::{
-        condition::find,
+        condition::{is_true, truth},
         index::{Index, IndexStatus, conditions},
     },
     context::Context,
@@ -41,17 +41,20 @@ impl Reconciler for IndexReconciler {
             ClusterGate::Open { uuid } => Some(uuid.as_str()),
             _ => None,
         };
-        let outcome = apply::run(link.as_ref(), &index, &seen.live, pinned, &plan).await;
+        let outcome =
+            apply::run(&ctx.metrics, link.as_ref(), &index, &seen.live, pinned, &plan).await;
         let notices = status::notices(&index, &plan, &outcome);
         let now = (ctx.now)();
+        let mut stalled = false;
         if let Some(status) = status::after(&index, &seen, &plan, &outcome, now) {
             status_writer::write(&ctx, &*index, &status).await?;
             report(&ctx, &index, &status);
+            stalled = is_true(&status.conditions, conditions::STALLED);
         }
         for notice in notices {
             events::publish(&ctx, &*index, notice).await;
         }
-        Ok(next(&plan, &outcome, ctx.settings.stats_interval))
+        Ok(next(&plan, &outcome, stalled, ctx.settings.stats_interval))
     }
 
     fn forget(name: &ObjectName, ctx: &Context) {
@@ -63,7 +66,12 @@ impl Reconciler for IndexReconciler {
 /// How long until what was put off is looked at again.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
-fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) -> Next {
+fn next(
+    plan: &plan::Plan,
+    outcome: &apply::Outcome,
+    stalled: bool,
+    rest: std::time::Duration,
+) -> Next {
     if matches!(plan.stand, Stand::Gone(_))
         || matches!(outcome.fate, Some(apply::Fate::Deleted | apply::Fate::Kept))
     {
@@ -94,7 +102,7 @@ fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) 
         return Next::Hold(rest);
     }
     // The poller, and the watch of the Cluster, say when there is something new.
-    Next::After(rest)
+    if stalled { Next::Stalled(rest) } else { Next::After(rest) }
 }
 
 fn key(index: &Index) -> ObjectKey {
@@ -105,7 +113,7 @@ fn report(ctx: &Context, index: &Index, status: &IndexStatus) {
     let key = key(index);
     let state = ObjectState {
         health: status.health,
-        ready: find(&status.conditions, conditions::READY).map(|it| it.status == "True"),
+        ready: truth(&status.conditions, conditions::READY),
         certificate_expiry: None,
     };
     ctx.metrics.objects.show(Index::NAME, &key.namespace, &key.name, state);
