@@ -32,10 +32,14 @@ impl Reconciler for ClusterReconciler {
 
     async fn reconcile(cluster: Arc<Cluster>, ctx: Arc<Context>) -> Result<Next, Error> {
         let seen = observe::world(&ctx, &cluster).await?;
+        let link = ctx.links.get(&key(&cluster));
         let plan = plan::next(&cluster, &seen);
         let outcome = apply::run(&ctx, &key(&cluster), &plan);
         let now = (ctx.now)();
-        let status = status::after(&cluster, &seen, &plan, &outcome, now);
+        let mut status = status::after(&cluster, &seen, &plan, &outcome, now);
+        if let Some(link) = link {
+            status::words(&mut status).for_each(|it| link.client().blot(it));
+        }
         let notices = status::notices(cluster.status.as_ref(), &status);
         status_writer::write(&ctx, &*cluster, &status).await?;
         for notice in notices {

@@ -43,10 +43,17 @@ impl Reconciler for IndexReconciler {
         };
         let outcome =
             apply::run(&ctx.metrics, link.as_ref(), &index, &seen.live, pinned, &plan).await;
-        let notices = status::notices(&index, &plan, &outcome);
+        let mut notices = status::notices(&index, &plan, &outcome);
         let now = (ctx.now)();
         let mut stalled = false;
-        if let Some(status) = status::after(&index, &seen, &plan, &outcome, now) {
+        let blot = |it: &mut String| {
+            if let Some(link) = &link {
+                link.client().blot(it);
+            }
+        };
+        notices.iter_mut().for_each(|it| blot(it.note()));
+        if let Some(mut status) = status::after(&index, &seen, &plan, &outcome, now) {
+            status::words(&mut status).for_each(blot);
             status_writer::write(&ctx, &*index, &status).await?;
             report(&ctx, &index, &status);
             stalled = is_true(&status.conditions, conditions::STALLED);

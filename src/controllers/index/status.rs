@@ -250,6 +250,14 @@ fn planned(step: &Step, index: &Index, physical: &OneIndex) -> PlannedCall {
     }
 }
 
+/// Every text of `status` that the server's words may have gone into.
+pub fn words(status: &mut IndexStatus) -> impl Iterator<Item = &mut String> {
+    let conditions = status.conditions.iter_mut().map(|it| &mut it.message);
+    let drift = status.drift.iter_mut().filter_map(|it| it.live.as_mut());
+    let bodies = status.plan.iter_mut().filter_map(|it| it.body.as_mut());
+    conditions.chain(drift).chain(bodies)
+}
+
 /// What people should hear of this reconcile.
 #[must_use]
 pub fn notices(index: &Index, plan: &Plan, outcome: &Outcome) -> Vec<Notice> {
