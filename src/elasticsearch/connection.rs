@@ -162,16 +162,6 @@ impl Auth {
             Self::Bearer(token) => check_token("bearer token", token),
         }
     }
-
-    /// The text that no error may show, even where a server sends it back.
-    pub(super) fn secret(&self) -> Option<&str> {
-        match self {
-            Self::Anonymous | Self::ClientCertificate { .. } => None,
-            Self::Basic { password: it, .. } | Self::ApiKey(it) | Self::Bearer(it) => {
-                Some(it.expose_secret())
-            }
-        }
-    }
 }
 
 /// Scheme, host and port of `url`: what an error or a log line may show of it.

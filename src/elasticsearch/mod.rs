@@ -24,6 +24,7 @@ pub mod version;
 mod certificate;
 pub mod reason;
 mod receive;
+mod redaction;
 mod refusal;
 mod request;
 mod tls;

@@ -23,6 +23,8 @@ use crate::{
 
 /// The most paths that a message lists.
 const PATHS: usize = 20;
+/// The most failures that a message lists, and that are told of.
+pub(super) const FAILURES: usize = 20;
 /// What Elasticsearch says when only another index could have the value.
 const NEEDS_ANOTHER_INDEX: [&str; 5] = [
     "non dynamic settings",
@@ -205,7 +207,7 @@ fn reindex(plan: &Plan, outcome: &Outcome) -> Finding {
         if !message.is_empty() {
             message += "; ";
         }
-        message += &failure.error.chain();
+        message += &failure.error.told();
     }
     Finding::yes(kind, Reason::ImmutableChange, message)
 }
@@ -287,11 +289,7 @@ fn failure_reason(error: &Error) -> Reason {
 }
 
 fn failure_text(failures: &[Failure]) -> String {
-    let list: Vec<String> = failures
-        .iter()
-        .take(PATHS)
-        .map(|it| format!("could not {}: {}", it.what, it.error.chain()))
-        .collect();
+    let list: Vec<String> = failures.iter().take(FAILURES).map(Failure::text).collect();
     list.join("; ")
 }
 
