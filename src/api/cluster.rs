@@ -66,6 +66,14 @@ pub struct ClusterSpec {
 /// How Drover reaches Elasticsearch over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.tls) || self.endpoints.exists(it, isURL(it) && url(it).getScheme() == 'https')")
+        .message("has no effect, since every endpoint is http: use https endpoints, or take it away")
+        .field_path(".tls"),
+    validation = Rule::new("!has(self.auth) || !has(self.auth.clientCertificate) || self.endpoints.all(it, isURL(it) && url(it).getScheme() == 'https')")
+        .message("is shown in TLS handshakes only: every endpoint must be https")
+        .field_path(".auth.clientCertificate")
+)]
 pub struct Connection {
     /// Addresses of Elasticsearch, tried in turn until one answers, such as
     /// `https://es.example:9200`. All must belong to one cluster. No user-info, path or query.
@@ -75,8 +83,8 @@ pub struct Connection {
     /// The credentials that Drover sends. Absent: none, Elasticsearch sees an anonymous caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
-    /// How the server's certificate is verified. Absent: by the authorities that the system of the
-    /// operator trusts, and by the host name of the endpoint.
+    /// How the certificate of https endpoints is verified. Absent: by the authorities that the
+    /// system of the operator trusts, and by the host name of the endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     /// The longest that one request may take, from 100ms to 5m. Default: `10s`.
@@ -117,7 +125,7 @@ pub struct Auth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer: Option<TokenReference>,
     /// A client certificate, from the keys `tls.crt` and `tls.key` of a Secret (type
-    /// kubernetes.io/tls).
+    /// kubernetes.io/tls). Every endpoint must be https.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<SecretReference>,
 }

@@ -46,6 +46,8 @@ pub enum Next {
     AwaitChange,
     /// After this time, give or take a fifth, or at a change.
     After(Duration),
+    /// The same, where nothing gets on before a person acts.
+    Stalled(Duration),
     /// The same, where nothing could be done or judged: failures in a row go on being counted.
     Hold(Duration),
     /// After 1 s, doubling with each time in a row to 5 min, or at a change.

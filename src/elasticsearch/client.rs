@@ -22,6 +22,7 @@ use super::{
     connection::{Auth, Connection, ConnectionError},
     error::Error,
     receive::{self, Sent},
+    redaction::Secrets,
     request::Request,
     tls,
 };
@@ -49,6 +50,7 @@ pub struct Client {
     gate: WriteGate,
     meter: Arc<dyn Meter>,
     expiry: Expiry,
+    secrets: Secrets,
     auth: Auth,
 }
 
@@ -98,6 +100,7 @@ impl Client {
             gate,
             meter,
             expiry,
+            secrets: Secrets::of(&connection.auth),
             auth: connection.auth,
         })
     }
@@ -126,6 +129,19 @@ impl Client {
     /// Begins the next read at the endpoint after the one that answered last.
     pub(super) fn pass_on(&self) {
         self.failover.pass_on();
+    }
+
+    /// Blots out of a text that came from the server what was secret when it went there.
+    pub fn blot(&self, text: &mut String) {
+        self.secrets.blot(text);
+    }
+
+    /// The identity that a server tells, unless it is made of what it was sent.
+    pub(super) fn identity(&self, answer: &Answer, uuid: String) -> Result<String, Error> {
+        if self.secrets.are_in(&uuid) {
+            return Err(answer.unexpected("it sends the credentials back as its identity"));
+        }
+        Ok(uuid)
     }
 
     /// Every endpoint.
@@ -234,7 +250,7 @@ impl Client {
             id,
             operation,
             limit: request.limit,
-            secret: self.auth.secret(),
+            secrets: &self.secrets,
         };
         let start = Instant::now();
         let received = receive::answer(request.build(http, &self.auth), &sent);

@@ -160,7 +160,23 @@ impl Client {
     /// [`Error::NotElasticsearch`] where it is another product, or why nobody answers.
     pub async fn root(&self, caller: &str) -> Result<Root, Error> {
         let answer = self.read(&Read::new("root", "/", caller)).await?;
-        root(&answer)
+        self.read_root(&answer)
+    }
+
+    /// Reads an answer to GET /.
+    pub(super) fn read_root(&self, answer: &Answer) -> Result<Root, Error> {
+        let mut root = root(answer).map_err(|mut error| {
+            if let Error::NotElasticsearch { what, .. } = &mut error {
+                let mut text = what.to_string();
+                self.blot(&mut text);
+                *what = text.into();
+            }
+            error
+        })?;
+        if let Some(uuid) = root.cluster_uuid.take() {
+            root.cluster_uuid = Some(self.identity(answer, uuid)?);
+        }
+        Ok(root)
     }
 
     /// The version of the cluster's state: the smallest thing that tells whether anything moved.
@@ -182,7 +198,7 @@ impl Client {
         let body: Body = answer.json()?;
         Ok(StateVersion {
             cluster_name: body.cluster_name,
-            cluster_uuid: body.cluster_uuid,
+            cluster_uuid: self.identity(&answer, body.cluster_uuid)?,
             state_uuid: body.state_uuid,
             version: body.version,
             master: body.master_node,
@@ -258,7 +274,7 @@ impl Client {
     }
 }
 
-pub(super) fn root(answer: &Answer) -> Result<Root, Error> {
+fn root(answer: &Answer) -> Result<Root, Error> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Body {

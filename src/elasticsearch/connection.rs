@@ -159,16 +159,6 @@ impl Auth {
             Self::Bearer(token) => check_token(token.expose_secret()).map_err(of("bearer token")),
         }
     }
-
-    /// The text that no error may show, even where a server sends it back.
-    pub(super) fn secret(&self) -> Option<&str> {
-        match self {
-            Self::Anonymous | Self::ClientCertificate { .. } => None,
-            Self::Basic { password: it, .. } | Self::ApiKey(it) | Self::Bearer(it) => {
-                Some(it.expose_secret())
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -244,6 +244,37 @@ impl Error {
         crate::foreign::chain(self)
     }
 
+    /// The same without the endpoint: for what has nothing to do with which one answered.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self.endpoint() {
+            Some(endpoint) => self.chain().replace(endpoint, "Elasticsearch"),
+            None => self.chain(),
+        }
+    }
+
+    fn endpoint(&self) -> Option<&str> {
+        match self {
+            Self::Connect { endpoint, .. }
+            | Self::Interrupted { endpoint, .. }
+            | Self::Timeout { endpoint, .. }
+            | Self::Certificate { endpoint, .. }
+            | Self::TlsByServer { endpoint, .. }
+            | Self::Unauthorized { endpoint, .. }
+            | Self::Forbidden { endpoint, .. }
+            | Self::TooManyRequests { endpoint, .. }
+            | Self::Unavailable { endpoint, .. }
+            | Self::Rejected { endpoint, .. }
+            | Self::ServerError { endpoint, .. }
+            | Self::NotAcknowledged { endpoint, .. }
+            | Self::TooLarge { endpoint, .. }
+            | Self::UnexpectedAnswer { endpoint, .. }
+            | Self::Redirected { endpoint }
+            | Self::NotElasticsearch { endpoint, .. } => Some(endpoint),
+            Self::Closed { .. } => None,
+        }
+    }
+
     /// Whether Elasticsearch says that what was asked for is not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

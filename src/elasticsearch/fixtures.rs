@@ -9,8 +9,10 @@ use super::{
     cluster_reads::{
         ClusterHealth, ClusterStats, HealthStatus, Node, NodeStats, Root, StateVersion,
     },
+    connection::Auth,
     endpoints::EndpointIdentity,
     error::{Cause, CertificateProblem, Error},
+    redaction::Secrets,
     refusal::{self, Answered},
     snapshot::{ClusterView, Snapshot},
     version::Version,
@@ -29,6 +31,7 @@ pub fn refused(operation: &'static str, status: u16, kind: &str, reason: &str) -
         status,
         retry_after: None,
         body: &body.to_string(),
+        secrets: &Secrets::of(&Auth::Anonymous),
     })
 }
 

@@ -23,6 +23,7 @@ pub mod version;
 
 pub mod reason;
 mod receive;
+mod redaction;
 mod refusal;
 mod request;
 mod tls;

@@ -136,18 +136,10 @@ fn put_off(poll: Duration, refusals: u32, error: &Error) -> Duration {
     doubled.max(wished).min(LONGEST_PAUSE).max(poll)
 }
 
-/// Whether two faults tell people the same. A server's own reasons hold figures that move by
-/// themselves, such as the bytes over a limit.
-fn is_same(before: &Error, now: &Error) -> bool {
-    let moves = matches!(now.category(), Category::Busy | Category::Unreachable);
-    let words = |it: &Error| it.chain().replace(|it: char| moves && it.is_ascii_digit(), "");
-    words(before) == words(now)
-}
-
 /// Keeps the last good answer beside the new fault; only another fault is news.
 fn fail(link: &Link, error: Error) {
     let before = link.snapshot();
-    let same = before.fault.as_deref().is_some_and(|it| is_same(it, &error));
+    let same = before.fault.as_deref().is_some_and(|it| it.chain() == error.chain());
     let news = !same || !before.polled;
     let snapshot = Snapshot { fault: Some(Arc::new(error)), polled: true, ..before };
     link.publish(snapshot, news);

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use reqwest::{
     RequestBuilder, Response,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
 
 use super::{
     answer::{Answer, EndpointId},
     error::{Cause, Error},
+    redaction::Secrets,
     refusal::{self, Answered},
 };
 use crate::transport::{self, Failure};
@@ -25,7 +26,7 @@ pub(super) struct Sent<'a> {
     /// The most that is read of the answer, in bytes.
     pub(super) limit: usize,
     /// What no error may show.
-    pub(super) secret: Option<&'a str>,
+    pub(super) secrets: &'a Secrets,
 }
 
 /// The HTTP status, as soon as there was one, and the answer or what came instead.
@@ -38,7 +39,6 @@ pub(super) async fn answer(
         Ok(request) => request,
         Err(error) => return (None, Err(sent.failed(Failure::of(&error)))),
     };
-    let authorization = request.headers().get(AUTHORIZATION).cloned();
     let response = match client.execute(request).await {
         Ok(response) => response,
         Err(error) => return (None, Err(sent.failed(Failure::of(&error)))),
@@ -47,7 +47,7 @@ pub(super) async fn answer(
     let result = if status.is_success() {
         sent.success(response).await
     } else {
-        Err(sent.refused(response, authorization.as_ref()).await)
+        Err(sent.refused(response).await)
     };
     (Some(status.as_u16()), result)
 }
@@ -59,6 +59,7 @@ impl Sent<'_> {
         let kind = header(CONTENT_TYPE.as_str());
         let body = self.body(response, self.limit).await?;
         if !body.is_empty() && !kind.contains("json") {
+            let kind = self.secrets.blotted(&kind);
             return Err(self.unexpected(&format!("the answer is not JSON but '{kind}'")));
         }
         Ok(Answer {
@@ -70,23 +71,18 @@ impl Sent<'_> {
         })
     }
 
-    async fn refused(&self, response: Response, authorization: Option<&HeaderValue>) -> Error {
+    async fn refused(&self, response: Response) -> Error {
         let status = response.status().as_u16();
         let seconds = text(response.headers(), RETRY_AFTER.as_str()).and_then(|it| it.parse().ok());
         // The status says enough where the body can't be read.
         let body = self.body(response, ERROR_LIMIT).await.unwrap_or_default();
-        let mut body = String::from_utf8_lossy(&body).into_owned();
-        let sent = authorization.and_then(|it| std::str::from_utf8(it.as_bytes()).ok());
-        let encoded = sent.and_then(|it| it.split_once(' ')).map(|(_, it)| it);
-        for secret in [self.secret, encoded].into_iter().flatten() {
-            body = body.replace(secret, "[redacted]");
-        }
         refusal::error(&Answered {
             endpoint: self.endpoint,
             operation: self.operation,
             status,
             retry_after: seconds.map(Duration::from_secs),
-            body: &body,
+            body: &String::from_utf8_lossy(&body),
+            secrets: self.secrets,
         })
     }
 

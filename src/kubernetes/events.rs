@@ -63,6 +63,11 @@ impl Notice {
         Self { kind: EventType::Normal, reason, action, note: note.into() }
     }
 
+    /// What is told, to take out what shall not be.
+    pub fn note(&mut self) -> &mut String {
+        &mut self.note
+    }
+
     /// What a person should look at.
     #[must_use]
     pub fn warning(reason: &'static str, action: &'static str, note: impl Into<String>) -> Self {

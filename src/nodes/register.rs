@@ -75,9 +75,7 @@ pub async fn register(client: &Client, member: &Member) -> Result<Registered, Er
         Some(registered) => Ok(registered),
         None => match make(client, member).await {
             // Somebody, such as a kubelet, was quicker.
-            Err(error) if error.is_conflict() => {
-                adopt(client, member).await?.ok_or(error)
-            }
+            Err(error) if error.is_conflict() => adopt(client, member).await?.ok_or(error),
             result => result,
         },
     }

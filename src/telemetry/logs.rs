@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// What is shown when nothing else is asked for.
-const DEFAULT: &str = "info,kube_client::client=off,kube_runtime::watcher=off";
+const DEFAULT: &str = "info,kube_client::client=off,kube_runtime=warn,kube_runtime::watcher=off";
 
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

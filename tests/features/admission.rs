@@ -143,6 +143,36 @@ async fn a_cluster_with_bad_tls_timeout_or_uuid_is_refused() {
     .await;
 }
 
+/// A Cluster with these endpoints, and one thing more.
+fn at(endpoints: &[&str], path: &str, value: &Value) -> Value {
+    let mut object = cluster("connection.endpoints", json!(endpoints));
+    set(&mut object["spec"], path, value.clone());
+    object
+}
+
+#[tokio::test]
+async fn what_plain_http_would_ignore_is_refused() {
+    let tls = json!({ "ca": { "configMapName": "c" } });
+    let certificate = json!({ "clientCertificate": { "secretName": "s" } });
+    let (plain, mixed) = (["http://a:9200", "HTTP://b"], ["https://a", "http://b:9200"]);
+    let no_effect = "has no effect, since every endpoint is http";
+    let every = "every endpoint must be https";
+    let client = "spec.connection.auth.clientCertificate";
+    refuses(vec![
+        (at(&plain, "connection.tls", &tls), "spec.connection.tls", no_effect),
+        (at(&plain, "connection.tls", &json!({})), "spec.connection.tls", no_effect),
+        (at(&plain, "connection.auth", &certificate), client, every),
+        (at(&mixed, "connection.auth", &certificate), client, every),
+    ])
+    .await;
+    accepts(vec![
+        at(&mixed, "connection.tls", &tls),
+        at(&plain, "connection.auth", &json!({ "basic": { "secretName": "s" } })),
+        at(&["https://a", "HTTPS://b"], "connection.auth", &certificate),
+    ])
+    .await;
+}
+
 #[tokio::test]
 async fn what_a_cluster_may_say_is_accepted() {
     let secret = json!({ "secretName": "s" });

@@ -321,7 +321,8 @@ pub fn diagnostics(
             advice: "renew it: Drover refuses a certificate that has run out".into(),
         });
     }
-    let is_plain = cluster.spec.connection.endpoints.iter().any(|it| it.0.starts_with("http://"));
+    let is_http = |it: &str| it.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("http:"));
+    let is_plain = cluster.spec.connection.endpoints.iter().any(|it| is_http(&it.0));
     let sends_secret = !matches!(
         cluster.spec.connection.auth,
         None | Some(Auth { basic: None, api_key: None, bearer: None, .. })

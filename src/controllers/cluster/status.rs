@@ -172,6 +172,23 @@ pub fn omitted(length: usize, limit: usize) -> Option<u32> {
     (more > 0).then(|| u32::try_from(more).unwrap_or(u32::MAX))
 }
 
+/// Lets `change` at every text of `status` that the server's words may have gone into. The uuid is not among them:
+/// one that is made of credentials is no answer.
+pub fn reword(status: &mut ClusterStatus, mut change: impl FnMut(&mut String)) {
+    let figures = status.elasticsearch.iter_mut();
+    let figures = figures
+        .flat_map(|it| [Some(&mut it.name), Some(&mut it.version), it.master.as_mut()])
+        .flatten();
+    let nodes = status.nodes.iter_mut().flat_map(|it| {
+        let texts = [&mut it.name, &mut it.id, &mut it.host, &mut it.version];
+        texts.into_iter().chain(&mut it.roles)
+    });
+    let diagnostics = status.diagnostics.iter_mut();
+    let diagnostics = diagnostics.flat_map(|it| [&mut it.rule, &mut it.subject, &mut it.advice]);
+    figures.chain(nodes).chain(diagnostics).for_each(&mut change);
+    status.conditions.iter_mut().for_each(|it| it.reword(&mut change));
+}
+
 /// What people should hear of between two statuses.
 #[must_use]
 pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Notice> {

@@ -23,6 +23,8 @@ use crate::{
 
 /// The most paths that a message lists.
 const PATHS: usize = 20;
+/// The most failures that a message lists, and that are told of.
+pub(super) const FAILURES: usize = 20;
 /// What Elasticsearch says when only another index could have the value.
 const NEEDS_ANOTHER_INDEX: [&str; 5] = [
     "non dynamic settings",
@@ -118,8 +120,8 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
             Finding::no(kind, Reason::IndexMissing, message)
         }
         Stand::NotOwned(why) => Finding::no(kind, Reason::NotOwned, why.clone()),
-        Stand::Unreadable => Finding::no(kind, Reason::PrivilegeMissing, unreadable(&name)),
-        Stand::TooLarge => Finding::no(kind, Reason::TooLarge, too_large(&name)),
+        Stand::Unreadable => Finding::no(kind, Reason::PrivilegeMissing, unreadable(name)),
+        Stand::TooLarge => Finding::no(kind, Reason::TooLarge, too_large(name)),
         Stand::Deleting | Stand::Announced | Stand::Gone(_) => {
             Finding::no(kind, Reason::Deleting, "the index is being deleted")
         }
@@ -205,7 +207,7 @@ fn reindex(plan: &Plan, outcome: &Outcome) -> Finding {
         if !message.is_empty() {
             message += "; ";
         }
-        message += &failure.error.chain();
+        message += &failure.error.told();
     }
     Finding::yes(kind, Reason::ImmutableChange, message)
 }
@@ -234,7 +236,7 @@ fn ready(
             (Stand::Unreadable | Stand::TooLarge, _) => {
                 let name = index.public_name();
                 let why = if plan.stand == Stand::TooLarge { too_large } else { unreadable };
-                format!("{}; set deletionPolicy Retain to let go of it", why(&name))
+                format!("{}; set deletionPolicy Retain to let go of it", why(name))
             }
             _ => "the object is being deleted".to_owned(),
         };
@@ -287,11 +289,7 @@ fn failure_reason(error: &Error) -> Reason {
 }
 
 fn failure_text(failures: &[Failure]) -> String {
-    let list: Vec<String> = failures
-        .iter()
-        .take(PATHS)
-        .map(|it| format!("could not {}: {}", it.what, it.error.chain()))
-        .collect();
+    let list: Vec<String> = failures.iter().take(FAILURES).map(Failure::text).collect();
     list.join("; ")
 }
 

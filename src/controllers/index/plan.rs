@@ -185,7 +185,7 @@ fn owner(index: &Index, seen: &Observed, live: &LiveIndex) -> Owner {
     let known = stored_uuid(index) == Some(live.marks.uuid.as_str());
     let marked = found.as_ref().is_some_and(|it| it.uid == mine.uid);
     // A clone carries the mark of its source: behind an alias the mark alone proves nothing.
-    if known && found.is_none() || marked && (known || !live.is_behind_alias(&name)) {
+    if known && found.is_none() || marked && (known || !live.is_behind_alias(name)) {
         return Owner::This;
     }
     if let (true, Some(other)) = (known, &found) {
@@ -193,7 +193,7 @@ fn owner(index: &Index, seen: &Observed, live: &LiveIndex) -> Owner {
         let (namespace, other) = (&other.namespace, &other.name);
         return Owner::Other(format!("index '{name}' was taken over by Index {namespace}/{other}"));
     }
-    if live.is_behind_alias(&name) {
+    if live.is_behind_alias(name) {
         let physical = &live.physical_name;
         return Owner::Other(format!("'{name}' is an alias of index '{physical}'"));
     }

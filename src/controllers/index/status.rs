@@ -41,7 +41,7 @@ pub fn after(
 ) -> Option<IndexStatus> {
     let untold = outcome.failures.is_empty() && outcome.foreign.is_none();
     let settling = plan.stand == Stand::Unread
-        || outcome.put_off.is_some()
+        || outcome.put_off.is_some() && outcome.done.is_empty()
         || outcome.fate == Some(Fate::Created);
     if settling && untold
         || matches!(plan.stand, Stand::Gone(_))
@@ -218,7 +218,7 @@ impl Ledger<'_> {
 fn is_claimed(index: &Index, live: &LiveIndex, outcome: &Outcome) -> bool {
     let known = index.status.as_ref().and_then(|it| it.uuid.as_ref());
     let marked = || live.content.mark().map(|it| it.uid) == index.metadata.uid;
-    known == Some(&live.marks.uuid) || outcome.done > 0 || marked()
+    known == Some(&live.marks.uuid) || !outcome.done.is_empty() || marked()
 }
 
 fn drift(before: &[DriftEntry], found: &[Difference], now: Timestamp) -> Vec<DriftEntry> {
@@ -251,6 +251,14 @@ fn planned(step: &Step, index: &Index, physical: &OneIndex) -> PlannedCall {
     }
 }
 
+/// Lets `change` at every text of `status` that the server's words may have gone into.
+pub fn reword(status: &mut IndexStatus, mut change: impl FnMut(&mut String)) {
+    let drift = status.drift.iter_mut().filter_map(|it| it.live.as_mut());
+    let bodies = status.plan.iter_mut().filter_map(|it| it.body.as_mut());
+    drift.chain(bodies).for_each(&mut change);
+    status.conditions.iter_mut().for_each(|it| it.reword(&mut change));
+}
+
 /// What people should hear of this reconcile.
 #[must_use]
 pub fn notices(index: &Index, plan: &Plan, outcome: &Outcome) -> Vec<Notice> {
@@ -258,14 +266,13 @@ pub fn notices(index: &Index, plan: &Plan, outcome: &Outcome) -> Vec<Notice> {
     let name = index.public_name();
     if outcome.fate == Some(Fate::Created) {
         notices.push(Notice::normal("IndexCreated", "Create", format!("created index '{name}'")));
-    } else if outcome.done > 0 && outcome.fate.is_none() {
-        let steps: Vec<&str> = plan.steps.iter().map(what).collect();
+    } else if !outcome.done.is_empty() && outcome.fate.is_none() {
         let (reason, why) = if plan.drift.is_empty() {
             ("IndexUpdated", "to match the spec")
         } else {
             ("DriftCorrected", "since somebody else changed it")
         };
-        let note = format!("{} of index '{name}', {why}", steps.join(", "));
+        let note = format!("{} of index '{name}', {why}", outcome.done.join(", "));
         notices.push(Notice::normal(reason, "Update", note));
     }
     if outcome.fate == Some(Fate::Deleted) {
@@ -284,9 +291,9 @@ pub fn notices(index: &Index, plan: &Plan, outcome: &Outcome) -> Vec<Notice> {
         let note = format!("index '{name}' was changed by somebody else: {}", paths.join(", "));
         notices.push(Notice::warning("DriftFound", "Observe", note));
     }
-    for failure in &outcome.failures {
+    for failure in outcome.failures.iter().take(findings::FAILURES) {
         if failure.error.category() == Category::Rejected {
-            let note = format!("could not {}: {}", failure.what, failure.error.chain());
+            let note = failure.text();
             let known =
                 find(before, conditions::SYNCED).is_some_and(|it| it.message.contains(&note));
             if !known {

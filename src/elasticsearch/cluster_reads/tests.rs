@@ -1,4 +1,5 @@
 use super::*;
+use crate::elasticsearch::connection::{Auth, Connection};
 use crate::elasticsearch::scripted::{Reply, Server, client, connection, json, with_headers};
 
 const ROOT: &str = r#"{"name":"n1","cluster_name":"es","cluster_uuid":"Hgl-iWE4SLq-bjdItHc5yA",
@@ -40,6 +41,29 @@ async fn a_cluster_that_has_not_formed_has_no_identity() {
     let body = ROOT.replace("Hgl-iWE4SLq-bjdItHc5yA", "_na_");
     let (_server, client) = answering(move |_| json(200, &body)).await;
     assert_eq!(client.root("me").await.unwrap().cluster_uuid, None);
+}
+
+#[tokio::test]
+async fn a_server_that_sends_the_credentials_back_shows_none() {
+    let echoing = async |part: &str| {
+        let body = ROOT.replace(part, "s3cret-pa55word");
+        let server = Server::http(move |_| json(200, &body)).await;
+        let auth = Auth::Bearer("s3cret-pa55word".into());
+        let client = client(Connection { auth, ..connection(&[&server]) });
+        client.root("me").await.unwrap_err()
+    };
+    for part in ["Hgl-iWE4SLq-bjdItHc5yA", "8.19.0"] {
+        let error = echoing(part).await;
+        assert!(!format!("{error:?} {}", error.chain()).contains("s3cret"), "{error:?}");
+    }
+    let body =
+        ROOT.replace(r#"number":"8.19.0""#, r#"distribution":"s3cret-pa55word","number":"1""#);
+    let server = Server::http(move |_| json(200, &body)).await;
+    let auth = Auth::Bearer("s3cret-pa55word".into());
+    let client = client(Connection { auth, ..connection(&[&server]) });
+    let error = client.root("me").await.unwrap_err();
+    let expected = "it says that it is [redacted] 1";
+    assert!(error.to_string().ends_with(expected), "{error}");
 }
 
 #[tokio::test]

@@ -1,11 +1,9 @@
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
 use crate::elasticsearch::{
-    error::CertificateProblem,
     link::{ObjectKey, Wakers},
     links::Links,
     scripted::{Server, client, connection, json, small_cluster},
@@ -30,18 +28,6 @@ fn polls_that_are_refused_are_put_off_longer_and_longer() {
     assert_eq!(put_off(100 * second, 9, &busy("", None)), 100 * second);
 }
 
-#[test]
-fn another_fault_is_news_and_a_moved_figure_is_none() {
-    assert!(is_same(&busy("70 of 60 bytes", None), &busy("71 of 60 bytes", Some(1))));
-    assert!(!is_same(&busy("too many bytes", None), &busy("too many searches", None)));
-    let refused = |problem| Error::Certificate { endpoint: "https://es".into(), problem };
-    let unknown = refused(CertificateProblem::UnknownAuthority);
-    let other = refused(CertificateProblem::WrongFingerprint);
-    assert!(!is_same(&unknown, &other), "what is wrong with a certificate is in its cause");
-    let expired = |it| refused(CertificateProblem::Expired(Timestamp::from_second(it).unwrap()));
-    assert!(!is_same(&expired(0), &expired(1)));
-}
-
 fn is_state(request: &str) -> bool {
     request.starts_with("GET /_cluster/state/version,")
 }
@@ -60,25 +46,28 @@ impl Bed {
     async fn new() -> Self {
         let status = Arc::new(AtomicU16::new(0));
         let answer = Arc::clone(&status);
+        let count = AtomicU16::new(0);
         let server = Server::http(move |request| match answer.load(Ordering::SeqCst) {
             status @ 1.. if is_state(request) => {
                 // Bad once, and again where it is to stay bad.
                 if status < 1000 {
                     answer.store(0, Ordering::SeqCst);
                 }
-                json(status % 1000, r#"{"error":{"type":"x","reason":"y"}}"#)
+                let asked = count.fetch_add(1, Ordering::SeqCst);
+                let reason = format!(r#"{{"error":{{"type":"x","reason":"[{asked}/60] bytes"}}}}"#);
+                json(status % 1000, &reason)
             }
             _ => small_cluster(request),
         });
         let server = server.await;
         let (clusters, woken) = unbounded_channel();
-        let (indices, _indices) = unbounded_channel();
+        let (indices, indices_woken) = unbounded_channel();
         let pace = Pace { poll: Duration::from_hours(1), stats: Duration::from_hours(1) };
         let links = Links::new(Wakers { clusters, indices }, pace);
         let key = ObjectKey { namespace: "shop".into(), name: "es".into() };
         links.connect(&key, client(connection(&[&server])), [0; 32]);
         let link = links.get(&key).unwrap();
-        let mut bed = Self { server, status, link, clusters: woken, _indices };
+        let mut bed = Self { server, status, link, clusters: woken, _indices: indices_woken };
         bed.news().await;
         assert_eq!(bed.link.snapshot().fault, None);
         bed
@@ -141,4 +130,24 @@ async fn a_server_that_says_no_is_not_asked_again_at_once() {
         assert!(bed.link.snapshot().fault.is_some());
         assert_eq!(bed.polls(), before + 1, "{status}");
     }
+}
+
+#[tokio::test]
+async fn another_fault_is_news_and_the_same_with_other_figures_is_none() {
+    let mut bed = Bed::new().await;
+    bed.break_off(503, true);
+    bed.news().await;
+    let before = bed.polls();
+    bed.link.outdate("anything");
+    let again = async {
+        while bed.polls() == before {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), again).await.unwrap();
+    bed.break_off(500, true);
+    bed.news().await;
+    let snapshot = bed.link.snapshot();
+    assert!(matches!(snapshot.fault.as_deref(), Some(Error::ServerError { .. })), "{snapshot:?}");
+    assert!(bed.clusters.try_recv().is_err(), "told twice");
 }

@@ -199,6 +199,24 @@ fn a_state_by_hand_is_no_drift_where_the_spec_moved_to_it_as_well() {
 }
 
 #[test]
+fn every_text_that_came_from_the_server_can_be_blotted_out() {
+    const SECRET: &str = "s3cret-pa55word";
+    let mut scene = settled(Enforce);
+    scene.edit(|it| it.mode(crate::api::index::Mode::Plan));
+    scene.settle();
+    let index = scene.model.index();
+    set(index, "index.refresh_interval", SECRET);
+    index.aliases.insert("all".into(), json!({ "index_routing": SECRET }));
+    index.mappings.insert("_meta".into(), json!({ "theirs": SECRET }));
+    scene.settle();
+    let mut status = scene.status().clone();
+    let text = |it: &crate::api::index::IndexStatus| serde_json::to_string(it).unwrap();
+    assert!(text(&status).matches(SECRET).count() > 2, "{status:#?}");
+    super::super::status::reword(&mut status, |it| *it = it.replace(SECRET, ""));
+    assert!(!text(&status).contains(SECRET), "{status:#?}");
+}
+
+#[test]
 fn drift_that_comes_again_is_told_again() {
     let mut scene = settled(Enforce);
     let found = |turn: &Turn| {

@@ -190,7 +190,7 @@ impl Scene {
                 }
                 (Ok(()), _) => {}
             }
-            outcome.done += 1;
+            outcome.did(apply::what(step));
         }
         outcome
     }
