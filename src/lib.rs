@@ -13,6 +13,7 @@ pub mod foreign;
 pub mod gate;
 pub mod kubernetes;
 pub mod nodes;
+mod redaction;
 pub mod run;
 pub mod shutdown;
 pub mod telemetry;

@@ -7,7 +7,7 @@ mod failure;
 #[cfg(test)]
 pub(crate) mod scripted;
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use reqwest::{Client, Response, Url, redirect, retry};
 use rustls::ClientConfig;
@@ -79,5 +79,33 @@ pub(crate) fn check_endpoint(url: &Url) -> Result<(), &'static str> {
         "http" | "https" if url.query().is_some() => Err("carries a query"),
         "http" | "https" => Ok(()),
         _ => Err("is neither http nor https"),
+    }
+}
+
+/// `text` escaped as one segment of a path.
+#[must_use]
+pub fn segment(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                escaped.push(char::from(byte));
+            }
+            // Writing to a string can't fail.
+            _ => _ = write!(escaped, "%{byte:02X}"),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_escapes_everything_that_has_a_meaning_in_a_url() {
+        assert_eq!(segment("logs-2024.01_a~"), "logs-2024.01_a~");
+        assert_eq!(segment("a/b?c#d%e f,g"), "a%2Fb%3Fc%23d%25e%20f%2Cg");
+        assert_eq!(segment("größe"), "gr%C3%B6%C3%9Fe");
     }
 }

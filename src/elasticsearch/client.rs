@@ -22,12 +22,13 @@ use super::{
     connection::{Auth, Connection, ConnectionError},
     error::Error,
     receive::{self, Sent},
-    redaction::Secrets,
+    redaction,
     request::Request,
     tls,
 };
 use crate::{
     gate::WriteGate,
+    redaction::Secrets,
     tls::Expiry,
     transport::{self, Failover, origin},
 };
@@ -100,7 +101,7 @@ impl Client {
             gate,
             meter,
             expiry,
-            secrets: Secrets::of(&connection.auth),
+            secrets: redaction::secrets(&connection.auth),
             auth: connection.auth,
         })
     }

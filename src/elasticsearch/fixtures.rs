@@ -9,15 +9,13 @@ use super::{
     cluster_reads::{
         ClusterHealth, ClusterStats, HealthStatus, Node, NodeStats, Root, StateVersion,
     },
-    connection::Auth,
     endpoints::EndpointIdentity,
     error::{Cause, CertificateProblem, Error},
-    redaction::Secrets,
     refusal::{self, Answered},
     snapshot::{ClusterView, Snapshot},
     version::Version,
 };
-use crate::gate::Closed;
+use crate::{gate::Closed, redaction::Secrets};
 
 /// The address that every error here names.
 pub const ENDPOINT: &str = "https://es.example:9200";
@@ -31,7 +29,7 @@ pub fn refused(operation: &'static str, status: u16, kind: &str, reason: &str) -
         status,
         retry_after: None,
         body: &body.to_string(),
-        secrets: &Secrets::of(&Auth::Anonymous),
+        secrets: &Secrets::new(&[]),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Names of indices, safe to put into a path.
 
-use std::fmt::Write as _;
+use crate::transport::segment;
 
 /// The longest path that is sent. Elasticsearch takes 4096 bytes for the whole request line.
 const PATH_LIMIT: usize = 3500;
@@ -39,22 +39,6 @@ impl OneIndex {
     pub(super) fn path(&self, rest: &str) -> String {
         format!("/{}{rest}", segment(&self.0))
     }
-}
-
-/// `text` escaped as one segment of a path.
-#[must_use]
-pub fn segment(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                escaped.push(char::from(byte));
-            }
-            // Writing to a string can't fail.
-            _ => _ = write!(escaped, "%{byte:02X}"),
-        }
-    }
-    escaped
 }
 
 /// What asks for some names at once.
@@ -97,13 +81,6 @@ pub(super) fn halves<'a>(batch: &Batch<'a>, before: &str, after: &str) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_segment_escapes_everything_that_has_a_meaning_in_a_url() {
-        assert_eq!(segment("logs-2024.01_a~"), "logs-2024.01_a~");
-        assert_eq!(segment("a/b?c#d%e f,g"), "a%2Fb%3Fc%23d%25e%20f%2Cg");
-        assert_eq!(segment("größe"), "gr%C3%B6%C3%9Fe");
-    }
 
     #[test]
     fn what_elasticsearch_would_not_read_as_one_index_is_no_target_of_a_write() {

@@ -10,10 +10,12 @@ use reqwest::{
 use super::{
     answer::{Answer, EndpointId},
     error::{Cause, Error},
-    redaction::Secrets,
     refusal::{self, Answered},
 };
-use crate::transport::{self, Failure};
+use crate::{
+    redaction::Secrets,
+    transport::{self, Failure},
+};
 
 /// The most that is read of an answer that is no success, in bytes.
 const ERROR_LIMIT: usize = 256 * 1024;

@@ -7,9 +7,8 @@ use serde::Deserialize;
 use super::{
     error::Error,
     reason::{MissingPrivilege, Moving, Refusal, steady},
-    redaction::Secrets,
 };
-use crate::foreign::capped;
+use crate::{foreign::capped, redaction::Secrets};
 
 /// The most causes of causes that are read.
 const DEPTH: usize = 8;
@@ -131,12 +130,11 @@ struct ErrorCause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::elasticsearch::connection::Auth;
 
     fn answered(status: u16, body: &str) -> Error {
         let retry_after = None;
         let endpoint = "https://es.example:9200";
-        let secrets = &Secrets::of(&Auth::Anonymous);
+        let secrets = &Secrets::new(&[]);
         error(&Answered { endpoint, operation: "put_mapping", status, retry_after, body, secrets })
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, future::Future, time::Duration};
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, client::Client as KubeClient, core::Status};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     foreign::{Cause, capped},
     gate::WriteGate,
+    redaction::Secrets,
     transport::{Failure, origin},
 };
 
@@ -28,15 +29,13 @@ pub(super) const FIELD_MANAGER: &str = "drover";
 const CALL: Duration = Duration::from_secs(10);
 /// Calls to one server at a time: a sick one shall not hold on to more.
 const CONCURRENT: usize = 8;
-/// What stands where a secret stood.
-const BLOT: &str = "[redacted]";
 
 /// Talks to one API server over verified, kept connections. It follows no redirect, uses no proxy
 /// and sends nothing twice.
 pub struct Client {
     kube: KubeClient,
     server: Box<str>,
-    secret: Option<SecretString>,
+    secrets: Secrets,
     gate: WriteGate,
     slots: Semaphore,
 }
@@ -48,20 +47,15 @@ impl Client {
     /// Which part of `connection` can't be used.
     pub fn new(connection: &Connection, gate: WriteGate) -> Result<Self, ConnectionError> {
         let kube = KubeClient::new(Wire::new(connection)?, "default");
-        let secret = match &connection.auth {
-            Auth::Token(token) => Some(token.clone()),
-            Auth::ClientCertificate { .. } => None,
+        let secrets = match &connection.auth {
+            Auth::Token(token) => Secrets::new(&[token.expose_secret().to_owned()]),
+            Auth::ClientCertificate { .. } => Secrets::new(&[]),
         };
-        Ok(Self::over(kube, origin(&connection.server), secret, gate))
+        Ok(Self::over(kube, origin(&connection.server), secrets, gate))
     }
 
-    fn over(
-        kube: KubeClient,
-        server: Box<str>,
-        secret: Option<SecretString>,
-        gate: WriteGate,
-    ) -> Self {
-        Self { kube, server, secret, gate, slots: Semaphore::new(CONCURRENT) }
+    fn over(kube: KubeClient, server: Box<str>, secrets: Secrets, gate: WriteGate) -> Self {
+        Self { kube, server, secrets, gate, slots: Semaphore::new(CONCURRENT) }
     }
 
     pub(super) fn kube(&self) -> KubeClient {
@@ -130,10 +124,7 @@ impl Client {
 
     /// What may be kept of a text that the server wrote.
     pub(super) fn kept(&self, text: &str) -> Box<str> {
-        match &self.secret {
-            Some(secret) => capped(&text.replace(secret.expose_secret(), BLOT)),
-            None => capped(text),
-        }
+        capped(&self.secrets.blotted(text))
     }
 
     fn error(&self, attempt: Box<str>, error: kube::Error) -> Error {
@@ -200,8 +191,8 @@ impl fmt::Debug for Client {
 impl Client {
     /// A client of a scripted server.
     pub(super) fn scripted(kube: KubeClient) -> Self {
-        let secret = Some("t0ken".into());
-        Self::over(kube, "https://nodes.example".into(), secret, WriteGate::always_open())
+        let secrets = Secrets::new(&["t0ken-of-a-test".into()]);
+        Self::over(kube, "https://nodes.example".into(), secrets, WriteGate::always_open())
     }
 
     pub(super) fn with_gate(self, gate: WriteGate) -> Self {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use k8s_openapi::{
-    api::{core::v1::Pod, policy::v1::Eviction},
+    api::policy::v1::Eviction,
     apimachinery::pkg::apis::meta::v1::{DeleteOptions, Preconditions},
 };
 use kube::{
@@ -20,7 +20,7 @@ use super::{
     cordon::is_cordoned,
     error::Error,
     member::Member,
-    pods::{Lot, lot},
+    pods::{Candidate, Lot},
 };
 
 /// Pods in one page of a list.
@@ -97,8 +97,8 @@ pub async fn drain(
     fastrand::shuffle(&mut pods);
     let mut drained = Drained { untried: usize::from(has_more), ..Drained::default() };
     for pod in pods {
-        let name = name(client, &pod);
-        match lot(&pod) {
+        let name = client.kept(&format!("{}/{}", pod.namespace, pod.name));
+        match pod.lot {
             Lot::Stays => {}
             Lot::Goes => drained.terminating.add(name),
             Lot::Unmanaged if unmanaged == Unmanaged::Keep => drained.unmanaged.add(name),
@@ -132,14 +132,14 @@ pub async fn drain(
 }
 
 /// The pods of the Node, and whether there are more than Drover reads.
-async fn pods(client: &Client, member: &Member) -> Result<(Vec<Pod>, bool), Error> {
+async fn pods(client: &Client, member: &Member) -> Result<(Vec<Candidate>, bool), Error> {
     let field = format!("spec.nodeName={}", member.node());
     let mut page = ListParams::default().fields(&field).limit(PAGE);
     let mut pods = Vec::new();
     for _ in 0..PAGES {
         let attempt = || format!("list the pods on the Node {}", member.node());
         let found = client.read(attempt, client.all_pods().list(&page)).await?;
-        pods.extend(found.items);
+        pods.extend(found.items.into_iter().map(Candidate::from));
         match found.metadata.continue_.filter(|it| !it.is_empty()) {
             Some(token) => page = page.continue_token(&token),
             None => return Ok((pods, false)),
@@ -160,15 +160,13 @@ enum Evicted {
     Failed(Error),
 }
 
-async fn evict(client: &Client, pod: &Pod) -> Evicted {
-    let meta = &pod.metadata;
-    let name = meta.name.as_deref().unwrap_or_default();
-    let namespace = meta.namespace.as_deref().unwrap_or_default();
-    let preconditions = Preconditions { uid: meta.uid.clone(), resource_version: None };
+async fn evict(client: &Client, pod: &Candidate) -> Evicted {
+    let Candidate { namespace, name, uid, .. } = pod;
+    let preconditions = Preconditions { uid: uid.clone(), resource_version: None };
     let eviction = Eviction {
         metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            namespace: Some(namespace.to_owned()),
+            name: Some(name.clone()),
+            namespace: Some(namespace.clone()),
             ..ObjectMeta::default()
         },
         // kube's own call for this sends its options under a name that the server does not know.
@@ -199,12 +197,6 @@ async fn evict(client: &Client, pod: &Pod) -> Evicted {
 fn is_budget(status: &Status) -> bool {
     let causes = status.details.iter().flat_map(|it| &it.causes);
     status.code == 429 && causes.into_iter().any(|it| it.reason == "DisruptionBudget")
-}
-
-fn name(client: &Client, pod: &Pod) -> Box<str> {
-    let part = |it: &Option<String>| it.clone().unwrap_or_default();
-    let name = format!("{}/{}", part(&pod.metadata.namespace), part(&pod.metadata.name));
-    client.kept(&name)
 }
 
 #[cfg(test)]

@@ -42,8 +42,29 @@ pub(super) enum Lot {
     Unmanaged,
 }
 
+/// A pod on the Node, as far as a drain needs to know it.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) uid: Option<String>,
+    pub(super) lot: Lot,
+}
+
+impl From<Pod> for Candidate {
+    fn from(pod: Pod) -> Self {
+        let lot = lot(&pod);
+        Self {
+            namespace: pod.metadata.namespace.unwrap_or_default(),
+            name: pod.metadata.name.unwrap_or_default(),
+            uid: pod.metadata.uid,
+            lot,
+        }
+    }
+}
+
 /// What a drain does about `pod`.
-pub(super) fn lot(pod: &Pod) -> Lot {
+fn lot(pod: &Pod) -> Lot {
     let annotations = pod.metadata.annotations.as_ref();
     // The API server's image of a pod that the kubelet runs from a file of its own.
     if annotations.is_some_and(|it| it.contains_key("kubernetes.io/config.mirror")) {

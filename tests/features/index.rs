@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use drover::elasticsearch::names::segment;
+use drover::transport::segment;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 

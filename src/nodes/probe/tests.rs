@@ -48,7 +48,7 @@ async fn every_permission_that_is_missing_is_named() {
     let (client, mut script) = client();
     let (probe, ()) = tokio::join!(probe(&client), async {
         version(&mut script).await;
-        user(&mut script, "system:serviceaccount:drover:t0ken").await;
+        user(&mut script, "system:serviceaccount:drover:t0ken-of-a-test").await;
         access(&mut script, &["delete nodes", "create pods/eviction"]).await;
     });
     assert_eq!(probe.version.as_deref(), Some("v1.35.2"));
