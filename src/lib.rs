@@ -9,6 +9,7 @@ pub mod controllers;
 mod digest;
 pub mod elasticsearch;
 pub mod error;
+pub mod flannel;
 pub mod foreign;
 pub mod gate;
 pub mod kubernetes;

@@ -1,6 +1,7 @@
 //! HTTP as Drover speaks it, whoever the other side is: over verified TLS, without redirects,
 //! proxies and compression, each answer bounded in size, and each failure told in the same words.
 
+mod category;
 mod credentials;
 mod failover;
 mod failure;
@@ -12,6 +13,7 @@ use std::{fmt::Write as _, time::Duration};
 use reqwest::{Client, Response, Url, redirect, retry};
 use rustls::ClientConfig;
 
+pub use category::Category;
 pub(crate) use credentials::{check_text, check_token};
 pub(crate) use failover::Failover;
 pub use failure::Failure;

@@ -57,6 +57,10 @@ fn decisions_are_pure() {
     files.retain(|(path, _)| pure.iter().any(|it| path.ends_with(it)));
     assert!(files.len() >= 7, "only {} decision files were found", files.len());
     files.extend(sources("src/elasticsearch/values"));
+    let mut flannel = sources("src/flannel");
+    flannel.retain(|(path, _)| path.ends_with("config.rs"));
+    assert_eq!(flannel.len(), 1);
+    files.extend(flannel);
     let words = [
         "async ",
         ".await",
@@ -77,6 +81,13 @@ fn decisions_are_pure() {
 fn elasticsearch_knows_no_kubernetes() {
     let words = ["kube::", "k8s_openapi", "crate::api", "crate::controllers", "crate::kubernetes"];
     check(&sources("src/elasticsearch"), &words);
+}
+
+#[test]
+fn flannel_knows_no_kubernetes() {
+    let words = ["kube::", "k8s_openapi", "crate::api", "crate::controllers", "crate::kubernetes"];
+    check(&sources("src/flannel"), &words);
+    check(&sources("src/flannel"), &["crate::elasticsearch", "crate::nodes", "crate::context"]);
 }
 
 #[test]

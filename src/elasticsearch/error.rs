@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reason::{MissingPrivilege, Refusal};
 use crate::gate::Closed;
-pub use crate::{foreign::Cause, tls::CertificateProblem};
+pub use crate::{foreign::Cause, tls::CertificateProblem, transport::Category};
 
 /// Why a request did not get the answer it was sent for. Every text is at most about a kilobyte,
 /// without control characters, and holds no secret.
@@ -174,44 +174,6 @@ pub enum Error {
         #[source]
         cause: Closed,
     },
-}
-
-/// What an [`Error`] means for whoever waits for the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Category {
-    /// Elasticsearch can't be reached or does not serve now: try again.
-    Unreachable,
-    /// No trusted connection: the certificate or the handshake is wrong.
-    Tls,
-    /// Elasticsearch does not take the credentials.
-    Unauthorized,
-    /// A privilege is missing.
-    Forbidden,
-    /// Elasticsearch asks for patience.
-    Busy,
-    /// Elasticsearch understood and said no.
-    Rejected,
-    /// What answers does not answer as Elasticsearch does.
-    WrongServer,
-    /// This process may not write.
-    Closed,
-}
-
-impl Category {
-    /// A word for metric labels.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Tls => "tls",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::Busy => "busy",
-            Self::Rejected => "rejected",
-            Self::WrongServer => "wrong_server",
-            Self::Closed => "closed",
-        }
-    }
 }
 
 impl Error {

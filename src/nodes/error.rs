@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{foreign::Cause, gate::Closed, transport::Failure};
+use crate::{
+    foreign::Cause,
+    gate::Closed,
+    transport::{self, Failure},
+};
 
 /// Why something was not done. Every text is at most about a kilobyte, without control characters,
 /// and holds no secret.
@@ -215,12 +219,10 @@ impl Error {
     #[must_use]
     pub fn category(&self) -> Category {
         match self {
-            Self::Failed { failure, .. } => match failure {
-                Failure::Connect(_) | Failure::Interrupted(_) | Failure::BrokenOff => {
-                    Category::Unreachable
-                }
-                Failure::Certificate(_) | Failure::TlsByServer(_) => Category::Tls,
-                Failure::Redirected | Failure::TooLarge { .. } => Category::WrongServer,
+            Self::Failed { failure, .. } => match failure.category() {
+                transport::Category::Tls => Category::Tls,
+                transport::Category::WrongServer => Category::WrongServer,
+                _ => Category::Unreachable,
             },
             Self::Timeout { .. } => Category::Unreachable,
             Self::Unauthorized { .. } => Category::Unauthorized,

@@ -4,6 +4,7 @@ use std::{error::Error as StdError, io};
 
 use rustls::Error as TlsError;
 
+use super::Category;
 use crate::{foreign::Cause, tls::CertificateProblem};
 
 /// Why a request got no whole answer. Holds no secret, and at most about a kilobyte.
@@ -62,6 +63,16 @@ impl Failure {
             cause += " (it may want https)";
         }
         Self::Interrupted(Cause::new(&cause))
+    }
+
+    /// What this means for whoever waits for the answer.
+    #[must_use]
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Connect(_) | Self::Interrupted(_) | Self::BrokenOff => Category::Unreachable,
+            Self::Certificate(_) | Self::TlsByServer(_) => Category::Tls,
+            Self::Redirected | Self::TooLarge { .. } => Category::WrongServer,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod deletion;
 mod drift;
 mod farewell;
 mod faults;
+mod flannel;
 mod health;
 mod identity;
 mod index;
