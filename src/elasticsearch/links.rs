@@ -87,7 +87,9 @@ impl Links {
         });
         let names: Vec<String> = all.by_owner.values().flat_map(|it| it.forget(owner)).collect();
         for link in all.by_owner.values() {
-            names.iter().for_each(|it| link.wake_owners(it));
+            for name in &names {
+                link.wake_owners(name);
+            }
         }
     }
 }

@@ -78,7 +78,9 @@ pub(super) fn batches<'a>(before: &str, names: &[&'a str], after: &str) -> Vec<B
             _ => batches.push(Batch { path: format!("{before}{segment}"), names: vec![name] }),
         }
     }
-    batches.iter_mut().for_each(|it| it.path += after);
+    for batch in &mut batches {
+        batch.path += after;
+    }
     batches
 }
 

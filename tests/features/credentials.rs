@@ -218,8 +218,9 @@ async fn credentials_that_elasticsearch_sends_back_turn_up_nowhere() {
     })
     .await;
     // In a refusal, spelled as JSON may spell it.
-    let spelled: String = PASSWORD.chars().map(|it| format!("\\u{:04x}", u32::from(it))).collect();
-    let reason = format!(r#"{{"error":{{"type":"x","reason":"no to {spelled}"}},"status":400}}"#);
+    let spelled: Vec<_> = PASSWORD.chars().map(|it| format!("\\u{:04x}", u32::from(it))).collect();
+    let reason =
+        format!(r#"{{"error":{{"type":"x","reason":"no to {}"}},"status":400}}"#, spelled.concat());
     let refusal = Answer::text(400, "application/json", &reason);
     stage.elasticsearch.inject(Entry::is_write, Fault::Answer(refusal));
     stage.index("echo", &spec("7s"));

@@ -7,9 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     apply::{Fate, Outcome, call, what},
+    decision::{Plan, Stand, Step},
+    drift::{QUOTE, quoted},
     findings,
     observe::Observed,
-    plan::{Plan, QUOTE, Stand, Step, quoted},
 };
 use crate::{
     api::{

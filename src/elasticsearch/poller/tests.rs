@@ -61,13 +61,13 @@ impl Bed {
         });
         let server = server.await;
         let (clusters, woken) = unbounded_channel();
-        let (indices, _indices) = unbounded_channel();
+        let (indices, nobody) = unbounded_channel();
         let pace = Pace { poll: Duration::from_hours(1), stats: Duration::from_hours(1) };
         let links = Links::new(Wakers { clusters, indices }, pace);
         let key = ObjectKey { namespace: "shop".into(), name: "es".into() };
         links.connect(&key, client(connection(&[&server])), [0; 32]);
         let link = links.get(&key).unwrap();
-        let mut bed = Self { server, status, link, clusters: woken, _indices };
+        let mut bed = Self { server, status, link, clusters: woken, _indices: nobody };
         bed.news().await;
         assert_eq!(bed.link.snapshot().fault, None);
         bed

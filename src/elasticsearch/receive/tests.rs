@@ -135,8 +135,8 @@ async fn credentials_that_a_server_sends_back_are_not_shown() {
 #[tokio::test]
 async fn a_secret_is_not_shown_however_the_server_spells_it() {
     // In JSON any character may be an escape, and a reason may hold JSON itself.
-    let escaped: String = SECRET.chars().map(|it| format!("\\u{:04x}", u32::from(it))).collect();
-    for spelling in [escaped, format!(r#"{{\"password\":\"{SECRET}\"}}"#)] {
+    let escaped: Vec<_> = SECRET.chars().map(|it| format!("\\u{:04x}", u32::from(it))).collect();
+    for spelling in [escaped.concat(), format!(r#"{{\"password\":\"{SECRET}\"}}"#)] {
         let body = format!(r#"{{"error":{{"type":"{spelling}","reason":"{spelling}"}}}}"#);
         for status in [400, 401, 403, 429, 500] {
             let body = body.clone();

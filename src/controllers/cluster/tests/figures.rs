@@ -49,7 +49,7 @@ fn every_text_that_came_from_the_server_can_be_blotted_out() {
     scene.change(|it| {
         it.root.cluster_name = SECRET.into();
         it.root.node = SECRET.into();
-        for (id, node) in std::mem::take(&mut it.nodes) {
+        for id in std::mem::take(&mut it.nodes).into_keys() {
             let (name, host, version) = (SECRET.into(), SECRET.into(), SECRET.into());
             let node = Node { name, host, version, roles: vec![SECRET.into()] };
             it.nodes.insert(format!("{id}-{SECRET}"), node);
