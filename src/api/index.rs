@@ -181,6 +181,10 @@ pub struct IndexStatus {
     /// The physical index that bears the public name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub physical_name: Option<String>,
+    /// Whether somebody else made the index and Drover took it over: then what was in it before is
+    /// never taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<bool>,
     /// green, yellow, red, or unknown while Elasticsearch can't be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,

@@ -25,7 +25,7 @@ pub(super) fn owned(
     live: &LiveIndex,
     changes: Changes,
 ) -> Plan {
-    let adopted = is_adopted(index, declared, live);
+    let adopted = is_adopted(index, live);
     let mut differences = changes.differences(index);
     differences.extend(changes.lost_mark().filter(|_| is_settled(index)));
     // What can't be made so is outstanding for ever, whoever made it differ: it never turns into

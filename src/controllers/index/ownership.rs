@@ -1,9 +1,6 @@
 //! Whose an index is. Pure.
 
-use super::{
-    changes::{Declared, mark_of},
-    observe::Observed,
-};
+use super::{changes::mark_of, observe::Observed};
 use crate::{
     api::index::Index,
     elasticsearch::{snapshot::LiveIndex, values::mark},
@@ -63,14 +60,12 @@ pub(super) fn stored_uuid(index: &Index) -> Option<&str> {
     index.status.as_ref().and_then(|it| it.uuid.as_deref())
 }
 
-/// Whether somebody else made the index. Where the mark that says so is lost, the record of what
-/// Drover set tells: it holds less than the spec declares.
-pub(super) fn is_adopted(index: &Index, declared: &Declared, live: &LiveIndex) -> bool {
+/// Whether somebody else made the index. Where the mark that says so is lost the status tells, and
+/// where nobody does, nothing in it is taken for Drover's.
+pub(super) fn is_adopted(index: &Index, live: &LiveIndex) -> bool {
     let found = mark::read(&live.content.mappings());
     match found.filter(|it| Some(&it.uid) == index.metadata.uid.as_ref()) {
         Some(mark) => mark.adopted,
-        None => index.status.as_ref().and_then(|it| it.applied.as_ref()).is_none_or(|applied| {
-            declared.settings.keys().any(|it| !applied.settings.contains(it))
-        }),
+        None => index.status.as_ref().and_then(|it| it.adopted).unwrap_or(true),
     }
 }

@@ -84,6 +84,9 @@ pub fn after(
         physical_name: live
             .map(|it| it.physical_name.clone())
             .or_else(|| before.physical_name.clone()),
+        adopted: live
+            .filter(|it| plan.stand == Stand::Owned && is_claimed(index, it, outcome))
+            .map_or(before.adopted, |_| Some(plan.adopted)),
         health,
         primaries: live.and_then(|it| it.health).map(|it| it.primaries).or(before.primaries),
         replicas: live.and_then(|it| it.health).map(|it| it.replicas).or(before.replicas),
