@@ -36,7 +36,8 @@ pub(super) fn owned(
     let changes = match index.spec.drift_policy {
         DriftPolicy::Enforce => changes,
         DriftPolicy::Report => {
-            changes.without(&drift.iter().map(|it| it.path.clone()).collect::<BTreeSet<_>>())
+            let paths = drift.iter().map(|it| it.path.clone()).collect();
+            changes.without(&paths, declared, live)
         }
     };
     let closed_soon = index.spec.state == IndexState::Closed;
@@ -91,7 +92,10 @@ fn steps(
     let mut body = changes.mapping.unwrap_or_default();
     if changes.unmarked || changes.meta.is_some() {
         let mark = Mark { adopted, ..mark_of(index) };
-        let meta = mark.merged_into(&declared.mappings, &live.content.mappings());
+        // The mark goes into what is there, unless that is to change.
+        let nothing = Map::new();
+        let desired = if changes.meta.is_some() { &declared.mappings } else { &nothing };
+        let meta = mark.merged_into(desired, &live.content.mappings());
         if changes.unmarked && !body.is_empty() {
             // On its own, so that a field that is refused does not hold it back.
             let meta = Map::from_iter([("_meta".to_owned(), Value::Object(meta))]);
