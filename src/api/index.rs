@@ -183,6 +183,10 @@ pub struct IndexStatus {
     /// The physical index that bears the public name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub physical_name: Option<String>,
+    /// Whether somebody else made the index and Drover took it over: then what was in it before is
+    /// never taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<bool>,
     /// green, yellow, red, or unknown while Elasticsearch can't be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
@@ -217,6 +221,12 @@ pub struct IndexStatus {
     /// How many differences more there are than `drift` lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift_omitted: Option<u32>,
+    /// Digests of the differences that `drift` leaves out or cuts short, so that a change of the
+    /// spec does not put them back under `driftPolicy: Report`; at most 4096.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4096))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub drift_digests: Vec<String>,
     /// The calls that mode Plan holds back; at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]

@@ -146,17 +146,23 @@ impl Changes {
         })
     }
 
-    /// The same without what stands at `paths`.
+    /// The same, of the same index, without what stands at `paths`.
     #[must_use]
-    pub fn without(mut self, paths: &BTreeSet<String>) -> Self {
+    pub fn without(
+        mut self,
+        paths: &BTreeSet<String>,
+        declared: &Declared,
+        live: &LiveIndex,
+    ) -> Self {
         self.settings.retain(|it| !paths.contains(&it.path()));
         self.aliases.retain(|it| !paths.contains(&it.path()));
-        self.additions.retain(|it| !paths.contains(&it.path));
+        // One field may be partly as it shall stay: what to send is worked out anew.
+        let (mappings, settings) = (live.content.mappings(), live.content.settings());
+        let mapping = mappings::difference_but_for(&declared.mappings, &mappings, &settings, paths);
+        self.mapping = mapping.body;
+        self.additions = mapping.additions;
         self.impossible.retain(|it| !paths.contains(&it.path));
         self.meta = self.meta.filter(|it| !paths.contains(&it.path));
-        if self.additions.is_empty() {
-            self.mapping = None;
-        }
         if paths.contains(STATE_PATH) {
             self.state = None;
         }

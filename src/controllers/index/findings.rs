@@ -3,8 +3,8 @@
 use super::{
     apply::{Failure, Outcome},
     cluster_gate::ClusterGate,
+    decision::{Plan, Stand},
     observe::Observed,
-    plan::{Plan, Stand},
 };
 use crate::{
     api::{

@@ -7,9 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     apply::{Fate, Outcome, call, what},
+    decision::{Plan, Stand, Step},
+    drift::{DIGESTS, QUOTE, digest, is_shown_whole, quoted},
     findings,
     observe::Observed,
-    plan::{Plan, QUOTE, Stand, Step, quoted},
 };
 use crate::{
     api::{
@@ -68,8 +69,12 @@ pub fn after(
         _ => None,
     };
     // What can't be looked at is as it was, for all that is known.
-    let drift =
-        if plan.is_blind() { before.drift.clone() } else { drift(&before.drift, &plan.drift, now) };
+    let found = drift(&before.drift, &plan.drift, now);
+    let (drift, drift_omitted, drift_digests) = if plan.is_blind() {
+        (before.drift.clone(), before.drift_omitted, before.drift_digests.clone())
+    } else {
+        (found.iter().take(ENTRIES).cloned().collect(), omitted(found.len()), digests(&plan.drift))
+    };
     let calls: Vec<&Step> = plan.held.iter().collect();
     let physical =
         live.map_or_else(|| index.public_name().to_owned(), |it| it.physical_name.clone());
@@ -84,6 +89,9 @@ pub fn after(
         physical_name: live
             .map(|it| it.physical_name.clone())
             .or_else(|| before.physical_name.clone()),
+        adopted: live
+            .filter(|it| plan.stand == Stand::Owned && is_claimed(index, it, outcome))
+            .map_or(before.adopted, |_| Some(plan.adopted)),
         health,
         primaries: live.and_then(|it| it.health).map(|it| it.primaries).or(before.primaries),
         replicas: live.and_then(|it| it.health).map(|it| it.replicas).or(before.replicas),
@@ -100,8 +108,9 @@ pub fn after(
         synced_generation: if synced { generation } else { before.synced_generation },
         applied: applied(index, live, plan, outcome),
         write_block,
-        drift_omitted: omitted(drift.len()),
-        drift: drift.into_iter().take(ENTRIES).collect(),
+        drift,
+        drift_omitted,
+        drift_digests,
         plan_omitted: omitted(calls.len()),
         plan: physical.map_or_else(Vec::new, |physical| {
             calls.into_iter().take(ENTRIES).map(|it| planned(it, index, &physical)).collect()
@@ -239,6 +248,15 @@ fn drift(before: &[DriftEntry], found: &[Difference], now: Timestamp) -> Vec<Dri
         .collect();
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     entries
+}
+
+/// What stands for the differences that the list of `drift` does not show in full.
+fn digests(found: &[Difference]) -> Vec<String> {
+    let mut sorted: Vec<&Difference> = found.iter().collect();
+    sorted.sort_by(|a, b| a.path.cmp(&b.path));
+    let (listed, others) = sorted.split_at(sorted.len().min(ENTRIES));
+    let cut = listed.iter().filter(|it| !is_shown_whole(it));
+    cut.chain(others).take(DIGESTS).map(|it| digest(it)).collect()
 }
 
 fn planned(step: &Step, index: &Index, physical: &OneIndex) -> PlannedCall {

@@ -7,9 +7,9 @@ use super::{
     super::{
         apply::{self, Failure, Fate, Outcome},
         cluster_gate::ClusterGate,
+        decision::{Plan, Step},
         observe::Observed,
-        plan::{self, Plan, Step},
-        status,
+        plan, status,
     },
     fixtures::{Physical, observed},
     model::Model,

@@ -5,7 +5,8 @@ use serde_json::json;
 use super::{
     super::{
         cluster_gate::ClusterGate,
-        plan::{self, Plan, Stand, Step},
+        decision::{Plan, Stand, Step},
+        plan,
     },
     fixtures::{index, live, observed},
     scene::Scene,
