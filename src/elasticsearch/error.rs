@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::reason::{MissingPrivilege, Refusal, capped};
-use crate::gate::Closed;
+use crate::{chain::chain, gate::Closed};
 
 /// Why a request did not get the answer it was sent for. Every text is at most about a kilobyte,
 /// without control characters, and holds no secret.
@@ -239,25 +239,13 @@ impl Error {
         }
     }
 
-    /// This error and what caused it, in one line for people.
-    #[must_use]
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text += ": ";
-            text += &cause.to_string();
-            source = cause.source();
-        }
-        text
-    }
-
-    /// The same without the endpoint: for what has nothing to do with which one answered.
+    /// This error and what caused it, without the endpoint: for what has nothing to do with which
+    /// one answered.
     #[must_use]
     pub fn told(&self) -> String {
         match self.endpoint() {
-            Some(endpoint) => self.chain().replace(endpoint, "Elasticsearch"),
-            None => self.chain(),
+            Some(endpoint) => chain(self).replace(endpoint, "Elasticsearch"),
+            None => chain(self),
         }
     }
 

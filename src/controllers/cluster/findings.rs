@@ -13,6 +13,7 @@ use crate::{
         cluster::{Auth, Cluster, Diagnostic, DiagnosticLevel, Health, conditions as kinds},
         condition::{Finding, Reason},
     },
+    chain::chain,
     controllers::health::health,
     elasticsearch::{
         error::{Category, Error},
@@ -96,7 +97,7 @@ fn reachable(seen: &Observed, outcome: &Outcome) -> Finding {
     if let Some(fault) = seen.snapshot.fault.as_deref()
         && let Some(reason) = no_answer(fault)
     {
-        return Finding::no(kind, reason, fault.chain());
+        return Finding::no(kind, reason, chain(fault));
     }
     if let Some(view) = &seen.snapshot.cluster
         && !SUPPORTED.contains(&view.root.version)
@@ -119,9 +120,9 @@ fn authenticated(seen: &Observed, outcome: &Outcome) -> Finding {
         return Finding::yes(kind, Reason::AsExpected, "Elasticsearch takes the credentials");
     };
     match fault.category() {
-        Category::Unauthorized => Finding::no(kind, Reason::AuthenticationFailed, fault.chain()),
+        Category::Unauthorized => Finding::no(kind, Reason::AuthenticationFailed, chain(fault)),
         Category::Forbidden => {
-            let message = format!("Drover's role is not whole: {}", fault.chain());
+            let message = format!("Drover's role is not whole: {}", chain(fault));
             Finding::no(kind, Reason::PrivilegeMissing, message)
         }
         _ if no_answer(fault).is_some() => {
@@ -177,9 +178,9 @@ fn available(seen: &Observed, plan: &Plan, usable: bool) -> Finding {
     let kind = kinds::AVAILABLE;
     if let Some(fault) = seen.snapshot.fault.as_deref() {
         match fault.category() {
-            Category::Busy => return Finding::no(kind, Reason::TooManyRequests, fault.chain()),
+            Category::Busy => return Finding::no(kind, Reason::TooManyRequests, chain(fault)),
             Category::Unreachable | Category::Rejected if no_answer(fault).is_none() => {
-                return Finding::no(kind, Reason::Unavailable, fault.chain());
+                return Finding::no(kind, Reason::Unavailable, chain(fault));
             }
             _ => {}
         }

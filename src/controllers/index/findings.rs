@@ -12,6 +12,7 @@ use crate::{
         condition::{Finding, Reason},
         index::{Index, Mode, conditions as kinds},
     },
+    chain::chain,
     elasticsearch::{
         calls::ANSWER_LIMIT,
         cluster_reads::HealthStatus,
@@ -213,7 +214,7 @@ fn reindex(plan: &Plan, outcome: &Outcome) -> Finding {
 }
 
 fn needs_another_index(error: &Error) -> bool {
-    let text = error.chain();
+    let text = chain(error);
     error.category() == Category::Rejected && NEEDS_ANOTHER_INDEX.iter().any(|it| text.contains(it))
 }
 
