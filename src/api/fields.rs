@@ -183,7 +183,7 @@ impl JsonSchema for IndexName {
                     "message": "may not begin with '.': such names belong to Elasticsearch itself"
                 },
                 {
-                    "rule": "!self.matches('[\\\\\\\\/*?\"<>|,#: \\\\x00-\\\\x1f\\\\x7f]')",
+                    "rule": "!self.matches('[\\\\\\\\/*?\"<>|,#: \\\\x00-\\\\x1f\\\\x7f-\\\\x{9f}]')",
                     "message": "may not contain '\\', '/', '*', '?', '\"', '<', '>', '|', ',', '#', ':', blanks or control characters"
                 }
             ]
