@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod cluster;
 mod health;
 pub mod index;
+mod lists;
 mod reconcile;
 pub mod stream;
 

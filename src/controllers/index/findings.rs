@@ -104,7 +104,7 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
             Finding::no(kind, Reason::PlanOnly, "mode is Plan: status.plan shows the calls")
         }
         Stand::Owned
-            if plan.unfinished || outcome.put_off.is_some() || outcome.foreign.is_some() =>
+            if !plan.later.is_empty() || outcome.put_off.is_some() || outcome.foreign.is_some() =>
         {
             Finding::no(kind, Reason::InProgress, "changes wait to be made")
         }

@@ -39,8 +39,8 @@ pub struct Plan {
     pub reindex: Vec<Difference>,
     /// Settings that could be changed if the index were closed.
     pub closed_only: Vec<String>,
-    /// Whether more is to be done once these steps are.
-    pub unfinished: bool,
+    /// What is to be done after these steps, by a later look: what only a closed index takes.
+    pub later: Vec<Step>,
     /// Setting keys and alias names of the spec, for the record of what Drover set.
     pub declared: Option<Declared>,
     /// Whether somebody else made the index, so that only what Drover wrote is Drover's.
@@ -145,7 +145,10 @@ pub fn next(index: &Index, seen: &Observed) -> Plan {
     let plan = Plan { declared: Some(declared), ..plan };
     match index.spec.mode {
         Mode::Apply => plan,
-        Mode::Plan => Plan { held: plan.steps, steps: Vec::new(), ..plan },
+        Mode::Plan => {
+            let held = plan.steps.into_iter().chain(plan.later).collect();
+            Plan { held, steps: Vec::new(), later: Vec::new(), ..plan }
+        }
     }
 }
 
@@ -158,7 +161,12 @@ fn stored_uuid(index: &Index) -> Option<&str> {
 }
 
 fn missing(index: &Index) -> Plan {
-    let create = Plan { stand: Stand::ToCreate, steps: vec![Step::Create], ..Plan::default() };
+    let later = match index.spec.state {
+        IndexState::Open => Vec::new(),
+        IndexState::Closed => vec![Step::Close],
+    };
+    let steps = vec![Step::Create];
+    let create = Plan { stand: Stand::ToCreate, steps, later, ..Plan::default() };
     match stored_uuid(index) {
         None => create,
         Some(lost) if index.annotations().get(RECREATE).is_some_and(|it| it == lost) => create,
@@ -276,12 +284,13 @@ fn owned(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes)
     let mut reindex: Vec<Difference> = fixed.into_iter().map(not_in_place).collect();
     reindex.extend(closed_only.iter().map(|it| not_in_place(it)));
     reindex.extend(changes.impossible.iter().cloned());
-    let unfinished = live.is_open()
-        && closed_soon
-        && changes
-            .settings
-            .iter()
-            .any(|it| !Changes::in_place(it, false) && Changes::in_place(it, true));
+    let mut later = Vec::new();
+    if live.is_open() && closed_soon {
+        let waits =
+            |it: &&SettingChange| !Changes::in_place(it, false) && Changes::in_place(it, true);
+        let settings: Vec<_> = changes.settings.iter().filter(waits).cloned().collect();
+        later.extend((!settings.is_empty()).then_some(Step::Settings(settings)));
+    }
     let closed_only = closed_only.into_iter().map(SettingChange::path).collect();
     let steps = steps(index, declared, live, changes, adopted);
     Plan {
@@ -290,7 +299,7 @@ fn owned(index: &Index, declared: &Declared, live: &LiveIndex, changes: Changes)
         drift,
         reindex,
         closed_only,
-        unfinished,
+        later,
         declared: None,
         adopted,
         held: Vec::new(),
