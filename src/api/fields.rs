@@ -106,6 +106,10 @@ impl JsonSchema for Endpoint {
                     "message": "may not carry user-info: name a Secret in `auth` instead"
                 },
                 {
+                    "rule": "!isURL(self) || url(self).getPort() == '' || (size(url(self).getPort()) <= 5 && int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535)",
+                    "message": "must have a port from 1 to 65535"
+                },
+                {
                     "rule": "!isURL(self) || url(self).getEscapedPath() in ['', '/']",
                     "message": "may not carry a path"
                 },

@@ -77,6 +77,9 @@ async fn a_cluster_with_no_usable_endpoint_is_refused() {
         (at("https://"), endpoints, "http or https"),
         (at("https://user:secret@es.example:9200"), endpoints, "user-info"),
         (at("https://es.example:9200/prefix"), endpoints, "path"),
+        (at("https://es.example:99999"), endpoints, "port from 1 to 65535"),
+        (at("https://es.example:0"), endpoints, "port from 1 to 65535"),
+        (at("https://es.example:99999999999999999999"), endpoints, "port from 1 to 65535"),
         (at("https://es.example:9200?pretty"), endpoints, "query"),
         (at("https://es.example:9200/#x"), endpoints, "fragment"),
         (cluster("connection.endpoints", json!(vec!["https://es"; 33])), endpoints, "at most 32"),
@@ -137,7 +140,10 @@ async fn a_cluster_with_bad_tls_timeout_or_uuid_is_refused() {
             "tls.ca",
             "exactly one of",
         ),
-        (cluster("connection.tls", json!({"serverName": "a b"})), tls, "match"),
+        (cluster("connection.tls", json!({"serverName": "a b"})), tls, "DNS name"),
+        (cluster("connection.tls", json!({"serverName": "a..b"})), tls, "DNS name"),
+        (cluster("connection.tls", json!({"serverName": "-a"})), tls, "DNS name"),
+        (cluster("connection.tls", json!({"serverName": ":1"})), tls, "DNS name"),
         (cluster("connection.tls", json!({"insecure": true})), "insecure", "unknown field"),
         (cluster("connection.expectedUuid", json!("")), "expectedUuid", "at least 1"),
     ])
@@ -185,6 +191,9 @@ async fn what_a_cluster_may_say_is_accepted() {
         cluster("connection.timeout", json!("1m30s")),
         cluster("connection.tls", json!({ "fingerprint": "AB:".repeat(31) + "ab" })),
         cluster("connection.tls", json!({ "ca": { "configMapName": "c" }, "serverName": "es" })),
+        cluster("connection.tls", json!({ "serverName": "es-1.example" })),
+        cluster("connection.tls", json!({ "serverName": "2001:db8::1" })),
+        cluster("connection.endpoints", json!(["https://es:65535", "https://[::1]:1"])),
     ])
     .await;
 }

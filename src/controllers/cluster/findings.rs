@@ -16,6 +16,7 @@ use crate::{
     chain::chain,
     controllers::health::health,
     elasticsearch::{
+        connection::ConnectionError,
         error::{Category, Error},
         version::Version,
     },
@@ -35,7 +36,7 @@ pub fn conditions(
     outcome: &Outcome,
 ) -> Vec<Finding> {
     let mut findings = vec![
-        accepted(seen),
+        accepted(seen, outcome),
         resolved(seen, outcome),
         reachable(seen, outcome),
         authenticated(seen, outcome),
@@ -52,13 +53,38 @@ pub fn conditions(
     findings
 }
 
-fn accepted(seen: &Observed) -> Finding {
-    if let Err(problem) = &seen.connection
-        && problem.reason == Reason::InvalidSpec
-    {
-        return Finding::no(kinds::ACCEPTED, problem.reason, problem.message.clone());
+fn accepted(seen: &Observed, outcome: &Outcome) -> Finding {
+    match invalid(seen, outcome) {
+        Some(message) => Finding::no(kinds::ACCEPTED, Reason::InvalidSpec, message),
+        None => Finding::yes(kinds::ACCEPTED, Reason::AsExpected, "the spec can be worked with"),
     }
-    Finding::yes(kinds::ACCEPTED, Reason::AsExpected, "the spec can be worked with")
+}
+
+/// What is wrong with the spec itself, with its path.
+fn invalid(seen: &Observed, outcome: &Outcome) -> Option<String> {
+    match (&seen.connection, &outcome.unusable) {
+        (Err(problem), _) => {
+            (problem.reason == Reason::InvalidSpec).then(|| problem.message.clone())
+        }
+        (Ok(_), Some(error)) => place(error).map(|path| format!("{path}: {error}")),
+        (Ok(_), None) => None,
+    }
+}
+
+/// Which field of the spec makes the connection unusable; nothing where it is the content of what
+/// the spec names.
+fn place(error: &ConnectionError) -> Option<&'static str> {
+    match error {
+        ConnectionError::NoEndpoint | ConnectionError::Endpoint { .. } => {
+            Some("spec.connection.endpoints")
+        }
+        ConnectionError::ServerName(_) => Some("spec.connection.tls.serverName"),
+        ConnectionError::Ca(_)
+        | ConnectionError::ClientCertificate(_)
+        | ConnectionError::Key(_)
+        | ConnectionError::Credentials { .. }
+        | ConnectionError::Setup => None,
+    }
 }
 
 fn resolved(seen: &Observed, outcome: &Outcome) -> Finding {
@@ -67,6 +93,10 @@ fn resolved(seen: &Observed, outcome: &Outcome) -> Finding {
         (Err(_), _) if seen.lasts => {
             let message = "what was read before is used until the object is gone";
             Finding::yes(kind, Reason::Deleting, message)
+        }
+        _ if invalid(seen, outcome).is_some() => {
+            let message = "the spec is not worked with: see Accepted";
+            Finding::unknown(kind, Reason::Waiting, message)
         }
         (Err(problem), _) => Finding::no(kind, problem.reason, problem.message.clone()),
         (Ok(_), Some(error)) => {
@@ -79,7 +109,7 @@ fn resolved(seen: &Observed, outcome: &Outcome) -> Finding {
 /// Why nothing can be said of Elasticsearch itself, where that is so.
 fn not_asked(kind: &'static str, seen: &Observed, outcome: &Outcome) -> Option<Finding> {
     if !seen.is_resolved() || outcome.unusable.is_some() {
-        let message = "not connected, since what the spec names can't be used: see ResolvedRefs";
+        let message = "not connected, since the spec, or what it names, can't be used";
         return Some(Finding::unknown(kind, Reason::Waiting, message));
     }
     if !seen.snapshot.polled {
