@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     api::{cluster::Cluster, index::Index},
+    chain::chain,
     cli::RunArguments,
     context::{Context, Settings, Stores},
     controllers::{self, cluster::ClusterReconciler, index::IndexReconciler, stream::Reflector},
@@ -83,7 +84,7 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
         let (metrics, readiness) = (Arc::clone(&metrics), readiness.clone());
         async move {
             if let Err(error) = server::serve(listener, metrics, readiness).await {
-                let error = &error as &dyn std::error::Error;
+                let error = chain(&error);
                 tracing::error!(error, "the server of the metrics failed");
             }
             "the server of the metrics"

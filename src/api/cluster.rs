@@ -143,7 +143,11 @@ pub struct Tls {
     pub fingerprint: Option<Fingerprint>,
     /// The name that the server's certificate must carry, where it is not the endpoint's host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = "^[A-Za-z0-9.:-]+$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$') || isIP(self)")
+            .message("must be a DNS name or an IP address")
+    )]
     pub server_name: Option<String>,
 }
 

@@ -227,7 +227,7 @@ pub struct IndexStatus {
     #[schemars(length(max = 4096))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub drift_digests: Vec<String>,
-    /// The calls that mode Plan holds back; at most 50.
+    /// The calls that mode Plan holds back, in their order; at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -275,9 +275,14 @@ pub struct PlannedCall {
     pub method: String,
     /// Path, with its query.
     pub path: String,
-    /// Body as JSON; absent where there is none.
+    /// Body as JSON; absent where there is none. At most 32 KiB of one and 128 KiB of all together,
+    /// in their order: see `bodyOmitted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// How many bytes of the body are left out at its end, so that what is shown is no JSON;
+    /// absent where it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_omitted: Option<u32>,
     /// Why.
     pub reason: String,
 }

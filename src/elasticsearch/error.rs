@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::reason::{MissingPrivilege, Refusal, capped};
-use crate::gate::Closed;
+use crate::{chain::chain, gate::Closed};
 
 /// Why a request did not get the answer it was sent for. Every text is at most about a kilobyte,
 /// without control characters, and holds no secret.
@@ -198,23 +198,6 @@ pub enum Category {
     Closed,
 }
 
-impl Category {
-    /// A word for metric labels.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Tls => "tls",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::Busy => "busy",
-            Self::Rejected => "rejected",
-            Self::WrongServer => "wrong_server",
-            Self::Closed => "closed",
-        }
-    }
-}
-
 impl Error {
     /// What this means for whoever waits for the answer.
     #[must_use]
@@ -239,25 +222,13 @@ impl Error {
         }
     }
 
-    /// This error and what caused it, in one line for people.
-    #[must_use]
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text += ": ";
-            text += &cause.to_string();
-            source = cause.source();
-        }
-        text
-    }
-
-    /// The same without the endpoint: for what has nothing to do with which one answered.
+    /// This error and what caused it, without the endpoint: for what has nothing to do with which
+    /// one answered.
     #[must_use]
     pub fn told(&self) -> String {
         match self.endpoint() {
-            Some(endpoint) => self.chain().replace(endpoint, "Elasticsearch"),
-            None => self.chain(),
+            Some(endpoint) => chain(self).replace(endpoint, "Elasticsearch"),
+            None => chain(self),
         }
     }
 
@@ -287,42 +258,6 @@ impl Error {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Rejected { status: 404, .. })
-    }
-
-    /// Elasticsearch's own reason, where it gave one with a type.
-    #[must_use]
-    pub fn refusal(&self) -> Option<&Refusal> {
-        match self {
-            Self::Unavailable { refusal, .. }
-            | Self::Rejected { refusal, .. }
-            | Self::ServerError { refusal, .. } => Some(refusal),
-            _ => None,
-        }
-    }
-
-    /// Whether a write that ended so may have been carried out all the same: look before you
-    /// write again.
-    #[must_use]
-    pub fn leaves_outcome_open(&self) -> bool {
-        match self {
-            Self::Interrupted { .. }
-            | Self::Timeout { .. }
-            | Self::Unavailable { .. }
-            | Self::ServerError { .. }
-            | Self::NotAcknowledged { .. }
-            | Self::TooLarge { .. }
-            | Self::UnexpectedAnswer { .. } => true,
-            Self::Connect { .. }
-            | Self::Certificate { .. }
-            | Self::TlsByServer { .. }
-            | Self::Unauthorized { .. }
-            | Self::Forbidden { .. }
-            | Self::TooManyRequests { .. }
-            | Self::Rejected { .. }
-            | Self::Redirected { .. }
-            | Self::NotElasticsearch { .. }
-            | Self::Closed { .. } => false,
-        }
     }
 
     /// How far a request came before it failed so: of several endpoints' errors, the one that

@@ -9,6 +9,7 @@ use crate::{
     common::{
         elasticsearch::Elasticsearch,
         proxy::{Entry, Moment, Proxy},
+        soak,
         wait::eventually,
     },
     world::{SOON, Stage, elasticsearch, uuid},
@@ -264,7 +265,7 @@ async fn a_deletion_that_is_cut_off_anywhere_deletes_that_index_alone() {
 
 #[tokio::test]
 async fn the_longer_campaign_is_cut_off_anywhere_too() {
-    if std::env::var_os("DROVER_SOAK").is_none() {
+    if !soak() {
         println!("left out: set DROVER_SOAK=1 for it, as `make soak` does");
         return;
     }

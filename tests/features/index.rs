@@ -7,7 +7,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::{
-    common::{elasticsearch::Elasticsearch, proxy::Entry},
+    common::{elasticsearch::Elasticsearch, proxy::Entry, soak},
     world::{Stage, calls, elasticsearch, get, uuid},
 };
 
@@ -279,8 +279,7 @@ async fn a_spec_in_another_spelling_writes_nothing() {
 #[tokio::test]
 async fn of_many_quick_edits_the_last_wins_and_few_reach_elasticsearch() {
     let (stage, server) = stage("edits").await;
-    let soak = std::env::var_os("DROVER_SOAK").is_some();
-    let edits = if soak { 1000 } else { 100 };
+    let edits = if soak() { 1000 } else { 100 };
     stage.ready_index("edited", &json!({ "settings": { "number_of_replicas": 0 } })).await;
     stage.rest().await;
     stage.elasticsearch.ledger().clear();

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::{
     common::{
         proxy::{Entry, lines},
+        soak,
         wait::{eventually, holds},
     },
     world::{SOON, Stage, calls, secured},
@@ -58,8 +59,7 @@ async fn statuses(stage: &Stage) -> Vec<serde_json::Value> {
 /// Waits until nothing is left to do, and then sees that for a while nothing is done: no write but
 /// the Lease, no read of the API server but watches, and of Elasticsearch only its version.
 async fn rests(stage: &Stage) {
-    let soak = std::env::var_os("DROVER_SOAK").is_some();
-    let span = std::time::Duration::from_secs(if soak { 60 } else { 10 });
+    let span = std::time::Duration::from_secs(if soak() { 60 } else { 10 });
     clear(stage);
     holds("the operator rests", span, async || {
         let kubernetes = stage.kubernetes.ledger().find(|it| !it.is_lease() && !it.is_watch());
@@ -78,8 +78,7 @@ async fn rests(stage: &Stage) {
 #[tokio::test]
 async fn fifty_indices_at_rest_cost_one_small_question_and_one_change_costs_one_write() {
     let server = secured("8.19.0").start().await;
-    let soak = std::env::var_os("DROVER_SOAK").is_some();
-    let interval = if soak { "10s" } else { "1s" };
+    let interval = if soak() { "10s" } else { "1s" };
     let mut stage = Stage::with("ledger", &server, |it| it.flag("--poll-interval", interval)).await;
     stage.connect().await;
     stage.apply(&manifest());

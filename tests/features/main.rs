@@ -20,6 +20,7 @@ mod identity;
 mod index;
 mod leader;
 mod ledger;
+mod logs;
 mod properties;
 mod refusals;
 mod stores;

@@ -10,7 +10,7 @@ use crate::{
         },
         condition::{self, find, is_true},
     },
-    controllers::health::health,
+    controllers::{health::health, lists::omitted},
     elasticsearch::{
         cluster_reads::Node,
         snapshot::{ClusterView, moved},
@@ -169,13 +169,6 @@ fn sorted_roles(node: &Node) -> Vec<String> {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Held to 0..=100 first.
 fn whole_percent(percent: f64) -> u32 {
     percent.clamp(0.0, 100.0) as u32
-}
-
-/// How many entries a list of `length` leaves out when it is cut at `limit`.
-#[must_use]
-pub fn omitted(length: usize, limit: usize) -> Option<u32> {
-    let more = length.saturating_sub(limit);
-    (more > 0).then(|| u32::try_from(more).unwrap_or(u32::MAX))
 }
 
 /// Lets `change` at every text of `status` that the server's words may have gone into. The uuid is not among them:

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     api::index::{AppliedStatus, Index, IndexState},
     elasticsearch::{
+        names,
         snapshot::LiveIndex,
         values::{
             Difference, Problem,
@@ -70,8 +71,14 @@ pub fn declared(index: &Index) -> Result<Declared, Vec<Problem>> {
     let mappings = mappings::normalise(&mappings).map_err(|found| problems.extend(found));
     let aliases =
         aliases::normalise(index.public_name(), &aliases).map_err(|found| problems.extend(found));
+    // Admission refuses such a name, but not one that was stored before it was asked.
+    if let Some(message) = names::new_index_problem(index.public_name()) {
+        problems.push(Problem::new("name", message));
+    }
     match (settings, mappings, aliases) {
-        (Ok(settings), Ok(mappings), Ok(aliases)) => Ok(Declared { settings, mappings, aliases }),
+        (Ok(settings), Ok(mappings), Ok(aliases)) if problems.is_empty() => {
+            Ok(Declared { settings, mappings, aliases })
+        }
         _ => Err(problems),
     }
 }

@@ -20,8 +20,8 @@ pub struct Plan {
     pub reindex: Vec<Difference>,
     /// Settings that could be changed if the index were closed.
     pub closed_only: Vec<String>,
-    /// Whether more is to be done once these steps are.
-    pub unfinished: bool,
+    /// What is to be done after these steps, by a later look: what only a closed index takes.
+    pub later: Vec<Step>,
     /// Setting keys and alias names of the spec, for the record of what Drover set.
     pub declared: Option<Declared>,
     /// Whether somebody else made the index, so that only what Drover wrote is Drover's.

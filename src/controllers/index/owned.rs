@@ -49,12 +49,13 @@ pub(super) fn owned(
     let mut reindex: Vec<Difference> = fixed.into_iter().map(not_in_place).collect();
     reindex.extend(closed_only.iter().map(|it| not_in_place(it)));
     reindex.extend(changes.impossible.iter().cloned());
-    let unfinished = live.is_open()
-        && closed_soon
-        && changes
-            .settings
-            .iter()
-            .any(|it| !Changes::in_place(it, false) && Changes::in_place(it, true));
+    let mut later = Vec::new();
+    if live.is_open() && closed_soon {
+        let waits =
+            |it: &&SettingChange| !Changes::in_place(it, false) && Changes::in_place(it, true);
+        let settings: Vec<_> = changes.settings.iter().filter(waits).cloned().collect();
+        later.extend((!settings.is_empty()).then_some(Step::Settings(settings)));
+    }
     let closed_only = closed_only.into_iter().map(SettingChange::path).collect();
     let steps = steps(index, declared, live, changes, adopted);
     Plan {
@@ -63,7 +64,7 @@ pub(super) fn owned(
         drift,
         reindex,
         closed_only,
-        unfinished,
+        later,
         declared: None,
         adopted,
         held: Vec::new(),

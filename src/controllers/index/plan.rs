@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::{
         RECREATE,
-        index::{AdoptionPolicy, Index, Mode},
+        index::{AdoptionPolicy, Index, IndexState, Mode},
     },
     elasticsearch::snapshot::{IndexView, LiveIndex},
 };
@@ -50,12 +50,20 @@ pub fn next(index: &Index, seen: &Observed) -> Plan {
     let plan = Plan { declared: Some(declared), ..plan };
     match index.spec.mode {
         Mode::Apply => plan,
-        Mode::Plan => Plan { held: plan.steps, steps: Vec::new(), ..plan },
+        Mode::Plan => {
+            let held = plan.steps.into_iter().chain(plan.later).collect();
+            Plan { held, steps: Vec::new(), later: Vec::new(), ..plan }
+        }
     }
 }
 
 fn missing(index: &Index) -> Plan {
-    let create = Plan { stand: Stand::ToCreate, steps: vec![Step::Create], ..Plan::default() };
+    let later = match index.spec.state {
+        IndexState::Open => Vec::new(),
+        IndexState::Closed => vec![Step::Close],
+    };
+    let steps = vec![Step::Create];
+    let create = Plan { stand: Stand::ToCreate, steps, later, ..Plan::default() };
     match stored_uuid(index) {
         None => create,
         Some(lost) if index.annotations().get(RECREATE).is_some_and(|it| it == lost) => create,

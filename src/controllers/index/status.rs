@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     apply::{Fate, Outcome, call, what},
     decision::{Plan, Stand, Step},
-    drift::{DIGESTS, QUOTE, digest, is_shown_whole, quoted},
+    drift::{DIGESTS, digest, is_shown_whole, quoted},
     findings,
     observe::Observed,
 };
@@ -18,7 +18,7 @@ use crate::{
         condition::{self, find, is_true, whole_second},
         index::{AppliedStatus, DriftEntry, Index, IndexStatus, PlannedCall, conditions},
     },
-    controllers::health::health as word,
+    controllers::{health::health as word, lists::omitted},
     elasticsearch::{
         error::Category,
         names::OneIndex,
@@ -30,6 +30,10 @@ use crate::{
 
 /// The most entries of a list in a status.
 const ENTRIES: usize = 50;
+/// The most of one planned body that a status shows, in bytes.
+const BODY: usize = 32 << 10;
+/// The most of all of them together, in bytes: an object has to fit what etcd takes.
+const BODIES: usize = 128 << 10;
 
 /// The status of `index` after this reconcile; nothing where the stored one says all that is known.
 #[must_use]
@@ -73,7 +77,11 @@ pub fn after(
     let (drift, drift_omitted, drift_digests) = if plan.is_blind() {
         (before.drift.clone(), before.drift_omitted, before.drift_digests.clone())
     } else {
-        (found.iter().take(ENTRIES).cloned().collect(), omitted(found.len()), digests(&plan.drift))
+        (
+            found.iter().take(ENTRIES).cloned().collect(),
+            omitted(found.len(), ENTRIES),
+            digests(&plan.drift),
+        )
     };
     let calls: Vec<&Step> = plan.held.iter().collect();
     let physical =
@@ -111,9 +119,11 @@ pub fn after(
         drift,
         drift_omitted,
         drift_digests,
-        plan_omitted: omitted(calls.len()),
+        plan_omitted: omitted(calls.len(), ENTRIES),
         plan: physical.map_or_else(Vec::new, |physical| {
-            calls.into_iter().take(ENTRIES).map(|it| planned(it, index, &physical)).collect()
+            let mut room = BODIES;
+            let calls = calls.into_iter().take(ENTRIES);
+            calls.map(|it| planned(it, index, &physical, &mut room)).collect()
         }),
     })
 }
@@ -124,11 +134,6 @@ fn steady(before: Option<u64>, now: Option<u64>, rechecked: bool) -> Option<u64>
         (Some(before), Some(now)) if !rechecked || !moved(before, now) => Some(before),
         (before, now) => now.or(before),
     }
-}
-
-fn omitted(length: usize) -> Option<u32> {
-    let more = length.saturating_sub(ENTRIES);
-    (more > 0).then(|| u32::try_from(more).unwrap_or(u32::MAX))
 }
 
 fn health(
@@ -259,12 +264,21 @@ fn digests(found: &[Difference]) -> Vec<String> {
     cut.chain(others).take(DIGESTS).map(|it| digest(it)).collect()
 }
 
-fn planned(step: &Step, index: &Index, physical: &OneIndex) -> PlannedCall {
+/// A call as people are shown it; of its body no more than there is still `room` for.
+fn planned(step: &Step, index: &Index, physical: &OneIndex, room: &mut usize) -> PlannedCall {
     let call = call(step, index, physical, "");
+    let length = call.body.as_ref().map_or(0, String::len);
+    let body = call.body.map(|mut it| {
+        it.truncate(it.floor_char_boundary(BODY.min(*room)));
+        it
+    });
+    let shown = body.as_ref().map_or(0, String::len);
+    *room -= shown;
     PlannedCall {
         method: call.method.to_string(),
         path: call.path,
-        body: call.body.map(|it| it.chars().take(QUOTE).collect()),
+        body,
+        body_omitted: omitted(length, shown),
         reason: what(step).to_owned(),
     }
 }

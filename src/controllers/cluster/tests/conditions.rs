@@ -45,7 +45,11 @@ fn every_error_shows_in_its_condition_and_leaves_the_others_as_they_should_be() 
         let found = scene.condition(kind);
         assert_eq!(found.reason, reason, "{word}");
         if reason != "HealthUnknown" {
-            assert!(found.message.contains(&error.chain()), "{word}: {}", found.message);
+            assert!(
+                found.message.contains(&crate::chain::chain(&error)),
+                "{word}: {}",
+                found.message
+            );
         }
         scene.check("Ready", "False", reason);
         scene.check(if person { "Stalled" } else { "Reconciling" }, "True", reason);
