@@ -7,6 +7,7 @@ mod common;
 
 mod admission;
 mod adoption;
+mod bounds;
 mod certificates;
 mod cluster;
 mod columns;
