@@ -120,7 +120,7 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let (wakers, woken) = wiring::wakes();
     let settings = arguments.settings();
     let pace = Pace { poll: settings.poll_interval, stats: settings.stats_interval };
-    let links = Links::new(wakers, pace);
+    let links = Links::new(wakers, pace).shared_by(settings.max_concurrent_reconciles);
     let ctx = context(settings, client, gate, me, Arc::clone(&metrics), stores, links);
     let filled = future::join(clusters.filled(), indices.filled());
     tokio::spawn(ready_when_filled(filled, all_filled, ctx.stores.clone(), readiness));
