@@ -198,23 +198,6 @@ pub enum Category {
     Closed,
 }
 
-impl Category {
-    /// A word for metric labels.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Tls => "tls",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::Busy => "busy",
-            Self::Rejected => "rejected",
-            Self::WrongServer => "wrong_server",
-            Self::Closed => "closed",
-        }
-    }
-}
-
 impl Error {
     /// What this means for whoever waits for the answer.
     #[must_use]
@@ -275,42 +258,6 @@ impl Error {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Rejected { status: 404, .. })
-    }
-
-    /// Elasticsearch's own reason, where it gave one with a type.
-    #[must_use]
-    pub fn refusal(&self) -> Option<&Refusal> {
-        match self {
-            Self::Unavailable { refusal, .. }
-            | Self::Rejected { refusal, .. }
-            | Self::ServerError { refusal, .. } => Some(refusal),
-            _ => None,
-        }
-    }
-
-    /// Whether a write that ended so may have been carried out all the same: look before you
-    /// write again.
-    #[must_use]
-    pub fn leaves_outcome_open(&self) -> bool {
-        match self {
-            Self::Interrupted { .. }
-            | Self::Timeout { .. }
-            | Self::Unavailable { .. }
-            | Self::ServerError { .. }
-            | Self::NotAcknowledged { .. }
-            | Self::TooLarge { .. }
-            | Self::UnexpectedAnswer { .. } => true,
-            Self::Connect { .. }
-            | Self::Certificate { .. }
-            | Self::TlsByServer { .. }
-            | Self::Unauthorized { .. }
-            | Self::Forbidden { .. }
-            | Self::TooManyRequests { .. }
-            | Self::Rejected { .. }
-            | Self::Redirected { .. }
-            | Self::NotElasticsearch { .. }
-            | Self::Closed { .. } => false,
-        }
     }
 
     /// How far a request came before it failed so: of several endpoints' errors, the one that

@@ -99,11 +99,6 @@ impl ControlPlane {
         &self.admin
     }
 
-    /// The administrator's kubeconfig, as a file.
-    pub fn kubeconfig_file(&self) -> PathBuf {
-        self.kubeconfig.clone()
-    }
-
     /// An administrator's client. Each test makes its own, since it belongs to the test's runtime.
     pub async fn client(&self) -> kube::Client {
         let text = std::fs::read_to_string(&self.kubeconfig).expect("written before");

@@ -226,11 +226,6 @@ impl Operator {
         Duration::from_millis(ticks * 10)
     }
 
-    /// Open file descriptors.
-    pub fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it runs").count()
-    }
-
     /// Its metrics, by name with labels, as in `drover_reconcile_total{controller="index"}`.
     pub async fn metrics(&self) -> BTreeMap<String, f64> {
         let (status, text) = self.get("/metrics").await.expect("metrics");
