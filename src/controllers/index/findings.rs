@@ -180,6 +180,17 @@ fn drifted(plan: &Plan) -> Finding {
         let message = "the index can't be compared with the spec now";
         return Finding::unknown(kind, Reason::Waiting, message);
     }
+    match plan.stand {
+        Stand::ToCreate | Stand::Lost(_) => {
+            let message = "there is no index to compare with the spec";
+            return Finding::unknown(kind, Reason::IndexMissing, message);
+        }
+        Stand::Conflict(_) => {
+            let message = "the index is not compared with the spec: see Accepted";
+            return Finding::unknown(kind, Reason::Waiting, message);
+        }
+        _ => {}
+    }
     if plan.drift.is_empty() {
         return Finding::no(kind, Reason::AsExpected, "the live index is as declared");
     }

@@ -30,6 +30,7 @@ fn a_create_is_shown_with_its_body_and_not_made() {
     assert_eq!(scene.status().uuid, None);
     scene.check("Synced", "False", "PlanOnly");
     scene.check("Ready", "False", "PlanOnly");
+    scene.check("Drifted", "Unknown", "IndexMissing");
     scene.check("Stalled", "True", "PlanOnly");
 }
 

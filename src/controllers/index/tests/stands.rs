@@ -233,6 +233,7 @@ fn an_index_that_was_deleted_behind_drovers_back_is_not_made_again() {
     assert_eq!(idle(scene.plan()), Stand::Lost("made-1".into()));
     assert_eq!(scene.calls(), [""; 0]);
     scene.check("Ready", "False", "IndexMissing");
+    scene.check("Drifted", "Unknown", "IndexMissing");
     scene.check("Stalled", "True", "IndexMissing");
     assert!(scene.condition("Ready").message.contains(RECREATE), "tells the way out");
     assert_eq!(scene.status().health, None);
