@@ -190,7 +190,8 @@ async fn a_write_is_sent_once_to_one_endpoint_however_it_ends() {
         let client = client(Connection { timeout, ..connection(&[&server, &other]) });
         let endpoint = client.read(&read()).await.unwrap().endpoint;
         let error = client.write_at(endpoint, &write()).await.unwrap_err();
-        assert_eq!(error.category(), Category::Unreachable, "{error:?}");
+        let silent = [Category::Unreachable, Category::WrongServer];
+        assert!(silent.contains(&error.category()), "{error:?}");
         assert_eq!((server.requests().len(), other.requests().len()), (2, 0), "{error:?}");
     }
 }
