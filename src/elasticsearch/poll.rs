@@ -50,8 +50,9 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
     }
     let view = read_cluster(client, state, known, full, caller).await?;
     let found = read_indices(client, &view, &errands, full, caller).await?;
-    let without_figures = |it: &Found| matches!(it, Found::Changed(live) if live.figures.is_none());
-    let figures = if !errands.is_empty() && (full || found.iter().any(without_figures)) {
+    let lacking = |errand: &Errand, found: &Found| lacks_figures(errand, found, &view.health);
+    let any_lacking = errands.iter().zip(&found).any(|(errand, found)| lacking(errand, found));
+    let figures = if any_lacking || full && !errands.is_empty() {
         figures(client, caller).await?
     } else {
         BTreeMap::new()
@@ -84,6 +85,18 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
     let snapshot = Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true };
     link.publish(snapshot, news);
     Ok(())
+}
+
+/// Whether the index has no figures yet and could have some: there are none of one whose shards are
+/// still to be placed, as of one that was made a moment ago.
+fn lacks_figures(errand: &Errand, found: &Found, health: &ClusterHealth) -> bool {
+    let live = match (found, &errand.view) {
+        (Found::Changed(live), _) => live,
+        (Found::Same, IndexView::Present(live)) => live,
+        _ => return false,
+    };
+    let health = health.indices.get(live.physical_name.as_str()).map(|it| it.status);
+    live.figures.is_none() && matches!(health, Some(HealthStatus::Green | HealthStatus::Yellow))
 }
 
 /// Whether something changed that is worth a look at once; the state's version alone is not.

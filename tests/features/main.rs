@@ -20,6 +20,7 @@ mod index;
 mod leader;
 mod ledger;
 mod refusals;
+mod rights;
 mod versions;
 mod waits;
 mod world;
