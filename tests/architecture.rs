@@ -232,3 +232,41 @@ fn the_check_finds_what_it_is_there_for() {
         assert_eq!(hit(&plain(text), forbidden), None, "{text}");
     }
 }
+
+/// The modules beside it that a file imports from.
+fn siblings(text: &str, all: &[String]) -> Vec<String> {
+    let imports = text.split("use super::").skip(1).filter_map(|it| it.split(';').next());
+    let imports: String = imports.collect::<Vec<_>>().join("\n");
+    let is_word = |it: char| it.is_alphanumeric() || it == '_';
+    let named = |module: &&String| {
+        let imported = imports.match_indices(module.as_str()).any(|(at, it)| {
+            let (before, after) = (&imports[..at], &imports[at + it.len()..]);
+            // `poller::Pace`, `poller` and `{self, poller}`, but neither a type nor a part of a path.
+            !before.ends_with(is_word) && !before.ends_with("::") && !after.starts_with(is_word)
+        });
+        imported || text.contains(&format!("super::{module}::"))
+    };
+    all.iter().filter(named).cloned().collect()
+}
+
+#[test]
+fn the_parts_of_the_elasticsearch_client_build_on_each_other_in_one_direction() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/elasticsearch");
+    let mut files = sources("src/elasticsearch");
+    files.retain(|(path, _)| path.parent() == Some(&folder) && !path.ends_with("mod.rs"));
+    let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let all: Vec<String> = files.iter().map(|(path, _)| name(path)).collect();
+    let mut left: Vec<(String, Vec<String>)> =
+        files.iter().map(|(path, text)| (name(path), siblings(text, &all))).collect();
+    assert!(left.iter().any(|(_, uses)| uses.len() > 3), "no import was found: {left:?}");
+    // Takes away what builds on nothing that is left, until nothing goes.
+    loop {
+        let names: Vec<String> = left.iter().map(|(name, _)| name.clone()).collect();
+        let before = left.len();
+        left.retain(|(name, uses)| uses.iter().any(|it| it != name && names.contains(it)));
+        if left.len() == before {
+            break;
+        }
+    }
+    assert!(left.is_empty(), "these build on each other in a circle: {left:#?}");
+}

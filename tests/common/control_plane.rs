@@ -187,6 +187,11 @@ impl ControlPlane {
              "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}]},
         ]});
         self.kubectl(&["apply", "--server-side", "-f", "-"], &manifest.to_string());
+        self.token(namespace, name)
+    }
+
+    /// A token of a service account.
+    pub fn token(&self, namespace: &str, name: &str) -> String {
         let create = ["create", "token", name, "-n", namespace, "--duration=12h"];
         self.kubectl(&create, "").trim().to_owned()
     }

@@ -48,6 +48,16 @@ async fn an_index_is_created_with_all_of_its_spec_in_one_call() {
     assert_eq!(status.physical_name.as_deref(), Some("one-call"));
     assert_eq!((status.primaries, status.replicas), (Some(1), Some(0)));
     stage.event("one-call", "IndexCreated").await;
+    // Long before the next stats interval.
+    stage
+        .index_when("one-call", "has its figures", |index| {
+            let status = index.status.as_ref().ok_or("no status")?;
+            match (status.documents, status.store_bytes) {
+                (Some(0), Some(_)) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
 }
 
 /// The uuids of all indices whose name begins so.

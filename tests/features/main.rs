@@ -26,6 +26,7 @@ mod logs;
 mod nodes;
 mod properties;
 mod refusals;
+mod rights;
 mod scope;
 mod stores;
 mod versions;
