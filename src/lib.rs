@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md is the map of this crate.
 
 pub mod api;
+pub mod chain;
 pub mod cli;
 pub mod context;
 pub mod controllers;

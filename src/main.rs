@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use drover::{
     api,
+    chain::chain,
     cli::{Arguments, Command, RunArguments},
     run,
     telemetry::logs,
@@ -36,7 +37,7 @@ fn operate(arguments: RunArguments) -> anyhow::Result<ExitCode> {
     Ok(match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "drover ends");
+            tracing::error!(error = chain(&error), "drover ends");
             ExitCode::FAILURE
         }
     })

@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     api::{cluster::Cluster, index::Index},
+    chain::chain,
     cli::RunArguments,
     context::{Context, Settings, Stores},
     controllers::{self, cluster::ClusterReconciler, index::IndexReconciler, stream::Reflector},
@@ -83,7 +84,7 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
         let (metrics, readiness) = (Arc::clone(&metrics), readiness.clone());
         async move {
             if let Err(error) = server::serve(listener, metrics, readiness).await {
-                let error = &error as &dyn std::error::Error;
+                let error = chain(&error);
                 tracing::error!(error, "the server of the metrics failed");
             }
             "the server of the metrics"
@@ -119,7 +120,7 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let (wakers, woken) = wiring::wakes();
     let settings = arguments.settings();
     let pace = Pace { poll: settings.poll_interval, stats: settings.stats_interval };
-    let links = Links::new(wakers, pace);
+    let links = Links::new(wakers, pace).shared_by(settings.max_concurrent_reconciles);
     let ctx = context(settings, client, gate, me, Arc::clone(&metrics), stores, links);
     let filled = future::join(clusters.filled(), indices.filled());
     tokio::spawn(ready_when_filled(filled, all_filled, ctx.stores.clone(), readiness));

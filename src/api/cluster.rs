@@ -143,7 +143,11 @@ pub struct Tls {
     pub fingerprint: Option<Fingerprint>,
     /// The name that the server's certificate must carry, where it is not the endpoint's host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = "^[A-Za-z0-9.:-]+$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$') || isIP(self)")
+            .message("must be a DNS name or an IP address")
+    )]
     pub server_name: Option<String>,
 }
 
@@ -233,6 +237,9 @@ pub struct ElasticsearchStatus {
     pub version: String,
     /// green, yellow, red, or unknown while Elasticsearch can't be asked.
     pub health: Health,
+    /// The health when Elasticsearch last told one; only while `health` is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_health: Option<Health>,
     /// How many nodes are in the cluster.
     pub nodes: u32,
     /// How many of them hold data.
@@ -253,6 +260,14 @@ pub struct ElasticsearchStatus {
     pub documents: u64,
     /// Bytes of all shard copies. Written when they moved by more than 5 %.
     pub store_bytes: u64,
+}
+
+impl ElasticsearchStatus {
+    /// The health that Elasticsearch told last.
+    #[must_use]
+    pub fn known_health(&self) -> Option<Health> {
+        if self.health == Health::Unknown { self.last_health } else { Some(self.health) }
+    }
 }
 
 /// Shard copies by state.

@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod cluster;
 mod health;
 pub mod index;
+mod lists;
 mod reconcile;
 pub mod stream;
 
@@ -14,6 +15,7 @@ use kube::runtime::{Controller, controller, reflector::ObjectRef};
 
 use self::{backoff::Backoff, stream::Reflector};
 use crate::{
+    chain::chain,
     context::Context,
     error::{Category, Error},
     kubernetes::{Kind, known::ObjectName},
@@ -93,7 +95,7 @@ pub fn start<R: Reconciler>(
         move |result| {
             if let Err(error) = result {
                 // Woken by name for an object that is not, or no longer, there.
-                let error = &error as &dyn std::error::Error;
+                let error = chain(&error);
                 tracing::debug!(controller = name, error, "nothing to reconcile");
             }
             std::future::ready(())

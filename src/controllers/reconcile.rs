@@ -17,6 +17,7 @@ use super::{
     backoff::{Backoff, jittered},
 };
 use crate::{
+    chain::chain,
     context::Context,
     error::{Category, Error},
     kubernetes::{Kind, finalizer},
@@ -45,7 +46,8 @@ pub(super) async fn once<R: Reconciler>(
         "reconcile",
         controller = R::Object::NAME,
         namespace = meta.namespace,
-        name = meta.name,
+        // Not `name`: in JSON that is the name of the span.
+        object = meta.name,
         generation = meta.generation,
     );
     if stop.is_requested() {
@@ -110,7 +112,7 @@ async fn measured<R: Reconciler>(
         Err(error) => {
             let category = error.category();
             let delay = retry(category);
-            let error = error as &dyn std::error::Error;
+            let error = chain(error);
             if category == Category::Conflict {
                 tracing::debug!(error, ?delay, "somebody else wrote meanwhile, trying again");
             } else {

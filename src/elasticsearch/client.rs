@@ -182,7 +182,8 @@ impl Client {
     /// Sends a write to one endpoint, once: never to another one, and never again.
     ///
     /// # Errors
-    /// What Elasticsearch said; see [`Error::leaves_outcome_open`].
+    /// What Elasticsearch said, or that it said nothing: the write may have been carried out all the
+    /// same.
     pub async fn write_at(&self, id: EndpointId, write: &Write) -> Result<Answer, Error> {
         let deadline = Instant::now() + self.timeout;
         let request = Request::write(write, id, &self.endpoint(id).url, self.timeout);

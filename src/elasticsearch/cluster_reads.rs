@@ -29,10 +29,6 @@ pub struct Root {
     pub cluster_uuid: Option<String>,
     /// What the node runs.
     pub version: Version,
-    /// `default` or `oss`; empty where it is not told.
-    pub flavor: String,
-    /// Whether the build is a snapshot.
-    pub is_snapshot: bool,
 }
 
 /// What changes whenever anything about a cluster does.
@@ -145,8 +141,6 @@ pub struct NodeStats {
 /// Figures of the whole cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClusterStats {
-    /// Indices, hidden ones too.
-    pub indices: u64,
     /// Documents in primaries, nested ones counted apart.
     pub documents: u64,
     /// Bytes of all shard copies.
@@ -259,15 +253,12 @@ impl Client {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Indices {
-            count: u64,
             docs: Documents,
             store: Store,
         }
-        let path = "/_cluster/stats?filter_path=indices.count,indices.docs.count,\
-                    indices.store.size_in_bytes";
+        let path = "/_cluster/stats?filter_path=indices.docs.count,indices.store.size_in_bytes";
         let body: Body = self.read(&Read::new("cluster_stats", path, caller)).await?.json()?;
         Ok(ClusterStats {
-            indices: body.indices.count,
             documents: body.indices.docs.count,
             store_bytes: body.indices.store.size_in_bytes,
         })
@@ -289,10 +280,6 @@ fn root(answer: &Answer) -> Result<Root, Error> {
     struct Build {
         number: String,
         distribution: Option<String>,
-        #[serde(rename = "build_flavor")]
-        flavor: String,
-        #[serde(rename = "build_snapshot")]
-        is_snapshot: bool,
     }
     let other = |what: String| {
         let what = crate::foreign::capped(&what);
@@ -321,8 +308,6 @@ fn root(answer: &Answer) -> Result<Root, Error> {
         cluster_name: body.cluster_name,
         cluster_uuid: Some(body.cluster_uuid).filter(|it| it != UNFORMED),
         version,
-        flavor: body.version.flavor,
-        is_snapshot: body.version.is_snapshot,
     })
 }
 

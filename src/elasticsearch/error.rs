@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reason::{MissingPrivilege, Refusal};
-use crate::gate::Closed;
+use crate::{chain::chain, gate::Closed};
 pub use crate::{foreign::Cause, tls::CertificateProblem, transport::Category};
 
 /// Why a request did not get the answer it was sent for. Every text is at most about a kilobyte,
@@ -200,18 +200,13 @@ impl Error {
         }
     }
 
-    /// This error and what caused it, in one line for people.
-    #[must_use]
-    pub fn chain(&self) -> String {
-        crate::foreign::chain(self)
-    }
-
-    /// The same without the endpoint: for what has nothing to do with which one answered.
+    /// This error and what caused it, without the endpoint: for what has nothing to do with which
+    /// one answered.
     #[must_use]
     pub fn told(&self) -> String {
         match self.endpoint() {
-            Some(endpoint) => self.chain().replace(endpoint, "Elasticsearch"),
-            None => self.chain(),
+            Some(endpoint) => chain(self).replace(endpoint, "Elasticsearch"),
+            None => chain(self),
         }
     }
 
@@ -241,42 +236,6 @@ impl Error {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Rejected { status: 404, .. })
-    }
-
-    /// Elasticsearch's own reason, where it gave one with a type.
-    #[must_use]
-    pub fn refusal(&self) -> Option<&Refusal> {
-        match self {
-            Self::Unavailable { refusal, .. }
-            | Self::Rejected { refusal, .. }
-            | Self::ServerError { refusal, .. } => Some(refusal),
-            _ => None,
-        }
-    }
-
-    /// Whether a write that ended so may have been carried out all the same: look before you
-    /// write again.
-    #[must_use]
-    pub fn leaves_outcome_open(&self) -> bool {
-        match self {
-            Self::Interrupted { .. }
-            | Self::Timeout { .. }
-            | Self::Unavailable { .. }
-            | Self::ServerError { .. }
-            | Self::NotAcknowledged { .. }
-            | Self::TooLarge { .. }
-            | Self::UnexpectedAnswer { .. } => true,
-            Self::Connect { .. }
-            | Self::Certificate { .. }
-            | Self::TlsByServer { .. }
-            | Self::Unauthorized { .. }
-            | Self::Forbidden { .. }
-            | Self::TooManyRequests { .. }
-            | Self::Rejected { .. }
-            | Self::Redirected { .. }
-            | Self::NotElasticsearch { .. }
-            | Self::Closed { .. } => false,
-        }
     }
 
     /// How far a request came before it failed so: of several endpoints' errors, the one that

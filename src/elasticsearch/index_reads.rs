@@ -169,20 +169,6 @@ impl Client {
         Ok(found)
     }
 
-    /// Settings, mappings and aliases of the index that has this name, or of those that have it
-    /// as an alias, by physical name.
-    ///
-    /// # Errors
-    /// Why they can't be read; [`Error::is_not_found`] where nobody has the name.
-    pub async fn index(
-        &self,
-        name: &OneIndex,
-        caller: &str,
-    ) -> Result<BTreeMap<String, IndexBody>, Error> {
-        let path = name.path("?flat_settings=true");
-        self.read(&Read::from_master("index", path, caller)).await?.json()
-    }
-
     /// The marks of one index as one endpoint tells them: for the second and later of several
     /// writes.
     ///

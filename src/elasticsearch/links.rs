@@ -4,12 +4,13 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    num::NonZeroU16,
     sync::{Arc, Mutex},
 };
 
 use super::{
     client::Client,
-    link::{Link, ObjectKey, Wakers, locked},
+    link::{Link, ObjectKey, WRITE_SLOTS, Wakers, locked},
     poller::{self, Pace},
 };
 
@@ -19,6 +20,8 @@ pub struct Links {
     all: Mutex<All>,
     wakers: Wakers,
     pace: Pace,
+    /// How many writes each link allows at once.
+    slots: usize,
 }
 
 #[derive(Debug, Default)]
@@ -32,7 +35,15 @@ impl Links {
     /// No link yet.
     #[must_use]
     pub fn new(wakers: Wakers, pace: Pace) -> Self {
-        Self { all: Mutex::default(), wakers, pace }
+        Self { all: Mutex::default(), wakers, pace, slots: WRITE_SLOTS }
+    }
+
+    /// Leaves one of so many workers to the other clusters, whatever hangs in one; of a single
+    /// worker nothing can be left.
+    #[must_use]
+    pub fn shared_by(mut self, workers: NonZeroU16) -> Self {
+        self.slots = usize::from(workers.get() - 1).clamp(1, WRITE_SLOTS);
+        self
     }
 
     /// The link of `key`.
@@ -56,7 +67,8 @@ impl Links {
     /// goes on being tracked, and is read again.
     pub fn connect(&self, key: &ObjectKey, client: Client, digest: [u8; 32]) {
         let mut all = locked(&self.all);
-        let link = Arc::new(Link::new(key.clone(), client, digest, self.wakers.clone()));
+        let link =
+            Arc::new(Link::new(key.clone(), client, digest, self.wakers.clone(), self.slots));
         if let Some(before) = all.by_owner.remove(key) {
             before.stop();
             link.track_as(&before);
@@ -144,6 +156,19 @@ mod tests {
         assert_eq!(bed.woken(), ["b"]);
         bed.links.forget(&key("a"));
         assert_eq!(bed.woken(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_cluster_leaves_a_worker_to_the_others_however_few_there_are() {
+        for (workers, slots) in [(16, 4), (5, 4), (4, 3), (2, 1), (1, 1)] {
+            let mut bed = Bed::new();
+            bed.links = bed.links.shared_by(NonZeroU16::new(workers).unwrap());
+            bed.connect("es");
+            let link = bed.links.get(&key("es")).unwrap();
+            let writers = 0..10;
+            let taken: Vec<_> = writers.filter_map(|it| link.slot(&key(&it.to_string()))).collect();
+            assert_eq!(taken.len(), slots, "of {workers} workers");
+        }
     }
 
     #[tokio::test]

@@ -56,7 +56,7 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
     let mut all_figures = None;
     for errands in errands.chunks(AT_ONCE) {
         let found = read_indices(client, &view, errands, full, caller).await?;
-        if all_figures.is_none() && (full || lack_figures(errands, &found)) {
+        if all_figures.is_none() && (full || any_lacks_figures(errands, &found, &view.health)) {
             all_figures = Some(figures(client, caller).await?);
         }
         deliver(link, &view, errands, found, all_figures.as_ref());
@@ -65,16 +65,6 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
     let snapshot = Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true };
     link.publish(snapshot, news);
     Ok(())
-}
-
-/// A new index has no figures before its shards have started, which moves the state once more.
-fn lack_figures(errands: &[Errand], found: &[Found]) -> bool {
-    errands.iter().zip(found).any(|(errand, found)| match found {
-        Found::Changed(live) => live.figures.is_none(),
-        Found::Same => matches!(&errand.view, IndexView::Present(it)
-            if it.figures.is_none() && it.is_open()),
-        _ => false,
-    })
 }
 
 /// Hands on what was found, with health and with the figures that were read.
@@ -110,6 +100,24 @@ fn deliver(
         let news = is_news(&errand.view, &now);
         link.deliver(errand, now, news);
     }
+}
+
+fn any_lacks_figures(errands: &[Errand], found: &[Found], health: &ClusterHealth) -> bool {
+    errands.iter().zip(found).any(|(errand, found)| lacks_figures(errand, found, health))
+}
+
+/// Whether the index has no figures yet and could have some: there are none of one whose shards are
+/// still to be placed, as of one that was made a moment ago.
+fn lacks_figures(errand: &Errand, found: &Found, health: &ClusterHealth) -> bool {
+    let live = match (found, &errand.view) {
+        (Found::Changed(live), _) => live,
+        (Found::Same, IndexView::Present(live)) => live,
+        _ => return false,
+    };
+    let health = health.indices.get(live.physical_name.as_str()).map(|it| it.status);
+    let serves =
+        live.is_open() && matches!(health, Some(HealthStatus::Green | HealthStatus::Yellow));
+    live.figures.is_none() && serves
 }
 
 /// Whether something changed that is worth a look at once; the state's version alone is not.

@@ -130,6 +130,7 @@ struct ErrorCause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chain::chain;
 
     fn answered(status: u16, body: &str) -> Error {
         let retry_after = None;
@@ -229,7 +230,7 @@ mod tests {
     fn a_reason_holds_no_figure_that_moves() {
         let answered = |status: u16, reason: &str| {
             let body = format!(r#"{{"error":{{"type":"x","reason":"{reason}"}}}}"#);
-            answered(status, &body).chain()
+            chain(&answered(status, &body))
         };
         for status in [408, 429, 500, 503] {
             let (one, other) =

@@ -136,10 +136,4 @@ impl Error {
             _ => None,
         }
     }
-
-    /// This error and what caused it, in one line for people.
-    #[must_use]
-    pub fn chain(&self) -> String {
-        crate::foreign::chain(self)
-    }
 }

@@ -22,6 +22,7 @@ use super::{
     member::Member,
     pods::{Candidate, Lot},
 };
+use crate::chain::chain;
 
 /// Pods in one page of a list.
 const PAGE: u32 = 100;
@@ -110,7 +111,7 @@ pub async fn drain(
                 Evicted::Blocked => drained.blocked_by_budget.add(name),
                 Evicted::Refused(error) => {
                     drained.refused.add(name);
-                    drained.refusal.get_or_insert_with(|| error.chain().into());
+                    drained.refusal.get_or_insert_with(|| chain(&error).into());
                 }
                 Evicted::Failed(error) => {
                     drained.untried += 1;

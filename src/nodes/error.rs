@@ -178,24 +178,6 @@ pub enum Category {
 }
 
 impl Category {
-    /// A word for metric labels.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Tls => "tls",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::Busy => "busy",
-            Self::Conflict => "conflict",
-            Self::NotFound => "not_found",
-            Self::Rejected => "rejected",
-            Self::WrongServer => "wrong_server",
-            Self::NotOwned => "not_owned",
-            Self::Closed => "closed",
-        }
-    }
-
     /// Whether only a change by somebody helps, of what was declared, of a Secret, or on the other
     /// side: to try again soon is of no use.
     #[must_use]
@@ -253,12 +235,6 @@ impl Error {
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused { code: 409, .. })
     }
-
-    /// This error and what caused it, in one line for people.
-    #[must_use]
-    pub fn chain(&self) -> String {
-        crate::foreign::chain(self)
-    }
 }
 
 #[cfg(test)]
@@ -292,7 +268,7 @@ mod tests {
             failure: Failure::Connect(Cause::new("connection refused")),
         };
         assert_eq!(
-            error.chain(),
+            crate::chain::chain(&error),
             "failed to read the Node web-1 at https://nodes.example: no connection came about: \
              connection refused"
         );

@@ -38,8 +38,8 @@ pub fn start(format: LogFormat) {
     }
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        let message = panic.payload_as_str().unwrap_or("no text");
-        tracing::error!(place, message, "a fault of Drover itself: a task panicked");
+        let text = panic.payload_as_str().unwrap_or("no text");
+        tracing::error!(place, text, "a fault of Drover itself: a task panicked");
         process::exit(101);
     }));
 }

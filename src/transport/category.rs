@@ -22,21 +22,6 @@ pub enum Category {
 }
 
 impl Category {
-    /// A word for metric labels.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Tls => "tls",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::Busy => "busy",
-            Self::Rejected => "rejected",
-            Self::WrongServer => "wrong_server",
-            Self::Closed => "closed",
-        }
-    }
-
     /// Whether only a change by somebody helps, of what was declared, of a Secret, or on the other
     /// side: to try again soon is of no use.
     #[must_use]

@@ -1,5 +1,6 @@
 //! What the API server refuses before Drover ever sees it, with the field in the message.
 
+use drover::elasticsearch::names::new_index_problem;
 use serde_json::{Value, json};
 
 use crate::world;
@@ -76,6 +77,9 @@ async fn a_cluster_with_no_usable_endpoint_is_refused() {
         (at("https://"), endpoints, "http or https"),
         (at("https://user:secret@es.example:9200"), endpoints, "user-info"),
         (at("https://es.example:9200/prefix"), endpoints, "path"),
+        (at("https://es.example:99999"), endpoints, "port from 1 to 65535"),
+        (at("https://es.example:0"), endpoints, "port from 1 to 65535"),
+        (at("https://es.example:99999999999999999999"), endpoints, "port from 1 to 65535"),
         (at("https://es.example:9200?pretty"), endpoints, "query"),
         (at("https://es.example:9200/#x"), endpoints, "fragment"),
         (cluster("connection.endpoints", json!(vec!["https://es"; 33])), endpoints, "at most 32"),
@@ -136,7 +140,10 @@ async fn a_cluster_with_bad_tls_timeout_or_uuid_is_refused() {
             "tls.ca",
             "exactly one of",
         ),
-        (cluster("connection.tls", json!({"serverName": "a b"})), tls, "match"),
+        (cluster("connection.tls", json!({"serverName": "a b"})), tls, "DNS name"),
+        (cluster("connection.tls", json!({"serverName": "a..b"})), tls, "DNS name"),
+        (cluster("connection.tls", json!({"serverName": "-a"})), tls, "DNS name"),
+        (cluster("connection.tls", json!({"serverName": ":1"})), tls, "DNS name"),
         (cluster("connection.tls", json!({"insecure": true})), "insecure", "unknown field"),
         (cluster("connection.expectedUuid", json!("")), "expectedUuid", "at least 1"),
     ])
@@ -184,6 +191,9 @@ async fn what_a_cluster_may_say_is_accepted() {
         cluster("connection.timeout", json!("1m30s")),
         cluster("connection.tls", json!({ "fingerprint": "AB:".repeat(31) + "ab" })),
         cluster("connection.tls", json!({ "ca": { "configMapName": "c" }, "serverName": "es" })),
+        cluster("connection.tls", json!({ "serverName": "es-1.example" })),
+        cluster("connection.tls", json!({ "serverName": "2001:db8::1" })),
+        cluster("connection.endpoints", json!(["https://es:65535", "https://[::1]:1"])),
     ])
     .await;
 }
@@ -214,6 +224,9 @@ async fn index_names_that_elasticsearch_forbids_are_refused() {
         (named("a#b"), field, "contain"),
         (named("a:b"), field, "contain"),
         (named("a\nb"), field, "contain"),
+        (named("a\u{7f}"), field, "contain"),
+        (named("a\u{80}b"), field, "contain"),
+        (named("a\u{9f}"), field, "contain"),
         (named(&"é".repeat(128)), field, "255 bytes"),
         (named(&"x".repeat(256)), field, "Too long"),
     ])
@@ -223,8 +236,31 @@ async fn index_names_that_elasticsearch_forbids_are_refused() {
         named(&"é".repeat(127)),
         named("a.b-c_d+e"),
         named("日本"),
+        named("a\u{a0}b"),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn admission_and_drover_refuse_the_same_names() {
+    let control_plane = world::control_plane().await;
+    let namespace = control_plane.namespace("admission");
+    let odd = "\\/*?\"<>|,#:@%&='é~^ \t\u{1f}\u{20}\u{7e}\u{7f}\u{80}\u{85}\u{9f}\u{a0}\u{ad}";
+    let mut names: Vec<String> = odd.chars().map(|it| format!("a{it}b")).collect();
+    names.extend(["_a", "-a", "+a", ".a", "A", "a.", "a-"].map(str::to_owned));
+    for name in names {
+        // Under another name each time, since that of an index can't be changed.
+        let mut object = index("name", json!(name));
+        object["metadata"]["name"] = json!(escaped(&name));
+        let answer = control_plane.try_apply(&namespace, &object.to_string());
+        let ours = new_index_problem(&name);
+        assert_eq!(answer.is_err(), ours.is_some(), "{name:?}: {answer:?}, {ours:?}");
+    }
+}
+
+fn escaped(name: &str) -> String {
+    let bytes: Vec<String> = name.bytes().map(|it| format!("{it:02x}")).collect();
+    bytes.join("-")
 }
 
 #[tokio::test]

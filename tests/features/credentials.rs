@@ -12,7 +12,7 @@ use crate::{
         wait::eventually,
     },
     world::{
-        CERTIFICATE_USER, PASSWORD, ROLE, SECOND_USER, SOON, Stage, TOKEN, USER,
+        CERTIFICATE_USER, MONITOR_USER, PASSWORD, ROLE, SECOND_USER, SOON, Stage, TOKEN, USER,
         USER_WITHOUT_RIGHTS, elasticsearch, get,
     },
 };
@@ -258,6 +258,24 @@ async fn a_role_that_lacks_a_privilege_is_told_with_the_privilege() {
 
     stage.secret("credentials", &credentials(USER, PASSWORD));
     stage.cluster_until("es", "Ready", "True").await;
+}
+
+#[tokio::test]
+async fn monitor_alone_is_enough_for_a_cluster_without_indices() {
+    for version in ["7.17.29", "8.19.0"] {
+        let server = elasticsearch(version).await;
+        // Full checks too, with all that is ever asked.
+        let stage = Stage::with("monitor", server, |it| it.flag("--stats-interval", "1s")).await;
+        stage.secret("credentials", &credentials(MONITOR_USER, PASSWORD));
+        stage.connect().await;
+        stage.polls(3).await;
+        stage.cluster_until("es", "Ready", "True").await;
+        let ledger = stage.elasticsearch.ledger();
+        let refused = ledger.find(|it| matches!(it.status(), Some(401 | 403)));
+        assert!(refused.is_empty(), "{version}:\n{}", lines(&refused));
+        let monitor = basic(MONITOR_USER, PASSWORD);
+        assert!(ledger.all().iter().all(|it| it.authorization.as_ref() == Some(&monitor)));
+    }
 }
 
 #[tokio::test]

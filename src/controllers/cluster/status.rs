@@ -10,7 +10,7 @@ use crate::{
         },
         condition::{self, find, is_true},
     },
-    controllers::health::health,
+    controllers::{health::health, lists::omitted},
     elasticsearch::{
         cluster_reads::Node,
         snapshot::{ClusterView, moved},
@@ -81,7 +81,10 @@ fn elasticsearch(
             last =
                 Some(ElasticsearchStatus { uuid: uuid.into(), ..ElasticsearchStatus::default() });
         }
-        return last.map(|it| ElasticsearchStatus { health: Health::Unknown, ..it });
+        return last.map(|it| {
+            let last_health = it.known_health();
+            ElasticsearchStatus { health: Health::Unknown, last_health, ..it }
+        });
     };
     let figures = &view.health;
     // Figures are written once per stats interval, and a restart begins no new one.
@@ -91,11 +94,14 @@ fn elasticsearch(
         Some(old) if written.is_some() || !moved(old, new) => old,
         _ => new,
     };
+    let health = if fresh { health(view.health.status) } else { Health::Unknown };
+    let last_health = seen.and_then(ElasticsearchStatus::known_health);
     Some(ElasticsearchStatus {
         name: view.root.cluster_name.clone(),
         uuid: view.state.cluster_uuid.clone(),
         version: lowest_version(view),
-        health: if fresh { health(view.health.status) } else { Health::Unknown },
+        health,
+        last_health: last_health.filter(|_| health == Health::Unknown),
         nodes: figures.nodes,
         data_nodes: figures.data_nodes,
         master: master(view),
@@ -165,13 +171,6 @@ fn whole_percent(percent: f64) -> u32 {
     percent.clamp(0.0, 100.0) as u32
 }
 
-/// How many entries a list of `length` leaves out when it is cut at `limit`.
-#[must_use]
-pub fn omitted(length: usize, limit: usize) -> Option<u32> {
-    let more = length.saturating_sub(limit);
-    (more > 0).then(|| u32::try_from(more).unwrap_or(u32::MAX))
-}
-
 /// Lets `change` at every text of `status` that the server's words may have gone into. The uuid is not among them:
 /// one that is made of credentials is no answer.
 pub fn reword(status: &mut ClusterStatus, mut change: impl FnMut(&mut String)) {
@@ -219,11 +218,13 @@ pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Not
             notices.push(Notice::warning(reason, action, condition.message.as_str()));
         }
     }
-    let health_in = |it: Option<&ClusterStatus>| {
-        it.and_then(|it| it.elasticsearch.as_ref()).map(|it| it.health).unwrap_or_default()
-    };
-    let (was, is) = (health_in(before), health_in(Some(after)));
-    if was != is && is != Health::Unknown && was != Health::Unknown {
+    let was = before.and_then(|it| it.elasticsearch.as_ref());
+    if let (Some(was), Some(is)) = (was, &after.elasticsearch)
+        && was.uuid == is.uuid
+        && is.health != Health::Unknown
+        && let Some(was) = was.known_health().filter(|was| *was != is.health)
+    {
+        let is = is.health;
         let note = format!("health changed from {} to {}", was.as_str(), is.as_str());
         let make = if is == Health::Green { Notice::normal } else { Notice::warning };
         notices.push(make("HealthChanged", "Observe", note));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     changes::{declared, mark_of},
-    plan::{Plan, Step},
+    decision::{Plan, Step},
 };
 use crate::{
     api::index::Index,

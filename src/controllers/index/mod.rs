@@ -3,8 +3,13 @@
 pub mod apply;
 pub mod changes;
 pub mod cluster_gate;
+pub mod decision;
+pub mod drift;
+mod farewell;
 mod findings;
 pub mod observe;
+mod owned;
+mod ownership;
 pub mod plan;
 pub mod status;
 
@@ -26,7 +31,7 @@ use crate::{
 };
 use apply::PutOff;
 use cluster_gate::ClusterGate;
-use plan::Stand;
+use decision::{Plan, Stand};
 
 /// The controller of Index objects.
 pub struct IndexReconciler;
@@ -86,12 +91,7 @@ impl Reconciler for IndexReconciler {
 /// How long until what was put off is looked at again.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
-fn next(
-    plan: &plan::Plan,
-    outcome: &apply::Outcome,
-    stalled: bool,
-    rest: std::time::Duration,
-) -> Next {
+fn next(plan: &Plan, outcome: &apply::Outcome, stalled: bool, rest: std::time::Duration) -> Next {
     if matches!(plan.stand, Stand::Gone(_))
         || matches!(outcome.fate, Some(apply::Fate::Deleted | apply::Fate::Kept))
     {

@@ -6,7 +6,8 @@ use super::*;
 use crate::elasticsearch::{
     link::{ObjectKey, Wakers},
     links::Links,
-    scripted::{Server, client, connection, json, small_cluster},
+    scripted::{Reply, Server, client, connection, json, small_cluster},
+    snapshot::IndexView,
 };
 
 fn busy(reason: &str, seconds: Option<u64>) -> Error {
@@ -150,4 +151,65 @@ async fn another_fault_is_news_and_the_same_with_other_figures_is_none() {
     let snapshot = bed.link.snapshot();
     assert!(matches!(snapshot.fault.as_deref(), Some(Error::ServerError { .. })), "{snapshot:?}");
     assert!(bed.clusters.try_recv().is_err(), "told twice");
+}
+
+/// What is answered of a cluster with one index, whose shards are placed at the second state, and
+/// which has figures at the third.
+fn cluster_with_books(request: &str, step: u16) -> Reply {
+    let is = |path: &str| request.starts_with(&format!("GET {path}"));
+    let health = if step < 2 { "red" } else { "green" };
+    let body = if is_state(request) {
+        let uuid = format!(r#""cluster_uuid":"first","state_uuid":"s{step}""#);
+        format!(r#"{{"cluster_name":"es",{uuid},"version":{step}}}"#)
+    } else if is("/_cluster/state/metadata/books") {
+        let books = r#"{"state":"open","settings":{"index":{"uuid":"u"}}}"#;
+        format!(r#"{{"cluster_uuid":"first","metadata":{{"indices":{{"books":{books}}}}}}}"#)
+    } else if is("/_cluster/health") {
+        format!(r#"{{"status":"{health}","indices":{{"books":{{"status":"{health}"}}}}}}"#)
+    } else if is("/books?") {
+        r#"{"books":{}}"#.to_owned()
+    } else if is("/_stats/") && step > 2 {
+        r#"{"indices":{"books":{"primaries":{"docs":{"count":0}}}}}"#.to_owned()
+    } else {
+        return small_cluster(request);
+    };
+    json(200, &body)
+}
+
+#[tokio::test]
+async fn the_figures_of_a_new_index_are_read_once_its_shards_are_placed() {
+    let step = Arc::new(AtomicU16::new(1));
+    let at = Arc::clone(&step);
+    let answer = move |request: &str| cluster_with_books(request, at.load(Ordering::SeqCst));
+    let server = Server::http(answer).await;
+    let (clusters, mut polled) = unbounded_channel();
+    let (indices, mut woken) = unbounded_channel();
+    let pace = Pace { poll: Duration::from_hours(1), stats: Duration::from_hours(1) };
+    let links = Links::new(Wakers { clusters, indices }, pace);
+    let key = ObjectKey { namespace: "shop".into(), name: "es".into() };
+    links.connect(&key, client(connection(&[&server])), [0; 32]);
+    // The first poll is a full check, which reads all figures.
+    timeout(Duration::from_secs(20), polled.recv()).await.unwrap();
+    let link = links.get(&key).unwrap();
+    let asked = || server.requests().iter().filter(|it| it.starts_with("GET /_stats/")).count();
+    let mut before = asked();
+    for (now, asks, has_figures) in
+        [(1, false, false), (2, true, false), (3, true, true), (4, false, true)]
+    {
+        step.store(now, Ordering::SeqCst);
+        let seen = async {
+            loop {
+                let view = link.track("books", &key);
+                let state = link.snapshot().cluster.map(|it| it.state.version);
+                if let (IndexView::Present(live), true) = (view, state == Some(now.into())) {
+                    return live;
+                }
+                link.outdate_and_tell("books");
+                woken.recv().await.expect("the link lives");
+            }
+        };
+        let live = timeout(Duration::from_secs(20), seen).await.unwrap();
+        let requests = asked() - std::mem::replace(&mut before, asked());
+        assert_eq!((requests > 0, live.figures.is_some()), (asks, has_figures), "step {now}");
+    }
 }

@@ -13,6 +13,7 @@ use crate::{
         connection::ConnectionError,
         fixtures::{snapshot, view},
     },
+    tls::Unusable,
 };
 
 fn missing() -> Problem {
@@ -60,14 +61,39 @@ fn credentials_that_are_gone_end_the_connection() {
 #[test]
 fn a_connection_that_cannot_be_used_is_told_with_the_reason() {
     let mut scene = Scene::new(snapshot(view("u")));
-    scene.unusable = Some(ConnectionError::NoEndpoint);
+    scene.unusable = Some(ConnectionError::Tls(Unusable::Ca("it is empty")));
     scene.settle();
+    scene.check("Accepted", "True", "AsExpected");
     scene.check("ResolvedRefs", "False", "InvalidContent");
     scene.check("Stalled", "True", "InvalidContent");
-    assert!(scene.condition("ResolvedRefs").message.contains("no endpoint is given"));
+    assert!(scene.condition("ResolvedRefs").message.contains("it is empty"));
     scene.unusable = None;
     scene.settle();
     scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn a_value_of_the_spec_that_no_connection_can_use_is_told_with_its_path() {
+    let endpoint = ConnectionError::Endpoint { endpoint: "ftp://a".into(), problem: "is odd" };
+    let cases = [
+        (ConnectionError::NoEndpoint, "spec.connection.endpoints: no endpoint is given"),
+        (endpoint, "spec.connection.endpoints: the endpoint 'ftp://a' is odd"),
+        (
+            ConnectionError::Tls(Unusable::ServerName("a..b".into())),
+            "spec.connection.tls.serverName: ",
+        ),
+    ];
+    for (error, message) in cases {
+        let mut scene = Scene::new(snapshot(view("u")));
+        scene.unusable = Some(error);
+        scene.settle();
+        scene.check("Accepted", "False", "InvalidSpec");
+        scene.check("ResolvedRefs", "Unknown", "Waiting");
+        scene.check("Ready", "False", "InvalidSpec");
+        scene.check("Stalled", "True", "InvalidSpec");
+        let told = &scene.condition("Accepted").message;
+        assert!(told.starts_with(message), "{told}");
+    }
 }
 
 #[test]

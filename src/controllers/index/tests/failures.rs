@@ -5,8 +5,8 @@ use serde_json::json;
 use super::{
     super::{
         apply::{self, Failure, Outcome, PutOff},
-        plan::{self, Step},
-        status,
+        decision::Step,
+        plan, status,
     },
     fixtures::index,
     scene::Scene,
