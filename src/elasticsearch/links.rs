@@ -27,6 +27,8 @@ pub struct Links {
 #[derive(Debug, Default)]
 struct All {
     by_owner: HashMap<ObjectKey, Arc<Link>>,
+    /// Links that nobody polls through, whose credentials are gone.
+    aside: HashMap<ObjectKey, Arc<Link>>,
     /// Who asked for a link that was not there, by its owner.
     awaited: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
 }
@@ -73,6 +75,11 @@ impl Links {
             before.stop();
             link.track_as(&before);
         }
+        all.aside.remove(key);
+        self.start(&mut all, key, link);
+    }
+
+    fn start(&self, all: &mut All, key: &ObjectKey, link: Arc<Link>) {
         link.started(tokio::spawn(poller::run(Arc::clone(&link), self.pace)).abort_handle());
         all.by_owner.insert(key.clone(), link);
         for asker in all.awaited.remove(key).unwrap_or_default() {
@@ -83,8 +90,34 @@ impl Links {
 
     /// Stops to poll for `key` and forgets what was known.
     pub fn disconnect(&self, key: &ObjectKey) {
-        if let Some(link) = locked(&self.all).by_owner.remove(key) {
+        let mut all = locked(&self.all);
+        all.aside.remove(key);
+        if let Some(link) = all.by_owner.remove(key) {
             link.stop();
+        }
+    }
+
+    /// Stops to poll for `key`, whose credentials are gone. A namespace that ends deletes what is in
+    /// it in no order: should the owner be on its way too, [`Links::take_back`] lets it finish.
+    pub fn set_aside(&self, key: &ObjectKey) {
+        let mut all = locked(&self.all);
+        if let Some(link) = all.by_owner.remove(key) {
+            link.stop();
+            all.aside.insert(key.clone(), link);
+        }
+    }
+
+    /// Whether there is a link of `key` that was set aside.
+    #[must_use]
+    pub fn is_aside(&self, key: &ObjectKey) -> bool {
+        locked(&self.all).aside.contains_key(key)
+    }
+
+    /// Goes on with the link of `key` that was set aside.
+    pub fn take_back(&self, key: &ObjectKey) {
+        let mut all = locked(&self.all);
+        if let Some(link) = all.aside.remove(key) {
+            self.start(&mut all, key, link);
         }
     }
 

@@ -30,7 +30,10 @@ pub fn run(ctx: &Context, key: &ObjectKey, plan: &Plan) -> Outcome {
     let Some(step) = &plan.step else { return Outcome::default() };
     let start = Instant::now();
     let outcome = take(ctx, key, step);
-    let label = if matches!(step, Step::Disconnect) { "disconnect" } else { "connect" };
+    let label = match step {
+        Step::Connect(_) | Step::TakeBack => "connect",
+        Step::SetAside | Step::Disconnect => "disconnect",
+    };
     let failed = outcome.unusable.is_some();
     let ending = if failed { StepEnding::Error } else { StepEnding::Success };
     ctx.metrics.step_taken(Cluster::NAME, label, ending, start.elapsed());
@@ -42,6 +45,14 @@ fn take(ctx: &Context, key: &ObjectKey, step: &Step) -> Outcome {
         Step::Disconnect => {
             ctx.links.disconnect(key);
             Outcome::default()
+        }
+        Step::SetAside => {
+            ctx.links.set_aside(key);
+            Outcome::default()
+        }
+        Step::TakeBack => {
+            ctx.links.take_back(key);
+            Outcome { unusable: None, connecting: true }
         }
         Step::Connect(connection) => {
             let digest = connection.digest();

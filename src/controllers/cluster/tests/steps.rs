@@ -23,6 +23,8 @@ fn missing() -> Problem {
 fn step(scene: &Scene) -> &'static str {
     match plan::next(&scene.cluster, &scene.seen()).step {
         Some(Step::Connect(_)) => "connect",
+        Some(Step::SetAside) => "set aside",
+        Some(Step::TakeBack) => "take back",
         Some(Step::Disconnect) => "disconnect",
         None => "nothing",
     }
@@ -42,7 +44,7 @@ fn a_connection_is_made_once_and_anew_when_what_it_is_made_of_changes() {
 fn credentials_that_are_gone_end_the_connection() {
     let mut scene = Scene::settled();
     scene.connection = Err(missing());
-    assert_eq!(step(&scene), "disconnect");
+    assert_eq!(step(&scene), "set aside");
     scene.settle();
     assert_eq!(step(&scene), "nothing");
     scene.check("ResolvedRefs", "False", "SecretNotFound");
@@ -171,4 +173,20 @@ fn a_new_object_says_that_it_waits_for_the_first_answer() {
     scene.check("Ready", "False", "NotChecked");
     scene.check("Reconciling", "True", "NotChecked");
     assert!(scene.status().elasticsearch.is_none());
+}
+
+#[test]
+fn a_deletion_goes_on_with_the_credentials_whose_secret_went_before_it_began() {
+    let mut scene = Scene::settled();
+    scene.connection = Err(missing());
+    scene.settle();
+    assert_eq!(step(&scene), "nothing");
+    scene.delete();
+    scene.needed_by = vec!["books".into()];
+    assert_eq!(step(&scene), "take back");
+    scene.settle();
+    scene.check("ResolvedRefs", "True", "Deleting");
+    scene.check("Reachable", "True", "AsExpected");
+    scene.needed_by.clear();
+    assert_eq!(step(&scene), "disconnect");
 }
