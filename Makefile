@@ -26,6 +26,7 @@ bench: bed ## how long, how much memory, how many requests
 	@cargo bench --bench operator
 
 crds: ## writes crds/ anew from the types
+	@cargo build --quiet
 	@cargo run --quiet -- crd | tests/bed/split-crds.sh crds
 
 fmt: ## formats the code

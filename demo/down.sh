@@ -7,4 +7,4 @@ set -euo pipefail
 [ -O "$RUN" ] || die "$RUN belongs to somebody else"
 for name in drover elasticsearch kube-apiserver etcd; do finish "$name"; done
 rm -rf "$RUN"
-say "removed $RUN"
+say "removed $RUN; what was built and brought in stays in $(dirname "$BED_CACHE") and $(dirname "$BED_PUBLIC")"

@@ -4,7 +4,7 @@
 
 REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Not in the repository: Elasticsearch may run as a user that can't look in there.
-RUN=${DROVER_DEMO:-${TMPDIR:-/tmp}/drover-demo-$(id -un)}
+RUN=$(realpath -m "${DROVER_DEMO:-${TMPDIR:-/tmp}/drover-demo-$(id -un)}")
 
 born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 

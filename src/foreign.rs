@@ -23,15 +23,3 @@ impl Cause {
         Self(capped(text))
     }
 }
-
-/// `error` and what caused it, in one line for people.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += ": ";
-        text += &cause.to_string();
-        source = cause.source();
-    }
-    text
-}

@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md is the map of this crate.
 
 pub mod api;
+pub mod chain;
 pub mod cli;
 pub mod contained;
 pub mod context;
@@ -10,12 +11,17 @@ pub mod controllers;
 mod digest;
 pub mod elasticsearch;
 pub mod error;
+pub mod flannel;
 pub mod foreign;
 pub mod gate;
 pub mod kubernetes;
+pub mod nodes;
 pub mod object_key;
+mod redaction;
 pub mod run;
 pub mod shutdown;
 pub mod ssh;
 pub mod telemetry;
+pub mod tls;
+pub mod transport;
 mod wiring;

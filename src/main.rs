@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use drover::{
     api,
+    chain::chain,
     cli::{Arguments, Command, RunArguments},
     run,
     telemetry::logs,
@@ -25,14 +26,18 @@ fn operate(arguments: RunArguments) -> anyhow::Result<ExitCode> {
     // Fails only when there is a provider already, and nothing came before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     logs::start(arguments.log_format);
-    let runtime = tokio::runtime::Runtime::new().context("failed to start the runtime")?;
+    // Two, however many cores there are: the work is waiting, each thread costs memory, and a long
+    // computation on one must not hold up the Lease.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.context("failed to start the runtime")?;
     let result = runtime.block_on(run::run(arguments));
     // A look-up of a name that hangs must not keep the process alive.
     runtime.shutdown_background();
     Ok(match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "drover ends");
+            tracing::error!(error = chain(&error), "drover ends");
             ExitCode::FAILURE
         }
     })

@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     api::{cluster::Cluster, host::Host, index::Index},
+    chain::chain,
     cli::RunArguments,
     context::{Context, Settings, Stores},
     controllers::{
@@ -87,7 +88,7 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
         let (metrics, readiness) = (Arc::clone(&metrics), readiness.clone());
         async move {
             if let Err(error) = server::serve(listener, metrics, readiness).await {
-                let error = &error as &dyn std::error::Error;
+                let error = chain(&error);
                 tracing::error!(error, "the server of the metrics failed");
             }
             "the server of the metrics"
@@ -167,6 +168,8 @@ fn context(
     let (poll, stats) = (settings.poll_interval, settings.stats_interval);
     let sessions = Pool::new(Limits::default(), gate.clone(), metrics.clone());
     let probing = prober::Pace { probe: settings.probe_interval, stats };
+    let links = Links::new(wakers, Pace { poll, stats })
+        .shared_by(settings.max_concurrent_reconciles);
     let ctx = Arc::new(Context {
         publisher: Publisher::new(client.clone(), reporter),
         client,
@@ -175,7 +178,7 @@ fn context(
         stores,
         freshness: Freshness::default(),
         settings,
-        links: Links::new(wakers, Pace { poll, stats }),
+        links,
         remotes: Remotes::new(sessions, wake_host, probing),
         now: Timestamp::now,
     });

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
@@ -17,7 +18,7 @@ fn sources(under: &str) -> Vec<(PathBuf, String)> {
                 walk(&path, found);
             } else if path.extension().is_some_and(|it| it == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                found.push((path, without_comments_and_tests(&text)));
+                found.push((path, plain(&text)));
             }
         }
     }
@@ -27,56 +28,193 @@ fn sources(under: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Prose may name what code may not, and tests may do what code may not.
-fn without_comments_and_tests(text: &str) -> String {
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    code.lines().filter(|it| !it.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+/// What the rules are about: prose may name what code may not, and tests may do what code may not.
+/// Each imported path stands on a line of its own, in full.
+fn plain(text: &str) -> String {
+    let code: Vec<&str> = text.lines().filter(|it| !it.trim_start().starts_with("//")).collect();
+    with_whole_imports(&without_tests(&code.join("\n")))
+}
+
+/// The same without every item under `#[cfg(test)]`.
+fn without_tests(text: &str) -> String {
+    let mut parts = text.split("#[cfg(test)]");
+    let mut code = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        code += &part[end_of_item(part)..];
+    }
+    code
+}
+
+/// Where the item ends that `text` begins with: at its semicolon, or where its braces are closed.
+fn end_of_item(text: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth <= 1 => return at + 1,
+            '}' => depth -= 1,
+            ';' if depth == 0 => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// Each `use` as one line for each path that it names.
+fn with_whole_imports(text: &str) -> String {
+    let mut code = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(at) = start_of_import(line) else {
+            code += line;
+            code += "\n";
+            continue;
+        };
+        let mut tree = line[at..].to_owned();
+        while !tree.contains(';') {
+            tree += lines.next().expect("an import ends with a semicolon");
+        }
+        let tree: String = tree.split_whitespace().collect::<Vec<_>>().join(" ");
+        for path in paths(tree.trim_end_matches(';')) {
+            writeln!(code, "use {path};").unwrap();
+        }
+    }
+    code
+}
+
+fn start_of_import(line: &str) -> Option<usize> {
+    let at = line.find("use ")?;
+    let before = line[..at].trim();
+    (before.is_empty() || before.starts_with("pub")).then_some(at + "use ".len())
+}
+
+/// All paths of a tree such as `crate::{a::{self, b}, c}`.
+fn paths(tree: &str) -> Vec<String> {
+    let tree = tree.trim();
+    let Some((before, rest)) = tree.split_once('{') else { return vec![tree.to_owned()] };
+    let inner = rest.trim_end().strip_suffix('}').expect("a group is closed at its end");
+    let mut depth = 0_usize;
+    let members = inner.split(|letter| {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        letter == ',' && depth == 0
+    });
+    let members = members.filter(|it| !it.trim().is_empty());
+    members.flat_map(paths).map(|it| format!("{before}{it}")).collect()
+}
+
+/// The first line of `text` with one of these words.
+fn hit<'a>(text: &'a str, forbidden: &[&str]) -> Option<&'a str> {
+    text.lines().find(|line| forbidden.iter().any(|it| line.contains(it)))
 }
 
 fn check(files: &[(PathBuf, String)], forbidden: &[&str]) {
     for (path, text) in files {
-        for word in forbidden {
-            let line = text.lines().find(|it| it.contains(word));
-            assert!(line.is_none(), "{} uses '{word}': {}", path.display(), line.unwrap_or(""));
-        }
+        let line = hit(text, forbidden);
+        assert!(line.is_none(), "{} has {line:?}; forbidden: {forbidden:?}", path.display());
     }
+}
+
+const OUTSIDE_API: [&str; 1] = ["crate::"];
+const IMPURE: [&str; 11] = [
+    "async ",
+    ".await",
+    "kube::Client",
+    "Client::",
+    "reqwest",
+    "russh",
+    "::now()",
+    "fastrand",
+    "std::fs",
+    "std::env",
+    "tokio",
+];
+const KUBERNETES: [&str; 5] =
+    ["kube::", "k8s_openapi", "crate::api", "crate::controllers", "crate::kubernetes"];
+const WRITES: [&str; 5] = [".patch(", ".patch_status(", ".replace(", ".create(", ".delete("];
+
+/// What a controller may not name of another one.
+fn of_controller(other: &str) -> [String; 2] {
+    [format!("controllers::{other}::"), format!("super::super::{other}::")]
 }
 
 #[test]
 fn the_api_imports_nothing_else_of_this_crate() {
-    let words =
-        ["crate::controllers", "crate::elasticsearch", "crate::kubernetes", "crate::context"];
-    check(&sources("src/api"), &words);
-    check(&sources("src/api"), &["crate::telemetry", "crate::gate", "crate::run", "crate::cli"]);
+    let mut files = sources("src/api");
+    for (_, text) in &mut files {
+        *text = text.replace("crate::api", "");
+    }
+    check(&files, &OUTSIDE_API);
 }
 
 #[test]
 fn decisions_are_pure() {
-    let pure = ["plan.rs", "status.rs", "findings.rs", "changes.rs", "cluster_gate.rs"];
+    let pure = [
+        "plan.rs",
+        "status.rs",
+        "findings.rs",
+        "changes.rs",
+        "cluster_gate.rs",
+        "decision.rs",
+        "drift.rs",
+        "farewell.rs",
+        "owned.rs",
+        "ownership.rs",
+    ];
     let mut files = sources("src/controllers");
     files.retain(|(path, _)| pure.iter().any(|it| path.ends_with(it)));
-    assert!(files.len() >= 7, "only {} decision files were found", files.len());
+    assert!(files.len() >= 12, "only {} decision files were found", files.len());
     files.extend(sources("src/elasticsearch/values"));
-    let words = [
-        "async ",
-        ".await",
-        "kube::Client",
-        "Client::",
-        "reqwest",
-        "russh",
-        "::now()",
-        "fastrand",
-        "std::fs",
-        "std::env",
-        "tokio",
-    ];
-    check(&files, &words);
+    let mut flannel = sources("src/flannel");
+    flannel.retain(|(path, _)| path.ends_with("config.rs"));
+    assert_eq!(flannel.len(), 1);
+    files.extend(flannel);
+    check(&files, &IMPURE);
 }
 
 #[test]
 fn elasticsearch_knows_no_kubernetes() {
-    let words = ["kube::", "k8s_openapi", "crate::api", "crate::controllers", "crate::kubernetes"];
-    check(&sources("src/elasticsearch"), &words);
+    check(&sources("src/elasticsearch"), &KUBERNETES);
+}
+
+#[test]
+fn flannel_knows_no_kubernetes() {
+    check(&sources("src/flannel"), &KUBERNETES);
+    check(&sources("src/flannel"), &["crate::elasticsearch", "crate::nodes", "crate::context"]);
+}
+
+#[test]
+fn other_api_servers_know_nothing_of_drover_s_own() {
+    let words = ["crate::api", "crate::controllers", "crate::kubernetes", "crate::elasticsearch"];
+    check(&sources("src/nodes"), &words);
+    check(&sources("src/nodes"), &["crate::context", "crate::telemetry", "Config::infer"]);
+}
+
+#[test]
+fn what_all_share_knows_none_of_those_who_share_it() {
+    let shared = ["src/tls", "src/transport"];
+    let mut files: Vec<_> = shared.into_iter().flat_map(sources).collect();
+    let single = [
+        "tls.rs",
+        "transport.rs",
+        "chain.rs",
+        "digest.rs",
+        "foreign.rs",
+        "gate.rs",
+        "redaction.rs",
+    ];
+    let top = sources("src").into_iter().filter(|(path, _)| {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        single.iter().any(|it| *path == top.join(it))
+    });
+    files.extend(top);
+    assert!(single.len() + 4 <= files.len(), "only {} files were found", files.len());
+    let words = ["crate::api", "crate::controllers", "crate::elasticsearch", "crate::kubernetes"];
+    check(&files, &words);
+    check(&files, &["kube::", "k8s_openapi", "crate::nodes", "crate::flannel", "crate::context"]);
 }
 
 #[test]
@@ -92,13 +230,84 @@ fn controllers_do_not_import_each_other() {
     for kind in &kinds {
         let files = sources(&format!("src/controllers/{kind}"));
         for other in kinds.iter().filter(|it| *it != kind) {
-            check(&files, &[&format!("controllers::{other}"), &format!("super::super::{other}")]);
+            let words = of_controller(other);
+            check(&files, &words.each_ref().map(String::as_str));
         }
     }
 }
 
 #[test]
 fn only_the_kubernetes_folder_writes_to_the_api_server() {
-    let writes = [".patch(", ".patch_status(", ".replace(", ".create(", ".delete("];
-    check(&sources("src/controllers"), &writes);
+    check(&sources("src/controllers"), &WRITES);
+}
+
+#[test]
+fn the_check_finds_what_it_is_there_for() {
+    let cluster = of_controller("cluster");
+    let cluster = cluster.each_ref().map(String::as_str);
+    let bad: [(&str, &[&str]); 9] = [
+        ("use crate::{api::fields, controllers::Next};", &OUTSIDE_API),
+        (
+            "use crate::{\n    api::{self, fields},\n    telemetry::{\n        logs,\n    },\n};",
+            &OUTSIDE_API,
+        ),
+        ("pub(crate) use crate::{error::Error};", &OUTSIDE_API),
+        ("use crate::{chain::chain, api::index::Index};", &KUBERNETES),
+        ("use kube::Client;", &KUBERNETES),
+        ("#[cfg(test)]\nmod tests;\nuse tokio::time;", &IMPURE),
+        ("#[cfg(test)]\nmod tests {\n    fn a() {}\n}\nasync fn look() {}", &IMPURE),
+        ("use crate::controllers::{backoff, cluster::plan::Plan};", &cluster),
+        ("fn f() { super::super::cluster::plan::plan(); }", &cluster),
+    ];
+    for (text, forbidden) in bad {
+        assert!(hit(&plain(text), forbidden).is_some(), "{text}");
+    }
+    let good: [(&str, &[&str]); 5] = [
+        ("pub(crate) use super::{condition, fields::{self, JsonObject}};", &OUTSIDE_API),
+        ("// use crate::controllers::Next;", &OUTSIDE_API),
+        ("#[cfg(test)]\nmod tests {\n    use tokio::time;\n}", &IMPURE),
+        ("#[cfg(test)]\nuse tokio::{\n    time,\n};\nfn f() {}", &IMPURE),
+        ("use crate::controllers::{cluster_gate, index::plan};", &cluster),
+    ];
+    for (text, forbidden) in good {
+        assert_eq!(hit(&plain(text), forbidden), None, "{text}");
+    }
+}
+
+/// The modules beside it that a file imports from.
+fn siblings(text: &str, all: &[String]) -> Vec<String> {
+    let imports = text.split("use super::").skip(1).filter_map(|it| it.split(';').next());
+    let imports: String = imports.collect::<Vec<_>>().join("\n");
+    let is_word = |it: char| it.is_alphanumeric() || it == '_';
+    let named = |module: &&String| {
+        let imported = imports.match_indices(module.as_str()).any(|(at, it)| {
+            let (before, after) = (&imports[..at], &imports[at + it.len()..]);
+            // `poller::Pace`, `poller` and `{self, poller}`, but neither a type nor a part of a path.
+            !before.ends_with(is_word) && !before.ends_with("::") && !after.starts_with(is_word)
+        });
+        imported || text.contains(&format!("super::{module}::"))
+    };
+    all.iter().filter(named).cloned().collect()
+}
+
+#[test]
+fn the_parts_of_the_elasticsearch_client_build_on_each_other_in_one_direction() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/elasticsearch");
+    let mut files = sources("src/elasticsearch");
+    files.retain(|(path, _)| path.parent() == Some(&folder) && !path.ends_with("mod.rs"));
+    let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let all: Vec<String> = files.iter().map(|(path, _)| name(path)).collect();
+    let mut left: Vec<(String, Vec<String>)> =
+        files.iter().map(|(path, text)| (name(path), siblings(text, &all))).collect();
+    assert!(left.iter().any(|(_, uses)| uses.len() > 3), "no import was found: {left:?}");
+    // Takes away what builds on nothing that is left, until nothing goes.
+    loop {
+        let names: Vec<String> = left.iter().map(|(name, _)| name.clone()).collect();
+        let before = left.len();
+        left.retain(|(name, uses)| uses.iter().any(|it| it != name && names.contains(it)));
+        if left.len() == before {
+            break;
+        }
+    }
+    assert!(left.is_empty(), "these build on each other in a circle: {left:#?}");
 }

@@ -14,13 +14,14 @@ phase() {
 }
 
 say "building the tests"
-cargo test --quiet --no-run --lib --bins --tests
+cargo test --no-run --lib --bins --tests
 phase "pure" cargo test --no-fail-fast --lib --bins
 scripted=()
 for file in tests/*.rs; do [ -e "$file" ] && scripted+=(--test "$(basename "$file" .rs)"); done
 [ ${#scripted[@]} = 0 ] || phase "scripted" cargo test --no-fail-fast "${scripted[@]}"
 # Each of these waits on servers more than it computes.
 [ ! -e tests/features/main.rs ] || phase "on real processes" cargo test --test features -- --test-threads="${FEATURE_THREADS:-4}"
+[ -z "${DROVER_SOAK:-}" ] || phase "the demo" tests/demo.sh
 
 say "done"
 # A test binary that was killed has no result of its own, and yet failed.

@@ -79,6 +79,14 @@ pub struct ClusterSpec {
 /// How Drover reaches Elasticsearch over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.tls) || self.endpoints.exists(it, isURL(it) && url(it).getScheme() == 'https')")
+        .message("has no effect, since every endpoint is http: use https endpoints, or take it away")
+        .field_path(".tls"),
+    validation = Rule::new("!has(self.auth) || !has(self.auth.clientCertificate) || self.endpoints.all(it, isURL(it) && url(it).getScheme() == 'https')")
+        .message("is shown in TLS handshakes only: every endpoint must be https")
+        .field_path(".auth.clientCertificate")
+)]
 pub struct Connection {
     /// Addresses of Elasticsearch, tried in turn until one answers, such as
     /// `https://es.example:9200`. All must belong to one cluster. No user-info, path or query.
@@ -88,8 +96,8 @@ pub struct Connection {
     /// The credentials that Drover sends. Absent: none, Elasticsearch sees an anonymous caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
-    /// How the server's certificate is verified. Absent: by the authorities that the system of the
-    /// operator trusts, and by the host name of the endpoint.
+    /// How the certificate of https endpoints is verified. Absent: by the authorities that the
+    /// system of the operator trusts, and by the host name of the endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     /// The longest that one request may take, from 100ms to 5m. Default: `10s`.
@@ -130,7 +138,7 @@ pub struct Auth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer: Option<TokenReference>,
     /// A client certificate, from the keys `tls.crt` and `tls.key` of a Secret (type
-    /// kubernetes.io/tls).
+    /// kubernetes.io/tls). Every endpoint must be https.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<SecretReference>,
 }
@@ -148,7 +156,11 @@ pub struct Tls {
     pub fingerprint: Option<Fingerprint>,
     /// The name that the server's certificate must carry, where it is not the endpoint's host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = "^[A-Za-z0-9.:-]+$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$') || isIP(self)")
+            .message("must be a DNS name or an IP address")
+    )]
     pub server_name: Option<String>,
 }
 
@@ -280,6 +292,9 @@ pub struct ElasticsearchStatus {
     pub version: String,
     /// green, yellow, red, or unknown while Elasticsearch can't be asked.
     pub health: Health,
+    /// The health when Elasticsearch last told one; only while `health` is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_health: Option<Health>,
     /// How many nodes are in the cluster.
     pub nodes: u32,
     /// How many of them hold data.
@@ -300,6 +315,14 @@ pub struct ElasticsearchStatus {
     pub documents: u64,
     /// Bytes of all shard copies. Written when they moved by more than 5 %.
     pub store_bytes: u64,
+}
+
+impl ElasticsearchStatus {
+    /// The health that Elasticsearch told last.
+    #[must_use]
+    pub fn known_health(&self) -> Option<Health> {
+        if self.health == Health::Unknown { self.last_health } else { Some(self.health) }
+    }
 }
 
 /// Shard copies by state.

@@ -30,6 +30,17 @@ pub struct Condition {
     pub type_: Text,
 }
 
+impl Condition {
+    /// Lets `change` at the message.
+    pub fn reword(&mut self, change: impl FnOnce(&mut String)) {
+        let mut message = self.message.to_string();
+        change(&mut message);
+        if self.message != *message {
+            self.message = message.as_str().into();
+        }
+    }
+}
+
 impl JsonSchema for Condition {
     fn schema_name() -> Cow<'static, str> {
         meta::Condition::schema_name()
@@ -268,10 +279,20 @@ pub fn find<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition
     conditions.iter().find(|it| it.type_ == kind)
 }
 
+/// What the condition of type `kind` says; nothing where it is Unknown or not there.
+#[must_use]
+pub fn truth(conditions: &[Condition], kind: &str) -> Option<bool> {
+    match find(conditions, kind)?.status.as_str() {
+        "True" => Some(true),
+        "False" => Some(false),
+        _ => None,
+    }
+}
+
 /// Whether the condition of type `kind` is there and True.
 #[must_use]
 pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
-    find(conditions, kind).is_some_and(|it| it.status == "True")
+    truth(conditions, kind) == Some(true)
 }
 
 /// The API server keeps whole seconds: a finer time would differ from what comes back.
@@ -301,6 +322,16 @@ mod tests {
         assert_eq!(same[0].observed_generation, Some(2));
         let flipped = conditions(&same, ready(true), Some(2), at(30));
         assert_eq!(flipped[0].last_transition_time.0, at(30));
+    }
+
+    #[test]
+    fn a_condition_that_is_unknown_is_neither_true_nor_false() {
+        let unknown = vec![Finding::unknown("Ready", Reason::NotChecked, "")];
+        let of = |it| truth(&conditions(&[], it, None, at(10)), "Ready");
+        assert_eq!(of(ready(true)), Some(true));
+        assert_eq!(of(ready(false)), Some(false));
+        assert_eq!(of(unknown), None);
+        assert_eq!(of(vec![]), None);
     }
 
     #[test]

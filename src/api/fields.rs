@@ -106,6 +106,10 @@ impl JsonSchema for Endpoint {
                     "message": "may not carry user-info: name a Secret in `auth` instead"
                 },
                 {
+                    "rule": "!isURL(self) || url(self).getPort() == '' || (size(url(self).getPort()) <= 5 && int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535)",
+                    "message": "must have a port from 1 to 65535"
+                },
+                {
                     "rule": "!isURL(self) || url(self).getEscapedPath() in ['', '/']",
                     "message": "may not carry a path"
                 },
@@ -183,7 +187,7 @@ impl JsonSchema for IndexName {
                     "message": "may not begin with '.': such names belong to Elasticsearch itself"
                 },
                 {
-                    "rule": "!self.matches('[\\\\\\\\/*?\"<>|,#: \\\\x00-\\\\x1f\\\\x7f]')",
+                    "rule": "!self.matches('[\\\\\\\\/*?\"<>|,#: \\\\x00-\\\\x1f\\\\x7f-\\\\x{9f}]')",
                     "message": "may not contain '\\', '/', '*', '?', '\"', '<', '>', '|', ',', '#', ':', blanks or control characters"
                 }
             ]

@@ -183,6 +183,10 @@ pub struct IndexStatus {
     /// The physical index that bears the public name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub physical_name: Option<String>,
+    /// Whether somebody else made the index and Drover took it over: then what was in it before is
+    /// never taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<bool>,
     /// green, yellow, red, or unknown while Elasticsearch can't be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
@@ -217,7 +221,13 @@ pub struct IndexStatus {
     /// How many differences more there are than `drift` lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift_omitted: Option<u32>,
-    /// The calls that mode Plan holds back; at most 50.
+    /// Digests of the differences that `drift` leaves out or cuts short, so that a change of the
+    /// spec does not put them back under `driftPolicy: Report`; at most 4096.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4096))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub drift_digests: Vec<String>,
+    /// The calls that mode Plan holds back, in their order; at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -265,9 +275,14 @@ pub struct PlannedCall {
     pub method: String,
     /// Path, with its query.
     pub path: String,
-    /// Body as JSON; absent where there is none.
+    /// Body as JSON; absent where there is none. At most 32 KiB of one and 128 KiB of all together,
+    /// in their order: see `bodyOmitted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// How many bytes of the body are left out at its end, so that what is shown is no JSON;
+    /// absent where it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_omitted: Option<u32>,
     /// Why.
     pub reason: String,
 }

@@ -4,7 +4,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// The longest name Kubernetes gives an object, in characters.
+/// What Kubernetes takes as the name of an object.
 const NAME: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 
 /// Names another object of Drover in the same namespace.

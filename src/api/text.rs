@@ -1,7 +1,7 @@
 //! Texts that stand in many objects alike, kept once: the words and messages of conditions.
 
 use std::{
-    borrow::Cow,
+    borrow::{Borrow, Cow},
     collections::HashSet,
     fmt,
     ops::Deref,
@@ -17,14 +17,20 @@ static SHARED: LazyLock<Mutex<Shared>> =
     LazyLock::new(|| Mutex::new(Shared { texts: HashSet::new(), limit: FEW }));
 
 struct Shared {
-    texts: HashSet<Arc<str>>,
+    texts: HashSet<Text>,
     /// At this length those that nobody uses go first.
     limit: usize,
 }
 
 /// A text that equal ones share their memory with.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Text(Arc<str>);
+pub struct Text(Arc<Box<str>>); // one word in each place, where an Arc<str> takes two
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
 
 impl Text {
     /// `text`, in the memory of those that are equal to it.
@@ -33,15 +39,15 @@ impl Text {
         // Nothing in here panics half-way, so a poisoned set is whole.
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = shared.texts.get(text) {
-            return Self(Arc::clone(known));
+            return known.clone();
         }
         if shared.limit <= shared.texts.len() {
-            shared.texts.retain(|it| 1 < Arc::strong_count(it));
+            shared.texts.retain(|it| 1 < Arc::strong_count(&it.0));
             shared.limit = (2 * shared.texts.len()).max(FEW);
         }
-        let text: Arc<str> = text.into();
-        shared.texts.insert(Arc::clone(&text));
-        Self(text)
+        let text = Self(Arc::new(text.into()));
+        shared.texts.insert(text.clone());
+        text
     }
 
     /// The text itself.

@@ -5,6 +5,7 @@ pub mod cluster;
 mod health;
 pub mod host;
 pub mod index;
+mod lists;
 mod reconcile;
 mod references;
 pub mod stream;
@@ -16,6 +17,7 @@ use kube::runtime::{Controller, controller, reflector::ObjectRef};
 
 use self::{backoff::Backoff, stream::Reflector};
 use crate::{
+    chain::chain,
     context::Context,
     error::{Category, Error},
     kubernetes::{Kind, known::ObjectName},
@@ -48,6 +50,8 @@ pub enum Next {
     AwaitChange,
     /// After this time, give or take a fifth, or at a change.
     After(Duration),
+    /// The same, where nothing gets on before a person acts.
+    Stalled(Duration),
     /// The same, where nothing could be done or judged: failures in a row go on being counted.
     Hold(Duration),
     /// After 1 s, doubling with each time in a row to 5 min, or at a change.
@@ -93,7 +97,7 @@ pub fn start<R: Reconciler>(
         move |result| {
             if let Err(error) = result {
                 // Woken by name for an object that is not, or no longer, there.
-                let error = &error as &dyn std::error::Error;
+                let error = chain(&error);
                 tracing::debug!(controller = name, error, "nothing to reconcile");
             }
             std::future::ready(())

@@ -17,6 +17,7 @@ use super::{
     backoff::{Backoff, jittered},
 };
 use crate::{
+    chain::chain,
     context::Context,
     error::{Category, Error},
     kubernetes::{Kind, finalizer},
@@ -45,7 +46,8 @@ pub(super) async fn once<R: Reconciler>(
         "reconcile",
         controller = R::Object::NAME,
         namespace = meta.namespace,
-        name = meta.name,
+        // Not `name`: in JSON that is the name of the span.
+        object = meta.name,
         generation = meta.generation,
     );
     if stop.is_requested() {
@@ -99,15 +101,18 @@ async fn measured<R: Reconciler>(
             }
             tracing::debug!(?next, "reconciled");
             let action = match next {
-                Next::After(delay) | Next::Hold(delay) => Action::requeue(jittered(*delay)),
+                Next::After(delay) | Next::Stalled(delay) | Next::Hold(delay) => {
+                    Action::requeue(jittered(*delay))
+                }
                 _ => Action::await_change(),
             };
-            (Ending::Success, action)
+            let stalled = matches!(next, Next::Stalled(_));
+            (if stalled { Ending::Terminal } else { Ending::Success }, action)
         }
         Err(error) => {
             let category = error.category();
             let delay = retry(category);
-            let error = error as &dyn std::error::Error;
+            let error = chain(error);
             if category == Category::Conflict {
                 tracing::debug!(error, ?delay, "somebody else wrote meanwhile, trying again");
             } else {
@@ -163,6 +168,7 @@ mod tests {
             match does.map_or("", |(_, does)| does) {
                 "let go" => Ok(Next::LetGo),
                 "hang" => std::future::pending().await,
+                "stall" => Ok(Next::Stalled(Duration::from_mins(5))),
                 "wait" => Ok(Next::Again { category: Category::Unavailable }),
                 _ => Ok(Next::AwaitChange),
             }
@@ -332,6 +338,15 @@ mod tests {
         let text = ctx.metrics.encode();
         assert!(text.contains(r#"{controller="index",result="requeue"} 1"#), "{text}");
         assert!(text.contains(r#"{controller="index",category="Unavailable"} 1"#), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_a_person_must_act_on_is_counted_apart_and_looked_at_again_all_the_same() {
+        let Bed { ctx, script: _script } = bed();
+        assert!(is_retry(&reconcile(&ctx, index("stall", &[FINALIZER])).await));
+        let text = ctx.metrics.encode();
+        assert!(text.contains(r#"{controller="index",result="terminal"} 1"#), "{text}");
+        assert!(!text.contains("result=\"success\""), "{text}");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! A whole answer with a success status.
 
 use serde::Deserialize;
+use serde_json::error::Category;
 
 use super::error::{Cause, Error};
 
@@ -27,7 +28,14 @@ impl Answer {
     /// # Errors
     /// [`Error::UnexpectedAnswer`] where it is no JSON, or lacks what `T` needs.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|it| self.unexpected(&it.to_string()))
+        // serde's own words hold a place that moves, and parts of what was sent.
+        serde_json::from_slice(&self.body).map_err(|it| {
+            self.unexpected(match it.classify() {
+                Category::Eof => "the answer ends too soon",
+                Category::Syntax | Category::Io => "the answer is not JSON",
+                Category::Data => "the answer lacks what was asked for, or has it in another form",
+            })
+        })
     }
 
     /// That Elasticsearch did what a write asked for, on all nodes.

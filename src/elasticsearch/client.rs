@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -19,36 +19,39 @@ use tokio::{
 use super::{
     answer::{Answer, EndpointId},
     calls::{Read, Write},
-    connection::{Auth, Connection, ConnectionError, origin},
+    connection::{Auth, Connection, ConnectionError},
     error::Error,
     receive::{self, Sent},
+    redaction,
     request::Request,
-    tls::{self, Expiry},
+    tls,
 };
-use crate::gate::WriteGate;
+use crate::{
+    gate::WriteGate,
+    redaction::Secrets,
+    tls::Expiry,
+    transport::{self, Failover, origin},
+};
 
-/// How long a kept connection may be idle. Load balancers often end one after a minute.
-const IDLE: Duration = Duration::from_secs(50);
 /// Idle connections kept to one endpoint.
 const KEPT: usize = 4;
 /// Requests to one cluster at a time: a sick one shall not hold on to more.
 const CONCURRENT: usize = 8;
 /// The longest that connecting may take, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
-/// All endpoints together may take this many times the timeout of one.
-const ROUNDS: u32 = 3;
 
 /// Talks to one Elasticsearch cluster over verified, kept connections. It follows no redirect,
 /// uses no proxy from the environment, and neither asks for compression nor undoes it.
 pub struct Client {
     http: Http,
     endpoints: Box<[Endpoint]>,
-    last_good: AtomicUsize,
+    failover: Failover,
     timeout: Duration,
     slots: Semaphore,
     gate: WriteGate,
     meter: Arc<dyn Meter>,
     expiry: Expiry,
+    secrets: Secrets,
     auth: Auth,
 }
 
@@ -91,13 +94,14 @@ impl Client {
         }
         Ok(Self {
             http,
+            failover: Failover::new(endpoints.len()),
             endpoints,
-            last_good: AtomicUsize::new(0),
             timeout: connection.timeout,
             slots: Semaphore::new(CONCURRENT),
             gate,
             meter,
             expiry,
+            secrets: redaction::secrets(&connection.auth),
             auth: connection.auth,
         })
     }
@@ -108,35 +112,37 @@ impl Client {
     /// # Errors
     /// What Elasticsearch said; where no endpoint served, the error of the one that came farthest.
     pub async fn read(&self, read: &Read) -> Result<Answer, Error> {
-        let count = self.endpoints.len();
-        let rounds = u32::try_from(count).unwrap_or(ROUNDS).min(ROUNDS);
-        let end = Instant::now() + self.timeout * rounds;
-        let first = self.last_good.load(Ordering::Relaxed) % count;
-        let mut worst: Option<Error> = None;
-        for turn in 0..count {
-            let id = EndpointId((first + turn) % count);
-            let deadline = end.min(Instant::now() + self.timeout);
-            let error = match self.read_until(id, read, deadline).await {
+        let mut round = self.failover.begin(self.timeout);
+        loop {
+            match self.read_until(EndpointId(round.place()), read, round.deadline()).await {
                 Ok(answer) => {
-                    self.last_good.store(id.0, Ordering::Relaxed);
+                    round.served();
                     return Ok(answer);
                 }
-                Err(error) => error,
-            };
-            let Some(progress) = error.progress() else { return Err(error) };
-            if worst.as_ref().and_then(Error::progress) < Some(progress) {
-                worst = Some(error);
-            }
-            if end <= Instant::now() {
-                break;
+                Err(error) => {
+                    let progress = error.progress();
+                    round.failed(error, progress)?;
+                }
             }
         }
-        Err(worst.unwrap_or_else(|| self.timed_out(EndpointId(first), read.operation)))
     }
 
     /// Begins the next read at the endpoint after the one that answered last.
     pub(super) fn pass_on(&self) {
-        self.last_good.fetch_add(1, Ordering::Relaxed);
+        self.failover.pass_on();
+    }
+
+    /// Blots out of a text that came from the server what was secret when it went there.
+    pub fn blot(&self, text: &mut String) {
+        self.secrets.blot(text);
+    }
+
+    /// The identity that a server tells, unless it is made of what it was sent.
+    pub(super) fn identity(&self, answer: &Answer, uuid: String) -> Result<String, Error> {
+        if self.secrets.are_in(&uuid) {
+            return Err(answer.unexpected("it sends the credentials back as its identity"));
+        }
+        Ok(uuid)
     }
 
     /// Every endpoint.
@@ -176,7 +182,8 @@ impl Client {
     /// Sends a write to one endpoint, once: never to another one, and never again.
     ///
     /// # Errors
-    /// What Elasticsearch said; see [`Error::leaves_outcome_open`].
+    /// What Elasticsearch said, or that it said nothing: the write may have been carried out all the
+    /// same.
     pub async fn write_at(&self, id: EndpointId, write: &Write) -> Result<Answer, Error> {
         let deadline = Instant::now() + self.timeout;
         let request = Request::write(write, id, &self.endpoint(id).url, self.timeout);
@@ -245,7 +252,7 @@ impl Client {
             id,
             operation,
             limit: request.limit,
-            secret: self.auth.secret(),
+            secrets: &self.secrets,
         };
         let start = Instant::now();
         let received = receive::answer(request.build(http, &self.auth), &sent);
@@ -271,19 +278,12 @@ impl Client {
 
 impl Endpoint {
     fn new(mut url: Url) -> Result<Self, ConnectionError> {
-        let bare = url.username().is_empty() && url.password().is_none();
-        let problem = match url.scheme() {
-            "http" | "https" if !bare => "carries user-info",
-            "http" | "https" if url.path() != "/" => "carries a path",
-            "http" | "https" if url.query().is_some() => "carries a query",
-            "http" | "https" => {
-                url.set_fragment(None);
-                let origin = origin(&url);
-                return Ok(Self { url, origin, kept: AtomicBool::new(false) });
-            }
-            _ => "is neither http nor https",
-        };
-        Err(ConnectionError::Endpoint { endpoint: origin(&url), problem })
+        if let Err(problem) = transport::check_endpoint(&url) {
+            return Err(ConnectionError::Endpoint { endpoint: origin(&url), problem });
+        }
+        url.set_fragment(None);
+        let origin = origin(&url);
+        Ok(Self { url, origin, kept: AtomicBool::new(false) })
     }
 }
 
@@ -299,19 +299,7 @@ impl Http {
         let tls = tls::config(connection, expiry.clone())?;
         let connect = CONNECT.min(connection.timeout / 2);
         let build = |kept| {
-            reqwest::Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .user_agent(concat!("drover/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .no_proxy()
-                .http1_only()
-                .referer(false)
-                .connect_timeout(connect)
-                .pool_idle_timeout(IDLE)
-                .pool_max_idle_per_host(kept)
-                .build()
-                .map_err(|_| ConnectionError::Setup)
+            transport::client(tls.clone(), connect, kept).map_err(|_| ConnectionError::Setup)
         };
         Ok(Self { pooled: build(KEPT)?, fresh: build(0)? })
     }

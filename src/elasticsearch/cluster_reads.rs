@@ -29,10 +29,6 @@ pub struct Root {
     pub cluster_uuid: Option<String>,
     /// What the node runs.
     pub version: Version,
-    /// `default` or `oss`; empty where it is not told.
-    pub flavor: String,
-    /// Whether the build is a snapshot.
-    pub is_snapshot: bool,
 }
 
 /// What changes whenever anything about a cluster does.
@@ -145,8 +141,6 @@ pub struct NodeStats {
 /// Figures of the whole cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClusterStats {
-    /// Indices, hidden ones too.
-    pub indices: u64,
     /// Documents in primaries, nested ones counted apart.
     pub documents: u64,
     /// Bytes of all shard copies.
@@ -160,7 +154,23 @@ impl Client {
     /// [`Error::NotElasticsearch`] where it is another product, or why nobody answers.
     pub async fn root(&self, caller: &str) -> Result<Root, Error> {
         let answer = self.read(&Read::new("root", "/", caller)).await?;
-        root(&answer)
+        self.read_root(&answer)
+    }
+
+    /// Reads an answer to GET /.
+    pub(super) fn read_root(&self, answer: &Answer) -> Result<Root, Error> {
+        let mut root = root(answer).map_err(|mut error| {
+            if let Error::NotElasticsearch { what, .. } = &mut error {
+                let mut text = what.to_string();
+                self.blot(&mut text);
+                *what = text.into();
+            }
+            error
+        })?;
+        if let Some(uuid) = root.cluster_uuid.take() {
+            root.cluster_uuid = Some(self.identity(answer, uuid)?);
+        }
+        Ok(root)
     }
 
     /// The version of the cluster's state: the smallest thing that tells whether anything moved.
@@ -182,7 +192,7 @@ impl Client {
         let body: Body = answer.json()?;
         Ok(StateVersion {
             cluster_name: body.cluster_name,
-            cluster_uuid: body.cluster_uuid,
+            cluster_uuid: self.identity(&answer, body.cluster_uuid)?,
             state_uuid: body.state_uuid,
             version: body.version,
             master: body.master_node,
@@ -243,22 +253,19 @@ impl Client {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Indices {
-            count: u64,
             docs: Documents,
             store: Store,
         }
-        let path = "/_cluster/stats?filter_path=indices.count,indices.docs.count,\
-                    indices.store.size_in_bytes";
+        let path = "/_cluster/stats?filter_path=indices.docs.count,indices.store.size_in_bytes";
         let body: Body = self.read(&Read::new("cluster_stats", path, caller)).await?.json()?;
         Ok(ClusterStats {
-            indices: body.indices.count,
             documents: body.indices.docs.count,
             store_bytes: body.indices.store.size_in_bytes,
         })
     }
 }
 
-pub(super) fn root(answer: &Answer) -> Result<Root, Error> {
+fn root(answer: &Answer) -> Result<Root, Error> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Body {
@@ -273,10 +280,6 @@ pub(super) fn root(answer: &Answer) -> Result<Root, Error> {
     struct Build {
         number: String,
         distribution: Option<String>,
-        #[serde(rename = "build_flavor")]
-        flavor: String,
-        #[serde(rename = "build_snapshot")]
-        is_snapshot: bool,
     }
     let other = |what: String| {
         let what = crate::foreign::capped(&what);
@@ -305,8 +308,6 @@ pub(super) fn root(answer: &Answer) -> Result<Root, Error> {
         cluster_name: body.cluster_name,
         cluster_uuid: Some(body.cluster_uuid).filter(|it| it != UNFORMED),
         version,
-        flavor: body.version.flavor,
-        is_snapshot: body.version.is_snapshot,
     })
 }
 

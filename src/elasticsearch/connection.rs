@@ -5,7 +5,11 @@ use std::{fmt, time::Duration};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use crate::digest::Digest;
+use crate::{
+    digest::Digest,
+    tls::Unusable,
+    transport::{check_text, check_token, origin},
+};
 
 /// How to reach one Elasticsearch cluster.
 #[derive(Clone)]
@@ -64,15 +68,9 @@ pub enum ConnectionError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The authorities can't be read.
-    #[error("the CA certificates can't be used: {0}")]
-    Ca(&'static str),
-    /// The client certificate can't be read, or does not belong to the key.
-    #[error("the client certificate can't be used: {0}")]
-    ClientCertificate(&'static str),
-    /// The key of the client certificate can't be read.
-    #[error("the key of the client certificate can't be used: {0}")]
-    Key(&'static str),
+    /// Something that was given for TLS.
+    #[error(transparent)]
+    Tls(#[from] Unusable),
     /// The credentials can't stand in a header.
     #[error("the {part} {problem}")]
     Credentials {
@@ -81,9 +79,6 @@ pub enum ConnectionError {
         /// What is wrong with it; never its value.
         problem: &'static str,
     },
-    /// The name to verify is none.
-    #[error("the server name '{0}' is neither a DNS name nor an IP address")]
-    ServerName(Box<str>),
     /// The HTTP client could not be made from all this.
     #[error("failed to set up the HTTP client")]
     Setup,
@@ -148,56 +143,22 @@ impl Auth {
     /// # Errors
     /// [`ConnectionError::Credentials`], without their value.
     pub(super) fn check(&self) -> Result<(), ConnectionError> {
+        let of = |part| move |problem| ConnectionError::Credentials { part, problem };
         match self {
             Self::Anonymous | Self::ClientCertificate { .. } => Ok(()),
             Self::Basic { username, password } => {
-                check_text("user name", username)?;
-                check_text("password", password.expose_secret())?;
+                check_text(username).map_err(of("user name"))?;
+                check_text(password.expose_secret()).map_err(of("password"))?;
                 if username.contains(':') {
                     let problem = "contains a colon, which HTTP does not allow there";
                     return Err(ConnectionError::Credentials { part: "user name", problem });
                 }
                 Ok(())
             }
-            Self::ApiKey(key) => check_token("API key", key),
-            Self::Bearer(token) => check_token("bearer token", token),
+            Self::ApiKey(key) => check_token(key.expose_secret()).map_err(of("API key")),
+            Self::Bearer(token) => check_token(token.expose_secret()).map_err(of("bearer token")),
         }
     }
-
-    /// The text that no error may show, even where a server sends it back.
-    pub(super) fn secret(&self) -> Option<&str> {
-        match self {
-            Self::Anonymous | Self::ClientCertificate { .. } => None,
-            Self::Basic { password: it, .. } | Self::ApiKey(it) | Self::Bearer(it) => {
-                Some(it.expose_secret())
-            }
-        }
-    }
-}
-
-/// Scheme, host and port of `url`: what an error or a log line may show of it.
-pub(super) fn origin(url: &Url) -> Box<str> {
-    url.origin().ascii_serialization().into_boxed_str()
-}
-
-fn check_text(part: &'static str, text: &str) -> Result<(), ConnectionError> {
-    let problem = match text {
-        "" => "is empty",
-        it if it.ends_with('\n') => "ends with a line break",
-        it if it.chars().any(char::is_control) => "contains control characters",
-        _ => return Ok(()),
-    };
-    Err(ConnectionError::Credentials { part, problem })
-}
-
-fn check_token(part: &'static str, token: &SecretString) -> Result<(), ConnectionError> {
-    let token = token.expose_secret();
-    check_text(part, token)?;
-    if token.bytes().all(|it| it.is_ascii_graphic()) {
-        return Ok(());
-    }
-    let problem = "contains blanks or characters outside ASCII";
-    Err(ConnectionError::Credentials { part, problem })
 }
 
 #[cfg(test)]

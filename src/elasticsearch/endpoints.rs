@@ -1,11 +1,6 @@
 //! Who stands behind each endpoint: a list of addresses is only as good as its worst entry.
 
-use super::{
-    calls::Read,
-    client::Client,
-    cluster_reads::{Root, root},
-    error::Error,
-};
+use super::{calls::Read, client::Client, cluster_reads::Root, error::Error};
 
 /// What one endpoint says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +21,7 @@ impl Client {
         let first = self.root(caller).await?;
         let call = Read::new("root", "/", caller);
         let asked = self.endpoint_ids().map(async |id| {
-            let answer = self.read_afresh_at(id, &call).await.and_then(|it| root(&it));
+            let answer = self.read_afresh_at(id, &call).await.and_then(|it| self.read_root(&it));
             EndpointIdentity {
                 endpoint: self.origin(id).into(),
                 cluster_uuid: answer.ok().and_then(|it| it.cluster_uuid),

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::reason::{MissingPrivilege, Refusal};
-pub use crate::foreign::Cause;
-use crate::gate::Closed;
+use crate::{chain::chain, gate::Closed};
+pub use crate::{foreign::Cause, tls::CertificateProblem, transport::Category};
 
 /// Why a request did not get the answer it was sent for. Every text is at most about a kilobyte,
 /// without control characters, and holds no secret.
@@ -178,44 +176,6 @@ pub enum Error {
     },
 }
 
-/// What an [`Error`] means for whoever waits for the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Category {
-    /// Elasticsearch can't be reached or does not serve now: try again.
-    Unreachable,
-    /// No trusted connection: the certificate or the handshake is wrong.
-    Tls,
-    /// Elasticsearch does not take the credentials.
-    Unauthorized,
-    /// A privilege is missing.
-    Forbidden,
-    /// Elasticsearch asks for patience.
-    Busy,
-    /// Elasticsearch understood and said no.
-    Rejected,
-    /// What answers does not answer as Elasticsearch does.
-    WrongServer,
-    /// This process may not write.
-    Closed,
-}
-
-impl Category {
-    /// A word for metric labels.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Tls => "tls",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::Busy => "busy",
-            Self::Rejected => "rejected",
-            Self::WrongServer => "wrong_server",
-            Self::Closed => "closed",
-        }
-    }
-}
-
 impl Error {
     /// What this means for whoever waits for the answer.
     #[must_use]
@@ -240,52 +200,42 @@ impl Error {
         }
     }
 
-    /// This error and what caused it, in one line for people.
+    /// This error and what caused it, without the endpoint: for what has nothing to do with which
+    /// one answered.
     #[must_use]
-    pub fn chain(&self) -> String {
-        crate::foreign::chain(self)
+    pub fn told(&self) -> String {
+        match self.endpoint() {
+            Some(endpoint) => chain(self).replace(endpoint, "Elasticsearch"),
+            None => chain(self),
+        }
+    }
+
+    fn endpoint(&self) -> Option<&str> {
+        match self {
+            Self::Connect { endpoint, .. }
+            | Self::Interrupted { endpoint, .. }
+            | Self::Timeout { endpoint, .. }
+            | Self::Certificate { endpoint, .. }
+            | Self::TlsByServer { endpoint, .. }
+            | Self::Unauthorized { endpoint, .. }
+            | Self::Forbidden { endpoint, .. }
+            | Self::TooManyRequests { endpoint, .. }
+            | Self::Unavailable { endpoint, .. }
+            | Self::Rejected { endpoint, .. }
+            | Self::ServerError { endpoint, .. }
+            | Self::NotAcknowledged { endpoint, .. }
+            | Self::TooLarge { endpoint, .. }
+            | Self::UnexpectedAnswer { endpoint, .. }
+            | Self::Redirected { endpoint }
+            | Self::NotElasticsearch { endpoint, .. } => Some(endpoint),
+            Self::Closed { .. } => None,
+        }
     }
 
     /// Whether Elasticsearch says that what was asked for is not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Rejected { status: 404, .. })
-    }
-
-    /// Elasticsearch's own reason, where it gave one with a type.
-    #[must_use]
-    pub fn refusal(&self) -> Option<&Refusal> {
-        match self {
-            Self::Unavailable { refusal, .. }
-            | Self::Rejected { refusal, .. }
-            | Self::ServerError { refusal, .. } => Some(refusal),
-            _ => None,
-        }
-    }
-
-    /// Whether a write that ended so may have been carried out all the same: look before you
-    /// write again.
-    #[must_use]
-    pub fn leaves_outcome_open(&self) -> bool {
-        match self {
-            Self::Interrupted { .. }
-            | Self::Timeout { .. }
-            | Self::Unavailable { .. }
-            | Self::ServerError { .. }
-            | Self::NotAcknowledged { .. }
-            | Self::TooLarge { .. }
-            | Self::UnexpectedAnswer { .. } => true,
-            Self::Connect { .. }
-            | Self::Certificate { .. }
-            | Self::TlsByServer { .. }
-            | Self::Unauthorized { .. }
-            | Self::Forbidden { .. }
-            | Self::TooManyRequests { .. }
-            | Self::Rejected { .. }
-            | Self::Redirected { .. }
-            | Self::NotElasticsearch { .. }
-            | Self::Closed { .. } => false,
-        }
     }
 
     /// How far a request came before it failed so: of several endpoints' errors, the one that
@@ -302,32 +252,4 @@ impl Error {
             _ => None,
         }
     }
-}
-
-/// What is wrong with a server's certificate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CertificateProblem {
-    /// Nobody that this connection trusts has signed it.
-    #[error("no authority that this connection trusts has signed it")]
-    UnknownAuthority,
-    /// Its time is over.
-    #[error("it expired at {0}")]
-    Expired(Timestamp),
-    /// Its time has not come.
-    #[error("it is not valid before {0}")]
-    NotYetValid(Timestamp),
-    /// It is somebody else's.
-    #[error("it is not for {expected} but for {presented}")]
-    WrongName {
-        /// The name that was looked for.
-        expected: Box<str>,
-        /// The names that it carries.
-        presented: Box<str>,
-    },
-    /// Neither it nor an authority in its chain is the pinned one.
-    #[error("neither it nor an authority that the server sends along has the given fingerprint")]
-    WrongFingerprint,
-    /// Something else, in the words of the TLS library.
-    #[error("{0}")]
-    Other(Box<str>),
 }

@@ -15,7 +15,7 @@ use super::{
     snapshot::{ClusterView, Snapshot},
     version::Version,
 };
-use crate::gate::Closed;
+use crate::{gate::Closed, redaction::Secrets};
 
 /// The address that every error here names.
 pub const ENDPOINT: &str = "https://es.example:9200";
@@ -29,6 +29,7 @@ pub fn refused(operation: &'static str, status: u16, kind: &str, reason: &str) -
         status,
         retry_after: None,
         body: &body.to_string(),
+        secrets: &Secrets::new(&[]),
     })
 }
 
@@ -91,8 +92,6 @@ pub fn view(uuid: &str) -> ClusterView {
             cluster_name: "shop".into(),
             cluster_uuid: Some(uuid.into()),
             version: Version(8, 19, 0),
-            flavor: "default".into(),
-            is_snapshot: false,
         },
         state: StateVersion {
             cluster_name: "shop".into(),
@@ -113,7 +112,7 @@ pub fn view(uuid: &str) -> ClusterView {
         },
         nodes: ids.iter().map(|id| ((*id).to_owned(), node(&id[3..]))).collect(),
         node_stats: ids.iter().map(|id| ((*id).to_owned(), stats)).collect(),
-        stats: ClusterStats { indices: 5, documents: 1000, store_bytes: 1_000_000 },
+        stats: ClusterStats { documents: 1000, store_bytes: 1_000_000 },
         report: Vec::new(),
         first_figures: false,
         report_tries: 0,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    answer::EndpointId,
+    answer::{Answer, EndpointId},
     calls::Read,
     client::Client,
     cluster_reads::{Documents, HealthStatus, Store},
@@ -110,7 +110,7 @@ impl Client {
                 }
                 (answer, _) => answer?,
             };
-            let marks = answer.json::<StateBody>()?.marks(answer.endpoint);
+            let marks = self.marks(&answer)?;
             match &mut all {
                 None => all = Some(marks),
                 Some(all) if all.cluster_uuid == marks.cluster_uuid => {
@@ -122,6 +122,14 @@ impl Client {
         Ok(all)
     }
 
+    fn marks(&self, answer: &Answer) -> Result<Marks, Error> {
+        let body: StateBody = answer.json()?;
+        let indices = body.metadata.indices.into_iter();
+        let indices = indices.map(|(name, index)| (name, index.marks())).collect();
+        let cluster_uuid = self.identity(answer, body.cluster_uuid)?;
+        Ok(Marks { endpoint: answer.endpoint, cluster_uuid, indices })
+    }
+
     /// The marks of one index. Ask right before a write, and write to the endpoint that answered:
     /// they tell whether it is still the same cluster and the same index.
     ///
@@ -131,7 +139,7 @@ impl Client {
         let path = format!("/_cluster/state/metadata{}", name.path(&marks_query()));
         let read = Read::from_master("guard", path, caller);
         let answer = self.read(&read).await?;
-        Ok(answer.json::<StateBody>()?.marks(answer.endpoint))
+        self.marks(&answer)
     }
 
     /// Settings, mappings and aliases of all indices that have one of `names`, themselves or as
@@ -161,21 +169,8 @@ impl Client {
         Ok(found)
     }
 
-    /// Settings, mappings and aliases of the index that has this name, or of those that have it
-    /// as an alias, by physical name.
-    ///
-    /// # Errors
-    /// Why they can't be read; [`Error::is_not_found`] where nobody has the name.
-    pub async fn index(
-        &self,
-        name: &OneIndex,
-        caller: &str,
-    ) -> Result<BTreeMap<String, IndexBody>, Error> {
-        let path = name.path("?flat_settings=true");
-        self.read(&Read::from_master("index", path, caller)).await?.json()
-    }
-
-    /// The marks of one index as one endpoint tells them: for the second of two writes.
+    /// The marks of one index as one endpoint tells them: for the second and later of several
+    /// writes.
     ///
     /// # Errors
     /// Why they can't be read.
@@ -187,7 +182,7 @@ impl Client {
     ) -> Result<Marks, Error> {
         let path = format!("/_cluster/state/metadata{}", name.path(&marks_query()));
         let answer = self.read_at(endpoint, &Read::from_master("guard", path, caller)).await?;
-        Ok(answer.json::<StateBody>()?.marks(answer.endpoint))
+        self.marks(&answer)
     }
 
     /// How many documents one index holds, refreshed ones only, as one endpoint tells it; nothing
@@ -316,14 +311,6 @@ struct Settings {
 #[derive(Deserialize)]
 struct Uuid {
     uuid: String,
-}
-
-impl StateBody {
-    fn marks(self, endpoint: EndpointId) -> Marks {
-        let indices = self.metadata.indices.into_iter();
-        let indices = indices.map(|(name, index)| (name, index.marks())).collect();
-        Marks { endpoint, cluster_uuid: self.cluster_uuid, indices }
-    }
 }
 
 impl IndexMetadata {

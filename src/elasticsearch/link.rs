@@ -17,8 +17,8 @@ use super::{
 pub use crate::object_key::ObjectKey;
 
 /// Writes that may be under way in one cluster at once: its master does them one after the other,
-/// and a hung cluster must not take all of the operator's workers.
-const WRITE_SLOTS: usize = 4;
+/// and a hung cluster must not take all of the operator's workers. Where those are few it is less.
+pub(super) const WRITE_SLOTS: usize = 4;
 
 /// Where the pollers send the names of objects that have something new to look at.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Link {
     shared: Mutex<Shared>,
     nudge: Notify,
     wakers: Wakers,
+    /// How many writes may be under way at once.
+    slots: usize,
     task: Mutex<Option<AbortHandle>>,
 }
 
@@ -102,9 +104,15 @@ impl Drop for Slot {
 
 impl Link {
     /// A connection that nobody polls through yet.
-    pub(super) fn new(key: ObjectKey, client: Client, digest: [u8; 32], wakers: Wakers) -> Self {
+    pub(super) fn new(
+        key: ObjectKey,
+        client: Client,
+        digest: [u8; 32],
+        wakers: Wakers,
+        slots: usize,
+    ) -> Self {
         let (shared, nudge, task) = (Mutex::default(), Notify::new(), Mutex::default());
-        Self { digest, client, key, shared, nudge, wakers, task }
+        Self { digest, client, key, shared, nudge, wakers, slots, task }
     }
 
     /// Tracks what `before` tracked, for the same owners; nothing of it is read yet.
@@ -244,7 +252,7 @@ impl Link {
     pub fn slot(self: &Arc<Self>, owner: &ObjectKey) -> Option<Slot> {
         let mut shared = locked(&self.shared);
         let was_called = shared.called.remove(owner);
-        if shared.writing < WRITE_SLOTS {
+        if shared.writing < self.slots {
             shared.waiting.retain(|it| it != owner);
             shared.writing += 1;
             return Some(Slot(Arc::clone(self)));

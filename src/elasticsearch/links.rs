@@ -4,12 +4,13 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    num::NonZeroU16,
     sync::{Arc, Mutex},
 };
 
 use super::{
     client::Client,
-    link::{Link, ObjectKey, Wakers, locked},
+    link::{Link, ObjectKey, WRITE_SLOTS, Wakers, locked},
     poller::{self, Pace},
 };
 
@@ -19,11 +20,15 @@ pub struct Links {
     all: Mutex<All>,
     wakers: Wakers,
     pace: Pace,
+    /// How many writes each link allows at once.
+    slots: usize,
 }
 
 #[derive(Debug, Default)]
 struct All {
     by_owner: HashMap<ObjectKey, Arc<Link>>,
+    /// Links that nobody polls through, whose credentials are gone.
+    aside: HashMap<ObjectKey, Arc<Link>>,
     /// Who asked for a link that was not there, by its owner.
     awaited: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
 }
@@ -32,7 +37,15 @@ impl Links {
     /// No link yet.
     #[must_use]
     pub fn new(wakers: Wakers, pace: Pace) -> Self {
-        Self { all: Mutex::default(), wakers, pace }
+        Self { all: Mutex::default(), wakers, pace, slots: WRITE_SLOTS }
+    }
+
+    /// Leaves one of so many workers to the other clusters, whatever hangs in one; of a single
+    /// worker nothing can be left.
+    #[must_use]
+    pub fn shared_by(mut self, workers: NonZeroU16) -> Self {
+        self.slots = usize::from(workers.get() - 1).clamp(1, WRITE_SLOTS);
+        self
     }
 
     /// The link of `key`.
@@ -56,11 +69,17 @@ impl Links {
     /// goes on being tracked, and is read again.
     pub fn connect(&self, key: &ObjectKey, client: Client, digest: [u8; 32]) {
         let mut all = locked(&self.all);
-        let link = Arc::new(Link::new(key.clone(), client, digest, self.wakers.clone()));
+        let link =
+            Arc::new(Link::new(key.clone(), client, digest, self.wakers.clone(), self.slots));
         if let Some(before) = all.by_owner.remove(key) {
             before.stop();
             link.track_as(&before);
         }
+        all.aside.remove(key);
+        self.start(&mut all, key, link);
+    }
+
+    fn start(&self, all: &mut All, key: &ObjectKey, link: Arc<Link>) {
         link.started(tokio::spawn(poller::run(Arc::clone(&link), self.pace)).abort_handle());
         all.by_owner.insert(key.clone(), link);
         for asker in all.awaited.remove(key).unwrap_or_default() {
@@ -71,8 +90,34 @@ impl Links {
 
     /// Stops to poll for `key` and forgets what was known.
     pub fn disconnect(&self, key: &ObjectKey) {
-        if let Some(link) = locked(&self.all).by_owner.remove(key) {
+        let mut all = locked(&self.all);
+        all.aside.remove(key);
+        if let Some(link) = all.by_owner.remove(key) {
             link.stop();
+        }
+    }
+
+    /// Stops to poll for `key`, whose credentials are gone. A namespace that ends deletes what is in
+    /// it in no order: should the owner be on its way too, [`Links::take_back`] lets it finish.
+    pub fn set_aside(&self, key: &ObjectKey) {
+        let mut all = locked(&self.all);
+        if let Some(link) = all.by_owner.remove(key) {
+            link.stop();
+            all.aside.insert(key.clone(), link);
+        }
+    }
+
+    /// Whether there is a link of `key` that was set aside.
+    #[must_use]
+    pub fn is_aside(&self, key: &ObjectKey) -> bool {
+        locked(&self.all).aside.contains_key(key)
+    }
+
+    /// Goes on with the link of `key` that was set aside.
+    pub fn take_back(&self, key: &ObjectKey) {
+        let mut all = locked(&self.all);
+        if let Some(link) = all.aside.remove(key) {
+            self.start(&mut all, key, link);
         }
     }
 
@@ -87,7 +132,9 @@ impl Links {
         });
         let names: Vec<String> = all.by_owner.values().flat_map(|it| it.forget(owner)).collect();
         for link in all.by_owner.values() {
-            names.iter().for_each(|it| link.wake_owners(it));
+            for name in &names {
+                link.wake_owners(name);
+            }
         }
     }
 }
@@ -142,6 +189,19 @@ mod tests {
         assert_eq!(bed.woken(), ["b"]);
         bed.links.forget(&key("a"));
         assert_eq!(bed.woken(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_cluster_leaves_a_worker_to_the_others_however_few_there_are() {
+        for (workers, slots) in [(16, 4), (5, 4), (4, 3), (2, 1), (1, 1)] {
+            let mut bed = Bed::new();
+            bed.links = bed.links.shared_by(NonZeroU16::new(workers).unwrap());
+            bed.connect("es");
+            let link = bed.links.get(&key("es")).unwrap();
+            let writers = 0..10;
+            let taken: Vec<_> = writers.filter_map(|it| link.slot(&key(&it.to_string()))).collect();
+            assert_eq!(taken.len(), slots, "of {workers} workers");
+        }
     }
 
     #[tokio::test]

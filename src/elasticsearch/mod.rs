@@ -21,9 +21,9 @@ pub mod names;
 pub mod values;
 pub mod version;
 
-mod certificate;
 pub mod reason;
 mod receive;
+mod redaction;
 mod refusal;
 mod request;
 mod tls;

@@ -1,6 +1,6 @@
 //! Names of indices, safe to put into a path.
 
-use std::fmt::Write as _;
+use crate::transport::segment;
 
 /// The longest path that is sent. Elasticsearch takes 4096 bytes for the whole request line.
 const PATH_LIMIT: usize = 3500;
@@ -21,12 +21,10 @@ impl OneIndex {
     /// # Errors
     /// [`NotOneIndex`] where Elasticsearch would read the name as something else, or refuse it.
     pub fn new(name: &str) -> Result<Self, NotOneIndex> {
-        let begins_wrong = name.starts_with(['_', '-', '+']) || matches!(name, "" | "." | "..");
-        let forbidden = |it: char| r#"\/*?"<>|,#:"#.contains(it) || it == ' ' || it.is_control();
-        if begins_wrong || 255 < name.len() || name.contains(forbidden) {
-            return Err(NotOneIndex(crate::foreign::capped(name)));
+        match problem(name) {
+            None => Ok(Self(name.into())),
+            Some(_) => Err(NotOneIndex(crate::foreign::capped(name))),
         }
-        Ok(Self(name.into()))
     }
 
     /// The name, not escaped.
@@ -41,20 +39,37 @@ impl OneIndex {
     }
 }
 
-/// `text` escaped as one segment of a path.
+/// What is wrong with `name` as that of an index or of an alias: what Elasticsearch refuses, and
+/// control characters, which would break the lines of its logs.
 #[must_use]
-pub fn segment(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                escaped.push(char::from(byte));
-            }
-            // Writing to a string can't fail.
-            _ => _ = write!(escaped, "%{byte:02X}"),
-        }
+pub fn problem(name: &str) -> Option<&'static str> {
+    let forbidden = |it: char| r#"\/*?"<>|,#: "#.contains(it) || it.is_control();
+    if name.is_empty() {
+        Some("must not be empty")
+    } else if matches!(name, "." | "..") {
+        Some("must not be '.' or '..'")
+    } else if name.starts_with(['_', '-', '+']) {
+        Some("must not start with '_', '-' or '+'")
+    } else if name.contains(forbidden) {
+        Some(r#"must not contain a space, a control character or one of \ / * ? " < > | , # :"#)
+    } else if 255 < name.len() {
+        Some("must not be longer than 255 bytes")
+    } else {
+        None
     }
-    escaped
+}
+
+/// What is wrong with `name` as that of an index to make. An alias may have such a name, and an
+/// index of Elasticsearch itself may begin with a dot.
+#[must_use]
+pub fn new_index_problem(name: &str) -> Option<&'static str> {
+    if name.starts_with('.') {
+        Some("must not start with '.': such names belong to Elasticsearch itself")
+    } else if name.to_lowercase() != name {
+        Some("must be lower case")
+    } else {
+        problem(name)
+    }
 }
 
 /// What asks for some names at once.
@@ -78,7 +93,9 @@ pub(super) fn batches<'a>(before: &str, names: &[&'a str], after: &str) -> Vec<B
             _ => batches.push(Batch { path: format!("{before}{segment}"), names: vec![name] }),
         }
     }
-    batches.iter_mut().for_each(|it| it.path += after);
+    for batch in &mut batches {
+        batch.path += after;
+    }
     batches
 }
 
@@ -97,13 +114,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_segment_escapes_everything_that_has_a_meaning_in_a_url() {
-        assert_eq!(segment("logs-2024.01_a~"), "logs-2024.01_a~");
-        assert_eq!(segment("a/b?c#d%e f,g"), "a%2Fb%3Fc%23d%25e%20f%2Cg");
-        assert_eq!(segment("größe"), "gr%C3%B6%C3%9Fe");
-    }
-
-    #[test]
     fn what_elasticsearch_would_not_read_as_one_index_is_no_target_of_a_write() {
         let wrong =
             ["", ".", "..", "*", "a*", "a,b", "_all", "-a", "+a", "a/b", "a b", "a\nb", "<a>"];
@@ -111,9 +121,20 @@ mod tests {
             assert!(OneIndex::new(name).is_err(), "{name}");
         }
         assert!(OneIndex::new(&"é".repeat(128)).is_err());
-        for name in ["a", "größe", "a.b-c_d+e", "日本語"] {
+        for control in ["a\u{7f}", "a\u{80}b", "a\u{9f}"] {
+            assert!(OneIndex::new(control).is_err(), "{control:?}");
+        }
+        for name in ["a", "größe", "a.b-c_d+e", "日本語", "A", ".a", "a\u{a0}"] {
             assert_eq!(OneIndex::new(name).unwrap().as_str(), name);
         }
+    }
+
+    #[test]
+    fn a_new_index_may_not_be_named_as_only_aliases_and_elasticsearch_s_own_are() {
+        for name in ["A", "größE", ".a", "ǅ", "a b", ""] {
+            assert!(new_index_problem(name).is_some(), "{name}");
+        }
+        assert_eq!(new_index_problem("größe.a"), None);
     }
 
     #[test]

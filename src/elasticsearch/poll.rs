@@ -22,6 +22,10 @@ const HAS_HEALTH_REPORT: Version = Version(8, 7, 0);
 /// over a shard that is missing only since seconds, and nothing moves when it no longer does.
 const REPORT_TRIES: u8 = 5;
 
+/// How many tracked indices are read before they are handed on: what is read of all at once would
+/// weigh more than all that is kept.
+const AT_ONCE: usize = 500;
+
 /// Asks what moved since `before`; at a full check everything is read.
 pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(), Error> {
     let client = link.client();
@@ -49,19 +53,28 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
         return Ok(());
     }
     let view = read_cluster(client, state, known, full, caller).await?;
-    let found = read_indices(client, &view, &errands, full, caller).await?;
-    // A new index has none before its shards have started, which moves the state once more.
-    let without_figures = errands.iter().zip(&found).any(|(errand, found)| match found {
-        Found::Changed(live) => live.figures.is_none(),
-        Found::Same => matches!(&errand.view, IndexView::Present(it)
-            if it.figures.is_none() && it.is_open()),
-        _ => false,
-    });
-    let figures = if !errands.is_empty() && (full || without_figures) {
-        figures(client, caller).await?
-    } else {
-        BTreeMap::new()
-    };
+    let mut all_figures = None;
+    for errands in errands.chunks(AT_ONCE) {
+        let found = read_indices(client, &view, errands, full, caller).await?;
+        if all_figures.is_none() && (full || any_lacks_figures(errands, &found, &view.health)) {
+            all_figures = Some(figures(client, caller).await?);
+        }
+        deliver(link, &view, errands, found, all_figures.as_ref());
+    }
+    let news = full || before.fault.is_some() || known.is_none_or(|it| decides(it, &view));
+    let snapshot = Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true };
+    link.publish(snapshot, news);
+    Ok(())
+}
+
+/// Hands on what was found, with health and with the figures that were read.
+fn deliver(
+    link: &Link,
+    view: &ClusterView,
+    errands: &[Errand],
+    found: Vec<Found>,
+    figures: Option<&BTreeMap<String, IndexStats>>,
+) {
     for (errand, found) in errands.iter().zip(found) {
         let now = match found {
             Found::Same => errand.view.clone(),
@@ -73,7 +86,8 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
         let now = match now {
             IndexView::Present(live) => {
                 let health = view.health.indices.get(live.physical_name.as_str()).copied();
-                let figures = newer_figures(live.figures, figures.get(&live.physical_name));
+                let figures = figures.and_then(|it| it.get(&live.physical_name));
+                let figures = newer_figures(live.figures, figures);
                 if live.health == health && live.figures == figures {
                     IndexView::Present(live)
                 } else {
@@ -86,10 +100,24 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
         let news = is_news(&errand.view, &now);
         link.deliver(errand, now, news);
     }
-    let news = full || before.fault.is_some() || known.is_none_or(|it| decides(it, &view));
-    let snapshot = Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true };
-    link.publish(snapshot, news);
-    Ok(())
+}
+
+fn any_lacks_figures(errands: &[Errand], found: &[Found], health: &ClusterHealth) -> bool {
+    errands.iter().zip(found).any(|(errand, found)| lacks_figures(errand, found, health))
+}
+
+/// Whether the index has no figures yet and could have some: there are none of one whose shards are
+/// still to be placed, as of one that was made a moment ago.
+fn lacks_figures(errand: &Errand, found: &Found, health: &ClusterHealth) -> bool {
+    let live = match (found, &errand.view) {
+        (Found::Changed(live), _) => live,
+        (Found::Same, IndexView::Present(live)) => live,
+        _ => return false,
+    };
+    let health = health.indices.get(live.physical_name.as_str()).map(|it| it.status);
+    let serves =
+        live.is_open() && matches!(health, Some(HealthStatus::Green | HealthStatus::Yellow));
+    live.figures.is_none() && serves
 }
 
 /// Whether something changed that is worth a look at once; the state's version alone is not.

@@ -18,6 +18,7 @@ use super::{
     poll::poll,
     snapshot::Snapshot,
 };
+use crate::chain::chain;
 
 /// Requests of one burst of nudges are collected this long.
 const GATHER: Duration = Duration::from_millis(50);
@@ -71,7 +72,7 @@ async fn poll_for_ever(link: &Link, pace: Pace) {
                 }
             }
             Err(error) => {
-                debug!(error = &error as &dyn std::error::Error, "poll failed");
+                debug!(error = chain(&error), "poll failed");
                 refusals = if is_refusal(&error) { refusals + 1 } else { 0 };
                 pause = put_off(pace.poll, refusals, &error);
                 fail(link, error);
@@ -97,7 +98,7 @@ async fn second_try(link: &Link, full: bool, error: Error) -> Result<(), Error> 
     if before.fault.is_some() || !may_pass(&error) {
         return Err(error);
     }
-    debug!(error = &error as &dyn std::error::Error, "poll broke off, trying again");
+    debug!(error = chain(&error), "poll broke off, trying again");
     sleep(SECOND_TRY).await;
     let client = link.client();
     client.pass_on();
@@ -136,18 +137,10 @@ fn put_off(poll: Duration, refusals: u32, error: &Error) -> Duration {
     doubled.max(wished).min(LONGEST_PAUSE).max(poll)
 }
 
-/// Whether two faults tell people the same. A server's own reasons hold figures that move by
-/// themselves, such as the bytes over a limit.
-fn is_same(before: &Error, now: &Error) -> bool {
-    let moves = matches!(now.category(), Category::Busy | Category::Unreachable);
-    let words = |it: &Error| it.chain().replace(|it: char| moves && it.is_ascii_digit(), "");
-    words(before) == words(now)
-}
-
 /// Keeps the last good answer beside the new fault; only another fault is news.
 fn fail(link: &Link, error: Error) {
     let before = link.snapshot();
-    let same = before.fault.as_deref().is_some_and(|it| is_same(it, &error));
+    let same = before.fault.as_deref().is_some_and(|it| chain(it) == chain(&error));
     let news = !same || !before.polled;
     let snapshot = Snapshot { fault: Some(Arc::new(error)), polled: true, ..before };
     link.publish(snapshot, news);

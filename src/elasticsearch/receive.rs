@@ -1,18 +1,20 @@
 //! Sends one request and reads its answer, bounded in size, or says what came instead.
 
-use std::{error::Error as StdError, io, time::Duration};
+use std::time::Duration;
 
 use reqwest::{
     RequestBuilder, Response,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
-use rustls::Error as TlsError;
 
 use super::{
     answer::{Answer, EndpointId},
     error::{Cause, Error},
     refusal::{self, Answered},
-    tls,
+};
+use crate::{
+    redaction::Secrets,
+    transport::{self, Failure},
 };
 
 /// The most that is read of an answer that is no success, in bytes.
@@ -26,7 +28,7 @@ pub(super) struct Sent<'a> {
     /// The most that is read of the answer, in bytes.
     pub(super) limit: usize,
     /// What no error may show.
-    pub(super) secret: Option<&'a str>,
+    pub(super) secrets: &'a Secrets,
 }
 
 /// The HTTP status, as soon as there was one, and the answer or what came instead.
@@ -37,18 +39,17 @@ pub(super) async fn answer(
     let (client, request) = request.build_split();
     let request = match request {
         Ok(request) => request,
-        Err(error) => return (None, Err(sent.failed(&error))),
+        Err(error) => return (None, Err(sent.failed(Failure::of(&error)))),
     };
-    let authorization = request.headers().get(AUTHORIZATION).cloned();
     let response = match client.execute(request).await {
         Ok(response) => response,
-        Err(error) => return (None, Err(sent.failed(&error))),
+        Err(error) => return (None, Err(sent.failed(Failure::of(&error)))),
     };
     let status = response.status();
     let result = if status.is_success() {
         sent.success(response).await
     } else {
-        Err(sent.refused(response, authorization.as_ref()).await)
+        Err(sent.refused(response).await)
     };
     (Some(status.as_u16()), result)
 }
@@ -60,6 +61,7 @@ impl Sent<'_> {
         let kind = header(CONTENT_TYPE.as_str());
         let body = self.body(response, self.limit).await?;
         if !body.is_empty() && !kind.contains("json") {
+            let kind = self.secrets.blotted(&kind);
             return Err(self.unexpected(&format!("the answer is not JSON but '{kind}'")));
         }
         Ok(Answer {
@@ -71,75 +73,37 @@ impl Sent<'_> {
         })
     }
 
-    async fn refused(&self, response: Response, authorization: Option<&HeaderValue>) -> Error {
+    async fn refused(&self, response: Response) -> Error {
         let status = response.status().as_u16();
         let seconds = text(response.headers(), RETRY_AFTER.as_str()).and_then(|it| it.parse().ok());
         // The status says enough where the body can't be read.
         let body = self.body(response, ERROR_LIMIT).await.unwrap_or_default();
-        let mut body = String::from_utf8_lossy(&body).into_owned();
-        let sent = authorization.and_then(|it| std::str::from_utf8(it.as_bytes()).ok());
-        let encoded = sent.and_then(|it| it.split_once(' ')).map(|(_, it)| it);
-        for secret in [self.secret, encoded].into_iter().flatten() {
-            body = body.replace(secret, "[redacted]");
-        }
         refusal::error(&Answered {
             endpoint: self.endpoint,
             operation: self.operation,
             status,
             retry_after: seconds.map(Duration::from_secs),
-            body: &body,
+            body: &String::from_utf8_lossy(&body),
+            secrets: self.secrets,
         })
     }
 
-    /// The whole body, or an error as soon as it is longer than `limit`.
-    async fn body(&self, mut response: Response, limit: usize) -> Result<Vec<u8>, Error> {
-        let too_large =
-            || Error::TooLarge { endpoint: self.endpoint.into(), operation: self.operation, limit };
-        let announced = response.content_length().unwrap_or(0);
-        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-        if limit < announced {
-            return Err(too_large());
-        }
-        let mut body = Vec::with_capacity(announced);
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if limit - body.len() < chunk.len() => return Err(too_large()),
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return Ok(body),
-                Err(_) => return Err(self.unexpected("the answer broke off")),
-            }
-        }
+    async fn body(&self, response: Response, limit: usize) -> Result<Vec<u8>, Error> {
+        transport::body(response, limit).await.map_err(|it| self.failed(it))
     }
 
-    fn failed(&self, error: &reqwest::Error) -> Error {
+    fn failed(&self, failure: Failure) -> Error {
         let endpoint = self.endpoint.into();
-        match find::<TlsError>(error) {
-            Some(TlsError::InvalidCertificate(error)) => {
-                return Error::Certificate { endpoint, problem: tls::problem(error) };
-            }
-            Some(TlsError::AlertReceived(alert)) => {
-                let alert = Cause::new(&format!("it sent the alert {alert:?}"));
-                return Error::TlsByServer { endpoint, alert };
-            }
-            Some(TlsError::InvalidMessage(_)) => {
-                return Error::Connect { endpoint, cause: Cause::new("it does not speak TLS") };
-            }
-            _ => {}
-        }
-        if error.is_connect() {
-            let cause = if error.is_timeout() {
-                Cause::new("no connection within the time limit")
-            } else {
-                Cause::new(&innermost(error))
-            };
-            return Error::Connect { endpoint, cause };
-        }
-        let mut cause = innermost(error);
-        if self.endpoint.starts_with("http:") {
-            cause += " (it may want https)";
-        }
         let operation = self.operation;
-        Error::Interrupted { endpoint, operation, cause: Cause::new(&cause) }
+        match failure {
+            Failure::Connect(cause) => Error::Connect { endpoint, cause },
+            Failure::Interrupted(cause) => Error::Interrupted { endpoint, operation, cause },
+            Failure::Certificate(problem) => Error::Certificate { endpoint, problem },
+            Failure::TlsByServer(alert) => Error::TlsByServer { endpoint, alert },
+            Failure::Redirected => Error::Redirected { endpoint },
+            Failure::TooLarge { limit } => Error::TooLarge { endpoint, operation, limit },
+            Failure::BrokenOff => self.unexpected(&failure.to_string()),
+        }
     }
 
     fn unexpected(&self, problem: &str) -> Error {
@@ -150,31 +114,6 @@ impl Sent<'_> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|it| it.to_str().ok())
-}
-
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        next = cause(error);
-    }
-    None
-}
-
-fn innermost(error: &reqwest::Error) -> String {
-    let mut last: &(dyn StdError + 'static) = error;
-    while let Some(next) = cause(last) {
-        last = next;
-    }
-    last.to_string()
-}
-
-/// The cause of `error`. What an `io::Error` wraps is not its source.
-fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    wrapped.map_or_else(|| error.source(), |it| Some(it))
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::{
     error::Error,
-    reason::{MissingPrivilege, Refusal},
+    reason::{MissingPrivilege, Moving, Refusal, steady},
 };
-use crate::foreign::capped;
+use crate::{foreign::capped, redaction::Secrets};
 
 /// The most causes of causes that are read.
 const DEPTH: usize = 8;
@@ -19,15 +19,20 @@ pub(super) struct Answered<'a> {
     pub(super) operation: &'static str,
     pub(super) status: u16,
     pub(super) retry_after: Option<Duration>,
-    /// The body as text, without secrets; empty when it was too long.
+    /// The body as text; empty when it was too long.
     pub(super) body: &'a str,
+    /// What the error may not show. They are looked for once the body is read as JSON: there, they
+    /// may be spelled in many ways.
+    pub(super) secrets: &'a Secrets,
 }
 
 /// The error that an answer other than 2xx means.
 pub(super) fn error(answered: &Answered) -> Error {
     let Answered { operation, status, retry_after, .. } = *answered;
     let endpoint = answered.endpoint.into();
-    let refusal = Box::new(Refusal::read(answered.body));
+    let moving = if matches!(status, 408 | 429 | 500..) { Moving::All } else { Moving::Some };
+    let tidy = |text: &str| capped(&steady(&answered.secrets.blotted(text), moving));
+    let refusal = Box::new(Refusal::read(answered.body, tidy));
     match status {
         300..400 => Error::Redirected { endpoint },
         401 => Error::Unauthorized { endpoint, reason: without_path(&refusal) },
@@ -47,16 +52,17 @@ pub(super) fn error(answered: &Answered) -> Error {
 }
 
 impl Refusal {
-    fn read(body: &str) -> Self {
+    /// What `body` tells, its texts made fit for an error by `tidy`.
+    fn read(body: &str, tidy: impl Fn(&str) -> Box<str>) -> Self {
         let Ok(answer) = serde_json::from_str::<ErrorBody>(body) else { return Self::default() };
         let mut next = match answer.error {
             Some(ErrorField::Text(reason)) => {
-                return Self { kind: "".into(), reason: capped(&reason) };
+                return Self { kind: "".into(), reason: tidy(&reason) };
             }
             Some(ErrorField::Structured(cause)) => Some(cause),
             None => None,
         };
-        let kind = next.as_ref().and_then(|it| it.kind.as_deref()).map(capped).unwrap_or_default();
+        let kind = next.as_ref().and_then(|it| it.kind.as_deref()).map(&tidy).unwrap_or_default();
         let mut reasons: Vec<String> = Vec::new();
         while let Some(cause) = next {
             // An outer reason often repeats the inner one.
@@ -67,7 +73,7 @@ impl Refusal {
             }
             next = cause.caused_by.map(|it| *it);
         }
-        Self { kind, reason: capped(&reasons.join(": ")) }
+        Self { kind, reason: tidy(&reasons.join(": ")) }
     }
 }
 
@@ -124,11 +130,13 @@ struct ErrorCause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chain::chain;
 
     fn answered(status: u16, body: &str) -> Error {
         let retry_after = None;
         let endpoint = "https://es.example:9200";
-        error(&Answered { endpoint, operation: "put_mapping", status, retry_after, body })
+        let secrets = &Secrets::new(&[]);
+        error(&Answered { endpoint, operation: "put_mapping", status, retry_after, body, secrets })
     }
 
     fn check(status: u16, body: &str, message: &str) {
@@ -216,6 +224,22 @@ mod tests {
         assert!(matches!(answered(403, "<html>"), Error::Forbidden { .. }));
         assert!(matches!(answered(302, ""), Error::Redirected { .. }));
         assert!(matches!(answered(413, ""), Error::Rejected { .. }));
+    }
+
+    #[test]
+    fn a_reason_holds_no_figure_that_moves() {
+        let answered = |status: u16, reason: &str| {
+            let body = format!(r#"{{"error":{{"type":"x","reason":"{reason}"}}}}"#);
+            chain(&answered(status, &body))
+        };
+        for status in [408, 429, 500, 503] {
+            let (one, other) =
+                (answered(status, "would be [70/60]"), answered(status, "would be [8/7]"));
+            assert_eq!(one, other, "{status}");
+        }
+        let full = |it: u16| answered(400, &format!("would add [2] shards, has [{it}]/[1000]"));
+        assert_eq!(full(999), full(1000));
+        assert!(full(999).contains("would add [2] shards"));
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::time::Duration;
 use kube::{Client, Resource};
 
 use super::{KubernetesError, call};
-use crate::api::{GROUP, VERSION, cluster::Cluster, host::Host, index::Index};
+use crate::{
+    api::{GROUP, VERSION, cluster::Cluster, host::Host, index::Index},
+    chain::chain,
+};
 
 /// How long until the next look.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -24,7 +27,7 @@ pub async fn wait(client: &Client) {
                  `drover crd | kubectl apply --server-side -f -`"
             ),
             Err(error) if says => tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = chain(&error),
                 "can't ask the API server for our kinds, trying again"
             ),
             _ => {}

@@ -9,7 +9,7 @@ use kube::{
 };
 
 use super::call;
-use crate::context::Context;
+use crate::{chain::chain, context::Context};
 
 /// The longest note that the API server takes, in bytes.
 const NOTE_LIMIT: usize = 1024;
@@ -63,6 +63,11 @@ impl Notice {
         Self { kind: EventType::Normal, reason, action, note: note.into() }
     }
 
+    /// What is told, to take out what shall not be.
+    pub fn note(&mut self) -> &mut String {
+        &mut self.note
+    }
+
     /// What a person should look at.
     #[must_use]
     pub fn warning(reason: &'static str, action: &'static str, note: impl Into<String>) -> Self {
@@ -95,7 +100,7 @@ pub async fn publish_for(ctx: &Context, object: &ObjectReference, notice: Notice
     let recorder = ctx.publisher.recorder();
     let publish = recorder.publish(&event, object);
     if let Err(error) = call(|| format!("publish event {reason}"), publish).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, reason, "event not published");
+        tracing::warn!(error = chain(&error), reason, "event not published");
     }
 }
 

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use self::decision::{Decision, View, decide};
 use super::{KubernetesError, call_within};
-use crate::{api::FIELD_MANAGER, gate::WriteGate, shutdown::Stop};
+use crate::{api::FIELD_MANAGER, chain::chain, gate::WriteGate, shutdown::Stop};
 
 /// Name of the Lease.
 pub const NAME: &str = "drover";
@@ -92,7 +92,7 @@ impl Candidate {
                 Err(error) => {
                     let text = Some(error.to_string());
                     if told != text {
-                        let error = &error as &dyn std::error::Error;
+                        let error = chain(&error);
                         tracing::warn!(error, "can't get the Lease, trying again");
                         told = text;
                     }
@@ -138,7 +138,7 @@ impl Candidate {
         match self.put(&lease).await {
             Ok(_) => tracing::info!("gave the Lease back"),
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
+                let error = chain(&error);
                 tracing::warn!(error, "could not give the Lease back: it will run out");
             }
         }
@@ -151,7 +151,7 @@ impl Candidate {
             Err(error) => error,
         };
         if !error.is_conflict() && !error.is_not_found() {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the Lease was not renewed");
+            tracing::warn!(error = chain(&error), "the Lease was not renewed");
             return Ok(RETRY);
         }
         // Somebody wrote to it, or deleted it: look before going on.
@@ -163,7 +163,7 @@ impl Candidate {
             }
             Ok(Step::Again) => Ok(RETRY),
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
+                let error = chain(&error);
                 tracing::warn!(error, "the Lease was not renewed");
                 Ok(RETRY)
             }

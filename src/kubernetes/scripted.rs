@@ -46,7 +46,7 @@ impl Script {
 
 impl Asked {
     pub fn answer(self, body: &Value) {
-        self.send.send_response(Response::new(Body::from(body.to_string().into_bytes())));
+        self.respond(200, body);
     }
 
     pub fn refuse(self, code: u16, reason: &str) {
@@ -54,7 +54,12 @@ impl Asked {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": "no", "reason": reason, "code": code,
         });
-        let body = Body::from(status.to_string().into_bytes());
+        self.respond(code, &status);
+    }
+
+    /// Any answer.
+    pub fn respond(self, code: u16, body: &Value) {
+        let body = Body::from(body.to_string().into_bytes());
         self.send.send_response(Response::builder().status(code).body(body).unwrap());
     }
 }

@@ -18,7 +18,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use super::KubernetesError;
-use crate::{error::Category, telemetry::metrics::Metrics};
+use crate::{chain::chain, error::Category, telemetry::metrics::Metrics};
 
 /// Seconds after which the API server ends a watch, and 5 s later this side does: a connection that
 /// died without a word is noticed after that time.
@@ -52,7 +52,7 @@ where
             let error = plain(kind, error);
             let text = Some(error.to_string());
             if told != text {
-                let error = &error as &dyn std::error::Error;
+                let error = chain(&error);
                 tracing::warn!(kind, error, "a watch broke off, trying again");
                 told = text;
             }

@@ -346,10 +346,4 @@ impl Error {
             | Self::Closed { .. } => false,
         }
     }
-
-    /// This error and what caused it, in one line for people.
-    #[must_use]
-    pub fn chain(&self) -> String {
-        crate::foreign::chain(self)
-    }
 }

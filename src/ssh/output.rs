@@ -133,6 +133,7 @@ fn blot(text: &mut Vec<u8>, secret: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chain::chain;
 
     fn output(ending: Ending, stderr: &[u8]) -> Output {
         let ended = Ended { ending, stdout: Vec::new(), stderr: stderr.to_vec() };
@@ -156,7 +157,7 @@ mod tests {
             ),
         ] {
             let error = output(ending, b" a\xffb\nc\n").succeeded().unwrap_err();
-            assert_eq!(error.chain(), words);
+            assert_eq!(chain(&error), words);
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
     host_key::{Accepted, Fingerprint, Otherwise},
     target::Target,
 };
-use crate::{digest::Digest, object_key::ObjectKey};
+use crate::{chain::chain, digest::Digest, object_key::ObjectKey};
 
 /// How a host is reached, and how far it is looked into.
 #[derive(Clone, Debug)]
@@ -213,7 +213,7 @@ impl Remote {
 }
 
 fn is_news(before: &View, now: &View) -> bool {
-    let words = |it: &View| it.fault.as_ref().map(|it| it.chain());
+    let words = |it: &View| it.fault.as_ref().map(|it| chain(&**it));
     let told = |it: &View| it.checked.as_ref().map(|it| it.without_figures());
     before.asked != now.asked
         || words(before) != words(now)

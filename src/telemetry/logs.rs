@@ -8,7 +8,8 @@ use tracing_subscriber::{EnvFilter, fmt};
 use crate::contained;
 
 /// What is shown when nothing else is asked for.
-const DEFAULT: &str = "info,kube_client::client=off,kube_runtime::watcher=off,russh=off";
+const DEFAULT: &str =
+    "info,kube_client::client=off,kube_runtime=warn,kube_runtime::watcher=off,russh=off";
 
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -41,12 +42,12 @@ pub fn start(format: LogFormat) {
     }
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        let message = panic.payload_as_str().unwrap_or("no text");
+        let text = panic.payload_as_str().unwrap_or("no text");
         if contained::is_current() {
-            tracing::error!(place, message, "a library panicked; its connection is given up");
+            tracing::error!(place, text, "a library panicked; its connection is given up");
             return;
         }
-        tracing::error!(place, message, "a fault of Drover itself: a task panicked");
+        tracing::error!(place, text, "a fault of Drover itself: a task panicked");
         process::exit(101);
     }));
 }

@@ -22,6 +22,8 @@ pub enum Ending {
     Success,
     /// Something outside has to come right first.
     Requeue,
+    /// Nothing gets on before a person acts.
+    Terminal,
     /// The reconcile itself failed.
     Error,
 }
@@ -31,6 +33,28 @@ impl Ending {
         match self {
             Self::Success => "success",
             Self::Requeue => "requeue",
+            Self::Terminal => "terminal",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// How a step of a reconcile ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepEnding {
+    /// It was done.
+    Success,
+    /// It was not begun, or not gone on with: it is looked at anew.
+    PutOff,
+    /// It failed.
+    Error,
+}
+
+impl StepEnding {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::PutOff => "put_off",
             Self::Error => "error",
         }
     }
@@ -45,6 +69,8 @@ pub struct Metrics {
     reconcile_seconds: Histograms<1>,
     active_reconciles: Family<Labels<1>, Gauge>,
     max_reconciles: Family<Labels<1>, Gauge>,
+    steps: Family<Labels<3>, Counter>,
+    step_seconds: Histograms<3>,
     status_patches: Family<Labels<2>, Counter>,
     watch_errors: Family<Labels<1>, Counter>,
     undecodable: Family<Labels<1>, Gauge>,
@@ -78,6 +104,8 @@ impl Metrics {
             reconcile_seconds: Family::new_with_constructor(seconds),
             active_reconciles: Family::default(),
             max_reconciles: Family::default(),
+            steps: Family::default(),
+            step_seconds: Family::new_with_constructor(request_seconds),
             status_patches: Family::default(),
             watch_errors: Family::default(),
             undecodable: Family::default(),
@@ -114,6 +142,12 @@ impl Metrics {
             "max_concurrent_reconciles",
             "How many reconciles may run at once",
             self.max_reconciles.clone(),
+        );
+        registry.register("step", "Steps of reconciles by how they ended", self.steps.clone());
+        registry.register(
+            "step_duration_seconds",
+            "How long a step of a reconcile took",
+            self.step_seconds.clone(),
         );
         registry.register("status_patch", "Writes of a status", self.status_patches.clone());
         registry.register("watch_errors", "Watches that broke off", self.watch_errors.clone());
@@ -179,6 +213,19 @@ impl Metrics {
         self.reconciles.get_or_create(&labels).inc();
         let labels = [("controller", controller)];
         self.reconcile_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// A step of a reconcile of `controller` ended.
+    pub fn step_taken(
+        &self,
+        controller: &'static str,
+        step: &'static str,
+        ending: StepEnding,
+        took: Duration,
+    ) {
+        let labels = [("controller", controller), ("step", step), ("result", ending.as_str())];
+        self.steps.get_or_create(&labels).inc();
+        self.step_seconds.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// A reconcile of `controller` has to be tried again.
@@ -250,6 +297,8 @@ mod tests {
         metrics.controller_started("cluster", 16);
         let active = metrics.reconcile_started("cluster");
         metrics.reconciled("cluster", Ending::Success, Duration::from_millis(3));
+        metrics.reconciled("index", Ending::Terminal, Duration::from_millis(3));
+        metrics.step_taken("index", "settings", StepEnding::Success, Duration::from_millis(3));
         metrics.reconcile_failed("index", Category::Timeout);
         metrics.status_written("index", "success");
         metrics.set_undecodable("index", 2);
@@ -261,6 +310,9 @@ mod tests {
         let text = metrics.encode();
         for line in [
             r#"drover_reconcile_total{controller="cluster",result="success"} 1"#,
+            r#"drover_reconcile_total{controller="index",result="terminal"} 1"#,
+            r#"drover_step_total{controller="index",step="settings",result="success"} 1"#,
+            r#"drover_step_duration_seconds_count{controller="index",step="settings",result="success"} 1"#,
             r#"drover_reconcile_errors_total{controller="index",category="Timeout"} 1"#,
             r#"drover_reconcile_duration_seconds_bucket{le="0.01",controller="cluster"} 1"#,
             r#"drover_active_reconciles{controller="cluster"} 1"#,

@@ -31,8 +31,13 @@ step() {
   shift
   say "$text"
   log=$(mktemp)
+  # A process group of its own: what it started ends with it when somebody has enough of waiting.
+  set -m
   "$@" >"$log" 2>&1 &
   pid=$!
+  set +m
+  # shellcheck disable=SC2064
+  trap "kill -- -$pid 2>/dev/null; rm -f '$log'; exit 130" INT TERM
   while kill -0 "$pid" 2>/dev/null; do
     sleep 0.2
     if [ $((SECONDS - began)) -ge 30 ]; then
@@ -41,12 +46,13 @@ step() {
     fi
   done
   wait "$pid" || rc=$?
+  trap - INT TERM
   [ "$rc" = 0 ] || tail -n 40 "$log" >&2
   rm -f "$log"
   [ "$rc" = 0 ] || die "$text: failed with status $rc"
 }
 
-# need COMMAND PACKAGE: has it, or installs it where it may, or says what to run.
+# need COMMAND PACKAGES: has it, or installs it where it may, or says what to run.
 need() {
   command -v "$1" >/dev/null || install_package "$1" "$2"
 }
@@ -59,7 +65,8 @@ install_package() {
     step "updating the package lists" apt-get update -q
     APT_UPDATED=1
   fi
-  step "installing $2" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$2"
+  # shellcheck disable=SC2086
+  step "installing $2" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $2
 }
 
 control_plane_home() { echo "${KUBEBUILDER_ASSETS:-$BED_CACHE/control-plane-$CONTROL_PLANE_VERSION}"; }

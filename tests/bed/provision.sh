@@ -26,9 +26,7 @@ mkdir -p "$BED_CACHE" "$BED_PUBLIC"
 exec 9>"$BED_CACHE/.lock"
 flock -n 9 || { say "another run is at it: waiting for it"; flock -w 3600 9; }
 
-need openssl openssl
-need curl curl
-need setpriv util-linux
+"$BED_SOURCE/needs.sh"
 if [ -n "$want_control_plane" ]; then
   # shellcheck source=tests/bed/control-plane.sh
   . "$BED_SOURCE/control-plane.sh"

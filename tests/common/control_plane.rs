@@ -105,11 +105,6 @@ impl ControlPlane {
         &self.admin
     }
 
-    /// The administrator's kubeconfig, as a file.
-    pub fn kubeconfig_file(&self) -> PathBuf {
-        self.kubeconfig.clone()
-    }
-
     /// An administrator's client. Each test makes its own, since it belongs to the test's runtime.
     pub async fn client(&self) -> kube::Client {
         let text = std::fs::read_to_string(&self.kubeconfig).expect("written before");
@@ -198,6 +193,11 @@ impl ControlPlane {
              "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}]},
         ]});
         self.kubectl(&["apply", "--server-side", "-f", "-"], &manifest.to_string());
+        self.token(namespace, name)
+    }
+
+    /// A token of a service account.
+    pub fn token(&self, namespace: &str, name: &str) -> String {
         let create = ["create", "token", name, "-n", namespace, "--duration=12h"];
         self.kubectl(&create, "").trim().to_owned()
     }

@@ -15,6 +15,7 @@ pub struct Settings {
     kubeconfig: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    by_environment: bool,
     binary: PathBuf,
 }
 
@@ -31,6 +32,7 @@ impl Settings {
             kubeconfig: kubeconfig.write(),
             arguments: flags.concat().into_iter().map(str::to_owned).collect(),
             environment: Vec::new(),
+            by_environment: false,
             binary: PathBuf::from(env!("CARGO_BIN_EXE_drover")),
         }
     }
@@ -57,6 +59,12 @@ impl Settings {
         self
     }
 
+    /// Names everything by environment variables, and nothing on the command line.
+    pub fn by_environment(mut self) -> Self {
+        self.by_environment = true;
+        self
+    }
+
     /// Another build of the operator.
     pub fn binary(mut self, binary: &Path) -> Self {
         binary.clone_into(&mut self.binary);
@@ -80,15 +88,27 @@ impl Settings {
     }
 
     fn spawn(&self, port: u16, log: &Path) -> Process {
-        let mut arguments =
-            vec!["run".to_owned(), "--metrics-address".to_owned(), format!("127.0.0.1:{port}")];
+        let mut arguments = vec!["--metrics-address".to_owned(), format!("127.0.0.1:{port}")];
         arguments.extend(self.arguments.iter().cloned());
-        let mut environment =
-            vec![("KUBECONFIG", self.kubeconfig.to_str().expect("a plain path").to_owned())];
-        environment
-            .extend(self.environment.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        let kubeconfig = self.kubeconfig.to_str().expect("a plain path").to_owned();
+        let mut environment = vec![("KUBECONFIG".to_owned(), kubeconfig)];
+        environment.extend(self.environment.iter().cloned());
+        if self.by_environment {
+            environment.extend(arguments.chunks(2).map(variable));
+            arguments.clear();
+        }
+        arguments.insert(0, "run".to_owned());
+        let environment: Vec<(&str, String)> =
+            environment.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
         Process::spawn("operator", log, &self.binary, arguments, &environment)
     }
+}
+
+/// A flag and its value as an environment variable.
+fn variable(pair: &[String]) -> (String, String) {
+    let [flag, value] = pair else { panic!("not a flag with a value: {pair:?}") };
+    let name = flag.trim_start_matches('-').to_uppercase().replace('-', "_");
+    (format!("DROVER_{name}"), value.clone())
 }
 
 /// A running operator; it is killed when dropped, or with the test process.
@@ -224,11 +244,6 @@ impl Operator {
         let ticks: u64 =
             fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum();
         Duration::from_millis(ticks * 10)
-    }
-
-    /// Open file descriptors.
-    pub fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it runs").count()
     }
 
     /// Its metrics, by name with labels, as in `drover_reconcile_total{controller="index"}`.

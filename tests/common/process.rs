@@ -127,7 +127,9 @@ pub fn send(signal: Signal, pid: u32) {
         Signal::Stop => "-STOP",
         Signal::Cont => "-CONT",
     };
-    let _ = Command::new("kill").args([name, &pid.to_string()]).stderr(Stdio::null()).status();
+    // It may have ended by itself; only that nothing can be sent at all is a fault.
+    let sent = Command::new("kill").args([name, &pid.to_string()]).stderr(Stdio::null()).status();
+    sent.expect("the program kill: `apt-get install procps`");
 }
 
 /// The ends of the logs of what this test started, for a panic's message.

@@ -184,6 +184,8 @@ async fn two_clusters_that_are_one_elasticsearch_do_not_fight_for_an_index() {
     let before = uuid(&server.index("shared-name").await.unwrap());
     stage.rest().await;
     assert_eq!(calls(&stage.index_writes("late")), [""; 0]);
+    let labels = [r#"controller="index""#, r#"result="terminal""#];
+    assert!(stage.operator.metric("drover_reconcile_total", &labels).await > 0.0);
     stage.delete_index("keeper").await;
     stage.index_until("late", "Ready", "True").await;
     assert_eq!(uuid(&server.index("shared-name").await.unwrap()), before);

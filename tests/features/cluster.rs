@@ -1,7 +1,5 @@
 //! A Cluster watches one live Elasticsearch.
 
-use std::io::Write as _;
-
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
 use serde_json::json;
@@ -16,20 +14,18 @@ use crate::{
     world::{PASSWORD, SOON, Stage, USER, elasticsearch, get, own_elasticsearch},
 };
 
-/// The example that the documentation shows, word for word but for the address.
-const EXAMPLE: &str = include_str!("../../examples/cluster.yaml");
+/// The examples that the documentation shows, word for word but for the addresses.
+const CLUSTER: &str = include_str!("../../examples/cluster.yaml");
+const INDEX: &str = include_str!("../../examples/index.yaml");
+const FULL: &str = include_str!("../../examples/full.yaml");
+const README: &str = include_str!("../../README.md");
 
 fn is_poll(entry: &Entry) -> bool {
     entry.path.starts_with("/_cluster/state/version")
 }
 
-async fn check_example(version: &'static str) {
-    if !paths::has_elasticsearch(version) {
-        // Past the harness, which shows nothing of a test that passes.
-        let _ = writeln!(
-            std::io::stderr(),
-            "left out: this machine has no Elasticsearch {version}, or no Java that runs it"
-        );
+async fn check_examples(version: &'static str) {
+    if !paths::runs_here(version) {
         return;
     }
     let server = elasticsearch(version).await;
@@ -42,8 +38,13 @@ async fn check_example(version: &'static str) {
         "metadata": { "name": "elasticsearch-ca" },
         "data": { "ca.crt": Authority::shared().pem() },
     }));
-    let example = EXAMPLE.replace("https://localhost:9200", &stage.elasticsearch.url());
-    stage.control_plane.apply(&stage.namespace, &example);
+    let second = Proxy::before_elasticsearch(server);
+    for example in [CLUSTER, INDEX, FULL] {
+        let example = example
+            .replace("https://localhost:9200", &stage.elasticsearch.url())
+            .replace("https://127.0.0.1:9200", &second.url());
+        stage.control_plane.apply(&stage.namespace, &example);
+    }
     let cluster = stage.cluster_until("main", "Ready", "True").await;
     let status = cluster.status.unwrap();
     let seen = status.elasticsearch.unwrap();
@@ -59,23 +60,52 @@ async fn check_example(version: &'static str) {
     assert_eq!(status.observed_generation, cluster.metadata.generation);
     let event = stage.event("main", "Connected").await;
     assert!(event.contains(&seen.name), "{event}");
-    let refused = stage.elasticsearch.ledger().find(|it| it.status() == Some(403));
-    assert!(refused.is_empty(), "the documented role is too small:\n{}", lines(&refused));
+
+    stage.cluster_until("shop", "Ready", "True").await;
+    for (object, public) in [("books", "books"), ("orders", "orders-2026"), ("events", "events")] {
+        stage.index_until(object, "Ready", "True").await;
+        assert!(server.index(public).await.is_some(), "{public} is not there");
+    }
+    let applied = stage.clusters().list(&ListParams::default()).await.unwrap().items.len()
+        + stage.indices().list(&ListParams::default()).await.unwrap().items.len();
+    assert_eq!(applied, 5, "an object of the examples that is not looked at here");
+    for proxy in [&stage.elasticsearch, &second] {
+        let refused = proxy.ledger().find(|it| it.status() == Some(403));
+        assert!(refused.is_empty(), "the documented role is too small:\n{}", lines(&refused));
+    }
 }
 
 #[tokio::test]
-async fn the_example_goes_from_apply_to_ready_on_7() {
-    check_example("7.17.29").await;
+async fn every_example_goes_to_ready_on_7() {
+    check_examples("7.17.29").await;
 }
 
 #[tokio::test]
-async fn the_example_goes_from_apply_to_ready_on_8() {
-    check_example("8.19.0").await;
+async fn every_example_goes_to_ready_on_8() {
+    check_examples("8.19.0").await;
 }
 
 #[tokio::test]
-async fn the_example_goes_from_apply_to_ready_on_9() {
-    check_example("9.2.0").await;
+async fn every_example_goes_to_ready_on_9() {
+    check_examples("9.2.0").await;
+}
+
+#[test]
+fn the_readme_shows_the_smallest_examples_as_they_are() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|it| it.unwrap().file_name().into_string().unwrap())
+        .filter(|it| std::path::Path::new(it).extension().is_some_and(|it| it == "yaml"))
+        .collect();
+    files.sort();
+    assert_eq!(files, ["cluster.yaml", "full.yaml", "index.yaml"], "an example without a test");
+    let bare = |text: &str| {
+        let lines = text.lines().filter(|it| !it.trim_start().starts_with('#'));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let shown = README.split("```yaml\n").nth(1).and_then(|it| it.split("\n```").next());
+    assert_eq!(shown.unwrap(), format!("{}\n---\n{}", bare(CLUSTER), bare(INDEX)));
 }
 
 #[tokio::test]

@@ -1,16 +1,18 @@
 //! Whom Elasticsearch sees, and what is told when it does not take the credentials.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::{
     common::{certificates::Authority, proxy::lines},
     common::{
         elasticsearch::{basic, service_token},
-        proxy::{Answer, Fault},
+        proxy::{Answer, Entry, Fault},
         wait::eventually,
     },
     world::{
-        CERTIFICATE_USER, PASSWORD, ROLE, SECOND_USER, SOON, Stage, TOKEN, USER,
+        CERTIFICATE_USER, MONITOR_USER, PASSWORD, ROLE, SECOND_USER, SOON, Stage, TOKEN, USER,
         USER_WITHOUT_RIGHTS, elasticsearch, get,
     },
 };
@@ -172,6 +174,76 @@ async fn rotated_credentials_are_used_without_a_restart() {
 }
 
 #[tokio::test]
+async fn credentials_that_elasticsearch_sends_back_turn_up_nowhere() {
+    let server = elasticsearch("8.19.0").await;
+    let stage = Stage::with("echo", server, |it| {
+        it.flag("--stats-interval", "1s").environment("DROVER_LOG", "debug")
+    })
+    .await;
+    stage.connect().await;
+    let spec = |interval: &str| {
+        json!({
+            "settings": { "refresh_interval": interval }, "aliases": { "echo-alias": {} },
+            "driftPolicy": "Report",
+        })
+    };
+    stage.ready_index("echo", &spec("5s")).await;
+    // In good answers: as the name of the cluster and of its nodes, and as a value in the index.
+    let named = |body: Vec<u8>| {
+        let mut body: Value = serde_json::from_slice(&body).unwrap();
+        let header = basic(USER, PASSWORD);
+        for name in ["name", "cluster_name"] {
+            if body.get(name).is_some() {
+                body[name] = json!(format!("{header} {PASSWORD}"));
+            }
+        }
+        for (_, node) in body["nodes"].as_object_mut().into_iter().flatten() {
+            node["name"] = json!(PASSWORD);
+        }
+        body.to_string().into_bytes()
+    };
+    let is_named = |it: &Entry| it.path == "/" || it.path.starts_with("/_nodes/_all");
+    stage.elasticsearch.inject(is_named, Fault::Rewrite(Arc::new(named)));
+    let routed = json!({ "actions": [{ "add": {
+        "index": "echo", "alias": "echo-alias", "index_routing": PASSWORD,
+    } }] });
+    server.ok("POST", "/_aliases", Some(&routed)).await;
+    let index = stage.index_until("echo", "Drifted", "True").await;
+    let live = index.status.unwrap().drift[0].live.clone().unwrap();
+    assert!(live.contains("[redacted]"), "{live}");
+    eventually("the names are told", SOON, async || {
+        let cluster = stage.clusters().get("es").await.map_err(|it| it.to_string())?;
+        let name = cluster.status.unwrap_or_default().elasticsearch.unwrap_or_default().name;
+        if name.contains("[redacted]") { Ok(()) } else { Err(name) }
+    })
+    .await;
+    // In a refusal, spelled as JSON may spell it.
+    let spell = |it: char| format!("\\u{:04x}", u32::from(it));
+    let spelled = PASSWORD.chars().map(spell).collect::<Vec<_>>().concat();
+    let reason = format!(r#"{{"error":{{"type":"x","reason":"no to {spelled}"}},"status":400}}"#);
+    let refusal = Answer::text(400, "application/json", &reason);
+    stage.elasticsearch.inject(Entry::is_write, Fault::Answer(refusal));
+    stage.index("echo", &spec("7s"));
+    let message = stage.index_reason("echo", "Synced", "Rejected").await;
+    assert!(message.contains("no to [redacted]"), "{message}");
+    let note = stage.event("echo", "IndexUpdateRejected").await;
+    assert!(note.contains("no to [redacted]"), "{note}");
+
+    let header = basic(USER, PASSWORD);
+    let encoded = header.strip_prefix("Basic ").unwrap();
+    let kubernetes = stage.kubernetes.ledger().all();
+    let sent: Vec<String> = kubernetes
+        .iter()
+        .filter(|it| it.is_write())
+        .map(|it| String::from_utf8_lossy(&it.body).into_owned())
+        .collect();
+    assert!(sent.len() > 5);
+    for text in sent.iter().chain([&stage.operator.log()]) {
+        assert!(!text.contains(PASSWORD) && !text.contains(encoded), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_role_that_lacks_a_privilege_is_told_with_the_privilege() {
     let server = elasticsearch("8.19.0").await;
     let stage = Stage::new("role", server).await;
@@ -186,6 +258,24 @@ async fn a_role_that_lacks_a_privilege_is_told_with_the_privilege() {
 
     stage.secret("credentials", &credentials(USER, PASSWORD));
     stage.cluster_until("es", "Ready", "True").await;
+}
+
+#[tokio::test]
+async fn monitor_alone_is_enough_for_a_cluster_without_indices() {
+    for version in ["7.17.29", "8.19.0"] {
+        let server = elasticsearch(version).await;
+        // Full checks too, with all that is ever asked.
+        let stage = Stage::with("monitor", server, |it| it.flag("--stats-interval", "1s")).await;
+        stage.secret("credentials", &credentials(MONITOR_USER, PASSWORD));
+        stage.connect().await;
+        stage.polls(3).await;
+        stage.cluster_until("es", "Ready", "True").await;
+        let ledger = stage.elasticsearch.ledger();
+        let refused = ledger.find(|it| matches!(it.status(), Some(401 | 403)));
+        assert!(refused.is_empty(), "{version}:\n{}", lines(&refused));
+        let monitor = basic(MONITOR_USER, PASSWORD);
+        assert!(ledger.all().iter().all(|it| it.authorization.as_ref() == Some(&monitor)));
+    }
 }
 
 #[tokio::test]

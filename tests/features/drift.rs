@@ -1,8 +1,13 @@
 //! What somebody else changes in an index is seen, told, and put back or left, as the object says.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
-use crate::world::{Stage, calls, elasticsearch, get};
+use crate::{
+    common::proxy::{Entry, lines},
+    world::{Stage, calls, elasticsearch, get},
+};
 
 /// The drift that a status lists at a path: desired and live, as they are quoted.
 fn listed(status: &Value, path: &str) -> Option<(Value, Value)> {
@@ -76,6 +81,35 @@ async fn every_change_by_hand_is_told_and_put_back() {
     let note = stage.event("drifts", "DriftFound").await;
     assert!(note.contains("drifts"), "{note}");
     stage.event("drifts", "DriftCorrected").await;
+}
+
+#[tokio::test]
+async fn a_change_by_hand_is_told_within_one_poll() {
+    let server = elasticsearch("8.19.0").await;
+    // Slower than a reconcile on a busy machine, so that the polls can be told apart by it.
+    let stage = Stage::with("seen", server, |it| it.flag("--poll-interval", "3s")).await;
+    stage.connect().await;
+    let spec = json!({
+        "settings": { "number_of_replicas": 0, "refresh_interval": "5s" },
+        "driftPolicy": "Report",
+    });
+    stage.ready_index("seen", &spec).await;
+    stage.polls(2).await;
+    let settings = json!({ "index.refresh_interval": "1h" });
+    server.ok("PUT", "/seen/_settings", Some(&settings)).await;
+    let changed = Instant::now();
+    stage.index_until("seen", "Drifted", "True").await;
+    let is_told = |it: &Entry| {
+        it.method == "PATCH"
+            && it.path.ends_with("/indices/seen/status")
+            && listed(&it.json()["status"], "settings.index.refresh_interval").is_some()
+    };
+    let told = stage.kubernetes.ledger().find(is_told).first().expect("it was told").at;
+    let polls = stage.elasticsearch.ledger().find(|it| {
+        it.path == "/_cluster/state/version,master_node" && changed < it.at && it.at < told
+    });
+    // One that was answered before the change may have been entered after it.
+    assert!(polls.len() <= 2, "told only after\n{}", lines(&polls));
 }
 
 #[tokio::test]

@@ -147,6 +147,7 @@ async fn a_namespace_that_goes_takes_its_objects_and_what_they_say_shall_go() {
     let all = kube::api::ListParams::default();
     let at_once = DeleteParams::default();
     secrets.delete_collection(&at_once, &all).await.unwrap();
+    stage.cluster_tells("es", "ResolvedRefs", "False", "SecretNotFound").await;
     stage.clusters().delete_collection(&at_once, &all).await.unwrap();
     stage.indices().delete_collection(&at_once, &all).await.unwrap();
     for name in ["leaving-gone", "leaving-kept"] {

@@ -51,6 +51,7 @@ async fn check(stage: &Stage, cases: Vec<Case>) {
         let seen = status.elasticsearch.expect("it was seen");
         let figures = |it: ElasticsearchStatus| ElasticsearchStatus {
             health: Health::Unknown,
+            last_health: None,
             // Other tests fill the same Elasticsearch.
             shards: drover::api::cluster::Shards::default(),
             active_shards_percent: 0,

@@ -34,7 +34,8 @@ fn figures(cluster: &Cluster) -> ElasticsearchStatus {
 
 /// The last good figures are there, and the health is not known.
 fn check_last_good(before: &Cluster, now: &Cluster) {
-    let expected = ElasticsearchStatus { health: Health::Unknown, ..figures(before) };
+    let last_health = Some(figures(before).health);
+    let expected = ElasticsearchStatus { health: Health::Unknown, last_health, ..figures(before) };
     assert_eq!(figures(now), expected);
     let nodes = |it: &Cluster| it.status.clone().unwrap_or_default().nodes;
     assert_eq!(nodes(now), nodes(before));

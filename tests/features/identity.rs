@@ -5,14 +5,17 @@ use serde_json::{Value, json};
 use crate::{
     common::{
         elasticsearch::Elasticsearch,
-        proxy::{Answer, Fault, Proxy, lines},
+        proxy::{Answer, Entry, Fault, Proxy, lines},
         wait::eventually,
     },
     world::{SOON, Stage, elasticsearch, get},
 };
 
 use crate::common::{certificates::Authority, proxy::Upstream};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 fn to(server: &Elasticsearch) -> Upstream {
     Upstream { address: server.address(0), authority: Some(Authority::shared().file()) }
@@ -203,4 +206,56 @@ async fn a_server_of_another_kind_is_told_to_be_no_elasticsearch() {
     let cluster = stage.cluster_tells("forged", "Reachable", "False", "NotElasticsearch").await;
     let message = get(&cluster.status.unwrap().conditions, "Reachable").message.clone();
     assert!(message.contains("x-elastic-product"), "{message}");
+}
+
+#[tokio::test]
+async fn an_index_that_is_another_one_by_the_second_write_does_not_get_it() {
+    let server = elasticsearch("8.19.0").await;
+    let stage = Stage::new("between", server).await;
+    stage.connect().await;
+    let spec = |interval: &str, aliases: Value| {
+        let settings = json!({ "number_of_replicas": 0, "refresh_interval": interval });
+        json!({ "settings": settings, "aliases": aliases })
+    };
+    let index = stage.ready_index("between", &spec("5s", json!({}))).await;
+    let uuid = index.status.unwrap().uuid.unwrap();
+    stage.rest().await;
+    stage.elasticsearch.ledger().clear();
+    // What is asked before the second write is answered as if the index had been made anew.
+    let own = format!("drover/index/{}/between", stage.namespace);
+    let is_own = move |it: &Entry| it.opaque_id.as_deref() == Some(&own);
+    let is_guard = {
+        let is_own = is_own.clone();
+        move |it: &Entry| is_own(it) && !it.is_write()
+    };
+    let asked = AtomicUsize::new(0);
+    let second = {
+        let is_guard = is_guard.clone();
+        move |it: &Entry| is_guard(it) && asked.fetch_add(1, Ordering::SeqCst) == 1
+    };
+    let another = move |body: Vec<u8>| {
+        let text = String::from_utf8(body).unwrap();
+        assert!(text.contains(&uuid), "{text}");
+        text.replace(&uuid, "AAAAAAAAAAAAAAAAAAAAAA").into_bytes()
+    };
+    let rule = stage.elasticsearch.inject_times(1, second, Fault::Rewrite(Arc::new(another)));
+    stage.ready_index("between", &spec("7s", json!({ "between-alias": {} }))).await;
+    assert_eq!(stage.elasticsearch.hits(rule), 1);
+    let calls: Vec<String> =
+        stage
+            .elasticsearch
+            .ledger()
+            .find(is_own)
+            .iter()
+            .map(|it| {
+                if is_guard(it) { "look".to_owned() } else { format!("{} {}", it.method, it.path) }
+            })
+            .collect();
+    assert_eq!(calls, ["look", "PUT /between/_settings", "look", "look", "POST /_aliases"]);
+    let steps = [("settings", "success"), ("aliases", "put_off"), ("aliases", "success")];
+    for (step, result) in steps {
+        let labels = [&*format!(r#"step="{step}""#), &format!(r#"result="{result}""#)];
+        let count = stage.operator.metric("drover_step_total", &labels).await;
+        assert!((count - 1.0).abs() < 0.1, "{step} {result}: {count}");
+    }
 }

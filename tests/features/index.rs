@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use drover::elasticsearch::names::segment;
+use drover::transport::segment;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::{
-    common::{elasticsearch::Elasticsearch, proxy::Entry},
+    common::{elasticsearch::Elasticsearch, proxy::Entry, soak},
     world::{Stage, calls, elasticsearch, get, uuid},
 };
 
@@ -48,6 +48,16 @@ async fn an_index_is_created_with_all_of_its_spec_in_one_call() {
     assert_eq!(status.physical_name.as_deref(), Some("one-call"));
     assert_eq!((status.primaries, status.replicas), (Some(1), Some(0)));
     stage.event("one-call", "IndexCreated").await;
+    // Long before the next stats interval.
+    stage
+        .index_when("one-call", "has its figures", |index| {
+            let status = index.status.as_ref().ok_or("no status")?;
+            match (status.documents, status.store_bytes) {
+                (Some(0), Some(_)) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
 }
 
 /// The uuids of all indices whose name begins so.
@@ -279,8 +289,7 @@ async fn a_spec_in_another_spelling_writes_nothing() {
 #[tokio::test]
 async fn of_many_quick_edits_the_last_wins_and_few_reach_elasticsearch() {
     let (stage, server) = stage("edits").await;
-    let soak = std::env::var_os("DROVER_SOAK").is_some();
-    let edits = if soak { 1000 } else { 100 };
+    let edits = if soak() { 1000 } else { 100 };
     stage.ready_index("edited", &json!({ "settings": { "number_of_replicas": 0 } })).await;
     stage.rest().await;
     stage.elasticsearch.ledger().clear();

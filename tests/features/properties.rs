@@ -10,7 +10,7 @@ use proptest::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    common::proxy::lines,
+    common::{proxy::lines, soak},
     world::{Stage, elasticsearch},
 };
 
@@ -182,7 +182,7 @@ fn sample(count: usize) -> Vec<(Value, Value)> {
 
 #[tokio::test]
 async fn any_spec_applied_again_in_any_spelling_and_after_a_restart_writes_nothing() {
-    let count = if std::env::var_os("DROVER_SOAK").is_some() { 400 } else { 40 };
+    let count = if soak() { 400 } else { 40 };
     let server = elasticsearch("8.19.0").await;
     let mut stage = Stage::new("property", server).await;
     stage.connect().await;

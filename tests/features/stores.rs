@@ -39,11 +39,13 @@ async fn nothing_is_decided_while_only_a_part_of_the_objects_is_known() {
         holds("nothing is decided", std::time::Duration::from_secs(3), async || {
             let kubernetes = stage.kubernetes.ledger().find(|it| it.is_write() && !it.is_lease());
             let elasticsearch = stage.elasticsearch.ledger().all();
-            if kubernetes.is_empty() && elasticsearch.is_empty() {
-                Ok(())
-            } else {
-                Err(format!("{}\n{}", lines(&kubernetes), lines(&elasticsearch)))
+            if !kubernetes.is_empty() || !elasticsearch.is_empty() {
+                return Err(format!("{}\n{}", lines(&kubernetes), lines(&elasticsearch)));
             }
+            // It lives, and is not yet of use.
+            let ready = stage.operator.get("/readyz").await?.0;
+            let healthy = stage.operator.get("/healthz").await?.0;
+            if (ready, healthy) == (503, 200) { Ok(()) } else { Err(format!("{ready} {healthy}")) }
         })
         .await;
         stage.kubernetes.remove(held);

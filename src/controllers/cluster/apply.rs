@@ -1,15 +1,18 @@
 //! Does what was decided about a Cluster's connection.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use super::plan::{Plan, Step};
 use crate::{
+    api::cluster::Cluster,
     context::Context,
     elasticsearch::{
         client::Client,
         connection::{Connection, ConnectionError},
         link::ObjectKey,
     },
+    kubernetes::Kind as _,
+    telemetry::metrics::StepEnding,
 };
 
 /// What came of the step.
@@ -24,13 +27,34 @@ pub struct Outcome {
 /// Connects or disconnects; nothing is written anywhere.
 #[must_use]
 pub fn run(ctx: &Context, key: &ObjectKey, plan: &Plan) -> Outcome {
-    match &plan.step {
-        None => Outcome::default(),
-        Some(Step::Disconnect) => {
+    let Some(step) = &plan.step else { return Outcome::default() };
+    let start = Instant::now();
+    let outcome = take(ctx, key, step);
+    let label = match step {
+        Step::Connect(_) | Step::TakeBack => "connect",
+        Step::SetAside | Step::Disconnect => "disconnect",
+    };
+    let failed = outcome.unusable.is_some();
+    let ending = if failed { StepEnding::Error } else { StepEnding::Success };
+    ctx.metrics.step_taken(Cluster::NAME, label, ending, start.elapsed());
+    outcome
+}
+
+fn take(ctx: &Context, key: &ObjectKey, step: &Step) -> Outcome {
+    match step {
+        Step::Disconnect => {
             ctx.links.disconnect(key);
             Outcome::default()
         }
-        Some(Step::Connect(connection)) => {
+        Step::SetAside => {
+            ctx.links.set_aside(key);
+            Outcome::default()
+        }
+        Step::TakeBack => {
+            ctx.links.take_back(key);
+            Outcome { unusable: None, connecting: true }
+        }
+        Step::Connect(connection) => {
             let digest = connection.digest();
             let meter = Arc::clone(&ctx.metrics);
             match Client::new(Connection::clone(connection), ctx.gate.clone(), meter) {

@@ -13,11 +13,14 @@ use crate::{
         cluster::{Auth, Cluster, Diagnostic, DiagnosticLevel, Health, conditions as kinds},
         condition::{Finding, Reason},
     },
+    chain::chain,
     controllers::health::health,
     elasticsearch::{
+        connection::ConnectionError,
         error::{Category, Error},
         version::Version,
     },
+    tls::Unusable,
 };
 
 /// The oldest version that Drover works with, and the first that it does not.
@@ -34,7 +37,7 @@ pub fn conditions(
     plan: &Plan,
     outcome: &Outcome,
 ) -> Vec<Finding> {
-    let mut findings = vec![accepted(seen), resolved(seen, outcome)];
+    let mut findings = vec![accepted(seen, outcome), resolved(seen, outcome)];
     if seen.has_elasticsearch() {
         findings.push(reachable(seen, outcome));
         findings.push(authenticated(seen, outcome));
@@ -51,13 +54,38 @@ pub fn conditions(
     findings
 }
 
-fn accepted(seen: &Observed) -> Finding {
-    if let Err(problem) = &seen.connection
-        && problem.reason == Reason::InvalidSpec
-    {
-        return Finding::no(kinds::ACCEPTED, problem.reason, problem.message.clone());
+fn accepted(seen: &Observed, outcome: &Outcome) -> Finding {
+    match invalid(seen, outcome) {
+        Some(message) => Finding::no(kinds::ACCEPTED, Reason::InvalidSpec, message),
+        None => Finding::yes(kinds::ACCEPTED, Reason::AsExpected, "the spec can be worked with"),
     }
-    Finding::yes(kinds::ACCEPTED, Reason::AsExpected, "the spec can be worked with")
+}
+
+/// What is wrong with the spec itself, with its path.
+fn invalid(seen: &Observed, outcome: &Outcome) -> Option<String> {
+    match (&seen.connection, &outcome.unusable) {
+        (Err(problem), _) => {
+            (problem.reason == Reason::InvalidSpec).then(|| problem.message.clone())
+        }
+        (Ok(_), Some(error)) => place(error).map(|path| format!("{path}: {error}")),
+        (Ok(_), None) => None,
+    }
+}
+
+/// Which field of the spec makes the connection unusable; nothing where it is the content of what
+/// the spec names.
+fn place(error: &ConnectionError) -> Option<&'static str> {
+    match error {
+        ConnectionError::NoEndpoint | ConnectionError::Endpoint { .. } => {
+            Some("spec.connection.endpoints")
+        }
+        ConnectionError::Tls(Unusable::ServerName(_)) => Some("spec.connection.tls.serverName"),
+        ConnectionError::Tls(
+            Unusable::Ca(_) | Unusable::ClientCertificate(_) | Unusable::Key(_) | Unusable::Setup,
+        )
+        | ConnectionError::Credentials { .. }
+        | ConnectionError::Setup => None,
+    }
 }
 
 fn resolved(seen: &Observed, outcome: &Outcome) -> Finding {
@@ -66,6 +94,10 @@ fn resolved(seen: &Observed, outcome: &Outcome) -> Finding {
         (Err(_), _) if seen.lasts => {
             let message = "what was read before is used until the object is gone";
             Finding::yes(kind, Reason::Deleting, message)
+        }
+        _ if invalid(seen, outcome).is_some() => {
+            let message = "the spec is not worked with: see Accepted";
+            Finding::unknown(kind, Reason::Waiting, message)
         }
         (Err(problem), _) => Finding::no(kind, problem.reason, problem.message.clone()),
         (Ok(_), Some(error)) => {
@@ -78,7 +110,7 @@ fn resolved(seen: &Observed, outcome: &Outcome) -> Finding {
 /// Why nothing can be said of Elasticsearch itself, where that is so.
 fn not_asked(kind: &'static str, seen: &Observed, outcome: &Outcome) -> Option<Finding> {
     if !seen.is_resolved() || outcome.unusable.is_some() {
-        let message = "not connected, since what the spec names can't be used: see ResolvedRefs";
+        let message = "not connected, since the spec, or what it names, can't be used";
         return Some(Finding::unknown(kind, Reason::Waiting, message));
     }
     if !seen.snapshot.polled {
@@ -96,7 +128,7 @@ fn reachable(seen: &Observed, outcome: &Outcome) -> Finding {
     if let Some(fault) = seen.snapshot.fault.as_deref()
         && let Some(reason) = no_answer(fault)
     {
-        return Finding::no(kind, reason, fault.chain());
+        return Finding::no(kind, reason, chain(fault));
     }
     if let Some(view) = &seen.snapshot.cluster
         && !SUPPORTED.contains(&view.root.version)
@@ -119,9 +151,9 @@ fn authenticated(seen: &Observed, outcome: &Outcome) -> Finding {
         return Finding::yes(kind, Reason::AsExpected, "Elasticsearch takes the credentials");
     };
     match fault.category() {
-        Category::Unauthorized => Finding::no(kind, Reason::AuthenticationFailed, fault.chain()),
+        Category::Unauthorized => Finding::no(kind, Reason::AuthenticationFailed, chain(fault)),
         Category::Forbidden => {
-            let message = format!("Drover's role is not whole: {}", fault.chain());
+            let message = format!("Drover's role is not whole: {}", chain(fault));
             Finding::no(kind, Reason::PrivilegeMissing, message)
         }
         _ if no_answer(fault).is_some() => {
@@ -177,9 +209,9 @@ fn available(seen: &Observed, plan: &Plan, usable: bool) -> Finding {
     let kind = kinds::AVAILABLE;
     if let Some(fault) = seen.snapshot.fault.as_deref() {
         match fault.category() {
-            Category::Busy => return Finding::no(kind, Reason::TooManyRequests, fault.chain()),
+            Category::Busy => return Finding::no(kind, Reason::TooManyRequests, chain(fault)),
             Category::Unreachable | Category::Rejected if no_answer(fault).is_none() => {
-                return Finding::no(kind, Reason::Unavailable, fault.chain());
+                return Finding::no(kind, Reason::Unavailable, chain(fault));
             }
             _ => {}
         }
@@ -329,7 +361,8 @@ pub fn diagnostics(
             advice: "renew it: Drover refuses a certificate that has run out".into(),
         });
     }
-    let is_plain = connection.endpoints.iter().any(|it| it.0.starts_with("http://"));
+    let is_http = |it: &str| it.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("http:"));
+    let is_plain = connection.endpoints.iter().any(|it| is_http(&it.0));
     let sends_secret = !matches!(
         connection.auth,
         None | Some(Auth { basic: None, api_key: None, bearer: None, .. })

@@ -14,7 +14,7 @@ use kube::ResourceExt as _;
 use crate::{
     api::{
         cluster::{Cluster, ClusterStatus, conditions},
-        condition::find,
+        condition::{is_true, truth},
     },
     context::Context,
     controllers::{Next, Reconciler},
@@ -32,10 +32,14 @@ impl Reconciler for ClusterReconciler {
 
     async fn reconcile(cluster: Arc<Cluster>, ctx: Arc<Context>) -> Result<Next, Error> {
         let seen = observe::world(&ctx, &cluster).await?;
+        let link = ctx.links.get(&key(&cluster));
         let plan = plan::next(&cluster, &seen);
         let outcome = apply::run(&ctx, &key(&cluster), &plan);
         let now = (ctx.now)();
-        let status = status::after(&cluster, &seen, &plan, &outcome, now);
+        let mut status = status::after(&cluster, &seen, &plan, &outcome, now);
+        if let Some(link) = link {
+            status::reword(&mut status, |it| link.client().blot(it));
+        }
         let notices = status::notices(cluster.status.as_ref(), &status);
         status_writer::write(&ctx, &*cluster, &status).await?;
         for notice in notices {
@@ -46,7 +50,9 @@ impl Reconciler for ClusterReconciler {
             return Ok(Next::LetGo);
         }
         // The poller, and the watches of what the spec names, say when there is something new.
-        Ok(Next::After(ctx.settings.stats_interval))
+        let rest = ctx.settings.stats_interval;
+        let stalled = is_true(&status.conditions, conditions::STALLED);
+        Ok(if stalled { Next::Stalled(rest) } else { Next::After(rest) })
     }
 
     fn forget(name: &ObjectName, ctx: &Context) {
@@ -66,7 +72,7 @@ fn report(ctx: &Context, cluster: &Cluster, status: &ClusterStatus, seen: &obser
     let expires = seen.snapshot.cluster.as_ref().and_then(|it| it.certificate_expires);
     let state = ObjectState {
         health: status.elasticsearch.as_ref().map(|it| it.health),
-        ready: find(&status.conditions, conditions::READY).map(|it| it.status == "True"),
+        ready: truth(&status.conditions, conditions::READY),
         certificate_expiry: expires,
         state: None,
     };

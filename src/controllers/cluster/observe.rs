@@ -22,8 +22,10 @@ pub struct Observed {
     pub snapshot: Snapshot,
     /// Index objects that still need this Cluster for their own deletion.
     pub needed_by: Vec<String>,
-    /// Whether the connection that is up stays in use, whatever became of what the spec names: the
-    /// object is being deleted, and its Secret may have gone first.
+    /// Whether there is a connection that was given up only because what the spec names is gone.
+    pub aside: bool,
+    /// Whether the last connection stays in use, whatever became of what the spec names: the object
+    /// is being deleted, and its Secret may have gone first.
     pub lasts: bool,
 }
 
@@ -50,9 +52,11 @@ pub async fn world(ctx: &Context, cluster: &Cluster) -> Result<Observed, Error> 
     let needed_by = if deleting { needed_by(ctx, cluster) } else { Vec::new() };
     let connection = references::resolve(ctx, cluster).await?;
     let link = ctx.links.get(&key(cluster));
+    let aside = ctx.links.is_aside(&key(cluster));
     Ok(Observed {
         connection,
-        lasts: deleting && link.is_some(),
+        aside,
+        lasts: deleting && (aside || link.is_some()),
         connected: link.as_ref().map(|it| it.digest()),
         snapshot: link.map(|it| it.snapshot()).unwrap_or_default(),
         needed_by,

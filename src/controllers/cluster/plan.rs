@@ -22,7 +22,11 @@ pub struct Plan {
 pub enum Step {
     /// Connect anew: this is the first time, or the spec or a Secret changed.
     Connect(Box<Connection>),
-    /// Stop: the credentials are gone, or the spec's connection, or the object is.
+    /// Stop for now: the credentials are gone, and the object may be on its way too.
+    SetAside,
+    /// Go on without the credentials that are gone, to let the Index objects finish their deletion.
+    TakeBack,
+    /// Stop: the object is gone, or its spec's connection is.
     Disconnect,
 }
 
@@ -73,14 +77,15 @@ pub fn next(cluster: &Cluster, seen: &Observed) -> Plan {
     let deleting = cluster.metadata.deletion_timestamp.is_some();
     let let_go = deleting && seen.needed_by.is_empty();
     let step = match &seen.connection {
-        _ if let_go => seen.connected.map(|_| Step::Disconnect),
+        _ if let_go => (seen.aside || seen.connected.is_some()).then_some(Step::Disconnect),
         Ok(Some(connection)) if seen.connected != Some(connection.digest()) => {
             Some(Step::Connect(Box::new(connection.clone())))
         }
         Ok(Some(_)) => None,
         // Its Secret may go first, and its Index objects still have to delete their indices.
-        Ok(None) | Err(_) if deleting => None,
-        Ok(None) | Err(_) => seen.connected.map(|_| Step::Disconnect),
+        Ok(None) | Err(_) if deleting => seen.aside.then_some(Step::TakeBack),
+        Ok(None) => (seen.aside || seen.connected.is_some()).then_some(Step::Disconnect),
+        Err(_) => seen.connected.map(|_| Step::SetAside),
     };
     Plan { step, identity, let_go }
 }

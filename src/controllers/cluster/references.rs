@@ -30,11 +30,11 @@ pub async fn resolve(
     let namespace = cluster.namespace().unwrap_or_default();
     let Some(spec) = &cluster.spec.connection else { return Ok(Ok(None)) };
     let mut endpoints = Vec::new();
-    for endpoint in &spec.endpoints {
+    for (at, endpoint) in spec.endpoints.iter().enumerate() {
         match Url::parse(&endpoint.0) {
             Ok(url) => endpoints.push(url),
             Err(error) => {
-                let message = format!("spec.connection.endpoints: '{}': {error}", endpoint.0);
+                let message = format!("spec.connection.endpoints[{at}]: '{}': {error}", endpoint.0);
                 return Ok(Err(Problem { reason: Reason::InvalidSpec, message }));
             }
         }

@@ -10,7 +10,7 @@ use crate::{
         },
         condition::{self, find, is_true},
     },
-    controllers::health::health,
+    controllers::{health::health, lists::omitted},
     elasticsearch::{
         cluster_reads::Node,
         snapshot::{ClusterView, moved},
@@ -85,7 +85,10 @@ fn elasticsearch(
             last =
                 Some(ElasticsearchStatus { uuid: uuid.into(), ..ElasticsearchStatus::default() });
         }
-        return last.map(|it| ElasticsearchStatus { health: Health::Unknown, ..it });
+        return last.map(|it| {
+            let last_health = it.known_health();
+            ElasticsearchStatus { health: Health::Unknown, last_health, ..it }
+        });
     };
     let figures = &view.health;
     // Figures are written once per stats interval, and a restart begins no new one.
@@ -95,11 +98,14 @@ fn elasticsearch(
         Some(old) if written.is_some() || !moved(old, new) => old,
         _ => new,
     };
+    let health = if fresh { health(view.health.status) } else { Health::Unknown };
+    let last_health = seen.and_then(ElasticsearchStatus::known_health);
     Some(ElasticsearchStatus {
         name: view.root.cluster_name.clone(),
         uuid: view.state.cluster_uuid.clone(),
         version: lowest_version(view),
-        health: if fresh { health(view.health.status) } else { Health::Unknown },
+        health,
+        last_health: last_health.filter(|_| health == Health::Unknown),
         nodes: figures.nodes,
         data_nodes: figures.data_nodes,
         master: master(view),
@@ -169,11 +175,21 @@ fn whole_percent(percent: f64) -> u32 {
     percent.clamp(0.0, 100.0) as u32
 }
 
-/// How many entries a list of `length` leaves out when it is cut at `limit`.
-#[must_use]
-pub fn omitted(length: usize, limit: usize) -> Option<u32> {
-    let more = length.saturating_sub(limit);
-    (more > 0).then(|| u32::try_from(more).unwrap_or(u32::MAX))
+/// Lets `change` at every text of `status` that the server's words may have gone into. The uuid is not among them:
+/// one that is made of credentials is no answer.
+pub fn reword(status: &mut ClusterStatus, mut change: impl FnMut(&mut String)) {
+    let figures = status.elasticsearch.iter_mut();
+    let figures = figures
+        .flat_map(|it| [Some(&mut it.name), Some(&mut it.version), it.master.as_mut()])
+        .flatten();
+    let nodes = status.nodes.iter_mut().flat_map(|it| {
+        let texts = [&mut it.name, &mut it.id, &mut it.host, &mut it.version];
+        texts.into_iter().chain(&mut it.roles)
+    });
+    let diagnostics = status.diagnostics.iter_mut();
+    let diagnostics = diagnostics.flat_map(|it| [&mut it.rule, &mut it.subject, &mut it.advice]);
+    figures.chain(nodes).chain(diagnostics).for_each(&mut change);
+    status.conditions.iter_mut().for_each(|it| it.reword(&mut change));
 }
 
 /// What people should hear of between two statuses.
@@ -206,11 +222,13 @@ pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Not
             notices.push(Notice::warning(reason, action, condition.message.as_str()));
         }
     }
-    let health_in = |it: Option<&ClusterStatus>| {
-        it.and_then(|it| it.elasticsearch.as_ref()).map(|it| it.health).unwrap_or_default()
-    };
-    let (was, is) = (health_in(before), health_in(Some(after)));
-    if was != is && is != Health::Unknown && was != Health::Unknown {
+    let was = before.and_then(|it| it.elasticsearch.as_ref());
+    if let (Some(was), Some(is)) = (was, &after.elasticsearch)
+        && was.uuid == is.uuid
+        && is.health != Health::Unknown
+        && let Some(was) = was.known_health().filter(|was| *was != is.health)
+    {
+        let is = is.health;
         let note = format!("health changed from {} to {}", was.as_str(), is.as_str());
         let make = if is == Health::Green { Notice::normal } else { Notice::warning };
         notices.push(make("HealthChanged", "Observe", note));

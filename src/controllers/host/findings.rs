@@ -11,6 +11,7 @@ use crate::{
         host::{Host, conditions as kinds},
         host_status::HostFacts,
     },
+    chain::chain,
     ssh::{
         error::{Category, Error},
         families,
@@ -118,7 +119,7 @@ fn resolved(host: &Host, seen: &Observed) -> Finding {
         };
     }
     if let Some(error @ Error::Credentials { .. }) = seen.view.fault.as_deref() {
-        return Finding::no(kind, Reason::InvalidContent, error.chain());
+        return Finding::no(kind, Reason::InvalidContent, chain(error));
     }
     if seen.cluster == Some(ClusterView::Absent) {
         let name = host.spec.cluster_ref.as_ref().map_or("", |it| &it.name);
@@ -163,7 +164,7 @@ fn key_verified(seen: &Observed, plan: &Plan) -> Finding {
                 Refusal::UnknownKey { .. } => Reason::HostKeyUnknown,
                 _ => Reason::HostKeyMismatch,
             };
-            let message = format!("{}; nothing was sent", error.chain());
+            let message = format!("{}; nothing was sent", chain(error));
             Finding::no(kind, reason, message)
         }
         // The key comes first: who refuses the user has shown a good one.
@@ -192,7 +193,7 @@ fn reachable(seen: &Observed, plan: &Plan) -> Finding {
         }
         category => reason(category),
     };
-    Finding::no(kind, reason, fault.chain())
+    Finding::no(kind, reason, chain(fault))
 }
 
 /// What the failure of a session, or of a command, is called.
@@ -236,7 +237,7 @@ fn inspected(seen: &Observed, plan: &Plan) -> Finding {
     match seen.view.checked.as_deref().map(|it| &it.facts) {
         None => Finding::unknown(kind, Reason::InProgress, "the machine is being looked into"),
         Some(Ok(_)) => Finding::yes(kind, Reason::AsExpected, "status.facts tells what it is"),
-        Some(Err(error)) => Finding::no(kind, trouble(error), error.chain()),
+        Some(Err(error)) => Finding::no(kind, trouble(error), chain(error)),
     }
 }
 
@@ -260,7 +261,7 @@ fn prepared(seen: &Observed, plan: &Plan) -> Finding {
                 Error::UnexpectedOutput { .. } => Reason::PrivilegeMissing,
                 error => trouble(error),
             };
-            Finding::no(kind, reason, error.chain())
+            Finding::no(kind, reason, chain(error))
         }
         Some(Ok(())) => {
             Finding::yes(kind, Reason::AsExpected, "all that is asked of the machine is so")

@@ -1,17 +1,17 @@
 //! Makes the calls that were decided on; the only writes to an index.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use serde_json::{Map, Value};
 
 use super::{
     changes::{declared, mark_of},
-    plan::{Plan, Step},
+    decision::{Plan, Step},
 };
 use crate::{
     api::index::Index,
     elasticsearch::{
-        answer::EndpointId,
+        answer::{Answer, EndpointId},
         calls::Write,
         error::{Category, Error},
         link::Link,
@@ -22,13 +22,15 @@ use crate::{
             settings::{self, SettingChange},
         },
     },
+    kubernetes::Kind as _,
+    telemetry::metrics::{Metrics, StepEnding},
 };
 
 /// What came of the steps.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// How many calls Elasticsearch acknowledged.
-    pub done: usize,
+    /// What Elasticsearch has done, in words, each once.
+    pub done: Vec<&'static str>,
     /// The setting keys that were written.
     pub written_settings: Vec<String>,
     /// Whether the alias call was made.
@@ -41,6 +43,29 @@ pub struct Outcome {
     pub put_off: Option<PutOff>,
     /// What went wrong.
     pub failures: Vec<Failure>,
+}
+
+impl Outcome {
+    /// Notes why `what` did not come to its end; false when what comes after it has no chance.
+    fn halted(&mut self, what: &'static str, halt: Halt) -> bool {
+        match halt {
+            Halt::PutOff(why) => {
+                self.put_off = Some(why);
+                false
+            }
+            Halt::Failed(error) => {
+                let goes_on = error.category() == Category::Rejected;
+                self.failures.push(Failure { what, error });
+                goes_on
+            }
+        }
+    }
+
+    pub(super) fn did(&mut self, what: &'static str) {
+        if !self.done.contains(&what) {
+            self.done.push(what);
+        }
+    }
 }
 
 /// Why steps were not taken, though nothing went wrong. Whoever waits is woken.
@@ -74,9 +99,18 @@ pub struct Failure {
     pub error: Error,
 }
 
+impl Failure {
+    /// What people are told: the same text for the same failure, whenever and wherever it comes.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("could not {}: {}", self.what, self.error.told())
+    }
+}
+
 /// Asks once more whether the world is as it was seen, on the endpoint that is then written to,
 /// and makes the calls of `plan`.
 pub async fn run(
+    metrics: &Metrics,
     link: Option<&Arc<Link>>,
     index: &Index,
     live: &IndexView,
@@ -131,9 +165,18 @@ pub async fn run(
         IndexView::Present(live) => live.marks.uuid.clone(),
         _ => String::new(),
     };
-    let hand = Hand { link, caller, cluster: pinned, uuid };
+    let endpoint = guard.endpoint;
+    let mut hand = Hand { link, caller, cluster: pinned, endpoint, physical, uuid, fresh: true };
     for step in &plan.steps {
-        if !hand.take(step, index, &physical, guard.endpoint, &mut outcome).await {
+        let (start, failures) = (Instant::now(), outcome.failures.len());
+        let goes_on = hand.take(step, index, &mut outcome).await;
+        let ending = match outcome.put_off {
+            _ if failures < outcome.failures.len() => StepEnding::Error,
+            Some(_) => StepEnding::PutOff,
+            None => StepEnding::Success,
+        };
+        metrics.step_taken(Index::NAME, label(step), ending, start.elapsed());
+        if !goes_on {
             break;
         }
     }
@@ -145,37 +188,46 @@ pub async fn run(
     outcome
 }
 
+/// What makes the calls, one after the other.
 struct Hand<'a> {
     link: &'a Link,
     caller: String,
     /// The pinned cluster.
     cluster: &'a str,
+    /// The endpoint that answered last.
+    endpoint: EndpointId,
+    physical: OneIndex,
     /// The index that was looked at; empty where there was none.
     uuid: String,
+    /// Whether nothing was sent since the index was looked at.
+    fresh: bool,
+}
+
+/// Why a step did not come to its end.
+enum Halt {
+    Failed(Error),
+    PutOff(PutOff),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Hand<'_> {
     /// Takes one step; false when the ones after it have no chance.
-    async fn take(
-        &self,
-        step: &Step,
-        index: &Index,
-        physical: &OneIndex,
-        endpoint: EndpointId,
-        outcome: &mut Outcome,
-    ) -> bool {
-        if let Step::Settings(changes) = step {
-            return self.settings(changes, physical, endpoint, outcome).await;
-        }
+    async fn take(&mut self, step: &Step, index: &Index, outcome: &mut Outcome) -> bool {
         let result = match step {
+            Step::Settings(changes) => return self.settings(changes, outcome).await,
             Step::DeleteIfEmpty { unblock } => {
-                self.delete_if_empty(physical, *unblock, endpoint, outcome).await
+                self.delete_if_empty(*unblock).await.map(|it| outcome.fate = Some(it))
             }
-            _ => self.write(call(step, index, physical, &self.caller), endpoint).await,
+            _ => self.write(call(step, index, &self.physical, &self.caller)).await,
         };
-        match result {
-            Ok(()) => {
-                outcome.done += 1;
+        match (result, step) {
+            (Ok(()), _) => {
+                outcome.did(what(step));
                 match step {
                     Step::Create => outcome.fate = Some(Fate::Created),
                     Step::Delete => outcome.fate = Some(Fate::Deleted),
@@ -184,53 +236,41 @@ impl Hand<'_> {
                 }
                 true
             }
-            Err(error) if error.is_not_found() && matches!(step, Step::Delete) => {
+            (Err(Halt::Failed(error)), Step::Delete) if error.is_not_found() => {
                 outcome.fate = Some(Fate::Deleted);
                 true
             }
-            Err(error) => {
-                let goes_on = error.category() == Category::Rejected;
-                outcome.failures.push(Failure { what: what(step), error });
-                goes_on
-            }
+            (Err(halt), _) => outcome.halted(what(step), halt),
         }
     }
 
     /// All in one call; when Elasticsearch refuses it, key by key, so that one bad key does not
     /// hold back the others.
-    async fn settings(
-        &self,
-        changes: &[SettingChange],
-        physical: &OneIndex,
-        endpoint: EndpointId,
-        outcome: &mut Outcome,
-    ) -> bool {
+    async fn settings(&mut self, changes: &[SettingChange], outcome: &mut Outcome) -> bool {
         let keys = |it: &[SettingChange]| it.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
         let what = "change settings";
-        match self.write(self.settings_call(physical, changes), endpoint).await {
+        match self.write(self.settings_call(changes)).await {
             Ok(()) => {
-                outcome.done += 1;
+                outcome.did(what);
                 outcome.written_settings = keys(changes);
                 return true;
             }
-            Err(error) if error.category() != Category::Rejected || changes.len() == 1 => {
-                let goes_on = error.category() == Category::Rejected;
-                outcome.failures.push(Failure { what, error });
-                return goes_on;
+            Err(Halt::Failed(error)) if error.category() == Category::Rejected => {
+                if changes.len() == 1 {
+                    return outcome.halted(what, error.into());
+                }
             }
-            Err(_) => {}
+            Err(halt) => return outcome.halted(what, halt),
         }
         for change in changes {
             let one = std::slice::from_ref(change);
-            match self.write(self.settings_call(physical, one), endpoint).await {
+            match self.write(self.settings_call(one)).await {
                 Ok(()) => {
-                    outcome.done += 1;
+                    outcome.did(what);
                     outcome.written_settings.extend(keys(one));
                 }
-                Err(error) => {
-                    let goes_on = error.category() == Category::Rejected;
-                    outcome.failures.push(Failure { what, error });
-                    if !goes_on {
+                Err(halt) => {
+                    if !outcome.halted(what, halt) {
                         return false;
                     }
                 }
@@ -241,52 +281,51 @@ impl Hand<'_> {
 
     /// Blocks writes, makes every document countable, counts, and only then deletes: a document
     /// that was written a moment ago is not lost.
-    async fn delete_if_empty(
-        &self,
-        physical: &OneIndex,
-        unblock: bool,
-        endpoint: EndpointId,
-        outcome: &mut Outcome,
-    ) -> Result<(), Error> {
+    async fn delete_if_empty(&mut self, unblock: bool) -> Result<Fate, Halt> {
         if unblock {
-            self.write(Write::block_writes(physical, &self.caller), endpoint).await?;
+            self.write(Write::block_writes(&self.physical, &self.caller)).await?;
         }
-        let refresh = Write::refresh(physical, &self.caller);
-        self.link.client().write_at(endpoint, &refresh).await?;
+        self.send(Write::refresh(&self.physical, &self.caller)).await?;
         let client = self.link.client();
-        let documents = client.count_at(endpoint, physical, &self.caller).await?;
         // A count that lacks a shard does not show that the index is empty.
-        let Some(documents) = documents else {
-            outcome.put_off = Some(PutOff::Uncounted);
-            return Ok(());
-        };
-        if documents == 0 {
-            // Counting took its time: whether it is still that index is asked once more.
-            let guard = client.guard_at(endpoint, physical, &self.caller).await?;
-            let marks = guard.indices.get(physical.as_str());
-            if guard.cluster_uuid != self.cluster || marks.map(|it| &it.uuid) != Some(&self.uuid) {
-                outcome.put_off = Some(PutOff::Moved);
-                return Ok(());
+        match client.count_at(self.endpoint, &self.physical, &self.caller).await? {
+            None => return Err(Halt::PutOff(PutOff::Uncounted)),
+            Some(0) => {
+                match self.write(Write::delete_index(&self.physical, &self.caller)).await {
+                    Err(Halt::Failed(error)) if error.is_not_found() => {}
+                    result => result?,
+                }
+                return Ok(Fate::Deleted);
             }
-            match self.write(Write::delete_index(physical, &self.caller), endpoint).await {
-                Err(error) if !error.is_not_found() => return Err(error),
-                _ => outcome.fate = Some(Fate::Deleted),
-            }
-        } else {
-            if unblock {
-                self.write(Write::unblock_writes(physical, &self.caller), endpoint).await?;
-            }
-            outcome.fate = Some(Fate::Kept);
+            Some(_) => {}
         }
-        Ok(())
+        if unblock {
+            self.write(Write::unblock_writes(&self.physical, &self.caller)).await?;
+        }
+        Ok(Fate::Kept)
     }
 
-    fn settings_call(&self, physical: &OneIndex, changes: &[SettingChange]) -> Write {
-        Write::put_settings(physical, settings::body(changes).to_string(), &self.caller)
+    fn settings_call(&self, changes: &[SettingChange]) -> Write {
+        Write::put_settings(&self.physical, settings::body(changes).to_string(), &self.caller)
     }
 
-    async fn write(&self, call: Write, endpoint: EndpointId) -> Result<(), Error> {
-        self.link.client().write_at(endpoint, &call).await?.acknowledged()
+    async fn write(&mut self, call: Write) -> Result<(), Halt> {
+        Ok(self.send(call).await?.acknowledged()?)
+    }
+
+    /// Sends `call` to the index that was looked at. What was sent before took its time: whether
+    /// it is still that index in that cluster is asked once more, and whether this process may
+    /// still write.
+    async fn send(&mut self, call: Write) -> Result<Answer, Halt> {
+        let client = self.link.client();
+        if !std::mem::take(&mut self.fresh) {
+            let guard = client.guard_at(self.endpoint, &self.physical, &self.caller).await?;
+            let marks = guard.indices.get(self.physical.as_str());
+            if guard.cluster_uuid != self.cluster || marks.map(|it| &it.uuid) != Some(&self.uuid) {
+                return Err(Halt::PutOff(PutOff::Moved));
+            }
+        }
+        Ok(client.write_at(self.endpoint, &call).await?)
     }
 }
 
@@ -330,5 +369,20 @@ pub fn what(step: &Step) -> &'static str {
         Step::Unblock => "let documents be written again",
         Step::Delete => "delete the index",
         Step::DeleteIfEmpty { .. } => "delete the index if it is empty",
+    }
+}
+
+/// What a step is called in the metrics.
+fn label(step: &Step) -> &'static str {
+    match step {
+        Step::Create => "create",
+        Step::Mapping(_) => "mapping",
+        Step::Settings(_) => "settings",
+        Step::Aliases(_) => "aliases",
+        Step::Open => "open",
+        Step::Close => "close",
+        Step::Unblock => "unblock",
+        Step::Delete => "delete",
+        Step::DeleteIfEmpty { .. } => "delete_if_empty",
     }
 }

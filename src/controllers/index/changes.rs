@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     api::index::{AppliedStatus, Index, IndexState},
     elasticsearch::{
+        names,
         snapshot::LiveIndex,
         values::{
             Difference, Problem,
@@ -70,8 +71,14 @@ pub fn declared(index: &Index) -> Result<Declared, Vec<Problem>> {
     let mappings = mappings::normalise(&mappings).map_err(|found| problems.extend(found));
     let aliases =
         aliases::normalise(index.public_name(), &aliases).map_err(|found| problems.extend(found));
+    // Admission refuses such a name, but not one that was stored before it was asked.
+    if let Some(message) = names::new_index_problem(index.public_name()) {
+        problems.push(Problem::new("name", message));
+    }
     match (settings, mappings, aliases) {
-        (Ok(settings), Ok(mappings), Ok(aliases)) => Ok(Declared { settings, mappings, aliases }),
+        (Ok(settings), Ok(mappings), Ok(aliases)) if problems.is_empty() => {
+            Ok(Declared { settings, mappings, aliases })
+        }
         _ => Err(problems),
     }
 }
@@ -146,17 +153,23 @@ impl Changes {
         })
     }
 
-    /// The same without what stands at `paths`.
+    /// The same, of the same index, without what stands at `paths`.
     #[must_use]
-    pub fn without(mut self, paths: &BTreeSet<String>) -> Self {
+    pub fn without(
+        mut self,
+        paths: &BTreeSet<String>,
+        declared: &Declared,
+        live: &LiveIndex,
+    ) -> Self {
         self.settings.retain(|it| !paths.contains(&it.path()));
         self.aliases.retain(|it| !paths.contains(&it.path()));
-        self.additions.retain(|it| !paths.contains(&it.path));
+        // One field may be partly as it shall stay: what to send is worked out anew.
+        let (mappings, settings) = (live.content.mappings(), live.content.settings());
+        let mapping = mappings::difference_but_for(&declared.mappings, &mappings, &settings, paths);
+        self.mapping = mapping.body;
+        self.additions = mapping.additions;
         self.impossible.retain(|it| !paths.contains(&it.path));
         self.meta = self.meta.filter(|it| !paths.contains(&it.path));
-        if self.additions.is_empty() {
-            self.mapping = None;
-        }
         if paths.contains(STATE_PATH) {
             self.state = None;
         }

@@ -3,8 +3,8 @@
 use super::{
     apply::{Failure, Outcome},
     cluster_gate::ClusterGate,
+    decision::{Plan, Stand},
     observe::Observed,
-    plan::{Plan, Stand},
 };
 use crate::{
     api::{
@@ -12,6 +12,7 @@ use crate::{
         condition::{Finding, Reason},
         index::{Index, Mode, conditions as kinds},
     },
+    chain::chain,
     elasticsearch::{
         calls::ANSWER_LIMIT,
         cluster_reads::HealthStatus,
@@ -23,6 +24,8 @@ use crate::{
 
 /// The most paths that a message lists.
 const PATHS: usize = 20;
+/// The most failures that a message lists, and that are told of.
+pub(super) const FAILURES: usize = 20;
 /// What Elasticsearch says when only another index could have the value.
 const NEEDS_ANOTHER_INDEX: [&str; 5] = [
     "non dynamic settings",
@@ -101,7 +104,7 @@ fn synced(index: &Index, plan: &Plan, outcome: &Outcome) -> Finding {
             Finding::no(kind, Reason::PlanOnly, "mode is Plan: status.plan shows the calls")
         }
         Stand::Owned
-            if plan.unfinished || outcome.put_off.is_some() || outcome.foreign.is_some() =>
+            if !plan.later.is_empty() || outcome.put_off.is_some() || outcome.foreign.is_some() =>
         {
             Finding::no(kind, Reason::InProgress, "changes wait to be made")
         }
@@ -177,6 +180,17 @@ fn drifted(plan: &Plan) -> Finding {
         let message = "the index can't be compared with the spec now";
         return Finding::unknown(kind, Reason::Waiting, message);
     }
+    match plan.stand {
+        Stand::ToCreate | Stand::Lost(_) => {
+            let message = "there is no index to compare with the spec";
+            return Finding::unknown(kind, Reason::IndexMissing, message);
+        }
+        Stand::Conflict(_) => {
+            let message = "the index is not compared with the spec: see Accepted";
+            return Finding::unknown(kind, Reason::Waiting, message);
+        }
+        _ => {}
+    }
     if plan.drift.is_empty() {
         return Finding::no(kind, Reason::AsExpected, "the live index is as declared");
     }
@@ -205,13 +219,13 @@ fn reindex(plan: &Plan, outcome: &Outcome) -> Finding {
         if !message.is_empty() {
             message += "; ";
         }
-        message += &failure.error.chain();
+        message += &failure.error.told();
     }
     Finding::yes(kind, Reason::ImmutableChange, message)
 }
 
 fn needs_another_index(error: &Error) -> bool {
-    let text = error.chain();
+    let text = chain(error);
     error.category() == Category::Rejected && NEEDS_ANOTHER_INDEX.iter().any(|it| text.contains(it))
 }
 
@@ -287,11 +301,7 @@ fn failure_reason(error: &Error) -> Reason {
 }
 
 fn failure_text(failures: &[Failure]) -> String {
-    let list: Vec<String> = failures
-        .iter()
-        .take(PATHS)
-        .map(|it| format!("could not {}: {}", it.what, it.error.chain()))
-        .collect();
+    let list: Vec<String> = failures.iter().take(FAILURES).map(Failure::text).collect();
     list.join("; ")
 }
 

@@ -3,8 +3,13 @@
 pub mod apply;
 pub mod changes;
 pub mod cluster_gate;
+pub mod decision;
+pub mod drift;
+mod farewell;
 mod findings;
 pub mod observe;
+mod owned;
+mod ownership;
 pub mod plan;
 pub mod status;
 
@@ -14,7 +19,7 @@ use kube::ResourceExt as _;
 
 use crate::{
     api::{
-        condition::find,
+        condition::{is_true, truth},
         index::{Index, IndexStatus, conditions},
     },
     context::Context,
@@ -26,7 +31,7 @@ use crate::{
 };
 use apply::PutOff;
 use cluster_gate::ClusterGate;
-use plan::Stand;
+use decision::{Plan, Stand};
 
 /// The controller of Index objects.
 pub struct IndexReconciler;
@@ -35,38 +40,44 @@ impl Reconciler for IndexReconciler {
     type Object = Index;
 
     async fn reconcile(index: Arc<Index>, ctx: Arc<Context>) -> Result<Next, Error> {
-        let (seen, link) = observe::world(&ctx, &index);
         let rest = ctx.settings.stats_interval;
-        let digest = seen.digest(&index);
-        if let (Some(link), IndexView::Present(live)) = (&link, &seen.live)
-            && link.is_settled(index.public_name(), &key(&index), live, digest)
-        {
-            return Ok(Next::After(rest));
-        }
-        let plan = plan::next(&index, &seen);
+        let sight = observe::world(&ctx, &index);
+        let Some(seen) = &sight.news else { return Ok(Next::After(rest)) };
+        let plan = plan::next(&index, seen);
         let pinned = match &seen.gate {
             ClusterGate::Open { uuid } => Some(uuid.as_str()),
             _ => None,
         };
-        let outcome = apply::run(link.as_ref(), &index, &seen.live, pinned, &plan).await;
-        let notices = status::notices(&index, &plan, &outcome);
+        let link = sight.link.as_ref();
+        let outcome = apply::run(&ctx.metrics, link, &index, &seen.live, pinned, &plan).await;
+        let mut notices = status::notices(&index, &plan, &outcome);
         let now = (ctx.now)();
-        let mut written = false;
-        if let Some(status) = status::after(&index, &seen, &plan, &outcome, now) {
+        let (mut stalled, mut written) = (false, false);
+        let blot = |it: &mut String| {
+            if let Some(link) = link {
+                link.client().blot(it);
+            }
+        };
+        for notice in &mut notices {
+            blot(notice.note());
+        }
+        if let Some(mut status) = status::after(&index, seen, &plan, &outcome, now) {
+            status::reword(&mut status, blot);
             written = status_writer::write(&ctx, &*index, &status).await?;
             report(&ctx, &index, &status);
+            stalled = is_true(&status.conditions, conditions::STALLED);
         }
         for notice in notices {
             events::publish(&ctx, &*index, notice).await;
         }
-        let next = next(&plan, &outcome, rest);
-        if let (Some(link), IndexView::Present(live)) = (&link, &seen.live)
+        let next = next(&plan, &outcome, stalled, rest);
+        if let IndexView::Present(live) = &seen.live
             && plan.stand == Stand::Owned
             && plan.steps.is_empty()
             && !written
             && next == Next::After(rest)
         {
-            link.settle(index.public_name(), &key(&index), live, digest);
+            sight.settle(&index, live);
         }
         Ok(next)
     }
@@ -80,7 +91,7 @@ impl Reconciler for IndexReconciler {
 /// How long until what was put off is looked at again.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
-fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) -> Next {
+fn next(plan: &Plan, outcome: &apply::Outcome, stalled: bool, rest: std::time::Duration) -> Next {
     if matches!(plan.stand, Stand::Gone(_))
         || matches!(outcome.fate, Some(apply::Fate::Deleted | apply::Fate::Kept))
     {
@@ -111,7 +122,7 @@ fn next(plan: &plan::Plan, outcome: &apply::Outcome, rest: std::time::Duration) 
         return Next::Hold(rest);
     }
     // The poller, and the watch of the Cluster, say when there is something new.
-    Next::After(rest)
+    if stalled { Next::Stalled(rest) } else { Next::After(rest) }
 }
 
 fn key(index: &Index) -> ObjectKey {
@@ -122,7 +133,7 @@ fn report(ctx: &Context, index: &Index, status: &IndexStatus) {
     let key = key(index);
     let state = ObjectState {
         health: status.health,
-        ready: find(&status.conditions, conditions::READY).map(|it| it.status == "True"),
+        ready: truth(&status.conditions, conditions::READY),
         certificate_expiry: None,
         state: None,
     };

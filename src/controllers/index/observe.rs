@@ -13,7 +13,7 @@ use crate::{
     controllers::index::cluster_gate::{ClusterGate, gate},
     elasticsearch::{
         link::{Link, ObjectKey},
-        snapshot::IndexView,
+        snapshot::{IndexView, LiveIndex},
     },
     kubernetes::references::hash,
 };
@@ -32,19 +32,27 @@ pub struct Observed {
     pub rechecked: bool,
 }
 
-impl Observed {
-    /// Tells one state of all that a reconcile of `index` goes by from another; what is there under
-    /// the public name is left out.
-    #[must_use]
-    pub fn digest(&self, index: &Index) -> u64 {
-        let Self { gate, rival, live: _, marked_for, rechecked } = self;
-        let object = (&index.metadata.uid, &index.metadata.resource_version);
-        hash(&(object, gate, rival, marked_for, rechecked))
+/// An Index object's world, and whether there is anything to decide about it.
+pub struct Sight {
+    /// What was seen; nothing where the same was seen before and there was nothing to do.
+    pub news: Option<Observed>,
+    /// The way to its Cluster.
+    pub link: Option<Arc<Link>>,
+    /// Tells one state of all that decides, but for the index itself, from another.
+    digest: u64,
+}
+
+impl Sight {
+    /// Remembers that there was nothing to do about `index`, whose mark is its own, seen as `live`.
+    pub fn settle(&self, index: &Index, live: &Arc<LiveIndex>) {
+        if let Some(link) = &self.link {
+            link.settle(index.public_name(), &super::key(index), live, self.digest);
+        }
     }
 }
 
 /// Looks into the stores and at what the poller last saw; asks nobody.
-pub fn world(ctx: &Context, index: &Index) -> (Observed, Option<Arc<Link>>) {
+pub fn world(ctx: &Context, index: &Index) -> Sight {
     let namespace = index.namespace().unwrap_or_default();
     let cluster_name = &index.spec.cluster_ref.name;
     let cluster =
@@ -58,8 +66,15 @@ pub fn world(ctx: &Context, index: &Index) -> (Observed, Option<Arc<Link>>) {
     let gate = gate(cluster.as_deref(), snapshot.as_ref());
     let name = index.public_name();
     let live = link.as_ref().map_or(IndexView::Unread, |it| it.track(name, &owner));
+    let digest = hash(&(&index.metadata.uid, &index.metadata.resource_version, &gate, rechecked));
+    if let (Some(link), IndexView::Present(live)) = (&link, &live)
+        && link.is_settled(name, &owner, live, digest)
+    {
+        return Sight { news: None, link: Some(Arc::clone(link)), digest };
+    }
     let (rival, marked_for) = claims(&ctx.stores.indices, index, &live);
-    (Observed { gate, rival, live, marked_for, rechecked }, link)
+    let news = Some(Observed { gate, rival, live, marked_for, rechecked });
+    Sight { news, link, digest }
 }
 
 /// Whoever else has a claim on the index. An index that bears this object's own mark has none: so

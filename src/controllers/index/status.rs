@@ -7,9 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     apply::{Fate, Outcome, call, what},
+    decision::{Plan, Stand, Step},
+    drift::{DIGESTS, digest, is_shown_whole, quoted},
     findings,
     observe::Observed,
-    plan::{Plan, QUOTE, Stand, Step, quoted},
 };
 use crate::{
     api::{
@@ -17,7 +18,7 @@ use crate::{
         condition::{self, find, is_true, whole_second},
         index::{AppliedStatus, DriftEntry, Index, IndexStatus, PlannedCall, conditions},
     },
-    controllers::health::health as word,
+    controllers::{health::health as word, lists::omitted},
     elasticsearch::{
         error::Category,
         names::OneIndex,
@@ -29,6 +30,10 @@ use crate::{
 
 /// The most entries of a list in a status.
 const ENTRIES: usize = 50;
+/// The most of one planned body that a status shows, in bytes.
+const BODY: usize = 32 << 10;
+/// The most of all of them together, in bytes: an object has to fit what etcd takes.
+const BODIES: usize = 128 << 10;
 
 /// The status of `index` after this reconcile; nothing where the stored one says all that is known.
 #[must_use]
@@ -41,7 +46,7 @@ pub fn after(
 ) -> Option<IndexStatus> {
     let untold = outcome.failures.is_empty() && outcome.foreign.is_none();
     let settling = plan.stand == Stand::Unread
-        || outcome.put_off.is_some()
+        || outcome.put_off.is_some() && outcome.done.is_empty()
         || outcome.fate == Some(Fate::Created);
     if settling && untold
         || matches!(plan.stand, Stand::Gone(_))
@@ -68,8 +73,16 @@ pub fn after(
         _ => None,
     };
     // What can't be looked at is as it was, for all that is known.
-    let drift =
-        if plan.is_blind() { before.drift.clone() } else { drift(&before.drift, &plan.drift, now) };
+    let found = drift(&before.drift, &plan.drift, now);
+    let (drift, drift_omitted, drift_digests) = if plan.is_blind() {
+        (before.drift.clone(), before.drift_omitted, before.drift_digests.clone())
+    } else {
+        (
+            found.iter().take(ENTRIES).cloned().collect(),
+            omitted(found.len(), ENTRIES),
+            digests(&plan.drift),
+        )
+    };
     let calls: Vec<&Step> = plan.held.iter().collect();
     let physical =
         live.map_or_else(|| index.public_name().to_owned(), |it| it.physical_name.clone());
@@ -84,6 +97,9 @@ pub fn after(
         physical_name: live
             .map(|it| it.physical_name.clone())
             .or_else(|| before.physical_name.clone()),
+        adopted: live
+            .filter(|it| plan.stand == Stand::Owned && is_claimed(index, it, outcome))
+            .map_or(before.adopted, |_| Some(plan.adopted)),
         health,
         primaries: live.and_then(|it| it.health).map(|it| it.primaries).or(before.primaries),
         replicas: live.and_then(|it| it.health).map(|it| it.replicas).or(before.replicas),
@@ -100,11 +116,14 @@ pub fn after(
         synced_generation: if synced { generation } else { before.synced_generation },
         applied: applied(index, live, plan, outcome),
         write_block,
-        drift_omitted: omitted(drift.len()),
-        drift: drift.into_iter().take(ENTRIES).collect(),
-        plan_omitted: omitted(calls.len()),
+        drift,
+        drift_omitted,
+        drift_digests,
+        plan_omitted: omitted(calls.len(), ENTRIES),
         plan: physical.map_or_else(Vec::new, |physical| {
-            calls.into_iter().take(ENTRIES).map(|it| planned(it, index, &physical)).collect()
+            let mut room = BODIES;
+            let calls = calls.into_iter().take(ENTRIES);
+            calls.map(|it| planned(it, index, &physical, &mut room)).collect()
         }),
     })
 }
@@ -115,11 +134,6 @@ fn steady(before: Option<u64>, now: Option<u64>, rechecked: bool) -> Option<u64>
         (Some(before), Some(now)) if !rechecked || !moved(before, now) => Some(before),
         (before, now) => now.or(before),
     }
-}
-
-fn omitted(length: usize) -> Option<u32> {
-    let more = length.saturating_sub(ENTRIES);
-    (more > 0).then(|| u32::try_from(more).unwrap_or(u32::MAX))
 }
 
 fn health(
@@ -218,7 +232,7 @@ impl Ledger<'_> {
 fn is_claimed(index: &Index, live: &LiveIndex, outcome: &Outcome) -> bool {
     let known = index.status.as_ref().and_then(|it| it.uuid.as_ref());
     let marked = || live.content.mark().map(|it| it.uid) == index.metadata.uid;
-    known == Some(&live.marks.uuid) || outcome.done > 0 || marked()
+    known == Some(&live.marks.uuid) || !outcome.done.is_empty() || marked()
 }
 
 fn drift(before: &[DriftEntry], found: &[Difference], now: Timestamp) -> Vec<DriftEntry> {
@@ -241,14 +255,40 @@ fn drift(before: &[DriftEntry], found: &[Difference], now: Timestamp) -> Vec<Dri
     entries
 }
 
-fn planned(step: &Step, index: &Index, physical: &OneIndex) -> PlannedCall {
+/// What stands for the differences that the list of `drift` does not show in full.
+fn digests(found: &[Difference]) -> Vec<String> {
+    let mut sorted: Vec<&Difference> = found.iter().collect();
+    sorted.sort_by(|a, b| a.path.cmp(&b.path));
+    let (listed, others) = sorted.split_at(sorted.len().min(ENTRIES));
+    let cut = listed.iter().filter(|it| !is_shown_whole(it));
+    cut.chain(others).take(DIGESTS).map(|it| digest(it)).collect()
+}
+
+/// A call as people are shown it; of its body no more than there is still `room` for.
+fn planned(step: &Step, index: &Index, physical: &OneIndex, room: &mut usize) -> PlannedCall {
     let call = call(step, index, physical, "");
+    let length = call.body.as_ref().map_or(0, String::len);
+    let body = call.body.map(|mut it| {
+        it.truncate(it.floor_char_boundary(BODY.min(*room)));
+        it
+    });
+    let shown = body.as_ref().map_or(0, String::len);
+    *room -= shown;
     PlannedCall {
         method: call.method.to_string(),
         path: call.path,
-        body: call.body.map(|it| it.chars().take(QUOTE).collect()),
+        body,
+        body_omitted: omitted(length, shown),
         reason: what(step).to_owned(),
     }
+}
+
+/// Lets `change` at every text of `status` that the server's words may have gone into.
+pub fn reword(status: &mut IndexStatus, mut change: impl FnMut(&mut String)) {
+    let drift = status.drift.iter_mut().filter_map(|it| it.live.as_mut());
+    let bodies = status.plan.iter_mut().filter_map(|it| it.body.as_mut());
+    drift.chain(bodies).for_each(&mut change);
+    status.conditions.iter_mut().for_each(|it| it.reword(&mut change));
 }
 
 /// What people should hear of this reconcile.
@@ -258,14 +298,13 @@ pub fn notices(index: &Index, plan: &Plan, outcome: &Outcome) -> Vec<Notice> {
     let name = index.public_name();
     if outcome.fate == Some(Fate::Created) {
         notices.push(Notice::normal("IndexCreated", "Create", format!("created index '{name}'")));
-    } else if outcome.done > 0 && outcome.fate.is_none() {
-        let steps: Vec<&str> = plan.steps.iter().map(what).collect();
+    } else if !outcome.done.is_empty() && outcome.fate.is_none() {
         let (reason, why) = if plan.drift.is_empty() {
             ("IndexUpdated", "to match the spec")
         } else {
             ("DriftCorrected", "since somebody else changed it")
         };
-        let note = format!("{} of index '{name}', {why}", steps.join(", "));
+        let note = format!("{} of index '{name}', {why}", outcome.done.join(", "));
         notices.push(Notice::normal(reason, "Update", note));
     }
     if outcome.fate == Some(Fate::Deleted) {
@@ -284,9 +323,9 @@ pub fn notices(index: &Index, plan: &Plan, outcome: &Outcome) -> Vec<Notice> {
         let note = format!("index '{name}' was changed by somebody else: {}", paths.join(", "));
         notices.push(Notice::warning("DriftFound", "Observe", note));
     }
-    for failure in &outcome.failures {
+    for failure in outcome.failures.iter().take(findings::FAILURES) {
         if failure.error.category() == Category::Rejected {
-            let note = format!("could not {}: {}", failure.what, failure.error.chain());
+            let note = failure.text();
             let known =
                 find(before, conditions::SYNCED).is_some_and(|it| it.message.contains(&note));
             if !known {

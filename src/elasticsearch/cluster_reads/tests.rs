@@ -1,4 +1,5 @@
 use super::*;
+use crate::elasticsearch::connection::{Auth, Connection};
 use crate::elasticsearch::scripted::{Reply, Server, client, connection, json, with_headers};
 
 const ROOT: &str = r#"{"name":"n1","cluster_name":"es","cluster_uuid":"Hgl-iWE4SLq-bjdItHc5yA",
@@ -29,8 +30,6 @@ async fn elasticsearch_is_known_by_its_root() {
             cluster_name: "es".into(),
             cluster_uuid: Some("Hgl-iWE4SLq-bjdItHc5yA".into()),
             version: Version(8, 19, 0),
-            flavor: "default".into(),
-            is_snapshot: false,
         }
     );
 }
@@ -40,6 +39,32 @@ async fn a_cluster_that_has_not_formed_has_no_identity() {
     let body = ROOT.replace("Hgl-iWE4SLq-bjdItHc5yA", "_na_");
     let (_server, client) = answering(move |_| json(200, &body)).await;
     assert_eq!(client.root("me").await.unwrap().cluster_uuid, None);
+}
+
+#[tokio::test]
+async fn a_server_that_sends_the_credentials_back_shows_none() {
+    let echoing = async |part: &str| {
+        let body = ROOT.replace(part, "s3cret-pa55word");
+        let server = Server::http(move |_| json(200, &body)).await;
+        let auth = Auth::Bearer("s3cret-pa55word".into());
+        let client = client(Connection { auth, ..connection(&[&server]) });
+        client.root("me").await.unwrap_err()
+    };
+    for part in ["Hgl-iWE4SLq-bjdItHc5yA", "8.19.0"] {
+        let error = echoing(part).await;
+        assert!(
+            !format!("{error:?} {}", crate::chain::chain(&error)).contains("s3cret"),
+            "{error:?}"
+        );
+    }
+    let body =
+        ROOT.replace(r#"number":"8.19.0""#, r#"distribution":"s3cret-pa55word","number":"1""#);
+    let server = Server::http(move |_| json(200, &body)).await;
+    let auth = Auth::Bearer("s3cret-pa55word".into());
+    let client = client(Connection { auth, ..connection(&[&server]) });
+    let error = client.root("me").await.unwrap_err();
+    let expected = "it says that it is [redacted] 1";
+    assert!(error.to_string().ends_with(expected), "{error}");
 }
 
 #[tokio::test]
@@ -129,7 +154,7 @@ async fn nodes_are_read_with_their_figures() {
 async fn the_figures_of_a_cluster_are_read_and_may_be_absent() {
     let body = r#"{"indices":{"count":4,"docs":{"count":7},"store":{"size_in_bytes":930}}}"#;
     let (_server, client) = answering(move |_| json(200, body)).await;
-    let expected = ClusterStats { indices: 4, documents: 7, store_bytes: 930 };
+    let expected = ClusterStats { documents: 7, store_bytes: 930 };
     assert_eq!(client.cluster_stats("me").await.unwrap(), expected);
     let (_server, client) = answering(|_| json(200, "{}")).await;
     assert_eq!(client.cluster_stats("me").await.unwrap(), ClusterStats::default());

@@ -136,7 +136,9 @@ async fn one_index_that_is_too_large_is_told_and_keeps_back_no_other() {
     let mut asked = std::collections::BTreeMap::new();
     for batch in server.requests().iter().map(|it| names(it)) {
         if !batch.iter().any(|it| it == "index-0333") {
-            batch.into_iter().for_each(|it| *asked.entry(it).or_insert(0) += 1);
+            for name in batch {
+                *asked.entry(name).or_insert(0) += 1;
+            }
         }
     }
     assert!(asked.values().all(|it| *it == 1), "{asked:?}");

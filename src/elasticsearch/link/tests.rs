@@ -17,7 +17,7 @@ impl Bed {
         let (clusters, _) = unbounded_channel();
         let (indices, woken) = unbounded_channel();
         let wakers = Wakers { clusters, indices };
-        let link = Link::new(key("es"), client_of_nobody(), [0; 32], wakers);
+        let link = Link::new(key("es"), client_of_nobody(), [0; 32], wakers, WRITE_SLOTS);
         Self { link: Arc::new(link), woken }
     }
 

@@ -133,6 +133,47 @@ async fn credentials_that_a_server_sends_back_are_not_shown() {
 }
 
 #[tokio::test]
+async fn a_secret_is_not_shown_however_the_server_spells_it() {
+    // In JSON any character may be an escape, and a reason may hold JSON itself.
+    let escape = |it: char| format!("\\u{:04x}", u32::from(it));
+    let escaped = SECRET.chars().map(escape).collect::<Vec<_>>().concat();
+    for spelling in [escaped, format!(r#"{{\"password\":\"{SECRET}\"}}"#)] {
+        let body = format!(r#"{{"error":{{"type":"{spelling}","reason":"{spelling}"}}}}"#);
+        for status in [400, 401, 403, 429, 500] {
+            let body = body.clone();
+            error(move |_| json(status, &body)).await;
+        }
+    }
+    // A reason is cut where it is too long, not through a secret.
+    let reason = "x".repeat(1024 - 5) + SECRET;
+    let cut = error(move |_| json(400, &format!(r#"{{"error":"{reason}"}}"#))).await;
+    assert!(!cut.to_string().contains(&SECRET[..4]), "{cut}");
+    let page = format!("content-type: text/{SECRET}");
+    error(move |_| with_headers(200, &page, "<html>")).await;
+}
+
+#[tokio::test]
+async fn a_good_answer_of_the_wrong_form_is_told_without_what_it_says() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Body {
+        #[expect(dead_code)]
+        status: u8,
+    }
+    for (body, problem) in [
+        (
+            format!(r#"{{"status":"{SECRET}"}}"#),
+            "the answer lacks what was asked for, or has it in another form",
+        ),
+        (format!(r#"{{"status":{SECRET}"#), "the answer is not JSON"),
+        (r#"{"status":"#.to_owned(), "the answer ends too soon"),
+    ] {
+        let answer = ask(&Server::http(move |_| json(200, &body)).await).await.unwrap();
+        let error = answer.json::<Body>().unwrap_err();
+        assert_eq!(cause(&error), problem);
+    }
+}
+
+#[tokio::test]
 async fn what_does_not_speak_http_is_said_so() {
     let error = error(|_| Reply::Cut("\x15\x03\x03\x00\x02\x02\x50".into())).await;
     assert!(matches!(error, Error::Interrupted { .. }), "{error:?}");

@@ -6,7 +6,7 @@ use super::*;
 use crate::elasticsearch::{
     calls::Read,
     client::Client,
-    error::Error,
+    error::{CertificateProblem, Error},
     scripted::{
         Server,
         authority::{Authority, Issued},

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{Problem, filter, is_deep, number::scalar_text};
+use crate::elasticsearch::names;
 
 /// One alias to set or to take away.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +40,7 @@ pub fn normalise(
     let mut found = Map::new();
     for (name, alias) in aliases {
         let path = format!("aliases.{name}");
-        if let Some(message) = name_problem(name) {
+        if let Some(message) = names::problem(name) {
             problems.push(Problem::new(path.as_str(), message));
         } else if name == index {
             problems.push(Problem::new(path.as_str(), "must not be the name of the index itself"));
@@ -167,24 +168,6 @@ fn boolean(value: &Value) -> Result<Value, String> {
     }
 }
 
-/// What Elasticsearch has against the name of an alias.
-fn name_problem(name: &str) -> Option<&'static str> {
-    const FORBIDDEN: &[char] = &['\\', '/', '*', '?', '"', '<', '>', '|', ' ', ',', '#', ':'];
-    if name.is_empty() {
-        Some("must not be empty")
-    } else if name == "." || name == ".." {
-        Some("must not be '.' or '..'")
-    } else if name.starts_with(['_', '-', '+']) {
-        Some("must not start with '_', '-' or '+'")
-    } else if name.contains(FORBIDDEN) {
-        Some(r#"must not contain a space or one of \ / * ? " < > | , # :"#)
-    } else if name.len() > 255 {
-        Some("must not be longer than 255 bytes")
-    } else {
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,7 +239,8 @@ mod tests {
         refused(&json!({"a": {"is_hidden": 1}}), "aliases.a.is_hidden", "'true' or 'false'");
         refused(&json!({"a": {"routing": []}}), "aliases.a.routing", "text");
         refused(&json!({"a": {"filter": "x"}}), "aliases.a.filter", "object");
-        for name in ["", ".", "_x", "-x", "+x", "a b", "a,b", "a#b", "a:b", "<a>", "a*"] {
+        for name in ["", ".", "_x", "-x", "+x", "a b", "a,b", "a#b", "a:b", "<a>", "a*", "a\u{85}"]
+        {
             refused(&json!({ name: {} }), &format!("aliases.{name}"), "must not");
         }
         refused(&json!({"é".repeat(128): {}}), &format!("aliases.{}", "é".repeat(128)), "bytes");

@@ -165,7 +165,7 @@ async fn a_sudo_that_refuses_is_told_from_the_command() {
     let refused = Command::new("test", "refused", [""; 0]).sudo(true);
     let error = session.run(&refused).await.unwrap_err();
     assert_eq!(server.lines(), ["sudo -n -- refused"]);
-    assert!(error.chain().ends_with(": sudo: a password is required"), "{}", error.chain());
+    assert!(chain(&error).ends_with(": sudo: a password is required"), "{}", chain(&error));
     assert_eq!(error.category(), Category::Forbidden);
 }
 

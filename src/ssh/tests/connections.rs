@@ -78,7 +78,7 @@ async fn what_does_not_speak_ssh_is_told_from_what_closes() {
     assert!(matches!(error, Error::Connect { .. }), "{error:?}");
     let error = of_bytes(b"Exceeded MaxStartups\r\n".to_vec(), true).await;
     assert_eq!(
-        error.chain().split_once(": ").unwrap().1,
+        chain(&error).split_once(": ").unwrap().1,
         "it closed the connection before an SSH session began"
     );
     let flood = "a line before the banner\r\n".repeat(100_000);
@@ -127,7 +127,7 @@ async fn a_server_that_breaks_off_while_it_is_asked_is_tried_again() {
     let error = failure(limits(), &script.serve().await.target(&user)).await;
     assert!(!error.is_terminal());
     assert_eq!(error.category(), Category::Unreachable, "{error:?}");
-    assert!(error.chain().ends_with("it said before: System is booting up."), "{}", error.chain());
+    assert!(chain(&error).ends_with("it said before: System is booting up."), "{}", chain(&error));
 }
 
 #[tokio::test]

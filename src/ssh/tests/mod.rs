@@ -8,7 +8,7 @@ use super::{
     session::{Meter, Session},
     target::{Limits, Target},
 };
-use crate::gate::WriteGate;
+use crate::{chain::chain, gate::WriteGate};
 
 mod commands;
 mod connections;

@@ -102,11 +102,11 @@ async fn what_can_not_be_written_leaves_what_was_there() {
     fs::write(&path, "before").unwrap();
     let nobody = Upload { owner: "no-such-user:no-such-group", ..upload(&path, b"after") };
     let error = session.upload(&nobody).await.unwrap_err();
-    assert!(error.chain().contains("no-such-user"), "{}", error.chain());
+    assert!(chain(&error).contains("no-such-user"), "{}", chain(&error));
     assert_eq!(fs::read(&path).unwrap(), b"before");
     assert_eq!(folder.names(), ["file"]);
     let directory = session.upload(&upload(&folder.0, b"after")).await.unwrap_err();
-    assert!(directory.chain().ends_with("is a directory"), "{}", directory.chain());
+    assert!(chain(&directory).ends_with("is a directory"), "{}", chain(&directory));
     let missing = folder.0.join("no/file");
     assert!(matches!(session.upload(&upload(&missing, b"")).await, Err(Error::Failed { .. })));
 }

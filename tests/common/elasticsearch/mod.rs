@@ -2,13 +2,10 @@
 
 mod settings;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 
 use super::certificates::Authority;
 use super::process::{Process, Signal, free_port, logs, send};
@@ -27,20 +24,6 @@ pub struct Elasticsearch {
     settings: Settings,
     nodes: Vec<(Node, PathBuf)>,
     processes: Vec<Option<Process>>,
-}
-
-impl Elasticsearch {
-    /// One for many tests of this process, since a start takes its time: the first that names `key` says what it is
-    /// like. Its tests keep to indices of their own, and don't stop or freeze it.
-    pub async fn shared(key: &str, settings: impl FnOnce() -> Settings) -> &'static Self {
-        type Cells = BTreeMap<String, &'static OnceCell<Elasticsearch>>;
-        static CELLS: Mutex<Cells> = Mutex::new(BTreeMap::new());
-        let cell = {
-            let mut cells = CELLS.lock().unwrap();
-            *cells.entry(key.to_owned()).or_insert_with(|| Box::leak(Box::default()))
-        };
-        cell.get_or_init(|| settings().start()).await
-    }
 }
 
 impl Settings {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{accepts, object, refuses};
+use super::{accepts, object, refuses, set};
 
 pub fn cluster(path: &str, value: Value) -> Value {
     let spec = json!({ "connection": { "endpoints": ["https://es.example:9200"] } });
@@ -22,6 +22,9 @@ async fn a_cluster_with_no_usable_endpoint_is_refused() {
         (at("https://"), endpoints, "http or https"),
         (at("https://user:secret@es.example:9200"), endpoints, "user-info"),
         (at("https://es.example:9200/prefix"), endpoints, "path"),
+        (at("https://es.example:99999"), endpoints, "port from 1 to 65535"),
+        (at("https://es.example:0"), endpoints, "port from 1 to 65535"),
+        (at("https://es.example:99999999999999999999"), endpoints, "port from 1 to 65535"),
         (at("https://es.example:9200?pretty"), endpoints, "query"),
         (at("https://es.example:9200/#x"), endpoints, "fragment"),
         (cluster("connection.endpoints", json!(vec!["https://es"; 33])), endpoints, "at most 32"),
@@ -82,9 +85,42 @@ async fn a_cluster_with_bad_tls_timeout_or_uuid_is_refused() {
             "tls.ca",
             "exactly one of",
         ),
-        (cluster("connection.tls", json!({"serverName": "a b"})), tls, "match"),
+        (cluster("connection.tls", json!({"serverName": "a b"})), tls, "DNS name"),
+        (cluster("connection.tls", json!({"serverName": "a..b"})), tls, "DNS name"),
+        (cluster("connection.tls", json!({"serverName": "-a"})), tls, "DNS name"),
+        (cluster("connection.tls", json!({"serverName": ":1"})), tls, "DNS name"),
         (cluster("connection.tls", json!({"insecure": true})), "insecure", "unknown field"),
         (cluster("connection.expectedUuid", json!("")), "expectedUuid", "at least 1"),
+    ])
+    .await;
+}
+
+/// A Cluster with these endpoints, and one thing more.
+fn at(endpoints: &[&str], path: &str, value: &Value) -> Value {
+    let mut object = cluster("connection.endpoints", json!(endpoints));
+    set(&mut object["spec"], path, value.clone());
+    object
+}
+
+#[tokio::test]
+async fn what_plain_http_would_ignore_is_refused() {
+    let tls = json!({ "ca": { "configMapName": "c" } });
+    let certificate = json!({ "clientCertificate": { "secretName": "s" } });
+    let (plain, mixed) = (["http://a:9200", "HTTP://b"], ["https://a", "http://b:9200"]);
+    let no_effect = "has no effect, since every endpoint is http";
+    let every = "every endpoint must be https";
+    let client = "spec.connection.auth.clientCertificate";
+    refuses(vec![
+        (at(&plain, "connection.tls", &tls), "spec.connection.tls", no_effect),
+        (at(&plain, "connection.tls", &json!({})), "spec.connection.tls", no_effect),
+        (at(&plain, "connection.auth", &certificate), client, every),
+        (at(&mixed, "connection.auth", &certificate), client, every),
+    ])
+    .await;
+    accepts(vec![
+        at(&mixed, "connection.tls", &tls),
+        at(&plain, "connection.auth", &json!({ "basic": { "secretName": "s" } })),
+        at(&["https://a", "HTTPS://b"], "connection.auth", &certificate),
     ])
     .await;
 }
@@ -118,6 +154,9 @@ async fn what_a_cluster_may_say_is_accepted() {
         cluster("connection.timeout", json!("1m30s")),
         cluster("connection.tls", json!({ "fingerprint": "AB:".repeat(31) + "ab" })),
         cluster("connection.tls", json!({ "ca": { "configMapName": "c" }, "serverName": "es" })),
+        cluster("connection.tls", json!({ "serverName": "es-1.example" })),
+        cluster("connection.tls", json!({ "serverName": "2001:db8::1" })),
+        cluster("connection.endpoints", json!(["https://es:65535", "https://[::1]:1"])),
     ])
     .await;
 }

@@ -1,5 +1,6 @@
 //! What the API server refuses in an Index.
 
+use drover::elasticsearch::names::new_index_problem;
 use serde_json::{Value, json};
 
 use super::{accepts, object, refuses};
@@ -35,6 +36,9 @@ async fn index_names_that_elasticsearch_forbids_are_refused() {
         (named("a#b"), field, "contain"),
         (named("a:b"), field, "contain"),
         (named("a\nb"), field, "contain"),
+        (named("a\u{7f}"), field, "contain"),
+        (named("a\u{80}b"), field, "contain"),
+        (named("a\u{9f}"), field, "contain"),
         (named(&"é".repeat(128)), field, "255 bytes"),
         (named(&"x".repeat(256)), field, "Too long"),
     ])
@@ -44,8 +48,31 @@ async fn index_names_that_elasticsearch_forbids_are_refused() {
         named(&"é".repeat(127)),
         named("a.b-c_d+e"),
         named("日本"),
+        named("a\u{a0}b"),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn admission_and_drover_refuse_the_same_names() {
+    let control_plane = world::control_plane().await;
+    let namespace = control_plane.namespace("admission");
+    let odd = "\\/*?\"<>|,#:@%&='é~^ \t\u{1f}\u{20}\u{7e}\u{7f}\u{80}\u{85}\u{9f}\u{a0}\u{ad}";
+    let mut names: Vec<String> = odd.chars().map(|it| format!("a{it}b")).collect();
+    names.extend(["_a", "-a", "+a", ".a", "A", "a.", "a-"].map(str::to_owned));
+    for name in names {
+        // Under another name each time, since that of an index can't be changed.
+        let mut object = index("name", json!(name));
+        object["metadata"]["name"] = json!(escaped(&name));
+        let answer = control_plane.try_apply(&namespace, &object.to_string());
+        let ours = new_index_problem(&name);
+        assert_eq!(answer.is_err(), ours.is_some(), "{name:?}: {answer:?}, {ours:?}");
+    }
+}
+
+fn escaped(name: &str) -> String {
+    let bytes: Vec<String> = name.bytes().map(|it| format!("{it:02x}")).collect();
+    bytes.join("-")
 }
 
 #[tokio::test]

@@ -16,7 +16,14 @@ use crate::world;
 
 /// An object whose spec is another at a dotted path; an empty path leaves it as it is.
 fn object(kind: &str, name: &str, mut spec: Value, path: &str, value: Value) -> Value {
-    let mut place = &mut spec;
+    set(&mut spec, path, value);
+    let metadata = json!({ "name": name });
+    json!({ "apiVersion": "drover.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec })
+}
+
+/// Puts a value at a dotted path, unless that is empty.
+fn set(spec: &mut Value, path: &str, value: Value) {
+    let mut place = spec;
     for key in path.split('.').filter(|it| !it.is_empty()) {
         if !place.is_object() {
             *place = json!({});
@@ -26,8 +33,6 @@ fn object(kind: &str, name: &str, mut spec: Value, path: &str, value: Value) -> 
     if !path.is_empty() {
         *place = value;
     }
-    let metadata = json!({ "name": name });
-    json!({ "apiVersion": "drover.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec })
 }
 
 /// Each manifest is refused, with its field and its text in the message.

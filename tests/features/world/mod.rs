@@ -50,6 +50,8 @@ pub async fn control_plane() -> &'static ControlPlane {
 pub const SECOND_USER: &str = "drover-second";
 /// A user who may do nothing.
 pub const USER_WITHOUT_RIGHTS: &str = "drover-without-rights";
+/// A user who may only watch the cluster.
+pub const MONITOR_USER: &str = "drover-monitor";
 /// The common name of the client certificate that Elasticsearch takes for Drover, on 8.x.
 pub const CERTIFICATE_USER: &str = "drover-by-certificate";
 /// The name of a file token of a service account, on 8.x.
@@ -63,7 +65,9 @@ pub fn secured(version: &str) -> Settings {
         .user(USER, PASSWORD, USER)
         .user(SECOND_USER, PASSWORD, USER)
         .role("nothing", r#"{ "cluster": [], "indices": [] }"#)
-        .user(USER_WITHOUT_RIGHTS, PASSWORD, "nothing");
+        .user(USER_WITHOUT_RIGHTS, PASSWORD, "nothing")
+        .role("monitor-alone", r#"{ "cluster": ["monitor"], "indices": [] }"#)
+        .user(MONITOR_USER, PASSWORD, "monitor-alone");
     if version.starts_with("8.") {
         settings.client_certificate_user(CERTIFICATE_USER, USER).service_token(TOKEN)
     } else {

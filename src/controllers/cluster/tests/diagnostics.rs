@@ -114,7 +114,7 @@ fn credentials_over_http_are_warned_of_and_a_client_certificate_or_none_is_not()
         (json!(null), false),
     ];
     for (auth, warned) in cases {
-        for (scheme, plain) in [("http", true), ("https", false)] {
+        for (scheme, plain) in [("http", true), ("HTTP", true), ("https", false)] {
             let mut scene = Scene::new(snapshot(view(UUID)));
             let connection = json!({ "endpoints": [format!("{scheme}://a:9200")], "auth": auth });
             scene.cluster.spec.connection = Some(serde_json::from_value(connection).unwrap());

@@ -1,10 +1,17 @@
 //! Which figures are written, and when.
 
-use super::scene::{Scene, UUID};
-use crate::elasticsearch::{
-    cluster_reads::{Node, NodeStats},
-    fixtures::{snapshot, view},
-    snapshot::ClusterView,
+use super::{
+    super::status,
+    scene::{Scene, UUID},
+};
+use crate::{
+    api::cluster::ClusterStatus,
+    elasticsearch::{
+        cluster_reads::{HealthStatus, Node, NodeStats},
+        fixtures::{refused, snapshot, view},
+        health_report::Diagnosis,
+        snapshot::ClusterView,
+    },
 };
 
 /// Whether a change of what Elasticsearch says is written.
@@ -33,6 +40,39 @@ fn figures_that_decide_nothing_are_written_when_they_moved_by_more_than_five_per
     check(|it| node(it).heap_percent = Some(46), true);
     check(|it| node(it).disk_used_percent = Some(55), false);
     check(|it| node(it).disk_used_percent = Some(56), true);
+}
+
+#[test]
+fn every_text_that_came_from_the_server_can_be_blotted_out() {
+    const SECRET: &str = "s3cret-pa55word";
+    let mut scene = Scene::settled();
+    scene.change(|it| {
+        it.root.cluster_name = SECRET.into();
+        it.root.node = SECRET.into();
+        for id in std::mem::take(&mut it.nodes).into_keys() {
+            let (name, host, version) = (SECRET.into(), SECRET.into(), SECRET.into());
+            let node = Node { name, host, version, roles: vec![SECRET.into()] };
+            it.nodes.insert(format!("{id}-{SECRET}"), node);
+        }
+        it.state.master = it.nodes.keys().next().cloned();
+        it.report = vec![Diagnosis {
+            indicator: SECRET.into(),
+            status: HealthStatus::Yellow,
+            symptom: SECRET.into(),
+            cause: Some(SECRET.into()),
+            action: Some(SECRET.into()),
+            affected: vec![SECRET.into()],
+        }];
+        it.endpoints[0].endpoint = SECRET.into();
+        it.endpoints[0].cluster_uuid = None;
+    });
+    scene.poll.fault = Some(std::sync::Arc::new(refused("health", 400, SECRET, SECRET)));
+    scene.settle();
+    let mut status = scene.status().clone();
+    let text = |it: &ClusterStatus| serde_json::to_string(it).unwrap();
+    assert!(text(&status).matches(SECRET).count() > 10, "{status:#?}");
+    status::reword(&mut status, |it| *it = it.replace(SECRET, ""));
+    assert!(!text(&status).contains(SECRET), "{status:#?}");
 }
 
 #[test]

@@ -91,6 +91,41 @@ fn health_is_told_of_at_each_change_and_not_for_being_unknown() {
 }
 
 #[test]
+fn health_that_changed_while_nobody_could_ask_is_told_too() {
+    let mut scene = Scene::settled();
+    for (away, back) in
+        [("503", &["HealthChanged"][..]), ("connect", &["Connected", "HealthChanged"])]
+    {
+        scene.change(|it| it.health.status = HealthStatus::Green);
+        scene.settle();
+        scene.fail(away);
+        scene.settle();
+        let figures = scene.status().elasticsearch.as_ref().unwrap();
+        assert_eq!(
+            (figures.health.as_str(), figures.last_health.unwrap().as_str()),
+            ("unknown", "green")
+        );
+        scene.restart();
+        scene.settle();
+        scene.change(|it| it.health.status = HealthStatus::Yellow);
+        scene.recover();
+        check(&mut scene, back);
+        assert_eq!(scene.status().elasticsearch.as_ref().unwrap().last_health, None);
+    }
+}
+
+#[test]
+fn another_cluster_that_was_accepted_has_no_health_to_have_changed_from() {
+    let mut scene = Scene::settled();
+    let mut other = view("other");
+    other.health.status = HealthStatus::Yellow;
+    scene.expect(Some("other"));
+    scene.poll = snapshot(other);
+    let told = reasons(&scene.settle());
+    assert!(!told.contains(&"HealthChanged".to_owned()), "{told:?}");
+}
+
+#[test]
 fn a_missing_secret_is_told_once() {
     let mut scene = Scene::settled();
     let connection = scene.connection.clone();

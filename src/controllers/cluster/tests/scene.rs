@@ -43,6 +43,8 @@ pub struct Scene {
     pub cluster: Cluster,
     pub connection: Result<Option<Connection>, Problem>,
     pub connected: Option<[u8; 32]>,
+    /// The connection that was set aside.
+    pub aside: Option<[u8; 32]>,
     /// What a poll sees, once connected.
     pub poll: Snapshot,
     /// Whether a poll has ended on the connection.
@@ -82,6 +84,7 @@ impl Scene {
             cluster: cluster(),
             connection: Ok(Some(connection(ENDPOINT))),
             connected: None,
+            aside: None,
             poll,
             polled: false,
             unusable: None,
@@ -145,17 +148,20 @@ impl Scene {
     /// The operator stops and starts.
     pub fn restart(&mut self) {
         self.connected = None;
+        self.aside = None;
         self.polled = false;
     }
 
     pub fn seen(&self) -> Observed {
         let polled = self.connected.is_some() && self.polled;
+        let any = self.connected.is_some() || self.aside.is_some();
         Observed {
+            aside: self.aside.is_some(),
             connection: self.connection.clone(),
             connected: self.connected,
             snapshot: if polled { self.poll.clone() } else { Snapshot::default() },
             needed_by: self.needed_by.clone(),
-            lasts: self.cluster.metadata.deletion_timestamp.is_some() && self.connected.is_some(),
+            lasts: self.cluster.metadata.deletion_timestamp.is_some() && any,
         }
     }
 
@@ -171,8 +177,14 @@ impl Scene {
                 outcome.unusable = self.unusable.clone();
                 outcome.connecting = outcome.unusable.is_none();
                 connected = outcome.connecting.then(|| connection.digest());
+                self.aside = None;
             }
-            Some(Step::Disconnect) => connected = None,
+            Some(Step::SetAside) => self.aside = connected.take(),
+            Some(Step::TakeBack) => {
+                outcome.connecting = true;
+                connected = self.aside.take();
+            }
+            Some(Step::Disconnect) => (connected, self.aside) = (None, None),
             None => {}
         }
         let after = status::after(&self.cluster, &seen, &plan, &outcome, self.time());

@@ -11,6 +11,7 @@ use crate::{
         connection::ConnectionError,
         fixtures::{snapshot, view},
     },
+    tls::Unusable,
 };
 
 fn missing() -> Problem {
@@ -20,6 +21,8 @@ fn missing() -> Problem {
 fn step(scene: &Scene) -> &'static str {
     match plan::next(&scene.cluster, &scene.seen()).step {
         Some(Step::Connect(_)) => "connect",
+        Some(Step::SetAside) => "set aside",
+        Some(Step::TakeBack) => "take back",
         Some(Step::Disconnect) => "disconnect",
         None => "nothing",
     }
@@ -39,7 +42,7 @@ fn a_connection_is_made_once_and_anew_when_what_it_is_made_of_changes() {
 fn credentials_that_are_gone_end_the_connection() {
     let mut scene = Scene::settled();
     scene.connection = Err(missing());
-    assert_eq!(step(&scene), "disconnect");
+    assert_eq!(step(&scene), "set aside");
     scene.settle();
     assert_eq!(step(&scene), "nothing");
     scene.check("ResolvedRefs", "False", "SecretNotFound");
@@ -58,14 +61,39 @@ fn credentials_that_are_gone_end_the_connection() {
 #[test]
 fn a_connection_that_cannot_be_used_is_told_with_the_reason() {
     let mut scene = Scene::new(snapshot(view("u")));
-    scene.unusable = Some(ConnectionError::NoEndpoint);
+    scene.unusable = Some(ConnectionError::Tls(Unusable::Ca("it is empty")));
     scene.settle();
+    scene.check("Accepted", "True", "AsExpected");
     scene.check("ResolvedRefs", "False", "InvalidContent");
     scene.check("Stalled", "True", "InvalidContent");
-    assert!(scene.condition("ResolvedRefs").message.contains("no endpoint is given"));
+    assert!(scene.condition("ResolvedRefs").message.contains("it is empty"));
     scene.unusable = None;
     scene.settle();
     scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn a_value_of_the_spec_that_no_connection_can_use_is_told_with_its_path() {
+    let endpoint = ConnectionError::Endpoint { endpoint: "ftp://a".into(), problem: "is odd" };
+    let cases = [
+        (ConnectionError::NoEndpoint, "spec.connection.endpoints: no endpoint is given"),
+        (endpoint, "spec.connection.endpoints: the endpoint 'ftp://a' is odd"),
+        (
+            ConnectionError::Tls(Unusable::ServerName("a..b".into())),
+            "spec.connection.tls.serverName: ",
+        ),
+    ];
+    for (error, message) in cases {
+        let mut scene = Scene::new(snapshot(view("u")));
+        scene.unusable = Some(error);
+        scene.settle();
+        scene.check("Accepted", "False", "InvalidSpec");
+        scene.check("ResolvedRefs", "Unknown", "Waiting");
+        scene.check("Ready", "False", "InvalidSpec");
+        scene.check("Stalled", "True", "InvalidSpec");
+        let told = &scene.condition("Accepted").message;
+        assert!(told.starts_with(message), "{told}");
+    }
 }
 
 #[test]
@@ -143,4 +171,20 @@ fn a_new_object_says_that_it_waits_for_the_first_answer() {
     scene.check("Ready", "False", "NotChecked");
     scene.check("Reconciling", "True", "NotChecked");
     assert!(scene.status().elasticsearch.is_none());
+}
+
+#[test]
+fn a_deletion_goes_on_with_the_credentials_whose_secret_went_before_it_began() {
+    let mut scene = Scene::settled();
+    scene.connection = Err(missing());
+    scene.settle();
+    assert_eq!(step(&scene), "nothing");
+    scene.delete();
+    scene.needed_by = vec!["books".into()];
+    assert_eq!(step(&scene), "take back");
+    scene.settle();
+    scene.check("ResolvedRefs", "True", "Deleting");
+    scene.check("Reachable", "True", "AsExpected");
+    scene.needed_by.clear();
+    assert_eq!(step(&scene), "disconnect");
 }

@@ -6,7 +6,7 @@ use super::{
     super::observe::ClusterView,
     scene::{Scene, fault},
 };
-use crate::{api::condition::Reason, controllers::references::Problem};
+use crate::{api::condition::Reason, chain::chain, controllers::references::Problem};
 
 #[test]
 fn a_machine_that_is_as_it_should_be_is_ready() {
@@ -32,7 +32,7 @@ fn every_failure_to_reach_it_shows_in_its_condition_before_the_first_answer_and_
             scene.machine.fault = Some(fault(word));
             scene.settle();
             scene.check(kind, "False", reason);
-            assert!(scene.condition(kind).message.contains(&fault(word).chain()), "{word}");
+            assert!(scene.condition(kind).message.contains(&chain(&fault(word))), "{word}");
             scene.check("Ready", "False", reason);
             scene.check(progress, "True", reason);
             scene.check("Accepted", "True", "AsExpected");

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    super::plan::{Stand, Step},
+    super::decision::{Stand, Step},
     fixtures::{Physical, index, live},
     scene::Scene,
 };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{super::plan::Step, fixtures::index, scene::Scene};
+use super::{super::decision::Step, fixtures::index, scene::Scene};
 
 /// The actions that lead from one spec to another, in an index with a foreign alias.
 #[track_caller]

@@ -125,6 +125,86 @@ fn report_applies_a_new_spec_beside_known_drift_and_leaves_the_drift() {
 }
 
 #[test]
+fn report_sends_of_a_mapping_only_what_the_new_spec_changes() {
+    let fields = |more: serde_json::Value| {
+        let mut fields = json!({
+            "a": { "type": "keyword", "ignore_above": 100 },
+            "b": { "type": "keyword", "ignore_above": 100 },
+        });
+        fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "properties": fields, "_meta": { "team": "shop" } })
+    };
+    let mut scene = Scene::settled(index("books").mappings(fields(json!({}))).on_drift(Report));
+    let live = &mut scene.model.index().mappings;
+    live["properties"]["a"]["ignore_above"] = json!(5);
+    live["properties"]["b"]["ignore_above"] = json!(6);
+    live["_meta"]["team"] = json!("theirs");
+    scene.settle();
+    let drifted = [
+        "mappings._meta",
+        "mappings.properties.a.ignore_above",
+        "mappings.properties.b.ignore_above",
+    ];
+    assert_eq!(paths(&scene), drifted);
+    let more = json!({
+        "a": { "type": "keyword", "ignore_above": 100, "meta": { "unit": "m" } },
+        "c": { "type": "long" },
+    });
+    scene.edit(|it| it.mappings(fields(more)));
+    scene.settle();
+    let live = &scene.model.index().mappings;
+    let expected = json!({
+        "a": { "type": "keyword", "ignore_above": 5, "meta": { "unit": "m" } },
+        "b": { "type": "keyword", "ignore_above": 6 },
+        "c": { "type": "long" },
+    });
+    assert_eq!(live["properties"], expected);
+    assert_eq!(live["_meta"]["team"], json!("theirs"));
+    assert_eq!(paths(&scene), drifted);
+    scene.check("Synced", "True", "AsExpected");
+    // The mark alone is to be written: what is theirs in `_meta` stays theirs.
+    scene.edit(|it| it.on_drift(Report).settings(json!({ "priority": 1 })));
+    scene.model.index().mappings["_meta"] = json!({ "team": "theirs" });
+    scene.settle();
+    assert_eq!(scene.model.index().mappings["_meta"]["team"], json!("theirs"));
+}
+
+#[test]
+fn report_puts_nothing_back_after_a_new_spec_however_much_has_drifted() {
+    let aliases = |count: usize, routing: &str| -> serde_json::Value {
+        (0..count).map(|it| (format!("a{it:03}"), json!({ "routing": routing }))).collect()
+    };
+    let long = "x".repeat(3_000);
+    let declared = index("books").aliases(aliases(120, "1")).on_drift(Report);
+    let mut scene = Scene::settled(declared.settings(json!({ "plugin.text": long })));
+    scene.calls();
+    let index = scene.model.index();
+    index.aliases.clear();
+    set(index, "index.plugin.text", "short");
+    scene.settle();
+    assert_eq!(scene.calls(), [""; 0]);
+    assert_eq!(scene.status().drift.len(), 50);
+    assert_eq!(scene.status().drift_omitted, Some(71));
+    // What is not shown, or not whole, and what the spec wants otherwise now.
+    scene.edit(|it| it.settings(json!({ "plugin.text": long, "priority": 7 })));
+    scene.settle();
+    assert_eq!(scene.calls(), ["PUT /books/_settings"]);
+    assert!(scene.model.index().aliases.is_empty());
+    assert_eq!(scene.model.index().settings["index.plugin.text"], json!("short"));
+    assert_eq!(scene.model.index().settings["index.priority"], json!("7"));
+    assert_eq!(scene.status().drift_omitted, Some(71));
+    scene.check("Synced", "True", "AsExpected");
+    let mut changed = aliases(120, "1");
+    changed["a119"] = json!({ "routing": "2" });
+    scene.edit(|it| it.aliases(changed).settings(json!({ "plugin.text": long.clone() + "y" })));
+    scene.settle();
+    assert_eq!(scene.model.index().aliases.keys().collect::<Vec<_>>(), ["a119"]);
+    let text = scene.model.index().settings["index.plugin.text"].as_str().unwrap().len();
+    assert_eq!(text, 3_001, "it differs only behind what the status shows");
+    assert_eq!(scene.status().drift_omitted, Some(69));
+}
+
+#[test]
 fn report_applies_a_new_value_for_a_drifted_key_itself() {
     let mut scene = settled(Report);
     set(scene.model.index(), "index.refresh_interval", "5s");
@@ -196,6 +276,24 @@ fn a_state_by_hand_is_no_drift_where_the_spec_moved_to_it_as_well() {
     scene.settle();
     assert_eq!(scene.calls(), [""; 0]);
     scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn every_text_that_came_from_the_server_can_be_blotted_out() {
+    const SECRET: &str = "s3cret-pa55word";
+    let mut scene = settled(Enforce);
+    scene.edit(|it| it.mode(crate::api::index::Mode::Plan));
+    scene.settle();
+    let index = scene.model.index();
+    set(index, "index.refresh_interval", SECRET);
+    index.aliases.insert("all".into(), json!({ "index_routing": SECRET }));
+    index.mappings.insert("_meta".into(), json!({ "theirs": SECRET }));
+    scene.settle();
+    let mut status = scene.status().clone();
+    let text = |it: &crate::api::index::IndexStatus| serde_json::to_string(it).unwrap();
+    assert!(text(&status).matches(SECRET).count() > 2, "{status:#?}");
+    super::super::status::reword(&mut status, |it| *it = it.replace(SECRET, ""));
+    assert!(!text(&status).contains(SECRET), "{status:#?}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::{
     super::{
         apply::{self, Failure, Outcome, PutOff},
-        plan::{self, Step},
-        status,
+        decision::Step,
+        plan, status,
     },
     fixtures::index,
     scene::Scene,
@@ -53,7 +53,7 @@ fn each_failure_has_its_reason_and_goes_away_by_itself() {
         scene.check(progress, "True", reason);
         let message = &scene.condition("Synced").message;
         assert!(message.contains("could not change settings: "), "{message}");
-        assert!(message.contains(&error.chain()), "{message}");
+        assert!(message.contains(&error.told()), "{message}");
         assert!(!scene.turn().wrote, "{word}: the same failure is the same status");
         scene.refusal = None;
         scene.settle();
@@ -205,6 +205,29 @@ fn work_that_was_put_off_leaves_the_status_as_it_is() {
 }
 
 #[test]
+fn what_was_done_before_the_rest_was_put_off_is_on_record() {
+    let adopted = index("books").adoption(crate::api::index::AdoptionPolicy::Always);
+    let mut scene = Scene::new(adopted, Some(super::fixtures::live("books", "theirs")));
+    scene.settle();
+    scene.edit(|it| it.settings(json!({ "priority": 7 })).aliases(json!({ "all": {} })));
+    let seen = scene.seen();
+    let plan = plan::next(&scene.index, &seen);
+    let outcome = Outcome {
+        done: vec!["change settings"],
+        written_settings: vec!["index.priority".into()],
+        put_off: Some(PutOff::Moved),
+        ..Outcome::default()
+    };
+    let now = jiff::Timestamp::from_second(5_000).unwrap();
+    let after = status::after(&scene.index, &seen, &plan, &outcome, now).unwrap();
+    assert_eq!(after.applied.unwrap().settings, ["index.priority"]);
+    let synced = find(&after.conditions, "Synced").unwrap();
+    assert_eq!((&*synced.status, &*synced.reason), ("False", "InProgress"));
+    let notices = format!("{:?}", status::notices(&scene.index, &plan, &outcome));
+    assert!(notices.contains("change settings of index") && !notices.contains("aliases"));
+}
+
+#[test]
 fn a_message_names_some_failures_and_not_a_hundred() {
     let scene = with_work(error("400"));
     let failures = || Failure { what: "change settings", error: error("400") };
@@ -217,4 +240,47 @@ fn a_message_names_some_failures_and_not_a_hundred() {
     let after = status::after(&scene.index, &seen, &scene.plan(), &outcome, now).unwrap();
     let message = &find(&after.conditions, "Synced").unwrap().message;
     assert_eq!(message.matches("could not").count(), 20);
+}
+
+#[test]
+fn which_endpoint_answered_and_what_moves_in_its_words_makes_no_other_status() {
+    let full = |open: u16| {
+        let reason = format!("this action would add [2] shards, has [{open}]/[1000] open");
+        refused("put_settings", 400, "validation_exception", &reason)
+    };
+    let at = |endpoint: &str, error: &Error| match error.clone() {
+        Error::Rejected { operation, status, refusal, .. } => {
+            Error::Rejected { endpoint: endpoint.into(), operation, status, refusal }
+        }
+        other => panic!("{other:?}"),
+    };
+    let mut scene = with_work(full(999));
+    let first = scene.turn();
+    let told = format!("{:?}", first.notices);
+    assert!(told.contains(r#""change aliases of index 'books'"#), "what was done: {told}");
+    assert!(told.contains("could not change settings: Elasticsearch rejected"), "{told}");
+    assert!(!scene.condition("Synced").message.contains("https://"));
+    scene.refusal = Some((|it| matches!(it, Step::Settings(_)), at("https://b:9200", &full(1000))));
+    let again = scene.turn();
+    assert!(!again.wrote, "{:#?}", scene.status());
+    assert_eq!(again.notices, []);
+}
+
+#[test]
+fn of_a_hundred_failures_each_is_told_once() {
+    let scene = with_work(error("400"));
+    let plan = scene.plan();
+    let failures: Vec<Failure> = (0..100)
+        .map(|it| {
+            let reason = format!("unknown setting [index.a{it}]");
+            let error = refused("put_settings", 400, "illegal_argument_exception", &reason);
+            Failure { what: "change settings", error }
+        })
+        .collect();
+    let outcome = Outcome { failures, ..Outcome::default() };
+    let mut index = scene.index.clone();
+    assert_eq!(status::notices(&index, &plan, &outcome).len(), 20);
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    index.status = status::after(&index, &scene.seen(), &plan, &outcome, now);
+    assert_eq!(status::notices(&index, &plan, &outcome), []);
 }

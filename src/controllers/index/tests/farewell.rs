@@ -3,8 +3,8 @@
 use super::{
     super::{
         cluster_gate::ClusterGate,
-        plan::{self, Plan, Stand, Step},
-        status,
+        decision::{Plan, Stand, Step},
+        plan, status,
     },
     fixtures::{Physical, index, live, observed},
     scene::Scene,

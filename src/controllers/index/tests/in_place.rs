@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    super::plan::Step,
+    super::decision::Step,
     fixtures::{index, live},
     scene::Scene,
 };
@@ -62,7 +62,7 @@ fn closing_applies_what_only_a_closed_index_takes_and_opening_keeps_it() {
     scene.edit(|it| it.state(IndexState::Closed));
     let first = scene.turn();
     assert_eq!(first.plan.steps, [Step::Close]);
-    assert!(first.plan.unfinished);
+    assert!(!first.plan.later.is_empty());
     scene.check("Synced", "False", "InProgress");
     scene.check("Reconciling", "True", "InProgress");
     scene.settle();

@@ -74,6 +74,33 @@ fn in_an_adopted_index_an_alias_that_was_there_is_left_when_it_leaves_the_spec()
 }
 
 #[test]
+fn a_crash_before_the_record_leaves_a_key_behind_and_takes_nothing_of_others() {
+    for by_hand in [false, true] {
+        let mut scene = Scene::settled(index("books"));
+        scene.edit(|it| it.settings(json!({ "priority": 7 })));
+        if by_hand {
+            // Stopped before the call: the value is somebody else's.
+            scene.model.index().settings.insert("index.priority".into(), "9".into());
+        } else {
+            // Stopped after it.
+            let status = scene.index.status.clone();
+            scene.turn();
+            scene.index.status = status;
+        }
+        scene.edit(|it| it.settings(json!({})));
+        scene.settle();
+        let left = if by_hand { "9" } else { "7" };
+        assert_eq!(scene.model.index().settings["index.priority"], json!(left));
+        // Declared once more it is on record, and goes with the spec.
+        scene.edit(|it| it.settings(json!({ "priority": 7 })));
+        scene.settle();
+        scene.edit(|it| it.settings(json!({})));
+        scene.settle();
+        assert!(!scene.model.index().settings.contains_key("index.priority"));
+    }
+}
+
+#[test]
 fn what_could_not_be_taken_back_stays_on_record_until_it_is() {
     let mut scene = Scene::settled(declared());
     let busy = refused("put_settings", 503, "process_cluster_event_timeout_exception", "busy");

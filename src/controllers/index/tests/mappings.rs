@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::plan::Step,
+    super::decision::Step,
     fixtures::{index, live},
     scene::{Scene, WhichStep},
 };

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    super::plan::{Stand, Step},
+    super::decision::{Stand, Step},
     fixtures::{index, live},
     scene::Scene,
 };
@@ -34,6 +34,32 @@ fn a_lost_mark_is_put_back_as_the_one_that_it_was() {
         scene.settle();
         assert_eq!(scene.model.index().mappings["_meta"], mark);
     }
+}
+
+#[test]
+fn an_adopted_index_of_which_nothing_is_declared_stays_an_adopted_one_without_its_mark() {
+    let there = live("books", "theirs").setting("index.refresh_interval", "60s");
+    let mut scene = Scene::new(index("books").adoption(AdoptionPolicy::Always), Some(there));
+    scene.settle();
+    assert_eq!(scene.status().adopted, Some(true));
+    scene.model.index().mappings.remove("_meta");
+    scene.settle();
+    assert_eq!(scene.model.index().mappings["_meta"]["drover"]["adopted"], json!(true));
+    // What was there before is still not Drover's to take away.
+    scene.edit(|it| it.settings(json!({ "refresh_interval": "60s" })));
+    scene.settle();
+    scene.edit(|it| it.settings(json!({})));
+    scene.settle();
+    assert_eq!(scene.model.index().settings["index.refresh_interval"], json!("60s"));
+}
+
+#[test]
+fn whether_an_index_was_adopted_is_on_record_and_stays_there() {
+    let mut scene = Scene::settled(index("books"));
+    assert_eq!(scene.status().adopted, Some(false));
+    scene.gate = crate::controllers::index::cluster_gate::ClusterGate::Absent;
+    scene.settle();
+    assert_eq!(scene.status().adopted, Some(false));
 }
 
 #[test]

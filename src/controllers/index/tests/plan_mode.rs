@@ -1,12 +1,16 @@
 //! Mode Plan: the calls are shown and none is made.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{
+    super::{apply, decision::Step},
     fixtures::{index, live},
     scene::Scene,
 };
-use crate::api::index::{Index, Mode};
+use crate::{
+    api::index::{Index, IndexState, Mode},
+    elasticsearch::names::OneIndex,
+};
 
 fn calls(scene: &Scene) -> Vec<String> {
     scene.status().plan.iter().map(|it| format!("{} {}", it.method, it.path)).collect()
@@ -26,6 +30,7 @@ fn a_create_is_shown_with_its_body_and_not_made() {
     assert_eq!(scene.status().uuid, None);
     scene.check("Synced", "False", "PlanOnly");
     scene.check("Ready", "False", "PlanOnly");
+    scene.check("Drifted", "Unknown", "IndexMissing");
     scene.check("Stalled", "True", "PlanOnly");
 }
 
@@ -44,6 +49,62 @@ fn the_shown_calls_are_the_very_ones_that_mode_apply_makes() {
     assert_eq!(scene.calls(), shown);
     assert_eq!(scene.status().plan, []);
     scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn what_waits_for_the_index_to_be_closed_is_shown_behind_the_close() {
+    let closed = |it: Index| {
+        it.settings(json!({ "codec": "best_compression", "refresh_interval": "9s" }))
+            .state(IndexState::Closed)
+    };
+    let mut scene = Scene::settled(index("books"));
+    scene.calls();
+    scene.edit(|it| closed(it).mode(Mode::Plan));
+    scene.settle();
+    let shown = calls(&scene);
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert!(shown[1].ends_with("/_close"), "{shown:?}");
+    scene.check("Synced", "False", "PlanOnly");
+    scene.edit(|it| it.mode(Mode::Apply));
+    scene.settle();
+    assert_eq!(scene.calls(), shown);
+
+    let mut fresh = Scene::new(closed(index("books")).mode(Mode::Plan), None);
+    fresh.settle();
+    let shown = calls(&fresh);
+    fresh.edit(|it| it.mode(Mode::Apply));
+    fresh.settle();
+    assert_eq!(fresh.calls(), shown);
+}
+
+#[test]
+fn a_long_body_is_shown_whole_and_a_very_long_one_says_how_much_of_it_is_left_out() {
+    let mapping = |fields: usize| {
+        let fields = (0..fields).map(|it| (format!("größe_{it:04}"), json!({ "type": "keyword" })));
+        json!({ "properties": fields.collect::<Map<_, _>>() })
+    };
+    for (fields, is_cut) in [(500, false), (5_000, true)] {
+        let mut scene = Scene::new(index("books").mappings(mapping(fields)), None);
+        scene.edit(|it| it.mode(Mode::Plan));
+        scene.settle();
+        let call = &scene.status().plan[0];
+        let body = call.body.as_ref().unwrap();
+        assert_eq!(call.body_omitted.is_some(), is_cut);
+        if !is_cut {
+            let body: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(body["mappings"]["properties"], mapping(fields)["properties"]);
+            continue;
+        }
+        assert!((32 << 10) - 4 < body.len() && body.len() <= 32 << 10, "{}", body.len());
+        let shown = body.len();
+        let omitted = call.body_omitted.unwrap() as usize;
+        scene.edit(|it| it.mode(Mode::Apply));
+        let turn = scene.turn();
+        assert_eq!(turn.plan.steps, [Step::Create]);
+        let name = OneIndex::new("books").unwrap();
+        let whole = apply::call(&Step::Create, &scene.index, &name, "").body.unwrap();
+        assert_eq!(shown + omitted, whole.len());
+    }
 }
 
 #[test]

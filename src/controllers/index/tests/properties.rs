@@ -12,7 +12,8 @@ use super::{
     super::{
         apply,
         cluster_gate::ClusterGate,
-        plan::{self, Plan, Step},
+        decision::{Plan, Step},
+        plan,
     },
     fixtures::{Physical, index, live},
     model::Model,

@@ -7,9 +7,9 @@ use super::{
     super::{
         apply::{self, Failure, Fate, Outcome},
         cluster_gate::ClusterGate,
+        decision::{Plan, Step},
         observe::Observed,
-        plan::{self, Plan, Step},
-        status,
+        plan, status,
     },
     fixtures::{Physical, observed},
     model::Model,
@@ -158,8 +158,7 @@ impl Scene {
     fn carry_out(&mut self, plan: &Plan) -> Outcome {
         let mut outcome = Outcome::default();
         let name = self.model.index.as_ref().map(|it| it.name.clone());
-        let name =
-            OneIndex::new(&name.unwrap_or_else(|| self.index.public_name().to_owned())).unwrap();
+        let name = name.unwrap_or_else(|| self.index.public_name().to_owned());
         for step in &plan.steps {
             let refusal = self.refusal.as_ref().filter(|(is_meant, _)| is_meant(step));
             let result = match (refusal.map(|(_, error)| error.clone()), step) {
@@ -168,7 +167,12 @@ impl Scene {
                     outcome.fate = Some(Fate::Kept);
                     Ok(())
                 }
-                (None, _) => self.model.answer(&apply::call(step, &self.index, &name, "test")),
+                (None, _) => self.model.answer(&apply::call(
+                    step,
+                    &self.index,
+                    &OneIndex::new(&name).unwrap(),
+                    "test",
+                )),
             };
             match (result, step) {
                 (Err(error), _) => {
@@ -190,7 +194,7 @@ impl Scene {
                 }
                 (Ok(()), _) => {}
             }
-            outcome.done += 1;
+            outcome.did(apply::what(step));
         }
         outcome
     }

@@ -5,13 +5,14 @@ use serde_json::json;
 use super::{
     super::{
         cluster_gate::ClusterGate,
-        plan::{self, Plan, Stand, Step},
+        decision::{Plan, Stand, Step},
+        plan,
     },
     fixtures::{index, live, observed},
     scene::Scene,
 };
 use crate::{
-    api::{RECREATE, index::Index},
+    api::{RECREATE, fields::IndexName, index::Index},
     elasticsearch::{cluster_reads::HealthStatus, snapshot::IndexView},
 };
 
@@ -64,6 +65,21 @@ fn every_problem_of_a_spec_is_told_with_its_path_and_nothing_is_done() {
     for path in paths {
         let message = &scene.condition("Accepted").message;
         assert!(message.contains(&format!("spec.{path}: ")), "{path}: {message}");
+    }
+}
+
+#[test]
+fn a_name_that_came_past_admission_is_told_with_its_path_and_never_waited_for() {
+    for name in ["a\u{85}b", "Books", ".kibana"] {
+        let mut index = index("books");
+        index.spec.name = Some(IndexName(name.into()));
+        let mut scene = Scene::new(index, None);
+        let turn = scene.turn();
+        assert!(matches!(idle(turn.plan), Stand::Invalid(_)), "{name:?}");
+        scene.check("Accepted", "False", "InvalidSpec");
+        scene.check("Stalled", "True", "InvalidSpec");
+        let message = &scene.condition("Accepted").message;
+        assert!(message.starts_with("spec.name: must "), "{message}");
     }
 }
 
@@ -218,6 +234,7 @@ fn an_index_that_was_deleted_behind_drovers_back_is_not_made_again() {
     assert_eq!(idle(scene.plan()), Stand::Lost("made-1".into()));
     assert_eq!(scene.calls(), [""; 0]);
     scene.check("Ready", "False", "IndexMissing");
+    scene.check("Drifted", "Unknown", "IndexMissing");
     scene.check("Stalled", "True", "IndexMissing");
     assert!(scene.condition("Ready").message.contains(RECREATE), "tells the way out");
     assert_eq!(scene.status().health, None);

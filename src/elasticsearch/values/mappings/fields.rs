@@ -1,5 +1,7 @@
 //! How live fields differ from declared ones, and what to send for it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -16,19 +18,26 @@ use crate::elasticsearch::values::Difference;
 /// What it gives back is what to send. Elasticsearch takes what is not said of a field that is sent
 /// for its default and changes it to that, or refuses all of the request if that can't be changed.
 /// So a field is sent only if something of it changes, and then whole: as it is, with the changes.
-pub(super) struct Comparison {
+pub(super) struct Comparison<'a> {
     inherited: Inherited,
+    leave: &'a BTreeSet<String>,
     pub(super) found: MappingDifference,
 }
 
-impl Comparison {
-    pub(super) fn new(inherited: Inherited) -> Self {
-        Self { inherited, found: MappingDifference::default() }
+impl<'a> Comparison<'a> {
+    pub(super) fn new(inherited: Inherited, leave: &'a BTreeSet<String>) -> Self {
+        Self { inherited, leave, found: MappingDifference::default() }
     }
 
-    pub(super) fn add(&mut self, path: String, desired: &Value, live: Option<&Value>) {
+    /// Notes what can be changed; returns whether it is to be sent.
+    #[must_use]
+    pub(super) fn add(&mut self, path: String, desired: &Value, live: Option<&Value>) -> bool {
+        if self.leave.contains(&path) {
+            return false;
+        }
         let difference = Difference { path, desired: Some(desired.clone()), live: live.cloned() };
         self.found.additions.push(difference);
+        true
     }
 
     pub(super) fn refuse(&mut self, path: String, desired: &Value, live: Option<&Value>) {
@@ -49,8 +58,9 @@ impl Comparison {
             let path = format!("{path}.{name}");
             match (field, live.get(name)) {
                 (_, None) => {
-                    self.add(path, field, None);
-                    send.insert(name.clone(), field.clone());
+                    if self.add(path, field, None) {
+                        send.insert(name.clone(), field.clone());
+                    }
                 }
                 (Value::Object(field), Some(Value::Object(live))) => {
                     if let Some(body) = self.field(field, live, &path, flat) {
@@ -85,8 +95,9 @@ impl Comparison {
             }
             let path = format!("{path}.{name}");
             if may_change(kind, name, value, live) {
-                self.add(path, value, live.get(name));
-                changes.insert(name.clone(), value.clone());
+                if self.add(path, value, live.get(name)) {
+                    changes.insert(name.clone(), value.clone());
+                }
             } else {
                 self.refuse(path, value, live.get(name));
             }

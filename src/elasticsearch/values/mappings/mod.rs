@@ -9,6 +9,8 @@ mod params;
 mod top;
 mod values;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use self::{fields::Comparison, form::flattens, params::Inherited};
@@ -36,7 +38,18 @@ pub fn difference(
     live: &Map<String, Value>,
     settings: &Flat,
 ) -> MappingDifference {
-    let mut comparison = Comparison::new(Inherited::of(settings));
+    difference_but_for(desired, live, settings, &BTreeSet::new())
+}
+
+/// The same but for what stands at the paths of `leave`, which stays as it is: it is not sent.
+#[must_use]
+pub fn difference_but_for(
+    desired: &Map<String, Value>,
+    live: &Map<String, Value>,
+    settings: &Flat,
+    leave: &BTreeSet<String>,
+) -> MappingDifference {
+    let mut comparison = Comparison::new(Inherited::of(settings), leave);
     let mut body = top::differences(&mut comparison, desired, live);
     if let Some(Value::Object(wanted)) = desired.get("properties") {
         let nothing = Map::new();

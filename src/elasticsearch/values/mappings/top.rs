@@ -29,8 +29,9 @@ pub(super) fn differences(
             _ if holds(key, value, shown) => {}
             ("enabled" | "subobjects", _) => comparison.refuse(path, value, shown),
             _ => {
-                comparison.add(path, value, shown);
-                send.insert(key.clone(), value.clone());
+                if comparison.add(path, value, shown) {
+                    send.insert(key.clone(), value.clone());
+                }
             }
         }
     }
@@ -118,8 +119,7 @@ fn runtime(
             (Value::Object(field), Some(Value::Object(live))) => same_runtime(field, live),
             _ => false,
         };
-        if !holds {
-            comparison.add(format!("{path}.{name}"), field, shown);
+        if !holds && comparison.add(format!("{path}.{name}"), field, shown) {
             send.insert(name.clone(), field.clone());
         }
     }

@@ -5,6 +5,7 @@ mod answers;
 mod arbitrary;
 mod field_model;
 mod generated;
+mod leaving;
 mod mapping_model;
 mod mapping_rules;
 mod mapping_specs;

@@ -9,10 +9,10 @@ use rustls::{
 };
 
 /// An authority that signs certificates for tests.
-pub(in crate::elasticsearch) struct Authority(rcgen::CertifiedIssuer<'static, rcgen::KeyPair>);
+pub(crate) struct Authority(rcgen::CertifiedIssuer<'static, rcgen::KeyPair>);
 
 impl Authority {
-    pub(in crate::elasticsearch) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -20,26 +20,21 @@ impl Authority {
         Self(rcgen::CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
-    pub(in crate::elasticsearch) fn pem(&self) -> Vec<u8> {
+    pub(crate) fn pem(&self) -> Vec<u8> {
         self.0.pem().into_bytes()
     }
 
-    pub(in crate::elasticsearch) fn der(&self) -> Vec<u8> {
+    pub(crate) fn der(&self) -> Vec<u8> {
         self.0.der().to_vec()
     }
 
     /// A certificate for `name` that is valid now.
-    pub(in crate::elasticsearch) fn issue(&self, name: &str) -> Issued {
+    pub(crate) fn issue(&self, name: &str) -> Issued {
         self.issue_between(name, 2020, 2090)
     }
 
     /// A certificate for `name` that is valid from the first day of one year to that of another.
-    pub(in crate::elasticsearch) fn issue_between(
-        &self,
-        name: &str,
-        first: i32,
-        last: i32,
-    ) -> Issued {
+    pub(crate) fn issue_between(&self, name: &str, first: i32, last: i32) -> Issued {
         let mut params = rcgen::CertificateParams::new(vec![name.into()]).unwrap();
         params.not_before = rcgen::date_time_ymd(first, 1, 1);
         params.not_after = rcgen::date_time_ymd(last, 1, 1);
@@ -51,17 +46,17 @@ impl Authority {
 }
 
 /// A certificate with its chain and key.
-pub(in crate::elasticsearch) struct Issued {
+pub(crate) struct Issued {
     /// The leaf, then the authority.
-    pub(in crate::elasticsearch) chain: Vec<Vec<u8>>,
+    pub(crate) chain: Vec<Vec<u8>>,
     /// The same as PEM.
-    pub(in crate::elasticsearch) pem: Vec<u8>,
-    pub(in crate::elasticsearch) key: rcgen::KeyPair,
+    pub(crate) pem: Vec<u8>,
+    pub(crate) key: rcgen::KeyPair,
 }
 
 impl Issued {
     /// A certificate that signed itself, for 127.0.0.1, and may sign others.
-    pub(in crate::elasticsearch) fn self_signed_authority() -> Self {
+    pub(crate) fn self_signed_authority() -> Self {
         let mut params = rcgen::CertificateParams::new(vec!["127.0.0.1".into()]).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = rcgen::KeyPair::generate().unwrap();
@@ -70,22 +65,19 @@ impl Issued {
         Self { chain: vec![certificate.der().to_vec()], pem, key }
     }
 
-    pub(in crate::elasticsearch) fn fingerprint(&self, place: usize) -> [u8; 32] {
+    pub(crate) fn fingerprint(&self, place: usize) -> [u8; 32] {
         let digest = ring::digest::digest(&ring::digest::SHA256, &self.chain[place]);
         digest.as_ref().try_into().unwrap()
     }
 
     /// The settings of a server with this certificate.
-    pub(in crate::elasticsearch) fn server(&self) -> ServerConfig {
+    pub(crate) fn server(&self) -> ServerConfig {
         let builder = server_builder().with_no_client_auth();
         builder.with_single_cert(self.certificates(), self.private_key()).unwrap()
     }
 
     /// The settings of a server that wants clients' certificates from `authority`.
-    pub(in crate::elasticsearch) fn server_for_clients_of(
-        &self,
-        authority: &Authority,
-    ) -> ServerConfig {
+    pub(crate) fn server_for_clients_of(&self, authority: &Authority) -> ServerConfig {
         let mut roots = RootCertStore::empty();
         roots.add(authority.der().into()).unwrap();
         let provider = Arc::new(crypto::ring::default_provider());
