@@ -20,7 +20,7 @@ scripted=()
 for file in tests/*.rs; do [ -e "$file" ] && scripted+=(--test "$(basename "$file" .rs)"); done
 [ ${#scripted[@]} = 0 ] || phase "scripted" cargo test --no-fail-fast "${scripted[@]}"
 # Each of these waits on servers more than it computes.
-[ ! -e tests/features/main.rs ] || phase "on real processes" cargo test --test features -- --test-threads="${FEATURE_THREADS:-4}"
+[ ! -e tests/features/main.rs ] || phase "on real processes" cargo test --test features -- --test-threads="${FEATURE_THREADS:-6}"
 [ -z "${DROVER_SOAK:-}" ] || phase "the demo" tests/demo.sh
 
 say "done"
