@@ -8,10 +8,11 @@ use kube::{Client, runtime::reflector::Store};
 use tokio::sync::watch;
 
 use crate::{
-    api::{cluster::Cluster, host::Host, index::Index},
+    api::{cluster::Cluster, container_manager::ContainerManager, host::Host, index::Index},
     elasticsearch::links::Links,
     gate::WriteGate,
     kubernetes::{events::Publisher, freshness::Freshness, namespaces::Namespaces},
+    nodes::managers::Managers,
     ssh::remotes::Remotes,
     telemetry::metrics::Metrics,
 };
@@ -28,6 +29,8 @@ pub struct Context {
     pub links: Links,
     /// The hosts that are watched over SSH.
     pub remotes: Remotes,
+    /// The API servers that hosts are registered in.
+    pub managers: Managers,
     /// The metrics of the process.
     pub metrics: Arc<Metrics>,
     /// The objects that the watches have seen.
@@ -66,6 +69,7 @@ impl Context {
             stores: Stores {
                 clusters: reflector::store().0,
                 hosts: reflector::store().0,
+                container_managers: reflector::store().0,
                 indices: reflector::store().0,
                 filled: watch::Sender::new(true).subscribe(),
             },
@@ -78,7 +82,8 @@ impl Context {
                 max_concurrent_reconciles: NonZeroU16::MIN,
                 reconcile_deadline: Duration::from_mins(2),
             },
-            links: Links::new(wiring::wakes().0, pace),
+            links: Links::new(wiring::wakes().0.elasticsearch, pace),
+            managers: Managers::new(wiring::wakes().0.nodes, probing.probe),
             remotes: Remotes::new(pool, tokio::sync::mpsc::unbounded_channel().0, probing),
             now: Timestamp::now,
         }
@@ -96,6 +101,8 @@ pub struct Stores {
     pub clusters: Store<Cluster>,
     /// Every Host in the watched namespaces.
     pub hosts: Store<Host>,
+    /// Every `ContainerManager` in the watched namespaces.
+    pub container_managers: Store<ContainerManager>,
     /// Every Index in the watched namespaces.
     pub indices: Store<Index>,
     /// Whether all stores hold what was there at the start.

@@ -49,6 +49,8 @@ pub enum Category {
     Timeout,
     /// Elasticsearch did not do what was asked.
     Elasticsearch,
+    /// The API server of a `ContainerManager` did not do what was asked.
+    ContainerManager,
     /// This process may not write.
     NotLeader,
     /// A fault of Drover itself.
@@ -68,6 +70,7 @@ impl Category {
             Self::Unavailable => "Unavailable",
             Self::Timeout => "Timeout",
             Self::Elasticsearch => "Elasticsearch",
+            Self::ContainerManager => "ContainerManager",
             Self::NotLeader => "NotLeader",
             Self::Internal => "Internal",
         }

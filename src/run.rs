@@ -12,13 +12,13 @@ use tokio::{
 };
 
 use crate::{
-    api::{cluster::Cluster, host::Host, index::Index},
+    api::{cluster::Cluster, container_manager::ContainerManager, host::Host, index::Index},
     chain::chain,
     cli::RunArguments,
     context::{Context, Settings, Stores},
     controllers::{
-        self, cluster::ClusterReconciler, host::HostReconciler, index::IndexReconciler,
-        stream::Reflector,
+        self, cluster::ClusterReconciler, container_manager::ContainerManagerReconciler,
+        host::HostReconciler, index::IndexReconciler, stream::Reflector,
     },
     elasticsearch::{links::Links, poller::Pace},
     gate::WriteGate,
@@ -30,6 +30,7 @@ use crate::{
         identity,
         lease::{Candidate, Lost},
     },
+    nodes::managers::Managers,
     shutdown::{self, Stop},
     ssh::{pool::Pool, prober, remotes::Remotes, target::Limits},
     telemetry::{
@@ -122,8 +123,13 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let stores = reflectors.stores(filled);
     let (ctx, wakes) =
         context(arguments.settings(), client, gate, me, Arc::clone(&metrics), stores);
-    let Reflectors { clusters, hosts, indices } = &reflectors;
-    let filled = future::join3(clusters.filled(), hosts.filled(), indices.filled());
+    let Reflectors { clusters, hosts, container_managers, indices } = &reflectors;
+    let filled = future::join4(
+        clusters.filled(),
+        hosts.filled(),
+        container_managers.filled(),
+        indices.filled(),
+    );
     tokio::spawn(ready_when_filled(filled, all_filled, ctx.stores.clone(), readiness));
     let workers = start_controllers(&ctx, reflectors, wakes, &stop);
     let result = work(parts, workers, &mut candidate, &stop).await;
@@ -140,15 +146,17 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
 struct Reflectors {
     clusters: Reflector<Cluster>,
     hosts: Reflector<Host>,
+    container_managers: Reflector<ContainerManager>,
     indices: Reflector<Index>,
 }
 
 impl Reflectors {
     fn stores(&self, filled: watch::Receiver<bool>) -> Stores {
-        let Self { clusters, hosts, indices } = self;
+        let Self { clusters, hosts, container_managers, indices } = self;
         Stores {
             clusters: clusters.store(),
             hosts: hosts.store(),
+            container_managers: container_managers.store(),
             indices: indices.store(),
             filled,
         }
@@ -164,11 +172,13 @@ fn context(
     stores: Stores,
 ) -> (Arc<Context>, Wakes) {
     let reporter = Reporter { controller: "drover".to_owned(), instance: Some(me) };
-    let (wakers, wake_host, woken) = wiring::wakes();
+    let (wakers, woken) = wiring::wakes();
     let (poll, stats) = (settings.poll_interval, settings.stats_interval);
     let sessions = Pool::new(Limits::default(), gate.clone(), metrics.clone());
     let probing = prober::Pace { probe: settings.probe_interval, stats };
-    let links = Links::new(wakers, Pace { poll, stats })
+    let links = Links::new(wakers.elasticsearch, Pace { poll, stats })
+        .shared_by(settings.max_concurrent_reconciles);
+    let managers = Managers::new(wakers.nodes, settings.probe_interval)
         .shared_by(settings.max_concurrent_reconciles);
     let ctx = Arc::new(Context {
         publisher: Publisher::new(client.clone(), reporter),
@@ -179,7 +189,8 @@ fn context(
         freshness: Freshness::default(),
         settings,
         links,
-        remotes: Remotes::new(sessions, wake_host, probing),
+        remotes: Remotes::new(sessions, wakers.hosts, probing),
+        managers,
         now: Timestamp::now,
     });
     (ctx, woken)
@@ -191,10 +202,27 @@ fn start_controllers(
     wakes: Wakes,
     stop: &Stop,
 ) -> Parts {
-    let Reflectors { mut clusters, mut hosts, mut indices } = reflectors;
-    let [for_clusters, for_hosts] = wiring::secrets(ctx);
-    let wire_clusters = wiring::cluster(ctx, wakes.clusters, for_clusters, indices.touched());
-    let wire_hosts = wiring::host(ctx, wakes.hosts, for_hosts, clusters.touched(), hosts.touched());
+    let Reflectors { mut clusters, mut hosts, container_managers: mut managers, mut indices } =
+        reflectors;
+    let [for_clusters, for_hosts, for_managers] = wiring::secrets(ctx);
+    let wire_clusters = wiring::cluster(
+        ctx,
+        wakes.clusters,
+        for_clusters,
+        indices.touched(),
+        hosts.touched(),
+        managers.touched(),
+    );
+    let wire_hosts = wiring::host(
+        ctx,
+        (wakes.hosts, wakes.concerns),
+        for_hosts,
+        clusters.touched(),
+        managers.touched(),
+        hosts.touched(),
+    );
+    let wire_managers =
+        wiring::container_manager(ctx, wakes.managers, for_managers, hosts.touched());
     let wire_indices = wiring::index(ctx, wakes.indices, clusters.touched());
     let mut workers = Parts::new();
     let start = controllers::start::<ClusterReconciler>;
@@ -208,6 +236,12 @@ fn start_controllers(
     workers.spawn(async move {
         host.await;
         "the controller of Hosts"
+    });
+    let start = controllers::start::<ContainerManagerReconciler>;
+    let manager = start(Arc::clone(ctx), managers, stop.clone(), wire_managers);
+    workers.spawn(async move {
+        manager.await;
+        "the controller of ContainerManagers"
     });
     let start = controllers::start::<IndexReconciler>;
     let index = start(Arc::clone(ctx), indices, stop.clone(), wire_indices);
@@ -287,8 +321,8 @@ async fn ready_when_filled<T>(
     filled.await;
     all_filled.send_replace(true);
     let (clusters, hosts) = (stores.clusters.len(), stores.hosts.len());
-    let indices = stores.indices.len();
-    tracing::info!(clusters, hosts, indices, "all objects are known");
+    let (container_managers, indices) = (stores.container_managers.len(), stores.indices.len());
+    tracing::info!(clusters, hosts, container_managers, indices, "all objects are known");
     readiness.set(true);
 }
 

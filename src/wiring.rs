@@ -1,5 +1,8 @@
 //! Which stream wakes which controller: all that one kind learns of another goes through here.
 
+mod gates;
+mod nodes;
+
 use std::{collections::HashMap, future::ready, sync::Arc};
 
 use futures::{
@@ -35,8 +38,11 @@ use crate::{
         known::ObjectName,
         references::{watch_config_maps, watch_secrets},
     },
+    nodes::manager::{self, Concern},
     object_key::ObjectKey,
 };
+
+pub use self::nodes::container_manager;
 
 /// The receiving ends of the wakes of pollers and probers.
 pub struct Wakes {
@@ -46,16 +52,39 @@ pub struct Wakes {
     pub indices: UnboundedReceiver<ObjectKey>,
     /// Of Hosts.
     pub hosts: UnboundedReceiver<ObjectKey>,
+    /// Of `ContainerManager`s.
+    pub managers: UnboundedReceiver<ObjectKey>,
+    /// Of the Hosts in one.
+    pub concerns: UnboundedReceiver<Concern>,
 }
 
-/// Both ends of the wakes: for pollers, for probers, and for the controllers.
+/// The sending ends.
+pub struct Senders {
+    /// Of those who ask Elasticsearch.
+    pub elasticsearch: Wakers,
+    /// Of those who ask hosts.
+    pub hosts: UnboundedSender<ObjectKey>,
+    /// Of those who ask the API servers that hosts are registered in.
+    pub nodes: manager::Wakers,
+}
+
+/// Both ends of the wakes: for those who ask, and for the controllers.
 #[must_use]
-pub fn wakes() -> (Wakers, UnboundedSender<ObjectKey>, Wakes) {
+pub fn wakes() -> (Senders, Wakes) {
     let (clusters, cluster_wakes) = unbounded_channel();
     let (indices, index_wakes) = unbounded_channel();
     let (hosts, host_wakes) = unbounded_channel();
-    let wakes = Wakes { clusters: cluster_wakes, indices: index_wakes, hosts: host_wakes };
-    (Wakers { clusters, indices }, hosts, wakes)
+    let (managers, manager_wakes) = unbounded_channel();
+    let (nodes, concerns) = unbounded_channel();
+    let wakes = Wakes {
+        clusters: cluster_wakes,
+        indices: index_wakes,
+        hosts: host_wakes,
+        managers: manager_wakes,
+        concerns,
+    };
+    let nodes = manager::Wakers { managers, hosts: nodes };
+    (Senders { elasticsearch: Wakers { clusters, indices }, hosts, nodes }, wakes)
 }
 
 /// The names of Secrets that change, for several controllers: they are watched once.
@@ -87,12 +116,15 @@ fn refs<K: crate::kubernetes::Kind>(
 }
 
 /// A Cluster is looked at when its poller has news, when a Secret or `ConfigMap` that it names
-/// changes, and when an Index that held back its deletion goes.
+/// changes, when an Index that held back its deletion goes, when its members come, go, or change
+/// their state, and when its `ContainerManager` comes or goes.
 pub fn cluster(
     ctx: &Arc<Context>,
     wakes: UnboundedReceiver<ObjectKey>,
     secrets: Touched<ObjectName>,
     indices: Touched<ObjectName>,
+    hosts: Touched<ObjectName>,
+    managers: Touched<ObjectName>,
 ) -> impl FnOnce(Controller<Cluster>) -> Controller<Cluster> + use<> {
     let store = || ctx.stores.clusters.clone();
     let secrets =
@@ -103,12 +135,16 @@ pub fn cluster(
     let leaving = named(store(), indices, |cluster: &Cluster, _| {
         cluster.metadata.deletion_timestamp.is_some()
     });
+    let members = nodes::clusters_of_hosts(ctx.stores.hosts.clone(), hosts);
+    let managers = nodes::clusters_of_managers(&ctx.stores, managers);
     move |controller| {
         controller
             .reconcile_on(refs(wakes))
             .reconcile_on(secrets)
             .reconcile_on(config_maps)
             .reconcile_on(leaving)
+            .reconcile_on(members)
+            .reconcile_on(managers)
     }
 }
 
@@ -131,37 +167,29 @@ fn named<K: Kind>(
 }
 
 /// A Host is looked at when its prober has news, when a Secret that it names changes, when its
-/// Cluster comes or goes, when a person approves it, and when another Host comes to stand for the
-/// same machine or no longer does.
+/// Cluster comes, goes, or names another `ContainerManager`, when there is news of that one or of its
+/// Node there, when a person approves it, and when another Host comes to stand for the same machine
+/// or no longer does.
 pub fn host(
     ctx: &Arc<Context>,
-    wakes: UnboundedReceiver<ObjectKey>,
+    (wakes, concerns): (UnboundedReceiver<ObjectKey>, UnboundedReceiver<Concern>),
     secrets: Touched<ObjectName>,
     clusters: Touched<ObjectName>,
+    managers: Touched<ObjectName>,
     hosts: Touched<ObjectName>,
 ) -> impl FnOnce(Controller<Host>) -> Controller<Host> + use<> {
     let store = || ctx.stores.hosts.clone();
     let secrets =
         named(store(), secrets, |host, name| host_references::secrets(host).any(|it| it == name));
-    let mut there: HashMap<ObjectName, bool> = HashMap::new();
-    let known = ctx.stores.clusters.clone();
-    let clusters = clusters.filter(move |name| {
-        let is_there = known.get(&object_ref(name)).is_some();
-        let was_there = there.insert(name.clone(), is_there);
-        if !is_there {
-            there.remove(name);
-        }
-        ready(was_there != Some(is_there))
-    });
-    let members = named(store(), clusters, |host: &Host, name| {
-        host.spec.cluster_ref.as_ref().is_some_and(|it| it.name == name)
-    });
+    let members = nodes::members_of_clusters(&ctx.stores, clusters);
+    let managed = nodes::hosts_of_managers(&ctx.stores, concerns, managers);
     let peers = peers(store(), hosts);
     move |controller| {
         controller
             .reconcile_on(refs(wakes))
             .reconcile_on(secrets)
             .reconcile_on(members)
+            .reconcile_on(managed)
             .reconcile_on(peers)
     }
 }

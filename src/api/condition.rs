@@ -68,6 +68,10 @@ pub enum Reason {
     ClusterNotFound,
     /// The named Cluster is there and can't be used now.
     ClusterNotReady,
+    /// The named Network does not exist in this namespace.
+    NetworkNotFound,
+    /// The named `ContainerManager` does not exist in this namespace.
+    ContainerManagerNotFound,
     /// The named Secret does not exist in this namespace.
     SecretNotFound,
     /// The named ConfigMap does not exist in this namespace.
@@ -132,6 +136,8 @@ pub enum Reason {
     HostKeyMismatch,
     /// A command on the machine did not do what it should.
     CommandFailed,
+    /// The machine's Node is not Ready, by what its kubelet says.
+    NodeNotReady,
     /// The machine has to boot anew.
     RebootRequired,
     /// `spec.paused` holds back what there is to do.
@@ -156,6 +162,8 @@ impl Reason {
             Self::Conflict => "Conflict",
             Self::ClusterNotFound => "ClusterNotFound",
             Self::ClusterNotReady => "ClusterNotReady",
+            Self::NetworkNotFound => "NetworkNotFound",
+            Self::ContainerManagerNotFound => "ContainerManagerNotFound",
             Self::SecretNotFound => "SecretNotFound",
             Self::ConfigMapNotFound => "ConfigMapNotFound",
             Self::KeyNotFound => "KeyNotFound",
@@ -188,6 +196,7 @@ impl Reason {
             Self::HostKeyUnknown => "HostKeyUnknown",
             Self::HostKeyMismatch => "HostKeyMismatch",
             Self::CommandFailed => "CommandFailed",
+            Self::NodeNotReady => "NodeNotReady",
             Self::RebootRequired => "RebootRequired",
             Self::Paused => "Paused",
             Self::Deleting => "Deleting",

@@ -250,6 +250,26 @@ pub struct Registration {
     /// Why not, in the `ContainerManager`'s words; absent where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Line<1024>>,
+    /// How far the Node is out of service for maintenance; absent while it is in service. Written
+    /// before the Node is touched, so that a new process brings it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<NodeMaintenance>,
+    /// How often the machine tried in vain to leave the `ContainerManager`; absent where it shall
+    /// not leave. After 7 times it is let go, and an event says what was left behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_leaves: Option<u32>,
+}
+
+/// How far a Node is out of service for maintenance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum NodeMaintenance {
+    /// New pods are about to be kept off it.
+    Cordoning,
+    /// New pods are kept off it, and those that are there are evicted.
+    Draining,
+    /// No pod is left that a drain takes away.
+    Drained,
 }
 
 /// How a machine stands in a Network.

@@ -2,10 +2,12 @@
 
 pub mod backoff;
 pub mod cluster;
+pub mod container_manager;
 mod health;
 pub mod host;
 pub mod index;
 mod lists;
+mod node_faults;
 mod reconcile;
 mod references;
 pub mod stream;

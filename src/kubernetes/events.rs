@@ -63,6 +63,12 @@ impl Notice {
         Self { kind: EventType::Normal, reason, action, note: note.into() }
     }
 
+    /// What happened, in one word.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
     /// What is told, to take out what shall not be.
     pub fn note(&mut self) -> &mut String {
         &mut self.note

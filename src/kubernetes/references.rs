@@ -82,6 +82,24 @@ pub async fn read_config_map(
     values.map(|it| limited("ConfigMap", namespace, name, it)).transpose()
 }
 
+/// Whether an object of this name is there now, whatever a watch has shown.
+///
+/// # Errors
+/// When the API server does not say, or the name is none.
+pub async fn is_there<K>(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<bool, KubernetesError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned,
+{
+    Ok(read::<K>(client, namespace, name).await?.is_some())
+}
+
 async fn read<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, KubernetesError>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>

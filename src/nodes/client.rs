@@ -49,7 +49,7 @@ impl Client {
         let kube = KubeClient::new(Wire::new(connection)?, "default");
         let secrets = match &connection.auth {
             Auth::Token(token) => Secrets::new(&[token.expose_secret().to_owned()]),
-            Auth::ClientCertificate { .. } => Secrets::new(&[]),
+            Auth::Anonymous | Auth::ClientCertificate { .. } => Secrets::new(&[]),
         };
         Ok(Self::over(kube, origin(&connection.server), secrets, gate))
     }

@@ -27,6 +27,8 @@ pub struct Connection {
 /// The credentials that go with every request.
 #[derive(Clone, Debug)]
 pub enum Auth {
+    /// None: the server sees an anonymous caller.
+    Anonymous,
     /// Such as the token of a service account.
     Token(SecretString),
     /// A certificate shown in the TLS handshake.
@@ -72,6 +74,7 @@ impl Connection {
         digest.optional(self.ca.as_deref());
         digest.optional(self.server_name.as_deref().map(str::as_bytes));
         match &self.auth {
+            Auth::Anonymous => digest.field(b"anonymous"),
             Auth::Token(token) => {
                 digest.field(b"token");
                 digest.field(token.expose_secret().as_bytes());
@@ -101,7 +104,7 @@ impl Connection {
     pub(super) fn tls(&self) -> Result<rustls::ClientConfig, Unusable> {
         let identity = match &self.auth {
             Auth::ClientCertificate { certificate, key } => Some(Identity { certificate, key }),
-            Auth::Token(_) => None,
+            Auth::Anonymous | Auth::Token(_) => None,
         };
         let trust = Trust {
             ca: self.ca.as_deref(),
@@ -119,7 +122,7 @@ impl Auth {
             Self::Token(token) => {
                 check_token(token.expose_secret()).map_err(ConnectionError::Token)
             }
-            Self::ClientCertificate { .. } => Ok(()),
+            Self::Anonymous | Self::ClientCertificate { .. } => Ok(()),
         }
     }
 }
@@ -161,6 +164,7 @@ mod tests {
             Connection { ca: Some(Vec::new()), ..connection() },
             Connection { server_name: Some("a".into()), ..connection() },
             Connection { auth: Auth::Token("other".into()), ..connection() },
+            Connection { auth: Auth::Anonymous, ..connection() },
             Connection { auth: certificate(b"a", b"b"), ..connection() },
             Connection { auth: certificate(b"a", b"c"), ..connection() },
             Connection { auth: certificate(b"", b"ab"), ..connection() },

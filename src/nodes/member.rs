@@ -175,7 +175,7 @@ pub(super) fn annotation<'a>(node: &'a Node, name: &str) -> Option<&'a str> {
 }
 
 /// The machine that a kubelet says it runs on.
-fn machine_id(node: &Node) -> Option<&str> {
+pub(super) fn machine_id(node: &Node) -> Option<&str> {
     let info = node.status.as_ref()?.node_info.as_ref()?;
     Some(info.machine_id.trim()).filter(|it| !it.is_empty())
 }

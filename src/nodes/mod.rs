@@ -8,10 +8,13 @@ pub mod cordon;
 pub mod drain;
 pub mod error;
 pub mod kubeconfig;
+pub mod manager;
+pub mod managers;
 pub mod member;
 pub mod probe;
 pub mod register;
 
 mod amend;
+mod keeper;
 mod pods;
 mod wire;

@@ -36,7 +36,7 @@ pub struct Permission {
 /// All that Drover does, in all namespaces.
 pub const NEEDED: [Permission; 7] = [
     Permission::core("get", "nodes"),
-    Permission::core("list", "nodes"),
+    Permission::LIST_NODES,
     Permission::core("create", "nodes"),
     Permission::core("patch", "nodes"),
     Permission::core("delete", "nodes"),
@@ -65,6 +65,9 @@ pub struct Probe {
 }
 
 impl Permission {
+    /// Without this nothing is known of any Node.
+    pub const LIST_NODES: Self = Self::core("list", "nodes");
+
     const fn core(verb: &'static str, resource: &'static str) -> Self {
         Self { verb, group: "", resource }
     }

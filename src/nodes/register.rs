@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use super::{
     amend::{Verdict, amend, read},
     client::{Client, FIELD_MANAGER},
-    cordon::{OWNER_ANNOTATION, lifted_on_leaving},
+    cordon::{OWNER_ANNOTATION, is_cordoned, lifted_on_leaving},
     error::Error,
     member::{
         Member, NAME_LABEL, NAMESPACE_LABEL, ORIGIN_ANNOTATION, Origin, Ownership, UID_LABEL,
+        machine_id,
     },
 };
 
@@ -45,8 +46,10 @@ pub enum Readiness {
         /// Its word for why, such as `KubeletNotReady`.
         reason: Box<str>,
     },
-    /// No kubelet has said anything, or not for long.
+    /// A kubelet has said something, but not for long.
     Unknown,
+    /// No kubelet has ever said anything.
+    Unreported,
 }
 
 /// What became of the Node of a host that is no member any more.
@@ -128,6 +131,12 @@ pub struct Listed {
     pub uid: Box<str>,
     /// What its kubelet says.
     pub readiness: Readiness,
+    /// The machine that its kubelet says it runs on; nothing where none does.
+    pub machine_id: Option<Box<str>>,
+    /// Whether new pods are kept off it, whoever wants that.
+    pub is_cordoned: bool,
+    /// Whether it is being deleted.
+    pub is_leaving: bool,
 }
 
 /// All Nodes that bear Drover's label; those of other Drovers too, for which the uids tell them.
@@ -155,6 +164,9 @@ pub async fn list(client: &Client) -> Result<Listing, Error> {
                 node: client.kept(node.metadata.name.as_deref().unwrap_or_default()),
                 uid: client.kept(label.map(String::as_str).unwrap_or_default()),
                 readiness: readiness(client, &node),
+                machine_id: machine_id(&node).map(|it| client.kept(it)),
+                is_cordoned: is_cordoned(&node),
+                is_leaving: is_leaving(&node),
             });
         }
         match found.metadata.continue_.filter(|it| !it.is_empty()) {
@@ -266,7 +278,12 @@ fn readiness(client: &Client, node: &Node) -> Readiness {
             let reason = ready.reason.as_deref().unwrap_or("NotReady");
             Readiness::NotReady { reason: client.kept(reason) }
         }
-        _ => Readiness::Unknown,
+        // The word of the API server's side for a Node that it waits for in vain.
+        Some(ready) if ready.reason.as_deref() == Some("NodeStatusNeverUpdated") => {
+            Readiness::Unreported
+        }
+        Some(_) => Readiness::Unknown,
+        None => Readiness::Unreported,
     }
 }
 

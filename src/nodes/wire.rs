@@ -48,7 +48,7 @@ impl Wire {
                 value.set_sensitive(true);
                 Some(value)
             }
-            Auth::ClientCertificate { .. } => None,
+            Auth::Anonymous | Auth::ClientCertificate { .. } => None,
         };
         Ok(Self { http, base: connection.server.clone(), authorization })
     }

@@ -131,7 +131,7 @@ async fn a_host_is_registered_once_and_its_node_goes_with_it() {
     let made = register(&client, &member).await.unwrap();
     assert_eq!(
         (made.origin, made.is_new, made.readiness),
-        (Origin::Made, true, Readiness::Unknown)
+        (Origin::Made, true, Readiness::Unreported)
     );
     let node = bed.node(member.node()).unwrap();
     assert_eq!(node["metadata"]["labels"]["drover.dev/host-namespace"], "shop");

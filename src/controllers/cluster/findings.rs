@@ -103,7 +103,10 @@ fn resolved(seen: &Observed, outcome: &Outcome) -> Finding {
         (Ok(_), Some(error)) => {
             Finding::no(kind, Reason::InvalidContent, format!("spec.connection: {error}"))
         }
-        (Ok(_), None) => Finding::yes(kind, Reason::AsExpected, "all that the spec names is there"),
+        (Ok(_), None) => match &seen.missing {
+            Some(problem) => Finding::no(kind, problem.reason, problem.message.clone()),
+            None => Finding::yes(kind, Reason::AsExpected, "all that the spec names is there"),
+        },
     }
 }
 

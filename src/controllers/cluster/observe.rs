@@ -4,7 +4,11 @@ use kube::ResourceExt as _;
 
 use super::{key, references};
 use crate::{
-    api::{cluster::Cluster, index::DeletionPolicy},
+    api::{
+        cluster::{Cluster, HostCounts},
+        host_status::HostState,
+        index::DeletionPolicy,
+    },
     context::Context,
     controllers::references::Problem,
     elasticsearch::{connection::Connection, snapshot::Snapshot},
@@ -27,6 +31,10 @@ pub struct Observed {
     /// Whether the last connection stays in use, whatever became of what the spec names: the object
     /// is being deleted, and its Secret may have gone first.
     pub lasts: bool,
+    /// The Hosts that name it.
+    pub hosts: HostCounts,
+    /// What else of Drover's the spec names that is not there.
+    pub missing: Option<Problem>,
 }
 
 impl Observed {
@@ -60,6 +68,8 @@ pub async fn world(ctx: &Context, cluster: &Cluster) -> Result<Observed, Error> 
         connected: link.as_ref().map(|it| it.digest()),
         snapshot: link.map(|it| it.snapshot()).unwrap_or_default(),
         needed_by,
+        hosts: hosts(ctx, cluster),
+        missing: references::missing(ctx, cluster).await?,
     })
 }
 
@@ -80,4 +90,21 @@ fn needed_by(ctx: &Context, cluster: &Cluster) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+fn hosts(ctx: &Context, cluster: &Cluster) -> HostCounts {
+    let (namespace, name) = (cluster.namespace(), cluster.name_any());
+    let mut counts = HostCounts::default();
+    for host in ctx.stores.hosts.state() {
+        let named = host.spec.cluster_ref.as_ref().map(|it| &it.name);
+        if named != Some(&name) || host.namespace() != namespace {
+            continue;
+        }
+        let state = host.status.as_ref().and_then(|it| it.state);
+        let is_active = state == Some(HostState::Active);
+        counts.total += 1;
+        counts.available += u32::from(is_active);
+        counts.unavailable += u32::from(!is_active);
+    }
+    counts
 }

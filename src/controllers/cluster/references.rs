@@ -10,14 +10,17 @@ use crate::{
         cluster::{Auth as AuthSpec, Cluster},
         condition::Reason,
         fields::Fingerprint,
-        reference::CertificatesReference,
+        network::Network,
     },
     context::Context,
-    controllers::references::{Problem, forbidden_is_a_finding, secret, secret_text},
+    controllers::references::{Problem, authorities, secret, secret_text},
     elasticsearch::connection::{Auth, Connection},
     error::Error,
-    kubernetes::references::read_config_map,
+    kubernetes::references::is_there,
 };
+
+/// Where in the spec the authorities stand.
+const CA: &str = "spec.connection.tls.ca";
 
 /// Reads everything that the connection of `cluster` refers to; nothing when it has none.
 ///
@@ -46,7 +49,7 @@ pub async fn resolve(
     let tls = spec.tls.as_ref();
     let ca = match tls.and_then(|it| it.ca.as_ref()) {
         None => None,
-        Some(reference) => match authorities(ctx, &namespace, reference).await? {
+        Some(reference) => match authorities(ctx, &namespace, reference, CA).await? {
             Ok(pem) => Some(pem),
             Err(problem) => return Ok(Err(problem)),
         },
@@ -107,36 +110,35 @@ async fn auth(
     })
 }
 
-async fn authorities(
-    ctx: &Context,
-    namespace: &str,
-    reference: &CertificatesReference,
-) -> Result<Result<Vec<u8>, Problem>, Error> {
-    let path = "spec.connection.tls.ca";
-    let key = &reference.key;
-    let missing = |what: &str, name: &str| Problem {
-        reason: Reason::KeyNotFound,
-        message: format!("{path} names key '{key}' of {what} '{name}', which it does not have"),
+/// What of the Network and the `ContainerManager` that `cluster` names is not there.
+///
+/// # Errors
+/// When the API server can't be asked.
+pub async fn missing(ctx: &Context, cluster: &Cluster) -> Result<Option<Problem>, Error> {
+    let namespace = cluster.namespace().unwrap_or_default();
+    let missing = |reason, path: &str, kind: &str, name: &str| {
+        let message = format!("{path} names {kind} '{name}', which is not in this namespace");
+        Some(Problem { reason, message })
     };
-    if let Some(name) = &reference.secret_name {
-        return Ok(match secret(ctx, namespace, name, path).await? {
-            Ok(secret) => {
-                secret.get(key).map(<[u8]>::to_vec).ok_or_else(|| missing("Secret", name))
-            }
-            Err(problem) => Err(problem),
-        });
-    }
-    let name = reference.config_map_name.as_deref().unwrap_or_default();
-    match read_config_map(&ctx.client, namespace, name).await {
-        Ok(Some(data)) => {
-            Ok(data.get(key).map(<[u8]>::to_vec).ok_or_else(|| missing("ConfigMap", name)))
+    if let Some(network) = &cluster.spec.network_ref {
+        let name = &network.name;
+        if !is_there::<Network>(&ctx.client, &namespace, name).await? {
+            let reason = Reason::NetworkNotFound;
+            return Ok(missing(reason, "spec.networkRef", "Network", name));
         }
-        Ok(None) => Ok(Err(Problem {
-            reason: Reason::ConfigMapNotFound,
-            message: format!("{path} names ConfigMap '{name}', which is not in this namespace"),
-        })),
-        Err(error) => forbidden_is_a_finding(error, path, &format!("ConfigMap '{name}'")),
     }
+    if let Some(manager) = &cluster.spec.container_manager_ref {
+        let name = &manager.name;
+        let found = ctx
+            .stores
+            .container_managers
+            .find(|it| it.name_any() == *name && it.namespace().as_deref() == Some(&namespace));
+        if found.is_none() {
+            let reason = Reason::ContainerManagerNotFound;
+            return Ok(missing(reason, "spec.containerManagerRef", "ContainerManager", name));
+        }
+    }
+    Ok(None)
 }
 
 /// The names of the Secrets that the connection of `cluster` refers to.

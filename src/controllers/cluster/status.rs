@@ -6,7 +6,8 @@ use super::{apply::Outcome, findings, observe::Observed, plan::Plan};
 use crate::{
     api::{
         cluster::{
-            Cluster, ClusterStatus, ElasticsearchStatus, Health, NodeStatus, Shards, conditions,
+            Cluster, ClusterStatus, ElasticsearchStatus, Health, HostCounts, NodeStatus, Shards,
+            conditions,
         },
         condition::{self, find, is_true},
     },
@@ -34,12 +35,14 @@ pub fn after(
     now: Timestamp,
 ) -> ClusterStatus {
     let before = cluster.status.clone().unwrap_or_default();
+    let hosts = Some(seen.hosts).filter(|it| 0 < it.total);
+    let state = hosts.map(HostCounts::state);
     let unanswered = seen.connected.is_some() && !seen.snapshot.polled;
     let waiting = outcome.connecting || (unanswered && seen.is_resolved());
     let judged = find(&before.conditions, conditions::REACHABLE).is_some();
     if waiting && judged && !plan.let_go && seen.needed_by.is_empty() {
         // Nothing new is known before the first answer: after a restart nothing is written.
-        return before;
+        return ClusterStatus { hosts, state, ..before };
     }
     let usable = seen.is_resolved() && outcome.unusable.is_none();
     let view = seen.snapshot.cluster.as_deref().filter(|_| plan.identity.is_pinned());
@@ -66,8 +69,8 @@ pub fn after(
         nodes_omitted,
         diagnostics,
         diagnostics_omitted,
-        hosts: before.hosts,
-        state: before.state,
+        hosts,
+        state,
     }
 }
 

@@ -4,6 +4,7 @@
 use super::{
     key,
     plan::{Plan, Step},
+    registration,
 };
 use crate::{api::host::Host, context::Context};
 
@@ -12,6 +13,8 @@ use crate::{api::host::Host, context::Context};
 pub struct Outcome {
     /// Whether the machine is reached or looked into anew, and its first answer awaited.
     pub awaiting: bool,
+    /// What came of the step about its Node.
+    pub registration: registration::apply::Ending,
 }
 
 /// Watches the machine, or stops to.
@@ -25,7 +28,7 @@ pub fn run(ctx: &Context, host: &Host, plan: &Plan) -> Outcome {
         }
         Some(Step::Watch(watch)) => {
             ctx.remotes.watch(&key(host), watch.as_ref().clone());
-            Outcome { awaiting: true }
+            Outcome { awaiting: true, ..Outcome::default() }
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     observe::{ClusterView, Observed},
     plan::{Plan, Stand},
+    registration::findings::{self as node, Case},
 };
 use crate::{
     api::{
@@ -26,6 +27,7 @@ pub fn conditions(
     seen: &Observed,
     plan: &Plan,
     facts: Option<&HostFacts>,
+    of_node: Case<'_>,
 ) -> Vec<Finding> {
     let mut findings = vec![
         accepted(host, seen, plan, facts),
@@ -34,9 +36,13 @@ pub fn conditions(
         reachable(seen, plan),
         inspected(seen, plan),
         prepared(seen, plan),
-        healthy(seen, plan),
+        healthy(host, seen, plan),
     ];
-    let ready = ready(host, &findings);
+    findings.extend(node::registered(of_node));
+    let mut ready = ready(host, &findings);
+    if ready.status == Some(true) {
+        ready = node::in_between(of_node).unwrap_or(ready);
+    }
     if let Some(progress) = progress(&ready) {
         findings.push(progress);
     }
@@ -269,9 +275,12 @@ fn prepared(seen: &Observed, plan: &Plan) -> Finding {
     }
 }
 
-fn healthy(seen: &Observed, plan: &Plan) -> Finding {
+fn healthy(host: &Host, seen: &Observed, plan: &Plan) -> Finding {
     let kind = kinds::HEALTHY;
     if let Some(finding) = not_looked_into(kind, seen, plan) {
+        return finding;
+    }
+    if let Some(finding) = node::unhealthy(host, &seen.registration) {
         return finding;
     }
     Finding::yes(kind, Reason::AsExpected, "the machine answers and does what it is told")
@@ -333,6 +342,8 @@ fn progress(ready: &Finding) -> Option<Finding> {
             | Reason::PrivilegeMissing
             | Reason::CommandFailed
             | Reason::UnexpectedAnswer
+            | Reason::NotOwned
+            | Reason::Rejected
     );
     if ready.status == Some(true) {
         None

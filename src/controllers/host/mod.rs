@@ -6,6 +6,7 @@ mod findings;
 pub mod observe;
 pub mod plan;
 pub mod references;
+pub mod registration;
 pub mod status;
 
 use std::{sync::Arc, time::Duration};
@@ -39,10 +40,14 @@ impl Reconciler for HostReconciler {
         let seen = observe::world(&ctx, &host).await?;
         let now = (ctx.now)();
         let plan = plan::next(&host, &seen, now);
-        let outcome = apply::run(&ctx, &host, &plan);
+        let mut outcome = apply::run(&ctx, &host, &plan);
+        let step = plan.registration.as_ref();
+        outcome.registration = registration::apply::run(&ctx, &host, step).await?;
         let pace = status::Pace { stats: ctx.settings.stats_interval };
         let status = status::after(&host, &seen, &plan, &outcome, pace, now);
-        let notices = status::notices(&host, &status);
+        let mut notices = status::notices(&host, &status);
+        let (ending, record) = (&outcome.registration, status.container_manager.as_ref());
+        notices.extend(registration::status::notices(&host, step, ending, record));
         status_writer::write(&ctx, &*host, &status).await?;
         for notice in notices {
             events::publish(&ctx, &*host, notice).await;
@@ -53,6 +58,9 @@ impl Reconciler for HostReconciler {
         }
         if !plan.first_keys.is_empty() {
             return Ok(Next::After(AT_ONCE));
+        }
+        if let Some(next) = registration::next(step, &outcome.registration) {
+            return Ok(next);
         }
         // The prober, and the watches of what the spec names, say when there is something new.
         Ok(Next::After(ctx.settings.stats_interval))

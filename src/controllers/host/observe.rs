@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 
-use super::{key, references};
+use super::{key, references, registration};
 use crate::{
     api::host::Host,
     context::Context,
@@ -30,6 +30,8 @@ pub struct Observed {
     pub view: View,
     /// The older Host object that stands for the same machine, as `namespace/name`.
     pub claimed_by: Option<String>,
+    /// Where the machine is, or is to be, a Node.
+    pub registration: registration::observe::Seen,
 }
 
 impl Observed {
@@ -67,6 +69,7 @@ pub async fn world(ctx: &Context, host: &Host) -> Result<Observed, Error> {
         watched: remote.map(|it| it.watch()),
         claimed_by: machine.and_then(|it| claimed_by(ctx, host, &it)),
         view,
+        registration: registration::observe::world(ctx, host),
     })
 }
 

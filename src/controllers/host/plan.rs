@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     observe::{Observed, pinned},
     references::stops,
+    registration,
 };
 use crate::{
     api::{
@@ -28,6 +29,10 @@ pub struct Plan {
     pub stand: Stand,
     /// Keys that are trusted from now on, since they are the first that were seen.
     pub first_keys: Vec<FirstKey>,
+    /// What to do about the machine's Node.
+    pub registration: Option<registration::plan::Step>,
+    /// Whether the machine is known well enough to be made a Node.
+    pub fit: bool,
     /// The object may go.
     pub let_go: bool,
 }
@@ -83,9 +88,12 @@ pub struct FirstKey {
 #[must_use]
 pub fn next(host: &Host, seen: &Observed, _now: Timestamp) -> Plan {
     let stand = stand(host, seen);
-    let let_go = host.metadata.deletion_timestamp.is_some();
+    let deleting = host.metadata.deletion_timestamp.is_some();
+    let fit = matches!(stand, Stand::Ours(_)) && is_known(seen);
+    let registration = registration::plan::next(host, &seen.registration, &stand, fit);
+    let let_go = deleting && registration::record(host).is_none();
     let step = match (&stand, &seen.target) {
-        _ if let_go => seen.watched.as_ref().map(|_| Step::Leave),
+        _ if deleting => seen.watched.as_ref().map(|_| Step::Leave),
         (Stand::Unapproved, _) | (_, Err(_)) => seen.watched.as_ref().map(|_| Step::Leave),
         (stand, Ok(target)) => {
             let machine = match stand {
@@ -105,8 +113,13 @@ pub fn next(host: &Host, seen: &Observed, _now: Timestamp) -> Plan {
             (!is_same).then(|| Step::Watch(Box::new(watch)))
         }
     };
-    let first_keys = if let_go { Vec::new() } else { first_keys(host, seen) };
-    Plan { step, stand, first_keys, let_go }
+    let first_keys = if deleting { Vec::new() } else { first_keys(host, seen) };
+    Plan { step, stand, first_keys, registration, fit, let_go }
+}
+
+/// Whether the machine told what it is, and Drover knows such systems.
+fn is_known(seen: &Observed) -> bool {
+    seen.facts().is_some_and(|it| it.has_systemd && it.os.family.is_some())
 }
 
 fn stand(host: &Host, seen: &Observed) -> Stand {

@@ -11,6 +11,7 @@ use super::{
     observe::Observed,
     plan::{Plan, Stand},
     references::stops,
+    registration,
 };
 use crate::{
     api::{
@@ -42,9 +43,13 @@ pub fn after(
 ) -> HostStatus {
     let before = host.status.clone().unwrap_or_default();
     let judged = find(&before.conditions, kinds::REACHABLE).is_some();
-    if judged && !plan.let_go && is_waiting(seen, plan, outcome) {
+    let (step, ending) = (plan.registration.as_ref(), &outcome.registration);
+    let container_manager = registration::status::after(host, &seen.registration, step, ending);
+    let is_waiting = is_waiting(seen, plan, outcome)
+        || registration::status::is_waiting(host, &seen.registration, ending);
+    if judged && !plan.let_go && is_waiting {
         // Nothing new is known before the first answer: after a restart nothing is written.
-        return before;
+        return HostStatus { container_manager, ..before };
     }
     let last_check = last_check(&before, seen, pace);
     let is_time = last_check != before.last_check;
@@ -54,7 +59,15 @@ pub fn after(
         }
         _ => before.facts.clone(),
     };
-    let findings = findings::conditions(host, seen, plan, facts.as_ref());
+    let node = registration::findings::Case {
+        host,
+        seen: &seen.registration,
+        fit: plan.fit,
+        step,
+        ending,
+        after: container_manager.as_ref(),
+    };
+    let findings = findings::conditions(host, seen, plan, facts.as_ref(), node);
     let conditions =
         condition::conditions(&before.conditions, findings, host.metadata.generation, now);
     let (host_key, jump_host_keys) = keys(host, &before, seen, plan, now);
@@ -66,6 +79,7 @@ pub fn after(
         host_key,
         jump_host_keys,
         last_check,
+        container_manager,
         ..before
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     api::{
         cluster::{Cluster, conditions},
-        condition::{find, is_true},
+        condition::{Reason, find, is_true},
     },
     elasticsearch::snapshot::Snapshot,
 };
@@ -48,6 +48,13 @@ pub fn gate(cluster: Option<&Cluster>, snapshot: Option<&Snapshot>) -> ClusterGa
     for kind in needed {
         if !is_true(&status.conditions, kind) {
             let why = find(&status.conditions, kind).map_or("", |it| it.reason.as_str());
+            // What the hosts lack is nothing to the indices.
+            if [Reason::NetworkNotFound, Reason::ContainerManagerNotFound]
+                .iter()
+                .any(|it| it.as_str() == why)
+            {
+                continue;
+            }
             return ClusterGate::Blocked(format!("Cluster '{name}' is not {kind}: {why}"));
         }
     }

@@ -57,7 +57,8 @@ async fn a_node_is_made_with_the_host_s_labels() {
         );
         asked.answer(&node(Some(UID), MADE, ""));
     });
-    let expected = Registered { origin: Origin::Made, is_new: true, readiness: Readiness::Unknown };
+    let readiness = Readiness::Unreported;
+    let expected = Registered { origin: Origin::Made, is_new: true, readiness };
     assert_eq!(made.unwrap(), expected);
 }
 
@@ -164,7 +165,11 @@ async fn what_a_kubelet_says_is_told() {
         (ready("True"), Readiness::Ready),
         (ready("False"), Readiness::NotReady { reason: "Because".into() }),
         (ready("Unknown"), Readiness::Unknown),
-        (json!([]), Readiness::Unknown),
+        (json!([]), Readiness::Unreported),
+        (
+            json!([{"type": "Ready", "status": "Unknown", "reason": "NodeStatusNeverUpdated"}]),
+            Readiness::Unreported,
+        ),
     ];
     for (conditions, expected) in cases {
         let (client, mut script) = client();

@@ -4,7 +4,14 @@ use super::{
     super::plan,
     scene::{Scene, UUID},
 };
-use crate::elasticsearch::fixtures::{snapshot, view};
+use crate::{
+    api::{
+        cluster::{ClusterState, HostCounts},
+        condition::Reason,
+    },
+    controllers::references::Problem,
+    elasticsearch::fixtures::{snapshot, view},
+};
 
 /// A group of hosts that was looked at.
 fn group() -> Scene {
@@ -98,4 +105,46 @@ fn a_connection_taken_away_on_deletion_stays_up_while_indices_need_it() {
     assert!(scene.connected.is_some());
     scene.check("Reachable", "True", "AsExpected");
     scene.check("Ready", "False", "Deleting");
+}
+
+#[test]
+fn the_members_are_counted_and_told_in_one_word_also_before_elasticsearch_answers() {
+    let counts = |total, available| HostCounts { total, available, unavailable: total - available };
+    let mut scene = group();
+    assert_eq!((scene.status().hosts, scene.status().state), (None, None));
+    let cases = [
+        (counts(2, 2), ClusterState::Ok),
+        (counts(2, 1), ClusterState::Degraded),
+        (counts(2, 0), ClusterState::Failed),
+    ];
+    for (hosts, state) in cases {
+        scene.hosts = hosts;
+        scene.settle();
+        assert_eq!((scene.status().hosts, scene.status().state), (Some(hosts), Some(state)));
+    }
+    scene.hosts = HostCounts::default();
+    scene.settle();
+    assert_eq!((scene.status().hosts, scene.status().state), (None, None));
+
+    let mut scene = Scene::settled();
+    scene.restart();
+    scene.hosts = counts(1, 1);
+    scene.turn();
+    assert_eq!(scene.status().state, Some(ClusterState::Ok));
+}
+
+#[test]
+fn what_the_hosts_shall_use_and_is_not_there_is_named() {
+    for reason in [Reason::NetworkNotFound, Reason::ContainerManagerNotFound] {
+        let mut scene = Scene::settled();
+        let message = "spec names something 'a', which is not in this namespace".into();
+        scene.missing = Some(Problem { reason, message });
+        scene.settle();
+        scene.check("ResolvedRefs", "False", reason.as_str());
+        scene.check("Ready", "False", reason.as_str());
+        scene.check("Reachable", "True", "AsExpected");
+        scene.missing = None;
+        scene.settle();
+        scene.check("Ready", "True", "AsExpected");
+    }
 }

@@ -15,7 +15,7 @@ use super::super::{
 };
 use crate::{
     api::{
-        cluster::{Cluster, ClusterStatus},
+        cluster::{Cluster, ClusterStatus, HostCounts},
         condition::{Condition, find},
     },
     controllers::references::Problem,
@@ -52,6 +52,9 @@ pub struct Scene {
     /// Why the connection can't be used, where it can't.
     pub unusable: Option<ConnectionError>,
     pub needed_by: Vec<String>,
+    pub hosts: HostCounts,
+    /// What else the spec names that is not there.
+    pub missing: Option<Problem>,
     /// Seconds.
     pub now: i64,
 }
@@ -89,6 +92,8 @@ impl Scene {
             polled: false,
             unusable: None,
             needed_by: Vec::new(),
+            hosts: HostCounts::default(),
+            missing: None,
             now: 1_000,
         }
     }
@@ -162,6 +167,8 @@ impl Scene {
             snapshot: if polled { self.poll.clone() } else { Snapshot::default() },
             needed_by: self.needed_by.clone(),
             lasts: self.cluster.metadata.deletion_timestamp.is_some() && any,
+            hosts: self.hosts,
+            missing: self.missing.clone(),
         }
     }
 

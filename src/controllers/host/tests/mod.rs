@@ -6,6 +6,7 @@ mod conditions;
 mod facts;
 mod identity;
 mod keys;
+mod nodes;
 mod notices;
 mod states;
 mod steps;

@@ -1,0 +1,149 @@
+//! Does what was decided about the Node of a Host. Each call reads the Node once more before it
+//! writes, and has its own deadline.
+
+use kube::ResourceExt as _;
+
+use super::{super::observe::pinned, observe::place, plan::Step, record};
+use crate::{
+    api::{cluster::Cluster, host::Host},
+    context::Context,
+    error::Error,
+    kubernetes::references::is_there,
+    nodes::{
+        self,
+        cordon::{Cordoned, Uncordoned, cordon, uncordon},
+        drain::{Drained, Unmanaged, drain},
+        manager::Manager,
+        member::{self, Member},
+        register::{Listed, Registered, Unregistered, register, unregister},
+    },
+    object_key::ObjectKey,
+};
+
+/// On behalf of what Drover cordons the Node of a Host in maintenance.
+const OWNER: &str = "maintenance";
+
+/// What came of the step.
+#[derive(Debug, Default)]
+pub enum Ending {
+    /// There was none, or it was nothing but to put something on record.
+    #[default]
+    Nothing,
+    /// The machine is registered.
+    Registered(Registered),
+    /// New pods are kept off, by whomever.
+    Cordoned(Cordoned),
+    /// Pods were evicted.
+    Drained(Box<Drained>),
+    /// Drover keeps pods off no more.
+    Uncordoned(Uncordoned),
+    /// The Node was given up.
+    Left(Unregistered),
+    /// It did not work.
+    Failed(nodes::error::Error),
+    /// It was not tried: others are at work there, or what was decided on is so no more.
+    Deferred,
+    /// There is no way to the server now.
+    NoWay,
+}
+
+/// Takes the step.
+///
+/// # Errors
+/// When Drover's own API server can't be asked; what the other one does is data.
+pub async fn run(ctx: &Context, host: &Host, step: Option<&Step>) -> Result<Ending, Error> {
+    let Some(step) = step else { return Ok(Ending::Nothing) };
+    let is_leave = matches!(step, Step::Leave { .. });
+    match step {
+        Step::Record { .. } | Step::RecordCordon | Step::Abandon => return Ok(Ending::Nothing),
+        Step::Leave { is_trivial, absent_cluster } => {
+            // What a cache does not show may be there all the same.
+            if let Some(cluster) = absent_cluster
+                && is_there::<Cluster>(&ctx.client, &namespace(host), cluster).await?
+            {
+                return Ok(Ending::Deferred);
+            }
+            if *is_trivial {
+                return Ok(Ending::Left(Unregistered::Absent));
+            }
+        }
+        Step::Register | Step::Cordon | Step::Drain | Step::Uncordon => {}
+    }
+    let Some(record) = record(host) else { return Ok(Ending::Deferred) };
+    let key = ObjectKey { namespace: namespace(host), name: record.name.clone() };
+    let manager = if is_leave { ctx.managers.last(&key) } else { ctx.managers.get(&key) };
+    let Some(manager) = manager else { return Ok(Ending::NoWay) };
+    let node = record.node.clone().unwrap_or_else(|| host.node_name());
+    let member = match member(host, &node) {
+        Ok(member) => member,
+        Err(error) => return Ok(Ending::Failed(error)),
+    };
+    let Some(_slot) = manager.slot() else { return Ok(Ending::Deferred) };
+    let ending = match take(&manager, &member, step).await {
+        Ok(ending) => ending,
+        Err(nodes::error::Error::Closed { cause, .. }) => return Err(cause.into()),
+        Err(error) => Ending::Failed(error),
+    };
+    note(&manager, host, &node, &ending);
+    Ok(ending)
+}
+
+async fn take(
+    manager: &Manager,
+    member: &Member,
+    step: &Step,
+) -> Result<Ending, nodes::error::Error> {
+    let client = manager.client();
+    Ok(match step {
+        Step::Register => Ending::Registered(register(client, member).await?),
+        Step::Cordon => Ending::Cordoned(cordon(client, member, OWNER).await?),
+        Step::Drain => Ending::Drained(Box::new(drain(client, member, Unmanaged::Keep).await?)),
+        Step::Uncordon => Ending::Uncordoned(uncordon(client, member, OWNER).await?),
+        Step::Leave { .. } => Ending::Left(unregister(client, member).await?),
+        Step::Record { .. } | Step::RecordCordon | Step::Abandon => Ending::Nothing,
+    })
+}
+
+fn namespace(host: &Host) -> String {
+    host.namespace().unwrap_or_default()
+}
+
+fn member(host: &Host, node: &str) -> Result<Member, nodes::error::Error> {
+    let host = member::Host {
+        uid: host.uid().unwrap_or_default(),
+        namespace: namespace(host),
+        name: host.name_any(),
+        machine_id: pinned(host).map(str::to_owned),
+    };
+    Member::new(node, host)
+}
+
+/// Until the next list, the Node is known to be as it is now.
+fn note(manager: &Manager, host: &Host, node: &str, ending: &Ending) {
+    let place = place(host, node);
+    let known = manager.snapshot().nodes.and_then(|it| it.get(&place).cloned());
+    let cordoned = |is_cordoned| known.clone().map(|it| Listed { is_cordoned, ..it });
+    let now = match ending {
+        Ending::Registered(registered) => Some(Listed {
+            node: place.node.clone(),
+            uid: place.uid.clone(),
+            readiness: registered.readiness.clone(),
+            machine_id: None,
+            is_cordoned: known.as_ref().is_some_and(|it| it.is_cordoned),
+            is_leaving: false,
+        }),
+        Ending::Cordoned(Cordoned::Absent)
+        | Ending::Uncordoned(Uncordoned::Absent)
+        | Ending::Left(_) => None,
+        Ending::Cordoned(_) | Ending::Uncordoned(Uncordoned::Foreign) => cordoned(true),
+        Ending::Uncordoned(_) | Ending::Failed(nodes::error::Error::NotCordoned { .. }) => {
+            cordoned(false)
+        }
+        Ending::Nothing
+        | Ending::Drained(_)
+        | Ending::Failed(_)
+        | Ending::Deferred
+        | Ending::NoWay => return,
+    };
+    manager.note(&place, now);
+}

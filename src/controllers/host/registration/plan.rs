@@ -1,0 +1,126 @@
+//! What the Node of a Host needs done. Pure.
+
+use super::{
+    super::{observe::pinned, plan::Stand},
+    observe::{Access, Manager, Seen},
+    record,
+};
+use crate::{
+    api::{
+        host::Host,
+        host_status::{NodeMaintenance, Registration},
+    },
+    nodes::register::Listed,
+};
+
+/// How often a Host tries to leave a `ContainerManager` that does not let it.
+pub const TRIES: u32 = 7;
+
+/// What to do; one step at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Put on record where the machine is about to be registered; that is all where no server is
+    /// asked.
+    Record {
+        /// The `ContainerManager`.
+        manager: String,
+        /// Whether it is so by being on record.
+        is_trivial: bool,
+    },
+    /// Make the Node, or adopt it.
+    Register,
+    /// Put on record that the Node is about to be cordoned.
+    RecordCordon,
+    /// Keep new pods off the Node.
+    Cordon,
+    /// Evict the pods.
+    Drain,
+    /// Let new pods come again, unless somebody else wants to keep them off.
+    Uncordon,
+    /// Give up the Node, where a server is asked.
+    Leave {
+        /// Whether there is nobody to ask.
+        is_trivial: bool,
+        /// The Cluster that was not seen: it must be truly gone.
+        absent_cluster: Option<String>,
+    },
+    /// Let go of a Node that can't be given up.
+    Abandon,
+}
+
+/// Decides the next step; `fit` says whether the machine is known well enough to be registered.
+#[must_use]
+pub fn next(host: &Host, seen: &Seen, stand: &Stand, fit: bool) -> Option<Step> {
+    let record = record(host);
+    let target = target(host, seen);
+    let may_work = !host.spec.paused
+        && !matches!(stand, Stand::Unapproved | Stand::Replaced { .. } | Stand::Claimed { .. });
+    match (record, target) {
+        (None, None) => None,
+        (None, Some(target)) => (may_work && fit).then(|| begin(target)).flatten(),
+        (Some(record), Some(target)) if is_at(host, record, target) => match &target.access {
+            Access::Trivial if !record.registered => begin(target),
+            Access::Open { node } if may_work => stay(host, record, node.as_ref(), fit),
+            _ => None,
+        },
+        (Some(record), _) => Some(leave(record, seen)),
+    }
+}
+
+/// Where the machine is to be registered, as things are.
+pub(super) fn target<'a>(host: &Host, seen: &'a Seen) -> Option<&'a Manager> {
+    let wished = seen.wished.as_ref()?;
+    let is_leaving = host.metadata.deletion_timestamp.is_some() || wished.is_leaving;
+    (!is_leaving && wished.access != Access::Absent).then_some(wished)
+}
+
+fn is_at(host: &Host, record: &Registration, target: &Manager) -> bool {
+    let is_named_so = record.node.as_ref().is_none_or(|it| *it == host.node_name());
+    record.name == target.name && is_named_so
+}
+
+fn begin(target: &Manager) -> Option<Step> {
+    let is_trivial = match target.access {
+        Access::Trivial => true,
+        Access::Open { .. } => false,
+        Access::Absent | Access::Unasked | Access::Unusable => return None,
+    };
+    Some(Step::Record { manager: target.name.clone(), is_trivial })
+}
+
+fn stay(host: &Host, record: &Registration, node: Option<&Listed>, fit: bool) -> Option<Step> {
+    let Some(node) = node.filter(|it| holds(host, it)) else {
+        return fit.then_some(Step::Register);
+    };
+    if !record.registered {
+        return fit.then_some(Step::Register);
+    }
+    match (host.spec.maintenance, record.maintenance) {
+        (true, None) => Some(Step::RecordCordon),
+        (true, Some(NodeMaintenance::Cordoning)) => Some(Step::Cordon),
+        // Somebody lifted it meanwhile.
+        (true, Some(_)) if !node.is_cordoned => Some(Step::Cordon),
+        (true, Some(NodeMaintenance::Draining)) => Some(Step::Drain),
+        (true, Some(NodeMaintenance::Drained)) | (false, None) => None,
+        (false, Some(_)) => Some(Step::Uncordon),
+    }
+}
+
+/// Whether a Node that bears the Host's uid stands for its machine still.
+pub(super) fn holds(host: &Host, node: &Listed) -> bool {
+    let machine = node.machine_id.as_deref();
+    !node.is_leaving && machine.is_none_or(|it| Some(it) == pinned(host))
+}
+
+fn leave(record: &Registration, seen: &Seen) -> Step {
+    let access = seen.recorded.as_ref().map(|it| &it.access);
+    let tries = record.failed_leaves.unwrap_or_default();
+    match access {
+        None | Some(Access::Absent) => Step::Abandon,
+        Some(_) if TRIES <= tries => Step::Abandon,
+        Some(access) => Step::Leave {
+            is_trivial: *access == Access::Trivial,
+            absent_cluster: seen.absent_cluster.clone(),
+        },
+    }
+}

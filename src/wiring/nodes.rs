@@ -1,0 +1,185 @@
+//! What Clusters, Hosts and `ContainerManager`s learn of each other.
+
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt as _, channel::mpsc::UnboundedReceiver as Touched, stream};
+use kube::{
+    ResourceExt as _,
+    runtime::{
+        Controller,
+        reflector::{ObjectRef, Store},
+    },
+};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::{
+    gates::{Gates, Turn},
+    named, refs,
+};
+use crate::{
+    api::{
+        cluster::Cluster, container_manager::ContainerManager, host::Host, host_status::HostState,
+    },
+    context::{Context, Stores},
+    controllers::{container_manager::references, object_ref},
+    kubernetes::{known::ObjectName, references::watch_config_maps},
+    nodes::manager::Concern,
+    object_key::ObjectKey,
+};
+
+/// A `ContainerManager` is looked at when there is news of its server, when a Secret or `ConfigMap`
+/// that it names changes, and when a Host comes to be a Node there or leaves.
+pub fn container_manager(
+    ctx: &Arc<Context>,
+    wakes: UnboundedReceiver<ObjectKey>,
+    secrets: Touched<ObjectName>,
+    hosts: Touched<ObjectName>,
+) -> impl FnOnce(Controller<ContainerManager>) -> Controller<ContainerManager> + use<> {
+    let store = || ctx.stores.container_managers.clone();
+    let secrets =
+        named(store(), secrets, |manager, name| references::secrets(manager).any(|it| it == name));
+    let config_maps = named(store(), watch_config_maps(Arc::clone(ctx)), |manager, name| {
+        references::config_map(manager) == Some(name)
+    });
+    let members = of_hosts(ctx.stores.hosts.clone(), hosts, |host| {
+        let record = host.status.as_ref()?.container_manager.as_ref()?;
+        Some((record.name.clone(), (record.registered, record.ready)))
+    });
+    move |controller| {
+        controller
+            .reconcile_on(refs(wakes))
+            .reconcile_on(secrets)
+            .reconcile_on(config_maps)
+            .reconcile_on(members)
+    }
+}
+
+/// The Clusters whose members come, go, or come to be or are no longer in service.
+pub(super) fn clusters_of_hosts(
+    store: Store<Host>,
+    hosts: Touched<ObjectName>,
+) -> impl Stream<Item = ObjectRef<Cluster>> {
+    of_hosts(store, hosts, |host| {
+        let cluster = host.spec.cluster_ref.as_ref()?;
+        let state = host.status.as_ref().and_then(|it| it.state);
+        Some((cluster.name.clone(), state == Some(HostState::Active)))
+    })
+}
+
+/// The objects that Hosts name, as they come to name them or otherwise than before.
+fn of_hosts<K: crate::kubernetes::Kind, V: Clone + PartialEq>(
+    store: Store<Host>,
+    hosts: Touched<ObjectName>,
+    gate: impl Fn(&Host) -> Option<(String, V)>,
+) -> impl Stream<Item = ObjectRef<K>> {
+    let mut gates = Gates::default();
+    hosts
+        .map(move |host| {
+            let now = store.get(&object_ref(&host)).map(|it| gate(&it));
+            let both = match gates.turn(&host, now.clone()) {
+                Turn::Same => [None, None],
+                Turn::News { before } => [before, now],
+            };
+            let gates = both.into_iter().flatten().flatten();
+            let mut names: Vec<String> = gates.map(|(name, _)| name).collect();
+            names.dedup();
+            let namespace = host.namespace;
+            let objects = names.into_iter().map(|name| ObjectRef::new(&name).within(&namespace));
+            stream::iter(objects.collect::<Vec<_>>())
+        })
+        .flatten()
+}
+
+/// The Clusters that name a `ContainerManager` which comes or goes.
+pub(super) fn clusters_of_managers(
+    stores: &Stores,
+    managers: Touched<ObjectName>,
+) -> impl Stream<Item = ObjectRef<Cluster>> + use<> {
+    let mut gates = Gates::default();
+    let known = stores.container_managers.clone();
+    let managers = managers.filter(move |name| {
+        let now = known.get(&object_ref(name)).map(|_| ());
+        std::future::ready(gates.turn(name, now) != Turn::Same)
+    });
+    named(stores.clusters.clone(), managers, |cluster: &Cluster, name| {
+        cluster.spec.container_manager_ref.as_ref().is_some_and(|it| it.name == name)
+    })
+}
+
+/// The members of a Cluster that comes or goes, or comes to name another `ContainerManager`.
+pub(super) fn members_of_clusters(
+    stores: &Stores,
+    clusters: Touched<ObjectName>,
+) -> impl Stream<Item = ObjectRef<Host>> + use<> {
+    let mut gates = Gates::default();
+    let known = stores.clusters.clone();
+    let clusters = clusters.filter(move |name| {
+        let now = known.get(&object_ref(name)).map(|it| {
+            let manager = it.spec.container_manager_ref.as_ref().map(|it| it.name.clone());
+            (manager, it.metadata.deletion_timestamp.is_some())
+        });
+        std::future::ready(gates.turn(name, now) != Turn::Same)
+    });
+    named(stores.hosts.clone(), clusters, |host: &Host, name| {
+        host.spec.cluster_ref.as_ref().is_some_and(|it| it.name == name)
+    })
+}
+
+/// The Hosts in a `ContainerManager` that comes or goes, or of whose server there is news.
+pub(super) fn hosts_of_managers(
+    stores: &Stores,
+    concerns: UnboundedReceiver<Concern>,
+    managers: Touched<ObjectName>,
+) -> impl Stream<Item = ObjectRef<Host>> + use<> {
+    let known = stores.clone();
+    let of_servers = stream::unfold(concerns, async |mut concerns| {
+        let concern = concerns.recv().await?;
+        Some((concern, concerns))
+    });
+    let of_servers = of_servers.map(move |it| stream::iter(concerned(&known, &it))).flatten();
+    let mut gates = Gates::default();
+    let known = stores.clone();
+    let of_objects = managers
+        .map(move |name| {
+            let object = known.container_managers.get(&object_ref(&name));
+            let now = object.map(|it| it.metadata.deletion_timestamp.is_some());
+            let manager = ObjectKey { namespace: name.namespace.clone(), name: name.name.clone() };
+            let hosts = match gates.turn(&name, now) {
+                Turn::Same => Vec::new(),
+                Turn::News { .. } => concerned(&known, &Concern { manager, uids: None }),
+            };
+            stream::iter(hosts)
+        })
+        .flatten();
+    stream::select(of_servers, of_objects)
+}
+
+fn concerned(stores: &Stores, concern: &Concern) -> Vec<ObjectRef<Host>> {
+    let Concern { manager, uids } = concern;
+    let namespace = Some(manager.namespace.as_str());
+    let clusters = stores.clusters.state();
+    let clusters: Vec<String> = clusters
+        .iter()
+        .filter(|it| it.namespace().as_deref() == namespace)
+        .filter(|it| {
+            let named = it.spec.container_manager_ref.as_ref();
+            named.is_some_and(|it| it.name == manager.name)
+        })
+        .map(|it| it.name_any())
+        .collect();
+    let is_in = |host: &Host| {
+        let record = host.status.as_ref().and_then(|it| it.container_manager.as_ref());
+        let cluster = host.spec.cluster_ref.as_ref();
+        record.is_some_and(|it| it.name == manager.name)
+            || cluster.is_some_and(|it| clusters.contains(&it.name))
+    };
+    let hosts = stores.hosts.state();
+    let concerned = hosts.iter().filter(|host| {
+        host.namespace().as_deref() == namespace
+            && match uids {
+                Some(uids) => host.uid().is_some_and(|it| uids.contains(it.as_str())),
+                None => is_in(host),
+            }
+    });
+    concerned.map(|it| ObjectRef::from_obj(&**it)).collect()
+}
