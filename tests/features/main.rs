@@ -11,6 +11,7 @@ mod bounds;
 mod certificates;
 mod cluster;
 mod columns;
+mod container_manager;
 mod crash;
 mod credentials;
 mod deletion;

@@ -1,7 +1,7 @@
 //! Hosts as Nodes of another, real API server, spoken to by the library itself under exactly the permissions
 //! that it asks for. What a kubelet, a disruption controller and a garbage collector would do is done by hand.
 
-mod evictions;
+pub mod evictions;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,14 +22,14 @@ use crate::common::certificates::{Authority, Certificate};
 use crate::common::control_plane::ControlPlane;
 
 /// The other Kubernetes, and the token of a service account that may do what Drover needs.
-struct Bed {
-    control: ControlPlane,
-    authority: Authority,
-    token: String,
+pub struct Bed {
+    pub control: ControlPlane,
+    pub authority: Authority,
+    pub token: String,
 }
 
 impl Bed {
-    async fn shared() -> &'static Self {
+    pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<Bed> = OnceCell::const_new();
         let start = async || {
             let authority = Authority::new();
@@ -57,12 +57,12 @@ impl Bed {
         self.client_of(&self.token)
     }
 
-    fn node(&self, name: &str) -> Option<Value> {
+    pub fn node(&self, name: &str) -> Option<Value> {
         self.control.get("default", "node", name)
     }
 
     /// A Node that somebody else made; with a machine-id, as a kubelet would.
-    fn foreign_node(&self, name: &str, machine_id: &str, labels: &Value) {
+    pub fn foreign_node(&self, name: &str, machine_id: &str, labels: &Value) {
         let node = json!({"apiVersion": "v1", "kind": "Node",
                           "metadata": {"name": name, "labels": labels}});
         self.control.kubectl(&["create", "-f", "-"], &node.to_string());
@@ -85,7 +85,7 @@ impl Bed {
         }
     }
 
-    fn patch_status(&self, namespace: &str, kind: &str, name: &str, status: &Value) {
+    pub fn patch_status(&self, namespace: &str, kind: &str, name: &str, status: &Value) {
         let patch = json!({"status": status}).to_string();
         let place = ["-n", namespace, "patch", kind, name];
         let how = ["--subresource=status", "--type=merge", "-p", &patch];
@@ -98,7 +98,7 @@ fn client(connection: &Connection) -> Client {
 }
 
 /// The rules of a role with those permissions that are wanted.
-fn rules(wanted: impl Fn(&str) -> bool) -> Value {
+pub fn rules(wanted: impl Fn(&str) -> bool) -> Value {
     let needed = NEEDED.iter().filter(|it| wanted(&it.to_string()));
     needed
         .map(|it| json!({"apiGroups": [it.group], "resources": [it.resource], "verbs": [it.verb]}))

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Bed, category, member, rules};
 
 /// A running pod on a Node.
-fn pod(bed: &Bed, namespace: &str, name: &str, node: &str, owner: Option<&str>) {
+pub fn pod(bed: &Bed, namespace: &str, name: &str, node: &str, owner: Option<&str>) {
     let mut pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "labels": {"app": name}},
@@ -26,7 +26,7 @@ fn pod(bed: &Bed, namespace: &str, name: &str, node: &str, owner: Option<&str>) 
 }
 
 /// A budget for one pod, and what a disruption controller would say that it allows.
-fn budget(bed: &Bed, namespace: &str, app: &str, allowed: u32) {
+pub fn budget(bed: &Bed, namespace: &str, app: &str, allowed: u32) {
     let budget = json!({
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": app},
         "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": app}}},

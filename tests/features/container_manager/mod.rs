@@ -1,0 +1,244 @@
+//! `ContainerManager`s before another, real API server, and the real machines that are its Nodes. What a
+//! kubelet, a disruption controller and a garbage collector would do there is done by hand.
+
+mod connection;
+mod departure;
+mod foreign;
+mod life;
+mod maintenance;
+
+use drover::api::{
+    cluster::Cluster,
+    condition,
+    container_manager::ContainerManager,
+    host_status::{HostState, Registration},
+};
+use kube::{Api, Resource, api::DeleteParams, core::NamespaceResourceScope};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::{
+    common::{
+        hosts::{Host, Os, Settings},
+        wait::eventually,
+    },
+    hosts::{SOON, Stage},
+    registration::Bed,
+    world::expect,
+};
+
+/// A namespace with an operator, and what it takes to use the other API server.
+pub struct Yard {
+    pub stage: Stage,
+    pub bed: &'static Bed,
+    /// The machine of all these tests; no test changes anything on it.
+    pub machine: &'static Host,
+}
+
+impl Yard {
+    /// One with the Secret `token` and the `ConfigMap` `nodes-ca`, and no object of Drover yet.
+    pub async fn new(name: &str) -> Self {
+        let bed = Bed::shared().await;
+        let machine = Host::shared("node", || Settings::new(Os::Debian)).await;
+        let stage = Stage::new(name).await;
+        let yard = Self { stage, bed, machine };
+        yard.secret("token", &json!({ "token": bed.token })).await;
+        let ca = json!({ "ca.crt": bed.authority.pem() });
+        let ca = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "nodes-ca" }, "data": ca,
+        });
+        yard.stage.apply(&ca).await;
+        yard
+    }
+
+    /// The same with the `ContainerManager` `nodes`, the Cluster `es` that names it, and its member,
+    /// the Host `es-1`.
+    pub async fn with_member(name: &str) -> Self {
+        let yard = Self::new(name).await;
+        yard.manager("nodes", &yard.options()).await;
+        yard.cluster(&json!({ "containerManagerRef": { "name": "nodes" } })).await;
+        yard.member(&json!({})).await;
+        yard
+    }
+
+    pub async fn secret(&self, name: &str, data: &Value) {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": data,
+        });
+        self.stage.apply(&secret).await;
+    }
+
+    /// How the other API server is reached.
+    pub fn options(&self) -> Value {
+        json!({
+            "server": self.bed.control.kubeconfig().server,
+            "ca": { "configMapName": "nodes-ca" },
+            "auth": { "token": { "secretName": "token" } },
+        })
+    }
+
+    pub async fn manager(&self, name: &str, options: &Value) {
+        self.drover("ContainerManager", name, &json!({ "type": "Kubernetes", "options": options }))
+            .await;
+    }
+
+    pub async fn cluster(&self, spec: &Value) {
+        self.drover("Cluster", "es", spec).await;
+    }
+
+    async fn drover(&self, kind: &str, name: &str, spec: &Value) {
+        let object = json!({
+            "apiVersion": "drover.dev/v1alpha1", "kind": kind,
+            "metadata": { "name": name }, "spec": spec,
+        });
+        self.stage.apply(&object).await;
+    }
+
+    /// Applies the Host `es-1`; `spec` is merged over what it needs.
+    pub async fn member(&self, spec: &Value) {
+        let mut whole = json!({ "clusterRef": { "name": "es" }, "nodeName": self.node_name() });
+        whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        self.stage.host("es-1", self.machine, &whole).await;
+    }
+
+    /// A name that no other test has.
+    pub fn node_name(&self) -> String {
+        format!("{}-es-1", self.stage.namespace)
+    }
+
+    /// The Node of that name, as it is now.
+    pub fn node(&self) -> Option<Value> {
+        self.bed.node(&self.node_name())
+    }
+
+    /// What a kubelet would say of it.
+    pub fn says(&self, status: &str) {
+        let ready = json!([{ "type": "Ready", "status": status, "reason": "ByHand" }]);
+        let conditions = json!({ "conditions": ready });
+        self.bed.patch_status("default", "node", &self.node_name(), &conditions);
+    }
+
+    /// Waits until the Host `es-1` is registered.
+    pub async fn registered(&self) -> Registration {
+        let host = self.stage.until("es-1", "Registered", "True").await;
+        host.status.unwrap().container_manager.unwrap()
+    }
+
+    pub async fn state(&self, state: HostState) {
+        let what = format!("state {}", state.as_str());
+        self.stage
+            .when("es-1", &what, |host| match host.status.as_ref().and_then(|it| it.state) {
+                Some(is) if is == state => Ok(()),
+                other => Err(format!("{other:?}")),
+            })
+            .await;
+    }
+
+    /// Waits until a condition has a status and a reason; returns its message.
+    pub async fn manager_tells(
+        &self,
+        name: &str,
+        kind: &str,
+        status: &str,
+        reason: &str,
+    ) -> String {
+        let of = |it: &ContainerManager| {
+            let conditions = it.status.as_ref().map(|it| it.conditions.as_slice());
+            condition::find(conditions.unwrap_or_default(), kind).cloned()
+        };
+        let what = format!("{kind}={status}, {reason}");
+        let manager = self
+            .when(name, &what, |manager: &ContainerManager| match of(manager) {
+                Some(it) if it.status == status && it.reason == reason => Ok(()),
+                other => Err(format!("{other:#?}")),
+            })
+            .await;
+        of(&manager).unwrap().message.to_string()
+    }
+
+    pub async fn cluster_when(
+        &self,
+        what: &str,
+        check: impl Fn(&Cluster) -> Result<(), String>,
+    ) -> Cluster {
+        self.when("es", what, check).await
+    }
+
+    /// Waits until the Cluster's only host counts so.
+    pub async fn cluster_counts(&self, available: u32, state: &str) {
+        self.cluster_when(&format!("{available} available, {state}"), |cluster| {
+            let status = serde_json::to_value(cluster.status.as_ref()).unwrap();
+            let expected = json!({
+                "total": 1, "available": available, "unavailable": 1 - available,
+            });
+            if status["hosts"] == expected && status["state"] == state {
+                Ok(())
+            } else {
+                Err(format!("{} {}", status["hosts"], status["state"]))
+            }
+        })
+        .await;
+    }
+
+    /// Waits until an object is as `check` wants it; it says what is amiss.
+    pub async fn when<K>(
+        &self,
+        name: &str,
+        what: &str,
+        check: impl Fn(&K) -> Result<(), String>,
+    ) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        let api = self.api::<K>();
+        eventually(&format!("{name}: {what}"), SOON, async || {
+            let object = api.get(name).await.map_err(|it| it.to_string())?;
+            check(&object).map(|()| object)
+        })
+        .await
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.stage.client.clone(), &self.stage.namespace)
+    }
+
+    /// Deletes an object and does not wait.
+    pub async fn delete<K>(&self, name: &str)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        self.api::<K>().delete(name, &DeleteParams::default()).await.expect("it exists");
+    }
+
+    /// Waits until an object is gone.
+    pub async fn gone<K>(&self, name: &str)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        let api = self.api::<K>();
+        eventually(&format!("{name} is gone"), SOON, async || {
+            match api.get_opt(name).await.map_err(|it| it.to_string())? {
+                None => Ok(()),
+                Some(it) => Err(format!("still there: {it:?}")),
+            }
+        })
+        .await;
+    }
+
+    /// How many events with this reason there are about the Host `es-1`.
+    pub async fn events(&self, reason: &str) -> usize {
+        expect::events(&self.stage.client, &self.stage.namespace, "es-1", reason).await
+    }
+}
