@@ -8,7 +8,7 @@ use kube::{Client, runtime::reflector::Store};
 use tokio::sync::watch;
 
 use crate::{
-    api::{cluster::Cluster, host::Host, index::Index},
+    api::{cluster::Cluster, host::Host, index::Index, network::Network},
     elasticsearch::links::Links,
     gate::WriteGate,
     kubernetes::{events::Publisher, freshness::Freshness, namespaces::Namespaces},
@@ -66,6 +66,7 @@ impl Context {
             stores: Stores {
                 clusters: reflector::store().0,
                 hosts: reflector::store().0,
+                networks: reflector::store().0,
                 indices: reflector::store().0,
                 filled: watch::Sender::new(true).subscribe(),
             },
@@ -96,6 +97,8 @@ pub struct Stores {
     pub clusters: Store<Cluster>,
     /// Every Host in the watched namespaces.
     pub hosts: Store<Host>,
+    /// Every Network in the watched namespaces.
+    pub networks: Store<Network>,
     /// Every Index in the watched namespaces.
     pub indices: Store<Index>,
     /// Whether all stores hold what was there at the start.

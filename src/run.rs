@@ -12,13 +12,13 @@ use tokio::{
 };
 
 use crate::{
-    api::{cluster::Cluster, host::Host, index::Index},
+    api::{cluster::Cluster, host::Host, index::Index, network::Network},
     chain::chain,
     cli::RunArguments,
     context::{Context, Settings, Stores},
     controllers::{
         self, cluster::ClusterReconciler, host::HostReconciler, index::IndexReconciler,
-        stream::Reflector,
+        network::NetworkReconciler, stream::Reflector,
     },
     elasticsearch::{links::Links, poller::Pace},
     gate::WriteGate,
@@ -36,7 +36,7 @@ use crate::{
         metrics::Metrics,
         server::{self, ListenError, Readiness},
     },
-    wiring::{self, Wakes},
+    wiring::{self, Wakes, networks},
 };
 
 /// How long reconciles may take to end when the process is asked to stop.
@@ -122,8 +122,9 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let stores = reflectors.stores(filled);
     let (ctx, wakes) =
         context(arguments.settings(), client, gate, me, Arc::clone(&metrics), stores);
-    let Reflectors { clusters, hosts, indices } = &reflectors;
-    let filled = future::join3(clusters.filled(), hosts.filled(), indices.filled());
+    let Reflectors { clusters, hosts, networks, indices } = &reflectors;
+    let filled =
+        future::join4(clusters.filled(), hosts.filled(), networks.filled(), indices.filled());
     tokio::spawn(ready_when_filled(filled, all_filled, ctx.stores.clone(), readiness));
     let workers = start_controllers(&ctx, reflectors, wakes, &stop);
     let result = work(parts, workers, &mut candidate, &stop).await;
@@ -140,15 +141,17 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
 struct Reflectors {
     clusters: Reflector<Cluster>,
     hosts: Reflector<Host>,
+    networks: Reflector<Network>,
     indices: Reflector<Index>,
 }
 
 impl Reflectors {
     fn stores(&self, filled: watch::Receiver<bool>) -> Stores {
-        let Self { clusters, hosts, indices } = self;
+        let Self { clusters, hosts, networks, indices } = self;
         Stores {
             clusters: clusters.store(),
             hosts: hosts.store(),
+            networks: networks.store(),
             indices: indices.store(),
             filled,
         }
@@ -164,7 +167,7 @@ fn context(
     stores: Stores,
 ) -> (Arc<Context>, Wakes) {
     let reporter = Reporter { controller: "drover".to_owned(), instance: Some(me) };
-    let (wakers, wake_host, woken) = wiring::wakes();
+    let (wakers, wake_host, wake_network, woken) = wiring::wakes();
     let (poll, stats) = (settings.poll_interval, settings.stats_interval);
     let sessions = Pool::new(Limits::default(), gate.clone(), metrics.clone());
     let probing = prober::Pace { probe: settings.probe_interval, stats };
@@ -179,7 +182,7 @@ fn context(
         freshness: Freshness::default(),
         settings,
         links,
-        remotes: Remotes::new(sessions, wake_host, probing),
+        remotes: Remotes::new(sessions, wake_host, probing).answering(wake_network),
         now: Timestamp::now,
     });
     (ctx, woken)
@@ -191,9 +194,19 @@ fn start_controllers(
     wakes: Wakes,
     stop: &Stop,
 ) -> Parts {
-    let Reflectors { mut clusters, mut hosts, mut indices } = reflectors;
-    let [for_clusters, for_hosts] = wiring::secrets(ctx);
-    let wire_clusters = wiring::cluster(ctx, wakes.clusters, for_clusters, indices.touched());
+    let Reflectors { mut clusters, mut hosts, mut networks, mut indices } = reflectors;
+    let [for_clusters, for_hosts, for_networks] = wiring::secrets(ctx);
+    let [maps_for_clusters, maps_for_networks] = wiring::config_maps(ctx);
+    let wire_clusters =
+        wiring::cluster(ctx, wakes.clusters, for_clusters, maps_for_clusters, indices.touched());
+    let around_networks = networks::Around {
+        secrets: for_networks,
+        config_maps: maps_for_networks,
+        clusters: clusters.touched(),
+        hosts: hosts.touched(),
+        networks: networks.touched(),
+    };
+    let wire_networks = networks::network(ctx, wakes.networks, around_networks);
     let wire_hosts = wiring::host(ctx, wakes.hosts, for_hosts, clusters.touched(), hosts.touched());
     let wire_indices = wiring::index(ctx, wakes.indices, clusters.touched());
     let mut workers = Parts::new();
@@ -208,6 +221,12 @@ fn start_controllers(
     workers.spawn(async move {
         host.await;
         "the controller of Hosts"
+    });
+    let start = controllers::start::<NetworkReconciler>;
+    let network = start(Arc::clone(ctx), networks, stop.clone(), wire_networks);
+    workers.spawn(async move {
+        network.await;
+        "the controller of Networks"
     });
     let start = controllers::start::<IndexReconciler>;
     let index = start(Arc::clone(ctx), indices, stop.clone(), wire_indices);
@@ -287,8 +306,8 @@ async fn ready_when_filled<T>(
     filled.await;
     all_filled.send_replace(true);
     let (clusters, hosts) = (stores.clusters.len(), stores.hosts.len());
-    let indices = stores.indices.len();
-    tracing::info!(clusters, hosts, indices, "all objects are known");
+    let (networks, indices) = (stores.networks.len(), stores.indices.len());
+    tracing::info!(clusters, hosts, networks, indices, "all objects are known");
     readiness.set(true);
 }
 

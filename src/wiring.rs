@@ -1,5 +1,7 @@
 //! Which stream wakes which controller: all that one kind learns of another goes through here.
 
+pub mod networks;
+
 use std::{collections::HashMap, future::ready, sync::Arc};
 
 use futures::{
@@ -46,27 +48,46 @@ pub struct Wakes {
     pub indices: UnboundedReceiver<ObjectKey>,
     /// Of Hosts.
     pub hosts: UnboundedReceiver<ObjectKey>,
+    /// Of Networks.
+    pub networks: UnboundedReceiver<ObjectKey>,
 }
 
-/// Both ends of the wakes: for pollers, for probers, and for the controllers.
+/// Both ends of the wakes: for pollers, for probers with news of a Host and with those for a Network,
+/// and for the controllers.
 #[must_use]
-pub fn wakes() -> (Wakers, UnboundedSender<ObjectKey>, Wakes) {
+pub fn wakes() -> (Wakers, UnboundedSender<ObjectKey>, UnboundedSender<ObjectKey>, Wakes) {
     let (clusters, cluster_wakes) = unbounded_channel();
     let (indices, index_wakes) = unbounded_channel();
     let (hosts, host_wakes) = unbounded_channel();
-    let wakes = Wakes { clusters: cluster_wakes, indices: index_wakes, hosts: host_wakes };
-    (Wakers { clusters, indices }, hosts, wakes)
+    let (networks, network_wakes) = unbounded_channel();
+    let wakes = Wakes {
+        clusters: cluster_wakes,
+        indices: index_wakes,
+        hosts: host_wakes,
+        networks: network_wakes,
+    };
+    (Wakers { clusters, indices }, hosts, networks, wakes)
 }
 
 /// The names of Secrets that change, for several controllers: they are watched once.
 pub fn secrets<const N: usize>(ctx: &Arc<Context>) -> [Touched<ObjectName>; N] {
+    for_several(watch_secrets(Arc::clone(ctx)))
+}
+
+/// The names of `ConfigMap`s that change, in the same way.
+pub fn config_maps<const N: usize>(ctx: &Arc<Context>) -> [Touched<ObjectName>; N] {
+    for_several(watch_config_maps(Arc::clone(ctx)))
+}
+
+fn for_several<const N: usize>(
+    names: impl Stream<Item = ObjectName> + Send + 'static,
+) -> [Touched<ObjectName>; N] {
     let mut senders = Vec::new();
     let receivers = std::array::from_fn(|_| {
         let (sender, receiver) = unbounded();
         senders.push(sender);
         receiver
     });
-    let names = watch_secrets(Arc::clone(ctx));
     tokio::spawn(names.for_each(move |name| {
         for sender in &senders {
             // Who does not listen any more is about to end.
@@ -92,14 +113,14 @@ pub fn cluster(
     ctx: &Arc<Context>,
     wakes: UnboundedReceiver<ObjectKey>,
     secrets: Touched<ObjectName>,
+    config_maps: Touched<ObjectName>,
     indices: Touched<ObjectName>,
 ) -> impl FnOnce(Controller<Cluster>) -> Controller<Cluster> + use<> {
     let store = || ctx.stores.clusters.clone();
     let secrets =
         named(store(), secrets, |cluster, name| references::secrets(cluster).any(|it| it == name));
-    let config_maps = named(store(), watch_config_maps(Arc::clone(ctx)), |cluster, name| {
-        references::config_map(cluster) == Some(name)
-    });
+    let config_maps =
+        named(store(), config_maps, |cluster, name| references::config_map(cluster) == Some(name));
     let leaving = named(store(), indices, |cluster: &Cluster, _| {
         cluster.metadata.deletion_timestamp.is_some()
     });

@@ -6,6 +6,7 @@ mod health;
 pub mod host;
 pub mod index;
 mod lists;
+pub mod network;
 mod reconcile;
 mod references;
 pub mod stream;

@@ -1,14 +1,15 @@
-//! What the specs of all kinds name: Secrets, read by name, and why they can't be used.
+//! What the specs of all kinds name: Secrets and `ConfigMap`s, read by name, and why they can't be
+//! used.
 
 use secrecy::SecretString;
 
 use crate::{
-    api::condition::Reason,
+    api::{condition::Reason, reference::CertificatesReference},
     context::Context,
     error::Error,
     kubernetes::{
         KubernetesError,
-        references::{Content, read_secret},
+        references::{Content, read_config_map, read_secret},
     },
 };
 
@@ -66,6 +67,42 @@ pub fn secret_text(
         return Err(Problem { reason: Reason::InvalidContent, message });
     }
     Ok(SecretString::from(text))
+}
+
+/// The PEM certificates that the field at `path` names.
+///
+/// # Errors
+/// When the API server can't be asked; what is missing is the inner error.
+pub async fn authorities(
+    ctx: &Context,
+    namespace: &str,
+    reference: &CertificatesReference,
+    path: &str,
+) -> Result<Result<Vec<u8>, Problem>, Error> {
+    let key = &reference.key;
+    let missing = |what: &str, name: &str| Problem {
+        reason: Reason::KeyNotFound,
+        message: format!("{path} names key '{key}' of {what} '{name}', which it does not have"),
+    };
+    if let Some(name) = &reference.secret_name {
+        return Ok(match secret(ctx, namespace, name, path).await? {
+            Ok(secret) => {
+                secret.get(key).map(<[u8]>::to_vec).ok_or_else(|| missing("Secret", name))
+            }
+            Err(problem) => Err(problem),
+        });
+    }
+    let name = reference.config_map_name.as_deref().unwrap_or_default();
+    match read_config_map(&ctx.client, namespace, name).await {
+        Ok(Some(data)) => {
+            Ok(data.get(key).map(<[u8]>::to_vec).ok_or_else(|| missing("ConfigMap", name)))
+        }
+        Ok(None) => Ok(Err(Problem {
+            reason: Reason::ConfigMapNotFound,
+            message: format!("{path} names ConfigMap '{name}', which is not in this namespace"),
+        })),
+        Err(error) => forbidden_is_a_finding(error, path, &format!("ConfigMap '{name}'")),
+    }
 }
 
 /// That Drover may not read an object is for people to mend, not a fault of the API server.

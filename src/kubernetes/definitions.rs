@@ -6,7 +6,7 @@ use kube::{Client, Resource};
 
 use super::{KubernetesError, call};
 use crate::{
-    api::{GROUP, VERSION, cluster::Cluster, host::Host, index::Index},
+    api::{GROUP, VERSION, cluster::Cluster, host::Host, index::Index, network::Network},
     chain::chain,
 };
 
@@ -49,7 +49,7 @@ async fn missing(client: &Client) -> Result<Vec<String>, KubernetesError> {
         Err(error) if error.is_not_found() => Vec::new(),
         Err(error) => return Err(error),
     };
-    let all = [Cluster::plural(&()), Host::plural(&()), Index::plural(&())];
+    let all = [Cluster::plural(&()), Host::plural(&()), Network::plural(&()), Index::plural(&())];
     let is_served = |plural: &str| served.iter().any(|it| it.name == plural);
     Ok(all.iter().filter(|it| !is_served(it)).map(ToString::to_string).collect())
 }

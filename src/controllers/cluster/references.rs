@@ -10,13 +10,11 @@ use crate::{
         cluster::{Auth as AuthSpec, Cluster},
         condition::Reason,
         fields::Fingerprint,
-        reference::CertificatesReference,
     },
     context::Context,
-    controllers::references::{Problem, forbidden_is_a_finding, secret, secret_text},
+    controllers::references::{Problem, authorities, secret, secret_text},
     elasticsearch::connection::{Auth, Connection},
     error::Error,
-    kubernetes::references::read_config_map,
 };
 
 /// Reads everything that the connection of `cluster` refers to; nothing when it has none.
@@ -46,10 +44,12 @@ pub async fn resolve(
     let tls = spec.tls.as_ref();
     let ca = match tls.and_then(|it| it.ca.as_ref()) {
         None => None,
-        Some(reference) => match authorities(ctx, &namespace, reference).await? {
-            Ok(pem) => Some(pem),
-            Err(problem) => return Ok(Err(problem)),
-        },
+        Some(reference) => {
+            match authorities(ctx, &namespace, reference, "spec.connection.tls.ca").await? {
+                Ok(pem) => Some(pem),
+                Err(problem) => return Ok(Err(problem)),
+            }
+        }
     };
     let declared = tls.and_then(|it| it.fingerprint.as_ref());
     let fingerprint = declared.and_then(Fingerprint::bytes);
@@ -105,38 +105,6 @@ async fn auth(
             Ok(Auth::ClientCertificate { certificate, key: key.into() })
         })
     })
-}
-
-async fn authorities(
-    ctx: &Context,
-    namespace: &str,
-    reference: &CertificatesReference,
-) -> Result<Result<Vec<u8>, Problem>, Error> {
-    let path = "spec.connection.tls.ca";
-    let key = &reference.key;
-    let missing = |what: &str, name: &str| Problem {
-        reason: Reason::KeyNotFound,
-        message: format!("{path} names key '{key}' of {what} '{name}', which it does not have"),
-    };
-    if let Some(name) = &reference.secret_name {
-        return Ok(match secret(ctx, namespace, name, path).await? {
-            Ok(secret) => {
-                secret.get(key).map(<[u8]>::to_vec).ok_or_else(|| missing("Secret", name))
-            }
-            Err(problem) => Err(problem),
-        });
-    }
-    let name = reference.config_map_name.as_deref().unwrap_or_default();
-    match read_config_map(&ctx.client, namespace, name).await {
-        Ok(Some(data)) => {
-            Ok(data.get(key).map(<[u8]>::to_vec).ok_or_else(|| missing("ConfigMap", name)))
-        }
-        Ok(None) => Ok(Err(Problem {
-            reason: Reason::ConfigMapNotFound,
-            message: format!("{path} names ConfigMap '{name}', which is not in this namespace"),
-        })),
-        Err(error) => forbidden_is_a_finding(error, path, &format!("ConfigMap '{name}'")),
-    }
 }
 
 /// The names of the Secrets that the connection of `cluster` refers to.
