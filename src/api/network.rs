@@ -223,15 +223,18 @@ pub struct FlannelBackend {
     /// The kind of backend.
     #[serde(rename = "type")]
     pub kind: BackendType,
-    /// Vxlan: the network identifier, from 1 to 16777215. Default: flannel's, 1.
+    /// Vxlan: the network identifier, from 1 to 16777215. Absent: as it stands in etcd, or else
+    /// flannel's default, 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 16_777_215))]
     pub vni: Option<u32>,
-    /// Vxlan, `WireGuard`, Udp: the UDP port, from 1 to 65535. Default: flannel's for that backend.
+    /// Vxlan, `WireGuard`, Udp: the UDP port, from 1 to 65535. Absent: as it stands in etcd, or else
+    /// flannel's default for that backend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<u16>,
-    /// Vxlan: whether hosts in one subnet are routed to directly. Default: flannel's, false.
+    /// Vxlan: whether hosts in one subnet are routed to directly. Absent: as it stands in etcd, or
+    /// else flannel's default, false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct_routing: Option<bool>,
 }

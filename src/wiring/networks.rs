@@ -161,3 +161,49 @@ fn as_member(stores: &Stores, host: &Host) -> Option<(String, Member)> {
     };
     Some((network, member))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures::{FutureExt as _, channel::mpsc::unbounded};
+    use kube::runtime::{reflector, watcher::Event};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn networks_are_woken_by_those_who_use_them_and_by_no_other() {
+        let (store, mut writer) = reflector::store();
+        for name in ["a", "b", "c"] {
+            let network = json!({
+                "metadata": { "name": name, "namespace": "shop" },
+                "spec": { "type": "HostNetwork" },
+            });
+            writer.apply_watcher_event(&Event::Apply(serde_json::from_value(network).unwrap()));
+        }
+        let state = Arc::new(Mutex::new(None));
+        let (touch, touched) = unbounded();
+        let told = Arc::clone(&state);
+        let mut woken = Box::pin(uses(store, touched, move |_| told.lock().unwrap().clone()));
+        let mut change = |to: Option<Use<u8>>| {
+            *state.lock().unwrap() = to;
+            let name = ObjectName { namespace: "shop".into(), name: "es".into() };
+            touch.unbounded_send(name).unwrap();
+            let next = || woken.next().now_or_never().flatten();
+            let mut names: Vec<_> = std::iter::from_fn(next).map(|it| it.name).collect();
+            names.sort_unstable();
+            names.concat()
+        };
+        let by = |network: &str, what: u8| Some(Some((network.to_owned(), what)));
+        assert_eq!(change(by("a", 1)), "abc", "which one it used before is not known");
+        assert_eq!(change(by("a", 1)), "");
+        assert_eq!(change(by("a", 2)), "aa");
+        assert_eq!(change(by("b", 2)), "ab");
+        assert_eq!(change(Some(None)), "b");
+        assert_eq!(change(Some(None)), "", "who uses none");
+        assert_eq!(change(by("c", 1)), "c");
+        assert_eq!(change(None), "c", "gone");
+        assert_eq!(change(by("c", 1)), "abc", "made again");
+    }
+}

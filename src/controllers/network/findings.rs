@@ -114,7 +114,7 @@ fn hosts_reach_each_other(network: &Network, seen: &Observed, plan: &Plan) -> Fi
         let message = format!("Host {host} can't try to reach the others: {why}");
         return Finding::no(kind, Reason::CommandFailed, message);
     }
-    if !mesh.awaited.is_empty() {
+    if !mesh.pending.is_empty() {
         let message = "not every host has told yet whether it reaches the others";
         return Finding::unknown(kind, Reason::NotChecked, message);
     }

@@ -21,7 +21,7 @@ pub struct Mesh {
     /// Pairs of which one gets no answer from the other, by name.
     pub apart: Vec<Apart>,
     /// Hosts that have not told all yet, and will.
-    pub awaited: Vec<String>,
+    pub pending: Vec<String>,
     /// Hosts that can't be asked now.
     pub mute: Vec<String>,
     /// Hosts that could not try, and why.
@@ -58,7 +58,7 @@ impl Mesh {
             return;
         }
         let told = match member.reached.as_deref().map(|it| &it.result) {
-            None => return self.awaited.push(name()),
+            None => return self.pending.push(name()),
             Some(Err(error)) => return self.unable.push((name(), chain(error))),
             Some(Ok(told)) => told,
         };
@@ -75,7 +75,7 @@ impl Mesh {
             }
         }
         if !is_whole {
-            self.awaited.push(name());
+            self.pending.push(name());
         }
     }
 

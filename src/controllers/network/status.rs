@@ -51,7 +51,7 @@ pub fn after(
         && find(&before.conditions, kinds::REACHABLE).is_some_and(|it| it.status != "Unknown");
     let is_known =
         |it: &Apart| before.unreachable_omitted.is_some() || before.unreachable.contains(&it.pair);
-    if is_same && !mesh.awaited.is_empty() && mesh.apart.iter().all(is_known) {
+    if is_same && !mesh.pending.is_empty() && mesh.apart.iter().all(is_known) {
         // Nothing new is known before the hosts tell: after a restart nothing is written.
         return before;
     }
