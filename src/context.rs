@@ -8,7 +8,10 @@ use kube::{Client, runtime::reflector::Store};
 use tokio::sync::watch;
 
 use crate::{
-    api::{cluster::Cluster, container_manager::ContainerManager, host::Host, index::Index},
+    api::{
+        cluster::Cluster, container_manager::ContainerManager, host::Host, index::Index,
+        network::Network,
+    },
     elasticsearch::links::Links,
     gate::WriteGate,
     kubernetes::{events::Publisher, freshness::Freshness, namespaces::Namespaces},
@@ -70,6 +73,7 @@ impl Context {
                 clusters: reflector::store().0,
                 hosts: reflector::store().0,
                 container_managers: reflector::store().0,
+                networks: reflector::store().0,
                 indices: reflector::store().0,
                 filled: watch::Sender::new(true).subscribe(),
             },
@@ -103,6 +107,8 @@ pub struct Stores {
     pub hosts: Store<Host>,
     /// Every `ContainerManager` in the watched namespaces.
     pub container_managers: Store<ContainerManager>,
+    /// Every Network in the watched namespaces.
+    pub networks: Store<Network>,
     /// Every Index in the watched namespaces.
     pub indices: Store<Index>,
     /// Whether all stores hold what was there at the start.

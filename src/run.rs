@@ -12,13 +12,17 @@ use tokio::{
 };
 
 use crate::{
-    api::{cluster::Cluster, container_manager::ContainerManager, host::Host, index::Index},
+    api::{
+        cluster::Cluster, container_manager::ContainerManager, host::Host, index::Index,
+        network::Network,
+    },
     chain::chain,
     cli::RunArguments,
     context::{Context, Settings, Stores},
     controllers::{
         self, cluster::ClusterReconciler, container_manager::ContainerManagerReconciler,
-        host::HostReconciler, index::IndexReconciler, stream::Reflector,
+        host::HostReconciler, index::IndexReconciler, network::NetworkReconciler,
+        stream::Reflector,
     },
     elasticsearch::{links::Links, poller::Pace},
     gate::WriteGate,
@@ -37,7 +41,7 @@ use crate::{
         metrics::Metrics,
         server::{self, ListenError, Readiness},
     },
-    wiring::{self, Wakes},
+    wiring::{self, Wakes, networks},
 };
 
 /// How long reconciles may take to end when the process is asked to stop.
@@ -123,10 +127,11 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let stores = reflectors.stores(filled);
     let (ctx, wakes) =
         context(arguments.settings(), client, gate, me, Arc::clone(&metrics), stores);
-    let Reflectors { clusters, hosts, container_managers, indices } = &reflectors;
-    let filled = future::join4(
+    let Reflectors { clusters, hosts, networks, container_managers, indices } = &reflectors;
+    let filled = future::join5(
         clusters.filled(),
         hosts.filled(),
+        networks.filled(),
         container_managers.filled(),
         indices.filled(),
     );
@@ -146,16 +151,18 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
 struct Reflectors {
     clusters: Reflector<Cluster>,
     hosts: Reflector<Host>,
+    networks: Reflector<Network>,
     container_managers: Reflector<ContainerManager>,
     indices: Reflector<Index>,
 }
 
 impl Reflectors {
     fn stores(&self, filled: watch::Receiver<bool>) -> Stores {
-        let Self { clusters, hosts, container_managers, indices } = self;
+        let Self { clusters, hosts, networks, container_managers, indices } = self;
         Stores {
             clusters: clusters.store(),
             hosts: hosts.store(),
+            networks: networks.store(),
             container_managers: container_managers.store(),
             indices: indices.store(),
             filled,
@@ -189,7 +196,7 @@ fn context(
         freshness: Freshness::default(),
         settings,
         links,
-        remotes: Remotes::new(sessions, wakers.hosts, probing),
+        remotes: Remotes::new(sessions, wakers.hosts, probing).answering(wakers.networks),
         managers,
         now: Timestamp::now,
     });
@@ -202,17 +209,24 @@ fn start_controllers(
     wakes: Wakes,
     stop: &Stop,
 ) -> Parts {
-    let Reflectors { mut clusters, mut hosts, container_managers: mut managers, mut indices } =
-        reflectors;
-    let [for_clusters, for_hosts, for_managers] = wiring::secrets(ctx);
-    let wire_clusters = wiring::cluster(
-        ctx,
-        wakes.clusters,
-        for_clusters,
-        indices.touched(),
-        hosts.touched(),
-        managers.touched(),
-    );
+    let Reflectors {
+        mut clusters,
+        mut hosts,
+        mut networks,
+        container_managers: mut managers,
+        mut indices,
+    } = reflectors;
+    let [for_clusters, for_hosts, for_networks, for_managers] = wiring::secrets(ctx);
+    let [maps_for_clusters, maps_for_networks, maps_for_managers] = wiring::config_maps(ctx);
+    let around_clusters = wiring::Around {
+        secrets: for_clusters,
+        config_maps: maps_for_clusters,
+        indices: indices.touched(),
+        hosts: hosts.touched(),
+        networks: networks.touched(),
+        managers: managers.touched(),
+    };
+    let wire_clusters = wiring::cluster(ctx, wakes.clusters, around_clusters);
     let wire_hosts = wiring::host(
         ctx,
         (wakes.hosts, wakes.concerns),
@@ -221,8 +235,21 @@ fn start_controllers(
         managers.touched(),
         hosts.touched(),
     );
-    let wire_managers =
-        wiring::container_manager(ctx, wakes.managers, for_managers, hosts.touched());
+    let around_networks = networks::Around {
+        secrets: for_networks,
+        config_maps: maps_for_networks,
+        clusters: clusters.touched(),
+        hosts: hosts.touched(),
+        networks: networks.touched(),
+    };
+    let wire_networks = networks::network(ctx, wakes.networks, around_networks);
+    let wire_managers = wiring::container_manager(
+        ctx,
+        wakes.managers,
+        for_managers,
+        maps_for_managers,
+        hosts.touched(),
+    );
     let wire_indices = wiring::index(ctx, wakes.indices, clusters.touched());
     let mut workers = Parts::new();
     let start = controllers::start::<ClusterReconciler>;
@@ -236,6 +263,12 @@ fn start_controllers(
     workers.spawn(async move {
         host.await;
         "the controller of Hosts"
+    });
+    let start = controllers::start::<NetworkReconciler>;
+    let network = start(Arc::clone(ctx), networks, stop.clone(), wire_networks);
+    workers.spawn(async move {
+        network.await;
+        "the controller of Networks"
     });
     let start = controllers::start::<ContainerManagerReconciler>;
     let manager = start(Arc::clone(ctx), managers, stop.clone(), wire_managers);
@@ -321,8 +354,9 @@ async fn ready_when_filled<T>(
     filled.await;
     all_filled.send_replace(true);
     let (clusters, hosts) = (stores.clusters.len(), stores.hosts.len());
-    let (container_managers, indices) = (stores.container_managers.len(), stores.indices.len());
-    tracing::info!(clusters, hosts, container_managers, indices, "all objects are known");
+    let (networks, managers) = (stores.networks.len(), stores.container_managers.len());
+    let indices = stores.indices.len();
+    tracing::info!(clusters, hosts, networks, managers, indices, "all objects are known");
     readiness.set(true);
 }
 

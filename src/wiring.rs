@@ -1,6 +1,7 @@
 //! Which stream wakes which controller: all that one kind learns of another goes through here.
 
 mod gates;
+pub mod networks;
 mod nodes;
 
 use std::{collections::HashMap, future::ready, sync::Arc};
@@ -19,6 +20,7 @@ use kube::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use self::gates::{Gates, Turn};
 use crate::{
     api::{
         cluster::{Cluster, conditions},
@@ -52,6 +54,8 @@ pub struct Wakes {
     pub indices: UnboundedReceiver<ObjectKey>,
     /// Of Hosts.
     pub hosts: UnboundedReceiver<ObjectKey>,
+    /// Of Networks.
+    pub networks: UnboundedReceiver<ObjectKey>,
     /// Of `ContainerManager`s.
     pub managers: UnboundedReceiver<ObjectKey>,
     /// Of the Hosts in one.
@@ -64,6 +68,8 @@ pub struct Senders {
     pub elasticsearch: Wakers,
     /// Of those who ask hosts.
     pub hosts: UnboundedSender<ObjectKey>,
+    /// Of those who ask hosts about each other.
+    pub networks: UnboundedSender<ObjectKey>,
     /// Of those who ask the API servers that hosts are registered in.
     pub nodes: manager::Wakers,
 }
@@ -74,28 +80,40 @@ pub fn wakes() -> (Senders, Wakes) {
     let (clusters, cluster_wakes) = unbounded_channel();
     let (indices, index_wakes) = unbounded_channel();
     let (hosts, host_wakes) = unbounded_channel();
+    let (networks, network_wakes) = unbounded_channel();
     let (managers, manager_wakes) = unbounded_channel();
     let (nodes, concerns) = unbounded_channel();
     let wakes = Wakes {
         clusters: cluster_wakes,
         indices: index_wakes,
         hosts: host_wakes,
+        networks: network_wakes,
         managers: manager_wakes,
         concerns,
     };
     let nodes = manager::Wakers { managers, hosts: nodes };
-    (Senders { elasticsearch: Wakers { clusters, indices }, hosts, nodes }, wakes)
+    (Senders { elasticsearch: Wakers { clusters, indices }, hosts, networks, nodes }, wakes)
 }
 
 /// The names of Secrets that change, for several controllers: they are watched once.
 pub fn secrets<const N: usize>(ctx: &Arc<Context>) -> [Touched<ObjectName>; N] {
+    for_several(watch_secrets(Arc::clone(ctx)))
+}
+
+/// The names of `ConfigMap`s that change, in the same way.
+pub fn config_maps<const N: usize>(ctx: &Arc<Context>) -> [Touched<ObjectName>; N] {
+    for_several(watch_config_maps(Arc::clone(ctx)))
+}
+
+fn for_several<const N: usize>(
+    names: impl Stream<Item = ObjectName> + Send + 'static,
+) -> [Touched<ObjectName>; N] {
     let mut senders = Vec::new();
     let receivers = std::array::from_fn(|_| {
         let (sender, receiver) = unbounded();
         senders.push(sender);
         receiver
     });
-    let names = watch_secrets(Arc::clone(ctx));
     tokio::spawn(names.for_each(move |name| {
         for sender in &senders {
             // Who does not listen any more is about to end.
@@ -115,28 +133,49 @@ fn refs<K: crate::kubernetes::Kind>(
     })
 }
 
+/// What a Cluster depends on, as it changes.
+pub struct Around {
+    /// Secrets.
+    pub secrets: Touched<ObjectName>,
+    /// `ConfigMap`s.
+    pub config_maps: Touched<ObjectName>,
+    /// Indices.
+    pub indices: Touched<ObjectName>,
+    /// Hosts.
+    pub hosts: Touched<ObjectName>,
+    /// Networks.
+    pub networks: Touched<ObjectName>,
+    /// `ContainerManager`s.
+    pub managers: Touched<ObjectName>,
+}
+
 /// A Cluster is looked at when its poller has news, when a Secret or `ConfigMap` that it names
 /// changes, when an Index that held back its deletion goes, when its members come, go, or change
-/// their state, and when its `ContainerManager` comes or goes.
+/// their state, and when its Network or its `ContainerManager` comes or goes.
 pub fn cluster(
     ctx: &Arc<Context>,
     wakes: UnboundedReceiver<ObjectKey>,
-    secrets: Touched<ObjectName>,
-    indices: Touched<ObjectName>,
-    hosts: Touched<ObjectName>,
-    managers: Touched<ObjectName>,
+    around: Around,
 ) -> impl FnOnce(Controller<Cluster>) -> Controller<Cluster> + use<> {
     let store = || ctx.stores.clusters.clone();
-    let secrets =
-        named(store(), secrets, |cluster, name| references::secrets(cluster).any(|it| it == name));
-    let config_maps = named(store(), watch_config_maps(Arc::clone(ctx)), |cluster, name| {
+    let secrets = named(store(), around.secrets, |cluster, name| {
+        references::secrets(cluster).any(|it| it == name)
+    });
+    let config_maps = named(store(), around.config_maps, |cluster, name| {
         references::config_map(cluster) == Some(name)
     });
-    let leaving = named(store(), indices, |cluster: &Cluster, _| {
+    let leaving = named(store(), around.indices, |cluster: &Cluster, _| {
         cluster.metadata.deletion_timestamp.is_some()
     });
-    let members = nodes::clusters_of_hosts(ctx.stores.hosts.clone(), hosts);
-    let managers = nodes::clusters_of_managers(&ctx.stores, managers);
+    let members = nodes::clusters_of_hosts(ctx.stores.hosts.clone(), around.hosts);
+    let networks = come_or_go(ctx.stores.networks.clone(), around.networks);
+    let networks = named(store(), networks, |cluster: &Cluster, name| {
+        cluster.spec.network_ref.as_ref().is_some_and(|it| it.name == name)
+    });
+    let managers = come_or_go(ctx.stores.container_managers.clone(), around.managers);
+    let managers = named(store(), managers, |cluster: &Cluster, name| {
+        cluster.spec.container_manager_ref.as_ref().is_some_and(|it| it.name == name)
+    });
     move |controller| {
         controller
             .reconcile_on(refs(wakes))
@@ -144,8 +183,21 @@ pub fn cluster(
             .reconcile_on(config_maps)
             .reconcile_on(leaving)
             .reconcile_on(members)
+            .reconcile_on(networks)
             .reconcile_on(managers)
     }
+}
+
+/// Of the objects that are touched, those that come or go by it.
+fn come_or_go<K: Kind>(
+    store: Store<K>,
+    touched: Touched<ObjectName>,
+) -> impl Stream<Item = ObjectName> {
+    let mut gates = Gates::default();
+    touched.filter(move |name| {
+        let now = store.get(&object_ref(name)).map(|_| ());
+        ready(gates.turn(name, now) != Turn::Same)
+    })
 }
 
 /// The objects of a kind, in a touched object's namespace, that care about it.

@@ -156,6 +156,7 @@ fn decisions_are_pure() {
         "plan.rs",
         "status.rs",
         "findings.rs",
+        "mesh.rs",
         "changes.rs",
         "cluster_gate.rs",
         "decision.rs",

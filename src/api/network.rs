@@ -15,15 +15,16 @@ use super::{
 
 /// Condition types of a Network.
 pub mod conditions {
-    /// The network is as declared, and every host that uses it reaches the others.
+    /// All below is True: the hosts reach each other, or flannel's configuration stands in etcd.
     pub const READY: &str = "Ready";
     /// The spec can be worked with.
     pub const ACCEPTED: &str = "Accepted";
     /// Every Secret and `ConfigMap` that the spec names was found and can be used.
     pub const RESOLVED_REFS: &str = "ResolvedRefs";
-    /// The hosts reach each other; for `FlannelEtcd`, etcd answers over a verified connection too.
+    /// `HostNetwork`: the hosts of each Cluster that uses it reach each other. `FlannelEtcd`: etcd
+    /// answers over a verified connection.
     pub const REACHABLE: &str = "Reachable";
-    /// The configuration stands where flannel reads it, and every host has what it needs.
+    /// The configuration stands where flannel reads it; of other types there is none.
     pub const CONFIGURED: &str = "Configured";
     /// Work is under way; present only while True.
     pub const RECONCILING: &str = "Reconciling";
@@ -33,6 +34,9 @@ pub mod conditions {
 
 /// Where flannel looks for its configuration unless told otherwise.
 pub const DEFAULT_PREFIX: &str = "/coreos.com/network";
+
+/// Where Elasticsearch listens unless told otherwise: for clients, and for other nodes.
+pub const DEFAULT_PORTS: [u16; 2] = [9200, 9300];
 
 /// How the hosts of a cluster reach each other.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -102,7 +106,8 @@ pub struct NetworkSpec {
 pub enum NetworkType {
     /// By their own addresses. Nothing is installed; Drover checks that they do.
     HostNetwork,
-    /// By flannel, with its configuration and leases in etcd.
+    /// By flannel, with its configuration and leases in etcd. Drover keeps the configuration there
+    /// and shows the leases; flanneld itself is for others to install on the hosts.
     FlannelEtcd,
     /// By a flannel server: stored for those who migrate and not worked with, since flannel dropped
     /// that mode.
@@ -113,8 +118,10 @@ pub enum NetworkType {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkOptions {
-    /// `HostNetwork`: the ports at which every host must reach every other one, from 1 to 65535; at
-    /// most 16. Default: 9200 and 9300.
+    /// `HostNetwork`: the ports at which every host of a Cluster must reach every other one, from 1
+    /// to 65535; at most 16. A port that is closed is reached: the host answers, and Elasticsearch
+    /// need not run. A firewall that drops packets, or that answers otherwise than a closed port
+    /// does, is found. Default: 9200 and 9300.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16), inner(range(min = 1, max = 65535)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -143,6 +150,17 @@ pub struct NetworkOptions {
     pub address: Option<HostPort>,
 }
 
+impl NetworkSpec {
+    /// `HostNetwork`: the ports at which hosts must reach each other, in order.
+    #[must_use]
+    pub fn ports(&self) -> Vec<u16> {
+        let given = self.options.as_ref().and_then(|it| it.ports.clone());
+        let mut ports = given.unwrap_or_else(|| DEFAULT_PORTS.into());
+        ports.sort_unstable();
+        ports
+    }
+}
+
 impl NetworkOptions {
     /// The key under which flannel keeps its configuration and leases.
     #[must_use]
@@ -159,7 +177,7 @@ pub struct EtcdTls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<CertificatesReference>,
     /// The certificate that etcd is shown, from the keys `tls.crt` and `tls.key` of a Secret (type
-    /// kubernetes.io/tls). It is copied to the hosts, where flannel shows it too. Absent: none.
+    /// kubernetes.io/tls). Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<SecretReference>,
 }
@@ -205,15 +223,18 @@ pub struct FlannelBackend {
     /// The kind of backend.
     #[serde(rename = "type")]
     pub kind: BackendType,
-    /// Vxlan: the network identifier, from 1 to 16777215. Default: flannel's, 1.
+    /// Vxlan: the network identifier, from 1 to 16777215. Absent: as it stands in etcd, or else
+    /// flannel's default, 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 16_777_215))]
     pub vni: Option<u32>,
-    /// Vxlan, `WireGuard`, Udp: the UDP port, from 1 to 65535. Default: flannel's for that backend.
+    /// Vxlan, `WireGuard`, Udp: the UDP port, from 1 to 65535. Absent: as it stands in etcd, or else
+    /// flannel's default for that backend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<u16>,
-    /// Vxlan: whether hosts in one subnet are routed to directly. Default: flannel's, false.
+    /// Vxlan: whether hosts in one subnet are routed to directly. Absent: as it stands in etcd, or
+    /// else flannel's default, false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct_routing: Option<bool>,
 }
@@ -297,10 +318,10 @@ pub struct NetworkStatus {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// How many hosts use the network.
+    /// How many hosts use the network: those that are members of a Cluster that names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosts: Option<u32>,
-    /// `FlannelEtcd`: which subnet each host holds, by subnet; at most 256.
+    /// `FlannelEtcd`: which subnet each host holds, by subnet, as etcd last told; at most 256.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -308,7 +329,8 @@ pub struct NetworkStatus {
     /// How many leases more there are than `leases` lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leases_omitted: Option<u32>,
-    /// Pairs of hosts of which one can't connect to the other; at most 50.
+    /// `HostNetwork`: pairs of hosts of which one gets no answer from the other, by name; at most 50.
+    /// A closed port is an answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

@@ -7,6 +7,7 @@ mod health;
 pub mod host;
 pub mod index;
 mod lists;
+pub mod network;
 mod node_faults;
 mod reconcile;
 mod references;

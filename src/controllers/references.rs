@@ -1,4 +1,5 @@
-//! What the specs of all kinds name: Secrets, read by name, and why they can't be used.
+//! What the specs of all kinds name: Secrets and `ConfigMap`s, read by name, and why they can't be
+//! used.
 
 use secrecy::SecretString;
 

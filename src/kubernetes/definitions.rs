@@ -8,7 +8,7 @@ use super::{KubernetesError, call};
 use crate::{
     api::{
         GROUP, VERSION, cluster::Cluster, container_manager::ContainerManager, host::Host,
-        index::Index,
+        index::Index, network::Network,
     },
     chain::chain,
 };
@@ -55,6 +55,7 @@ async fn missing(client: &Client) -> Result<Vec<String>, KubernetesError> {
     let all = [
         Cluster::plural(&()),
         Host::plural(&()),
+        Network::plural(&()),
         ContainerManager::plural(&()),
         Index::plural(&()),
     ];

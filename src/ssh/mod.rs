@@ -12,6 +12,7 @@ pub mod path;
 pub mod pool;
 pub mod preparation;
 pub mod prober;
+pub mod reach;
 pub mod remote;
 pub mod remotes;
 pub mod session;

@@ -15,6 +15,7 @@ use super::{
     error::Error,
     facts::{Disk, Facts, Identity, Places},
     host_key::{Accepted, Fingerprint, Otherwise},
+    reach::{Answer, Reach},
     target::Target,
 };
 use crate::{chain::chain, digest::Digest, object_key::ObjectKey};
@@ -68,6 +69,7 @@ pub struct Remote {
     digest: [u8; 32],
     shared: Mutex<Shared>,
     nudge: Notify,
+    reach: Reach,
     wake: UnboundedSender<ObjectKey>,
     task: Mutex<Option<AbortHandle>>,
 }
@@ -142,7 +144,8 @@ impl Remote {
     pub(super) fn new(key: ObjectKey, watch: Watch, wake: UnboundedSender<ObjectKey>) -> Self {
         let digest = digest(&watch.target);
         let shared = Mutex::new(Shared { watch: Arc::new(watch), view: View::default() });
-        Self { key, digest, shared, nudge: Notify::new(), wake, task: Mutex::default() }
+        let (nudge, reach) = (Notify::new(), Reach::default());
+        Self { key, digest, shared, nudge, reach, wake, task: Mutex::default() }
     }
 
     /// Takes the task that asks the host, to end it with this.
@@ -175,6 +178,16 @@ impl Remote {
         locked(&self.shared).view.clone()
     }
 
+    /// What the host last told of whom it reaches; nothing where it was not asked, or has not told.
+    #[must_use]
+    pub fn reached(&self) -> Option<Arc<Answer>> {
+        self.reach.answer()
+    }
+
+    pub(super) fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
     /// From now on the host, reached as before, is looked into as `watch` says: at once, if that is
     /// otherwise than before.
     pub(super) fn change(&self, watch: Watch) {
@@ -200,6 +213,7 @@ impl Remote {
         if news {
             // A closed channel means that the process is ending.
             let _ = self.wake.send(self.key.clone());
+            self.reach.nudge();
         }
     }
 

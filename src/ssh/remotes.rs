@@ -3,7 +3,7 @@
 //! A remote keeps only what saves work: after a restart everything here is read again.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
 };
 
@@ -12,6 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{
     pool::Pool,
     prober::{self, Pace},
+    reach::{self, Peer, Question},
     remote::{Remote, Watch, digest, locked},
 };
 use crate::object_key::ObjectKey;
@@ -20,7 +21,10 @@ use crate::object_key::ObjectKey;
 pub struct Remotes {
     pool: Arc<Pool>,
     by_owner: Mutex<HashMap<ObjectKey, Arc<Remote>>>,
+    /// What hosts are asked about others, whether they are watched yet or not.
+    questions: Mutex<HashMap<ObjectKey, Arc<Question>>>,
     wake: UnboundedSender<ObjectKey>,
+    askers: Option<UnboundedSender<ObjectKey>>,
     pace: Pace,
 }
 
@@ -28,7 +32,15 @@ impl Remotes {
     /// None yet. `wake` is where the names of objects go that have something new to look at.
     #[must_use]
     pub fn new(pool: Pool, wake: UnboundedSender<ObjectKey>, pace: Pace) -> Self {
-        Self { pool: Arc::new(pool), by_owner: Mutex::default(), wake, pace }
+        let (by_owner, questions) = (Mutex::default(), Mutex::default());
+        Self { pool: Arc::new(pool), by_owner, questions, wake, askers: None, pace }
+    }
+
+    /// The same; `askers` is where the names of those go whose question is answered otherwise than
+    /// before, see [`Remotes::ask`].
+    #[must_use]
+    pub fn answering(self, askers: UnboundedSender<ObjectKey>) -> Self {
+        Self { askers: Some(askers), ..self }
     }
 
     /// The remote of `key`.
@@ -52,9 +64,35 @@ impl Remotes {
             before.stop();
         }
         let remote = Arc::new(Remote::new(key.clone(), watch, self.wake.clone()));
-        let task = prober::run(Arc::clone(&remote), Arc::clone(&self.pool), self.pace);
+        remote.reach().ask(locked(&self.questions).get(key).cloned());
+        let probing = prober::run(Arc::clone(&remote), Arc::clone(&self.pool), self.pace);
+        let (pool, every) = (Arc::clone(&self.pool), self.pace.stats);
+        let reaching = reach::run(Arc::clone(&remote), pool, every, self.askers.clone());
+        let task = async { tokio::join!(probing, reaching) };
         remote.started(tokio::spawn(task).abort_handle());
         by_owner.insert(key.clone(), remote);
+    }
+
+    /// Asks each of these hosts whether it reaches its peers, now and once each stats interval, as
+    /// long as it is watched; whatever else `asker` wanted to know before is no longer asked. What
+    /// they tell is in [`Remote::reached`]. Of two that ask one host the later one is heard.
+    pub fn ask(&self, asker: &ObjectKey, hosts: BTreeMap<ObjectKey, Vec<Peer>>) {
+        let by_owner = locked(&self.by_owner);
+        let mut questions = locked(&self.questions);
+        questions.retain(|key, it| {
+            let stays = it.asker != *asker || hosts.contains_key(key);
+            if !stays && let Some(remote) = by_owner.get(key) {
+                remote.reach().ask(None);
+            }
+            stays
+        });
+        for (key, peers) in hosts {
+            let question = Arc::new(Question { asker: asker.clone(), peers });
+            if let Some(remote) = by_owner.get(&key) {
+                remote.reach().ask(Some(Arc::clone(&question)));
+            }
+            questions.insert(key, question);
+        }
     }
 
     /// Stops to watch for `key`, ends the session, and forgets what was known.

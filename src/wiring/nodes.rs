@@ -22,7 +22,7 @@ use crate::{
     },
     context::{Context, Stores},
     controllers::{container_manager::references, object_ref},
-    kubernetes::{known::ObjectName, references::watch_config_maps},
+    kubernetes::known::ObjectName,
     nodes::manager::Concern,
     object_key::ObjectKey,
 };
@@ -33,14 +33,14 @@ pub fn container_manager(
     ctx: &Arc<Context>,
     wakes: UnboundedReceiver<ObjectKey>,
     secrets: Touched<ObjectName>,
+    config_maps: Touched<ObjectName>,
     hosts: Touched<ObjectName>,
 ) -> impl FnOnce(Controller<ContainerManager>) -> Controller<ContainerManager> + use<> {
     let store = || ctx.stores.container_managers.clone();
     let secrets =
         named(store(), secrets, |manager, name| references::secrets(manager).any(|it| it == name));
-    let config_maps = named(store(), watch_config_maps(Arc::clone(ctx)), |manager, name| {
-        references::config_map(manager) == Some(name)
-    });
+    let config_maps =
+        named(store(), config_maps, |manager, name| references::config_map(manager) == Some(name));
     let members = of_hosts(ctx.stores.hosts.clone(), hosts, |host| {
         let record = host.status.as_ref()?.container_manager.as_ref()?;
         Some((record.name.clone(), (record.registered, record.ready)))
@@ -88,22 +88,6 @@ fn of_hosts<K: crate::kubernetes::Kind, V: Clone + PartialEq>(
             stream::iter(objects.collect::<Vec<_>>())
         })
         .flatten()
-}
-
-/// The Clusters that name a `ContainerManager` which comes or goes.
-pub(super) fn clusters_of_managers(
-    stores: &Stores,
-    managers: Touched<ObjectName>,
-) -> impl Stream<Item = ObjectRef<Cluster>> + use<> {
-    let mut gates = Gates::default();
-    let known = stores.container_managers.clone();
-    let managers = managers.filter(move |name| {
-        let now = known.get(&object_ref(name)).map(|_| ());
-        std::future::ready(gates.turn(name, now) != Turn::Same)
-    });
-    named(stores.clusters.clone(), managers, |cluster: &Cluster, name| {
-        cluster.spec.container_manager_ref.as_ref().is_some_and(|it| it.name == name)
-    })
 }
 
 /// The members of a Cluster that comes or goes, or comes to name another `ContainerManager`.

@@ -26,6 +26,7 @@ mod index;
 mod leader;
 mod ledger;
 mod logs;
+mod network;
 mod nodes;
 mod properties;
 mod refusals;

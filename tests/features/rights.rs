@@ -66,6 +66,32 @@ fn taken(entry: &Entry) -> Option<Right> {
     Some((group.to_owned(), resource, verb.to_owned()))
 }
 
+/// One object of this kind is made, judged, deleted and gone.
+async fn comes_and_goes(stage: &Stage, kind: &str, spec: &Value) {
+    let (control_plane, namespace) = (stage.control_plane, &*stage.namespace);
+    let object = json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": kind,
+        "metadata": { "name": "rights" },
+        "spec": spec,
+    });
+    control_plane.apply(namespace, &object.to_string());
+    eventually(&format!("the {kind} is judged"), SOON, async || {
+        let object = control_plane.get(namespace, kind, "rights").ok_or("gone")?;
+        let judged = object["status"]["conditions"].is_array();
+        if judged { Ok(()) } else { Err(object.to_string()) }
+    })
+    .await;
+    control_plane.kubectl(&["delete", "-n", namespace, kind, "rights", "--wait=false"], "");
+    eventually(&format!("the {kind} is gone"), SOON, async || {
+        match control_plane.get(namespace, kind, "rights") {
+            None => Ok(()),
+            Some(object) => Err(object.to_string()),
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn drover_lives_with_the_rights_of_the_example_and_needs_each_of_them() {
     let server = elasticsearch("8.19.0").await;
@@ -109,6 +135,10 @@ async fn drover_lives_with_the_rights_of_the_example_and_needs_each_of_them() {
     assert!(server.index("rights").await.is_none());
     stage.delete_cluster("es").await;
     stage.cluster_gone("es").await;
+
+    let host = json!({ "address": "192.0.2.1", "credentials": { "secretName": "missing" } });
+    comes_and_goes(&stage, "Host", &host).await;
+    comes_and_goes(&stage, "Network", &json!({ "type": "HostNetwork" })).await;
 
     let requests = stage.kubernetes.ledger().all();
     let refused: Vec<Entry> =

@@ -69,7 +69,7 @@ pub async fn world(ctx: &Context, cluster: &Cluster) -> Result<Observed, Error> 
         snapshot: link.map(|it| it.snapshot()).unwrap_or_default(),
         needed_by,
         hosts: hosts(ctx, cluster),
-        missing: references::missing(ctx, cluster).await?,
+        missing: references::missing(&ctx.stores, cluster),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Turns a Cluster's connection, with the Secrets and `ConfigMap`s that it names, into what the
 //! client needs.
 
-use kube::ResourceExt as _;
+use kube::{ResourceExt as _, runtime::reflector::ObjectRef};
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
@@ -10,13 +10,11 @@ use crate::{
         cluster::{Auth as AuthSpec, Cluster},
         condition::Reason,
         fields::Fingerprint,
-        network::Network,
     },
-    context::Context,
+    context::{Context, Stores},
     controllers::references::{Problem, authorities, secret, secret_text},
     elasticsearch::connection::{Auth, Connection},
     error::Error,
-    kubernetes::references::is_there,
 };
 
 /// Where in the spec the authorities stand.
@@ -111,34 +109,27 @@ async fn auth(
 }
 
 /// What of the Network and the `ContainerManager` that `cluster` names is not there.
-///
-/// # Errors
-/// When the API server can't be asked.
-pub async fn missing(ctx: &Context, cluster: &Cluster) -> Result<Option<Problem>, Error> {
+pub fn missing(stores: &Stores, cluster: &Cluster) -> Option<Problem> {
     let namespace = cluster.namespace().unwrap_or_default();
     let missing = |reason, path: &str, kind: &str, name: &str| {
         let message = format!("{path} names {kind} '{name}', which is not in this namespace");
         Some(Problem { reason, message })
     };
-    if let Some(network) = &cluster.spec.network_ref {
-        let name = &network.name;
-        if !is_there::<Network>(&ctx.client, &namespace, name).await? {
-            let reason = Reason::NetworkNotFound;
-            return Ok(missing(reason, "spec.networkRef", "Network", name));
-        }
+    if let Some(network) = &cluster.spec.network_ref
+        && stores.networks.get(&ObjectRef::new(&network.name).within(&namespace)).is_none()
+    {
+        return missing(Reason::NetworkNotFound, "spec.networkRef", "Network", &network.name);
     }
-    if let Some(manager) = &cluster.spec.container_manager_ref {
-        let name = &manager.name;
-        let found = ctx
-            .stores
+    if let Some(manager) = &cluster.spec.container_manager_ref
+        && stores
             .container_managers
-            .find(|it| it.name_any() == *name && it.namespace().as_deref() == Some(&namespace));
-        if found.is_none() {
-            let reason = Reason::ContainerManagerNotFound;
-            return Ok(missing(reason, "spec.containerManagerRef", "ContainerManager", name));
-        }
+            .get(&ObjectRef::new(&manager.name).within(&namespace))
+            .is_none()
+    {
+        let (reason, path) = (Reason::ContainerManagerNotFound, "spec.containerManagerRef");
+        return missing(reason, path, "ContainerManager", &manager.name);
     }
-    Ok(None)
+    None
 }
 
 /// The names of the Secrets that the connection of `cluster` refers to.

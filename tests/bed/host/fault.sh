@@ -1,11 +1,12 @@
 #!/bin/bash
 # fault.sh DIR FAULT [ARGUMENT]: disturbs the host that run-host.sh runs in DIR, from outside.
 #   blackhole         no packet comes or goes
+#   apart ADDRESS     no packet comes from there or goes there
 #   drop PERCENT      so many of the packets that come are lost
 #   reset             connections to sshd are refused, and those that are there are cut
 #   slow KBIT         so many kbit/s in each direction
-#   network-ok        ends these four
-#   lost              no fault: prints how many packets the first three have kept from it since they began
+#   network-ok        ends these five
+#   lost              no fault: prints how many packets the first four have kept from it since they began
 #   freeze, thaw      every process stops, and goes on: connections are accepted, and nothing answers
 #   cut               power fails; it stays off until DIR/off is removed
 #   exec COMMAND...   no fault: runs a command as root in the host, whatever its network and its sshd do
@@ -47,6 +48,10 @@ blackhole)
   filter input 'iif != lo counter drop'
   filter output 'oif != lo counter drop'
   ;;
+apart)
+  filter input "ip saddr $3 counter drop"
+  filter output "ip daddr $3 counter drop"
+  ;;
 drop) filter input "iif != lo numgen random mod 100 < $3 counter drop" ;;
 reset) filter input 'tcp dport 22 counter reject with tcp reset' ;;
 slow)
@@ -77,7 +82,7 @@ exec)
     env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin "$@"
   ;;
 *)
-  sed -n '2,11p' "$0"
+  sed -n '2,12p' "$0"
   exit 64
   ;;
 esac

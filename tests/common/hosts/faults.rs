@@ -27,6 +27,11 @@ impl Host {
         self.fault(&["blackhole"], "");
     }
 
+    /// No packet comes from another host or goes there.
+    pub fn part_from(&self, other: &Self) {
+        self.fault(&["apart", &other.address()], "");
+    }
+
     /// So many of the packets that come are lost.
     pub fn lose_packets(&self, percent: u8) {
         self.fault(&["drop", &percent.to_string()], "");
