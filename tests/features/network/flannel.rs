@@ -12,22 +12,19 @@ use crate::{
     hosts::{SOON, Stage},
 };
 
-const CONFIG: &str = "/drover/network/config";
+/// The example that the documentation shows; its TLS needs the Secret `etcd-client` and the ConfigMap
+/// `etcd-ca`.
+const EXAMPLE: &str = include_str!("../../../examples/network-flannel.yaml");
+const CONFIG: &str = "/coreos.com/network/config";
 
-/// A network in `etcd` whose TLS needs the Secret `etcd-client` and the ConfigMap `etcd-ca`.
+/// The network of the example in `etcd`, with this range of addresses.
 fn spec(etcd: &Etcd, range: &str) -> Value {
-    json!({
-        "type": "FlannelEtcd",
-        "options": {
-            "endpoints": [etcd.url()],
-            "prefix": "/drover/network",
-            "tls": {
-                "ca": { "configMapName": "etcd-ca" },
-                "clientCertificate": { "secretName": "etcd-client" },
-            },
-            "config": { "network": range, "backend": { "type": "Vxlan", "vni": 7 } },
-        },
-    })
+    let mut example: Value = serde_yaml_ng::from_str(EXAMPLE).unwrap();
+    let options = &mut example["spec"]["options"];
+    options["endpoints"] = json!([etcd.url()]);
+    options["config"]["network"] = json!(range);
+    options["config"]["backend"]["vni"] = json!(7);
+    example["spec"].take()
 }
 
 impl Stage {
@@ -111,7 +108,7 @@ async fn a_configuration_is_kept_as_declared_and_its_range_is_not_moved_under_a_
     });
     stage.object("Host", "es-1", &host).await;
     let lease = json!({ "PublicIP": "192.168.0.9", "BackendType": "vxlan" });
-    etcd.put("/drover/network/subnets/10.5.34.0-24", &lease.to_string()).await;
+    etcd.put("/coreos.com/network/subnets/10.5.34.0-24", &lease.to_string()).await;
     let network = stage
         .network_when("net", "the lease is shown", |it| {
             let leases = it.status.clone().unwrap_or_default().leases;
@@ -127,7 +124,7 @@ async fn a_configuration_is_kept_as_declared_and_its_range_is_not_moved_under_a_
     assert!(message.contains("10.5.34.0/24 of 192.168.0.9"), "{message}");
     stage.network_until("net", "Stalled", "True").await;
     assert_eq!(version(&etcd).await, "3");
-    etcd.delete("/drover/network/subnets/10.5.34.0-24").await;
+    etcd.delete("/coreos.com/network/subnets/10.5.34.0-24").await;
     let network = stage.network_until("net", "Ready", "True").await;
     assert!(network.status.unwrap().leases.is_empty());
     assert_eq!(config(&etcd).await.unwrap()["Network"], "10.6.0.0/16");
