@@ -228,7 +228,8 @@ mod tests {
         ];
         let given = ["drover", "host", "cloud-init", "--authorized-key", "k.pub"];
         for (arguments, reason) in cases {
-            let rest = if arguments[0] == "--credentials" { &[][..] } else { &["--credentials", "k"] };
+            let rest =
+                if arguments[0] == "--credentials" { &[][..] } else { &["--credentials", "k"] };
             let all = given.iter().chain(rest).chain(&arguments);
             let error = Arguments::try_parse_from(all).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");

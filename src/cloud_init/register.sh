@@ -17,7 +17,7 @@ fail() {
 # How often the API server is asked, and how long it is waited for in between, in seconds.
 tries=${DROVER_TRIES:-60} pause=${DROVER_PAUSE:-10}
 
-command -v curl >/dev/null || fail "curl is missing: install it, and make new user-data"
+command -v curl >/dev/null || fail "curl is missing and could not be installed"
 url=$(cat hosts)
 
 # What the machine's sshd will show: of each public key its fingerprint.

@@ -52,6 +52,8 @@ pub fn user_data(it: &Registration) -> Result<String, serde_yaml_ng::Error> {
     let keys = json!([it.authorized_key]);
     let mut config = json!({
         "write_files": files,
+        // What the script sends with; cloud-init installs it only where it is missing.
+        "packages": ["curl"],
         "runcmd": [[format!("{FOLDER}/register.sh")]],
     });
     if it.user == "root" {
@@ -116,7 +118,9 @@ mod tests {
     fn registration() -> Registration {
         Registration {
             server: "https://api.example:6443/".into(),
-            authority: Some("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".into()),
+            authority: Some(
+                "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".into(),
+            ),
             token: "a.b.c".into(),
             expires: "2030-01-02T03:04:05Z".into(),
             namespace: "search".into(),

@@ -37,7 +37,8 @@ async fn install(namespace: &str) {
 async fn client(token: &str) -> kube::Client {
     let kubeconfig = control_plane().await.kubeconfig().with_token(token);
     let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig.write()).expect("written");
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let config =
+        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     kube::Client::try_from(config.expect("a good one")).expect("a good one")
 }
 
@@ -101,7 +102,8 @@ async fn only_who_may_approve_lets_a_host_in_or_leads_it_elsewhere() {
         refused(create(who, &labelled(name, &required)).await, "metadata.labels");
         create(who, &host(name, &required)).await.expect("it waits for approval");
     }
-    let label = |value: Value| json!({ "metadata": { "labels": { "drover.dev/approved": value } } });
+    let label =
+        |value: Value| json!({ "metadata": { "labels": { "drover.dev/approved": value } } });
     let error = change(&machine, "m", &label(json!("true"))).await.unwrap_err();
     assert!(error.contains("forbidden"), "{error}");
     refused(change(&editor, "m", &label(json!("true"))).await, "metadata.labels");
