@@ -22,12 +22,12 @@ background() {
   echo "$! $(born $!)" >"$RUN/$name.pid"
 }
 
-# finish NAME: asks it to end, and insists after 20 s.
+# finish NAME [SIGNAL]: asks it to end, and insists after 20 s.
 finish() {
   local pid
   if runs "$1"; then
     read -r pid _ <"$RUN/$1.pid"
-    kill "$pid"
+    kill -"${2:-TERM}" "$pid"
     for _ in $(seq 200); do
       runs "$1" || break
       sleep 0.1

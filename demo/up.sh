@@ -1,8 +1,9 @@
 #!/bin/bash
-# up.sh: a Kubernetes control plane, a secured Elasticsearch with TLS, and Drover, all on this machine's loopback; then the examples,
-# until they are Ready. What runs already is kept, so it can be run again after a change.
+# up.sh: a Kubernetes control plane, a secured Elasticsearch with TLS, three Linux hosts, and Drover, all on this machine's loopback
+# and a bridge of its own; then the examples, until they are Ready. What runs already is kept, so it can be run again after a change.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/hosts.sh"
 cd "$REPOSITORY"
 
 VERSION=8.19.0
@@ -11,7 +12,7 @@ ELASTICSEARCH_PORT=9200
 export KUBECONFIG=$RUN/kubeconfig
 
 main() {
-  tests/bed/provision.sh control-plane elasticsearch "$VERSION"
+  tests/bed/provision.sh control-plane hosts elasticsearch "$VERSION"
   build
   umask 077
   mkdir -p "$RUN"
@@ -21,11 +22,14 @@ main() {
   make_secrets
   start_control_plane
   start_elasticsearch
+  start_hosts
   await 120 kube-apiserver "the API server is ready" kubectl get namespace default
   await 180 elasticsearch "Elasticsearch is ready" ask_elasticsearch /_cluster/health
   apply_prerequisites
   start_drover
   apply_examples
+  apply_hosts
+  await_ready
   show
 }
 
@@ -146,13 +150,17 @@ start_drover() {
 
 # Those that need no other machine than this one.
 apply_examples() {
-  local kind
   kubectl apply --server-side -f examples/cluster.yaml -f examples/index.yaml -f examples/full.yaml >/dev/null
-  for kind in clusters indices; do
+}
+
+await_ready() {
+  local kind kinds=(clusters indices)
+  ! has_hosts || kinds+=(hosts)
+  for kind in "${kinds[@]}"; do
     kubectl wait --for=condition=Ready --timeout=120s --all "$kind.drover.dev" >&2 || {
       kubectl get drover >&2
       tail -n 20 "$RUN/drover.log" >&2
-      die "the examples do not become Ready (the log is $RUN/drover.log)"
+      die "the objects do not become Ready (the log is $RUN/drover.log)"
     }
   done
 }
@@ -168,8 +176,9 @@ The demo is up. To look further:
   curl --cacert $RUN/certificates/ca.crt --config $RUN/elasticsearch.curl https://localhost:$ELASTICSEARCH_PORT/_cat/indices?v
   curl http://127.0.0.1:$METRICS_PORT/metrics
   tail -f $RUN/drover.log
-To stop it: make demo-down
 TEXT
+  show_hosts
+  echo "To stop it: make demo-down"
 }
 
 main

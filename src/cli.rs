@@ -1,5 +1,7 @@
 //! The command line: every default and every environment variable in one place.
 
+mod host;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroU16,
@@ -8,6 +10,7 @@ use std::{
 };
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+pub use host::{CloudInitArguments, HostCommand};
 
 use crate::{
     api::fields::DurationText, context::Settings, kubernetes::namespaces::Namespaces,
@@ -34,6 +37,9 @@ pub enum Command {
     /// Print the definitions of all custom resources as YAML, for
     /// `drover crd | kubectl apply --server-side -f -`.
     Crd,
+    /// Bring in machines.
+    #[command(subcommand)]
+    Host(HostCommand),
 }
 
 /// How to run the operator. Durations are written as `90s`, `10m` or `1h30m`.
@@ -180,7 +186,7 @@ mod tests {
         let all = ["drover", "run"].iter().chain(arguments);
         match Arguments::try_parse_from(all).map(|it| it.command) {
             Ok(Command::Run(arguments)) => Ok(arguments),
-            Ok(Command::Crd) => panic!("`run` was read as `crd`"),
+            Ok(other) => panic!("`run` was read as {other:?}"),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -206,6 +212,27 @@ mod tests {
             let variable = flag.get_env().unwrap().to_str().unwrap();
             assert_eq!(variable, format!("DROVER_{name}"));
             assert!(flag.get_help().is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_machine_can_not_be_told_is_refused_with_the_reason() {
+        let cases = [
+            (["--token-lifetime", "1m"], "must be from '10m' to '24h'"),
+            (["--namespace", "a/b"], "'a/b' is not the name of a namespace"),
+            (["--credentials", "a/b"], "'a/b' is not the name of an object"),
+            (["--cluster", "a..b"], "'a..b' is not the name of an object"),
+            (["--service-account", "A"], "'A' is not the name of an object"),
+            (["--user", "-o"], "unexpected argument"),
+            (["--user", "a b"], "'a b' is not the name of a user"),
+        ];
+        let given = ["drover", "host", "cloud-init", "--authorized-key", "k.pub"];
+        for (arguments, reason) in cases {
+            let rest =
+                if arguments[0] == "--credentials" { &[][..] } else { &["--credentials", "k"] };
+            let all = given.iter().chain(rest).chain(&arguments);
+            let error = Arguments::try_parse_from(all).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
         }
     }
 

@@ -5,6 +5,7 @@
 pub mod api;
 pub mod chain;
 pub mod cli;
+pub mod cloud_init;
 pub mod contained;
 pub mod context;
 pub mod controllers;

@@ -10,8 +10,8 @@ use clap::Parser as _;
 use drover::{
     api,
     chain::chain,
-    cli::{Arguments, Command, RunArguments},
-    run,
+    cli::{Arguments, CloudInitArguments, Command, HostCommand, RunArguments},
+    cloud_init, run,
     telemetry::logs,
 };
 
@@ -19,12 +19,20 @@ fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Run(arguments) => operate(arguments),
         Command::Crd => print_definitions().map(|()| ExitCode::SUCCESS),
+        Command::Host(HostCommand::CloudInit(arguments)) => {
+            print_user_data(arguments).map(|()| ExitCode::SUCCESS)
+        }
     }
 }
 
-fn operate(arguments: RunArguments) -> anyhow::Result<ExitCode> {
+/// The cryptography of all TLS of this process.
+fn install_provider() {
     // Fails only when there is a provider already, and nothing came before.
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn operate(arguments: RunArguments) -> anyhow::Result<ExitCode> {
+    install_provider();
     logs::start(arguments.log_format);
     // Two, however many cores there are: the work is waiting, each thread costs memory, and a long
     // computation on one must not hold up the Lease.
@@ -50,4 +58,12 @@ fn print_definitions() -> anyhow::Result<()> {
         write!(out, "---\n{yaml}").context("failed to write to standard output")?;
     }
     Ok(())
+}
+
+fn print_user_data(arguments: CloudInitArguments) -> anyhow::Result<()> {
+    install_provider();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("failed to start the runtime")?;
+    let text = runtime.block_on(cloud_init::run(arguments))?;
+    io::stdout().lock().write_all(text.as_bytes()).context("failed to write to standard output")
 }

@@ -6,7 +6,7 @@ CONTROL_PLANE_VERSION=1.35.4
 ELASTICSEARCH_VERSIONS="7.17.29 8.19.0 9.2.0"
 # The Debian under every host of the bed, whatever its os-release says, and the packages it has beyond the minimum.
 HOST_SUITE=bookworm
-HOST_PACKAGES=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,procps
+HOST_PACKAGES=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,procps,curl
 
 BED_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BED_CACHE=${DROVER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/drover}/bed

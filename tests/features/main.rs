@@ -33,6 +33,7 @@ mod refusals;
 mod registration;
 mod rights;
 mod scope;
+mod self_registration;
 mod stores;
 mod versions;
 mod waits;

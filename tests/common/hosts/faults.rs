@@ -217,7 +217,8 @@ impl Host {
         self.fault(&all, "");
     }
 
-    fn write(&self, file: &str, text: &str) {
+    /// Writes a file inside it, as root.
+    pub fn write(&self, file: &str, text: &str) {
         self.fault(&["exec", "sh", "-c", r#"cat >"$0""#, file], &format!("{}\n", text.trim_end()));
     }
 }

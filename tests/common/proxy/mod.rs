@@ -96,10 +96,20 @@ impl Proxy {
 
     /// Before the API server.
     pub fn before_kubernetes(control_plane: &ControlPlane) -> Self {
+        let upstream = Self::kubernetes(control_plane);
+        Self::start(Some(&Authority::shared().server()), Some(upstream))
+    }
+
+    /// Before the API server, at an address of this machine that others reach.
+    pub fn before_kubernetes_at(control_plane: &ControlPlane, ip: &str) -> Self {
+        let certificate = Authority::shared().issue("kube-apiserver", &format!("IP:{ip}"), None);
+        Self::start_at(ip, Some(&certificate), Some(Self::kubernetes(control_plane)))
+    }
+
+    fn kubernetes(control_plane: &ControlPlane) -> Upstream {
         let kubeconfig = control_plane.kubeconfig();
         let address = kubeconfig.server.trim_start_matches("https://").to_owned();
-        let upstream = Upstream { address, authority: Some(kubeconfig.authority.clone()) };
-        Self::start(Some(&Authority::shared().server()), Some(upstream))
+        Upstream { address, authority: Some(kubeconfig.authority.clone()) }
     }
 
     /// A server whose every answer is made by a function.
@@ -114,6 +124,10 @@ impl Proxy {
 
     /// Any proxy; without a certificate it speaks plain HTTP.
     pub fn start(certificate: Option<&Certificate>, upstream: Option<Upstream>) -> Self {
+        Self::start_at("127.0.0.1", certificate, upstream)
+    }
+
+    fn start_at(ip: &str, certificate: Option<&Certificate>, upstream: Option<Upstream>) -> Self {
         init();
         let shared = Arc::new(Shared {
             ledger: Ledger::default(),
@@ -126,7 +140,7 @@ impl Proxy {
             gone: watch::Sender::new(false),
             requests: AtomicU64::new(0),
         });
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener = std::net::TcpListener::bind((ip, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("bound");
         let _entered = RUNTIME.enter();
