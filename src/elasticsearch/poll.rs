@@ -52,7 +52,7 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
         }
         return Ok(());
     }
-    let view = read_cluster(client, state, known, full, caller).await?;
+    let mut view = read_cluster(client, state, known, full, caller).await?;
     let mut all_figures = None;
     for errands in errands.chunks(AT_ONCE) {
         let found = read_indices(client, &view, errands, full, caller).await?;
@@ -61,6 +61,8 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
         }
         deliver(link, &view, errands, found, all_figures.as_ref());
     }
+    // Each tracked index has its own by now, and a cluster may have thousands of others.
+    view.health.indices = BTreeMap::new();
     let news = full || before.fault.is_some() || known.is_none_or(|it| decides(it, &view));
     let snapshot = Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true };
     link.publish(snapshot, news);
@@ -196,6 +198,7 @@ async fn read_cluster(
     Ok(ClusterView {
         root,
         state,
+        indices: health.indices.len(),
         health,
         nodes,
         node_stats,
