@@ -234,7 +234,7 @@ impl<K: Kind> Reflector<K> {
         prune(object.meta_mut());
         let name = ObjectName::from(object.meta());
         let seen = interest(&object);
-        let before = self.watches[watch].known.show(name.clone(), seen);
+        let before = self.watches[watch].known.show(&name, seen);
         let due = seen.is_due_after(before);
         self.broken.remove(&name);
         self.withdrawn.remove(&name);
@@ -247,7 +247,7 @@ impl<K: Kind> Reflector<K> {
         prune(&mut meta);
         let name = ObjectName::from(&meta);
         let seen = Seen::Broken(hash(&meta.resource_version));
-        let before = self.watches[watch].known.show(name.clone(), seen);
+        let before = self.watches[watch].known.show(&name, seen);
         let news = seen.is_due_after(before);
         self.broken.insert(name.clone());
         self.withdraw(&name);

@@ -112,6 +112,7 @@ pub fn view(uuid: &str) -> ClusterView {
         },
         nodes: ids.iter().map(|id| ((*id).to_owned(), node(&id[3..]))).collect(),
         node_stats: ids.iter().map(|id| ((*id).to_owned(), stats)).collect(),
+        indices: 0,
         stats: ClusterStats { documents: 1000, store_bytes: 1_000_000 },
         report: Vec::new(),
         first_figures: false,

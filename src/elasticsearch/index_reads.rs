@@ -81,7 +81,8 @@ pub struct Bodies {
 }
 
 /// Figures of one index.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "NestedStats")]
 pub struct IndexStats {
     /// Documents in primaries, nested ones counted apart.
     pub documents: u64,
@@ -234,32 +235,37 @@ impl Client {
     ///
     /// # Errors
     /// Why they can't be read.
-    pub async fn index_stats(&self, caller: &str) -> Result<BTreeMap<String, IndexStats>, Error> {
+    pub async fn index_stats(&self, caller: &str) -> Result<BTreeMap<Box<str>, IndexStats>, Error> {
         #[derive(Deserialize)]
         struct Body {
             #[serde(default)]
-            indices: BTreeMap<String, Copies>,
-        }
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Copies {
-            primaries: Figures,
-            total: Figures,
-        }
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Figures {
-            docs: Documents,
-            store: Store,
+            indices: BTreeMap<Box<str>, IndexStats>,
         }
         let path = "/_stats/docs,store?expand_wildcards=all&forbid_closed_indices=false&filter_path=\
                     indices.*.primaries.docs.count,indices.*.total.store.size_in_bytes";
         let body: Body = self.read(&Read::new("index_stats", path, caller)).await?.json()?;
-        let stats = |it: &Copies| IndexStats {
-            documents: it.primaries.docs.count,
-            store_bytes: it.total.store.size_in_bytes,
-        };
-        Ok(body.indices.into_iter().map(|(name, it)| (name, stats(&it))).collect())
+        Ok(body.indices)
+    }
+}
+
+/// The figures of one index as Elasticsearch nests them.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NestedStats {
+    primaries: NestedFigures,
+    total: NestedFigures,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NestedFigures {
+    docs: Documents,
+    store: Store,
+}
+
+impl From<NestedStats> for IndexStats {
+    fn from(it: NestedStats) -> Self {
+        Self { documents: it.primaries.docs.count, store_bytes: it.total.store.size_in_bytes }
     }
 }
 

@@ -24,7 +24,7 @@ const REPORT_TRIES: u8 = 5;
 
 /// How many tracked indices are read before they are handed on: what is read of all at once would
 /// weigh more than all that is kept.
-const AT_ONCE: usize = 500;
+const AT_ONCE: usize = 200;
 
 /// Asks what moved since `before`; at a full check everything is read.
 pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(), Error> {
@@ -52,7 +52,7 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
         }
         return Ok(());
     }
-    let view = read_cluster(client, state, known, full, caller).await?;
+    let mut view = read_cluster(client, state, known, full, caller).await?;
     let mut all_figures = None;
     for errands in errands.chunks(AT_ONCE) {
         let found = read_indices(client, &view, errands, full, caller).await?;
@@ -61,6 +61,8 @@ pub(super) async fn poll(link: &Link, before: &Snapshot, full: bool) -> Result<(
         }
         deliver(link, &view, errands, found, all_figures.as_ref());
     }
+    // Each tracked index has its own by now, and a cluster may have thousands of others.
+    view.health.indices = BTreeMap::new();
     let news = full || before.fault.is_some() || known.is_none_or(|it| decides(it, &view));
     let snapshot = Snapshot { cluster: Some(Arc::new(view)), fault: None, polled: true };
     link.publish(snapshot, news);
@@ -73,7 +75,7 @@ fn deliver(
     view: &ClusterView,
     errands: &[Errand],
     found: Vec<Found>,
-    figures: Option<&BTreeMap<String, IndexStats>>,
+    figures: Option<&Figures>,
 ) {
     for (errand, found) in errands.iter().zip(found) {
         let now = match found {
@@ -86,7 +88,7 @@ fn deliver(
         let now = match now {
             IndexView::Present(live) => {
                 let health = view.health.indices.get(live.physical_name.as_str()).copied();
-                let figures = figures.and_then(|it| it.get(&live.physical_name));
+                let figures = figures.and_then(|it| it.get(live.physical_name.as_str()));
                 let figures = newer_figures(live.figures, figures);
                 if live.health == health && live.figures == figures {
                     IndexView::Present(live)
@@ -196,6 +198,7 @@ async fn read_cluster(
     Ok(ClusterView {
         root,
         state,
+        indices: health.indices.len(),
         health,
         nodes,
         node_stats,
@@ -219,9 +222,12 @@ fn speaks_of(report: &[Diagnosis], health: HealthStatus) -> bool {
     told == matches!(health, HealthStatus::Yellow | HealthStatus::Red)
 }
 
+/// By physical name.
+type Figures = BTreeMap<Box<str>, IndexStats>;
+
 /// Documents and bytes by index. They decide nothing: a role that does not allow them costs no more
 /// than the figures.
-async fn figures(client: &Client, caller: &str) -> Result<BTreeMap<String, IndexStats>, Error> {
+async fn figures(client: &Client, caller: &str) -> Result<Figures, Error> {
     match client.index_stats(caller).await {
         Err(error) if error.category() == Category::Forbidden => Ok(BTreeMap::new()),
         answer => answer,

@@ -39,8 +39,10 @@ pub struct ClusterView {
     pub root: Root,
     /// The cluster state that the rest was read at, or just before.
     pub state: StateVersion,
-    /// Health, nodes and shards in figures.
+    /// Health, nodes and shards in figures. That of the single indices is handed on, not kept.
     pub health: ClusterHealth,
+    /// How many indices there are, hidden and closed ones too.
+    pub indices: usize,
     /// The nodes by id.
     pub nodes: BTreeMap<String, Node>,
     /// Heap and disk by node id, as of the last full check.

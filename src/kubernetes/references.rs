@@ -179,7 +179,7 @@ fn changed<K>(known: &mut Known<u64>, event: Event<PartialObjectMeta<K>>) -> Vec
         Event::InitApply(object) | Event::Apply(object) => {
             let name = ObjectName::from(&object.metadata);
             let version = hash(&(&object.metadata.uid, &object.metadata.resource_version));
-            let before = known.show(name.clone(), version);
+            let before = known.show(&name, version);
             if before == Some(version) { Vec::new() } else { vec![name] }
         }
         Event::Delete(object) => {

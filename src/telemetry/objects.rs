@@ -28,8 +28,17 @@ pub struct ObjectState {
     pub certificate_expiry: Option<Timestamp>,
 }
 
-/// By kind, such as `cluster`, then by namespace and name.
-type States = BTreeMap<&'static str, BTreeMap<(String, String), ObjectState>>;
+/// By kind, such as `cluster`.
+type States = BTreeMap<&'static str, OfOneKind>;
+
+/// The objects of a kind. There may be thousands, so what is kept of each is small.
+#[derive(Clone, Debug, Default)]
+struct OfOneKind {
+    /// Ready and health, by the object's path: its namespace and its name, with a slash between.
+    shown: BTreeMap<Box<str>, (Option<bool>, Option<Health>)>,
+    /// By path as well; few have one.
+    expiries: BTreeMap<Box<str>, Timestamp>,
+}
 
 /// The objects that exist. Encoded at each scrape, so that what is gone leaves no series behind.
 #[derive(Debug, Default)]
@@ -38,20 +47,29 @@ pub struct Objects(Mutex<States>);
 impl Objects {
     /// The object exists; what was shown of it before stays.
     pub fn exists(&self, kind: &'static str, namespace: &str, name: &str) {
-        let key = (namespace.to_owned(), name.to_owned());
-        self.lock().entry(kind).or_default().entry(key).or_default();
+        let mut states = self.lock();
+        states.entry(kind).or_default().shown.entry(path(namespace, name)).or_default();
     }
 
     /// Shows `state` of the object from now on.
     pub fn show(&self, kind: &'static str, namespace: &str, name: &str, state: ObjectState) {
-        let key = (namespace.to_owned(), name.to_owned());
-        self.lock().entry(kind).or_default().insert(key, state);
+        let mut states = self.lock();
+        let objects = states.entry(kind).or_default();
+        let path = path(namespace, name);
+        match state.certificate_expiry {
+            Some(expiry) => _ = objects.expiries.insert(path.clone(), expiry),
+            None => _ = objects.expiries.remove(&path),
+        }
+        objects.shown.insert(path, (state.ready, state.health));
     }
 
     /// The object is gone.
     pub fn forget(&self, kind: &'static str, namespace: &str, name: &str) {
-        let key = (namespace.to_owned(), name.to_owned());
-        self.lock().entry(kind).or_default().remove(&key);
+        let mut states = self.lock();
+        let objects = states.entry(kind).or_default();
+        let path = path(namespace, name);
+        objects.shown.remove(&path);
+        objects.expiries.remove(&path);
     }
 
     fn lock(&self) -> MutexGuard<'_, States> {
@@ -67,7 +85,7 @@ impl Collector for Objects {
         let mut family = encoder.encode_descriptor("objects", help, None, MetricType::Gauge)?;
         for (kind, objects) in &states {
             for (word, ready) in [("true", Some(true)), ("false", Some(false)), ("unknown", None)] {
-                let count = objects.values().filter(|it| it.ready == ready).count();
+                let count = objects.shown.values().filter(|it| it.0 == ready).count();
                 let labels = [("kind", *kind), ("ready", word)];
                 let count = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
                 count.encode(family.encode_family(&labels)?)?;
@@ -83,16 +101,23 @@ impl Collector for Objects {
     }
 }
 
-type OfOneKind = BTreeMap<(String, String), ObjectState>;
+fn path(namespace: &str, name: &str) -> Box<str> {
+    format!("{namespace}/{name}").into_boxed_str()
+}
+
+/// Neither part can hold a slash.
+fn labels(path: &str) -> [(&'static str, &str); 2] {
+    let (namespace, name) = path.split_once('/').unwrap_or_default();
+    [("namespace", namespace), ("name", name)]
+}
 
 fn ready(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> fmt::Result {
     let name = format!("{kind}_ready");
     let help = "Whether the object is Ready";
     let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
-    for ((namespace, name), state) in objects {
-        let labels = [("namespace", namespace.as_str()), ("name", name)];
-        let ready = i64::from(state.ready == Some(true));
-        ConstGauge::new(ready).encode(family.encode_family(&labels)?)?;
+    for (path, (ready, _)) in &objects.shown {
+        let ready = i64::from(*ready == Some(true));
+        ConstGauge::new(ready).encode(family.encode_family(&labels(path))?)?;
     }
     Ok(())
 }
@@ -104,10 +129,10 @@ fn health(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> f
     let name = format!("{kind}_health");
     let help = "1 at the health that Elasticsearch tells; the other words have no series";
     let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
-    for ((namespace, name), state) in objects {
-        if let Some(health) = state.health {
-            let labels =
-                [("namespace", namespace.as_str()), ("name", name), ("health", health.as_str())];
+    for (path, (_, health)) in &objects.shown {
+        if let Some(health) = health {
+            let [namespace, name] = labels(path);
+            let labels = [namespace, name, ("health", health.as_str())];
             ConstGauge::new(1).encode(family.encode_family(&labels)?)?;
         }
     }
@@ -132,17 +157,14 @@ fn state(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> fm
 }
 
 fn expiry(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> fmt::Result {
-    if objects.values().all(|it| it.certificate_expiry.is_none()) {
+    if objects.expiries.is_empty() {
         return Ok(());
     }
     let name = format!("{kind}_certificate_expiry_timestamp_seconds");
     let help = "When the certificate of the server runs out, in seconds since 1970";
     let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
-    for ((namespace, name), state) in objects {
-        if let Some(expiry) = state.certificate_expiry {
-            let labels = [("namespace", namespace.as_str()), ("name", name)];
-            ConstGauge::new(expiry.as_second()).encode(family.encode_family(&labels)?)?;
-        }
+    for (path, expiry) in &objects.expiries {
+        ConstGauge::new(expiry.as_second()).encode(family.encode_family(&labels(path))?)?;
     }
     Ok(())
 }

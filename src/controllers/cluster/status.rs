@@ -121,7 +121,7 @@ fn elasticsearch(
         },
         active_shards_percent: whole_percent(figures.active_percent),
         pending_tasks: written.map_or(figures.pending_tasks, |it| it.pending_tasks),
-        indices: u64::try_from(view.health.indices.len()).unwrap_or(u64::MAX),
+        indices: u64::try_from(view.indices).unwrap_or(u64::MAX),
         documents: steady(before.map(|it| it.documents), view.stats.documents),
         store_bytes: steady(before.map(|it| it.store_bytes), view.stats.store_bytes),
     })
