@@ -34,10 +34,18 @@ type States = BTreeMap<&'static str, OfOneKind>;
 /// The objects of a kind. There may be thousands, so what is kept of each is small.
 #[derive(Clone, Debug, Default)]
 struct OfOneKind {
-    /// Ready and health, by the object's path: its namespace and its name, with a slash between.
-    shown: BTreeMap<Box<str>, (Option<bool>, Option<Health>)>,
+    /// By the object's path: its namespace and its name, with a slash between.
+    shown: BTreeMap<Box<str>, Shown>,
     /// By path as well; few have one.
     expiries: BTreeMap<Box<str>, Timestamp>,
+}
+
+/// What many objects have.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shown {
+    ready: Option<bool>,
+    health: Option<Health>,
+    state: Option<HostState>,
 }
 
 /// The objects that exist. Encoded at each scrape, so that what is gone leaves no series behind.
@@ -56,11 +64,12 @@ impl Objects {
         let mut states = self.lock();
         let objects = states.entry(kind).or_default();
         let path = path(namespace, name);
-        match state.certificate_expiry {
+        let ObjectState { ready, health, state, certificate_expiry } = state;
+        match certificate_expiry {
             Some(expiry) => _ = objects.expiries.insert(path.clone(), expiry),
             None => _ = objects.expiries.remove(&path),
         }
-        objects.shown.insert(path, (state.ready, state.health));
+        objects.shown.insert(path, Shown { ready, health, state });
     }
 
     /// The object is gone.
@@ -85,7 +94,7 @@ impl Collector for Objects {
         let mut family = encoder.encode_descriptor("objects", help, None, MetricType::Gauge)?;
         for (kind, objects) in &states {
             for (word, ready) in [("true", Some(true)), ("false", Some(false)), ("unknown", None)] {
-                let count = objects.shown.values().filter(|it| it.0 == ready).count();
+                let count = objects.shown.values().filter(|it| it.ready == ready).count();
                 let labels = [("kind", *kind), ("ready", word)];
                 let count = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
                 count.encode(family.encode_family(&labels)?)?;
@@ -115,22 +124,22 @@ fn ready(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> fm
     let name = format!("{kind}_ready");
     let help = "Whether the object is Ready";
     let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
-    for (path, (ready, _)) in &objects.shown {
-        let ready = i64::from(*ready == Some(true));
+    for (path, shown) in &objects.shown {
+        let ready = i64::from(shown.ready == Some(true));
         ConstGauge::new(ready).encode(family.encode_family(&labels(path))?)?;
     }
     Ok(())
 }
 
 fn health(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> fmt::Result {
-    if objects.values().all(|it| it.health.is_none()) {
+    if objects.shown.values().all(|it| it.health.is_none()) {
         return Ok(());
     }
     let name = format!("{kind}_health");
     let help = "1 at the health that Elasticsearch tells; the other words have no series";
     let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
-    for (path, (_, health)) in &objects.shown {
-        if let Some(health) = health {
+    for (path, shown) in &objects.shown {
+        if let Some(health) = shown.health {
             let [namespace, name] = labels(path);
             let labels = [namespace, name, ("health", health.as_str())];
             ConstGauge::new(1).encode(family.encode_family(&labels)?)?;
@@ -140,16 +149,16 @@ fn health(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> f
 }
 
 fn state(encoder: &mut DescriptorEncoder, kind: &str, objects: &OfOneKind) -> fmt::Result {
-    if objects.values().all(|it| it.state.is_none()) {
+    if objects.shown.values().all(|it| it.state.is_none()) {
         return Ok(());
     }
     let name = format!("{kind}_state");
     let help = "1 at the word for where the machine is in its life; the others have no series";
     let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
-    for ((namespace, name), state) in objects {
-        if let Some(state) = state.state {
-            let labels =
-                [("namespace", namespace.as_str()), ("name", name), ("state", state.as_str())];
+    for (path, shown) in &objects.shown {
+        if let Some(state) = shown.state {
+            let [namespace, name] = labels(path);
+            let labels = [namespace, name, ("state", state.as_str())];
             ConstGauge::new(1).encode(family.encode_family(&labels)?)?;
         }
     }
