@@ -31,6 +31,8 @@ const BATCH: usize = 64;
 const LIMIT: Duration = Duration::from_secs(40);
 /// The most that one command prints, in bytes.
 const OUTPUT: usize = 16 * 1024;
+/// So long a question may change before it is asked: hosts often come several at once.
+const SETTLE: Duration = Duration::from_secs(2);
 /// How long after the first failure a host is asked again; doubles up to the pace.
 const FIRST: Duration = Duration::from_secs(5);
 
@@ -182,7 +184,8 @@ impl fmt::Debug for Reach {
     }
 }
 
-/// Asks until the task is aborted: when the question changes, and once in `every`. `askers` is where
+/// Asks until the task is aborted: for all peers once in `every`, and for those that are new soon after
+/// the question changed. `askers` is where
 /// the names of those go whose question is answered otherwise than before.
 pub(super) async fn run(
     remote: Arc<Remote>,
@@ -202,41 +205,96 @@ async fn ask_for_ever(
     askers: Option<UnboundedSender<ObjectKey>>,
 ) {
     let reach = remote.reach();
-    // What was last asked, and when that is to be asked again.
-    let mut last: Option<(Arc<Question>, Instant)> = None;
-    let mut failures = 0_u32;
+    let mut pace = Pace::new(every);
     loop {
         let question = reach.question().filter(|it| !it.peers.is_empty() && is_ours(remote));
         let Some(question) = question else {
             reach.nudge.notified().await;
             continue;
         };
-        let next = last.as_ref().filter(|(asked, _)| Arc::ptr_eq(asked, &question)).map(|it| it.1);
-        let left = next.map(|it| it.saturating_duration_since(Instant::now()));
-        if let Some(left) = left.filter(|it| !it.is_zero()) {
+        let known = reach.answer().and_then(|it| it.result.clone().ok()).unwrap_or_default();
+        let (left, peers) = pace.next(&question, &known);
+        if !left.is_zero() {
             let _ = timeout(left, reach.nudge.notified()).await;
             continue;
         }
-        let result = ask(remote, pool, &question.peers).await;
-        let pause = match &result {
-            Ok(_) => {
-                failures = 0;
-                every
+        let mut result = ask(remote, pool, &peers).await;
+        if let Err(error) = &result {
+            debug!(error = error as &dyn std::error::Error, "the host did not try its peers");
+        }
+        pace.asked(peers.len() == question.peers.len(), result.is_ok());
+        if let Ok(told) = &mut result {
+            for peer in &question.peers {
+                let before = || known.get(peer).copied();
+                if let Some(outcome) = told.get(peer).copied().or_else(before) {
+                    told.insert(peer.clone(), outcome);
+                }
             }
-            Err(error) => {
-                debug!(error = error as &dyn std::error::Error, "the host did not try its peers");
-                let pause = FIRST.saturating_mul(1 << failures.min(16)).min(every);
-                failures = failures.saturating_add(1);
-                pause
-            }
-        };
-        let jitter = 0.9 + 0.2 * fastrand::f64();
-        last = Some((Arc::clone(&question), Instant::now() + pause.mul_f64(jitter)));
+        }
         let is_about_the_host = result.as_ref().err().is_none_or(is_about_the_host);
         if is_about_the_host && reach.tell(&question, Answer { result }) {
             // A closed channel means that the process is ending.
             let _ = askers.as_ref().map(|it| it.send(question.asker.clone()));
         }
+    }
+}
+
+/// When a host is asked for whom.
+struct Pace {
+    every: Duration,
+    /// The question that was last looked at.
+    seen: Option<Arc<Question>>,
+    /// Not before is it asked at all.
+    rest: Instant,
+    /// Then it is asked for all peers again.
+    all: Instant,
+    /// Failures in a row.
+    failures: u32,
+}
+
+impl Pace {
+    fn new(every: Duration) -> Self {
+        let now = Instant::now();
+        Self { every, seen: None, rest: now, all: now, failures: 0 }
+    }
+
+    /// Whom the host is to be asked for, and how long until then: those that it has not told of yet,
+    /// and all of them when it is time.
+    fn next(
+        &mut self,
+        question: &Arc<Question>,
+        known: &BTreeMap<Peer, Outcome>,
+    ) -> (Duration, Vec<Peer>) {
+        let now = Instant::now();
+        if !self.seen.as_ref().is_some_and(|it| Arc::ptr_eq(it, question)) {
+            self.seen = Some(Arc::clone(question));
+            // Whatever else changes meanwhile is asked in one go.
+            let settled = now + SETTLE;
+            self.rest = if now < self.rest { self.rest.min(settled) } else { settled };
+        }
+        let is_new = |it: &&Peer| !known.contains_key(it);
+        let new: Vec<Peer> = question.peers.iter().filter(is_new).cloned().collect();
+        let (at, peers) = if new.is_empty() || self.all <= now.max(self.rest) {
+            (self.all.max(self.rest), question.peers.clone())
+        } else {
+            (self.rest, new)
+        };
+        (at.saturating_duration_since(now), peers)
+    }
+
+    /// The host was asked just now, for all or for some.
+    fn asked(&mut self, all: bool, well: bool) {
+        let now = Instant::now();
+        if well {
+            self.failures = 0;
+            if all {
+                self.all = now + self.every.mul_f64(0.9 + 0.2 * fastrand::f64());
+            }
+            return;
+        }
+        let pause = FIRST.saturating_mul(1 << self.failures.min(16)).min(self.every);
+        self.failures = self.failures.saturating_add(1);
+        self.rest = now + pause.mul_f64(0.9 + 0.2 * fastrand::f64());
     }
 }
 

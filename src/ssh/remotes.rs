@@ -73,7 +73,7 @@ impl Remotes {
         by_owner.insert(key.clone(), remote);
     }
 
-    /// Asks each of these hosts whether it reaches its peers, now and once each stats interval, as
+    /// Asks each of these hosts whether it reaches its peers, soon and once each stats interval, as
     /// long as it is watched; whatever else `asker` wanted to know before is no longer asked. What
     /// they tell is in [`Remote::reached`]. Of two that ask one host the later one is heard.
     pub fn ask(&self, asker: &ObjectKey, hosts: BTreeMap<ObjectKey, Vec<Peer>>) {

@@ -1,5 +1,6 @@
 //! Three machines that reach each other, or do not.
 
+use drover::api::{condition, network::Network};
 use serde_json::json;
 
 use crate::{
@@ -9,7 +10,18 @@ use crate::{
         wait::eventually,
     },
     hosts::{SOON, Stage},
+    world::control_plane,
 };
+
+/// What is amiss with a Network that shall be Ready, and used by so many hosts.
+fn is_ready_with(hosts: u32) -> impl Fn(&Network) -> Result<(), String> {
+    move |network| {
+        let status = network.status.clone().unwrap_or_default();
+        let is_ready = condition::is_true(&status.conditions, "Ready");
+        let is_it = is_ready && status.hosts == Some(hosts);
+        if is_it { Ok(()) } else { Err(format!("{status:#?}")) }
+    }
+}
 
 #[tokio::test]
 async fn machines_that_are_kept_apart_are_told_by_name_until_they_reach_each_other_again() {
@@ -23,14 +35,13 @@ async fn machines_that_are_kept_apart_are_told_by_name_until_they_reach_each_oth
         stage.host(name, host, &json!({ "clusterRef": { "name": "es" } })).await;
     }
     // Nobody listens at Elasticsearch's ports yet: they answer all the same.
-    let network = stage
-        .network_when("net", "three hosts reach each other", |it| {
-            let status = it.status.clone().unwrap_or_default();
-            let ready = drover::api::condition::is_true(&status.conditions, "Ready");
-            if ready && status.hosts == Some(3) { Ok(()) } else { Err(format!("{status:#?}")) }
-        })
-        .await;
+    let network = stage.network_when("net", "three hosts reach each other", is_ready_with(3)).await;
     assert!(network.status.unwrap().unreachable.is_empty());
+    let table = ["get", "networks", "net", "-n", &stage.namespace];
+    let table = control_plane().await.kubectl(&table, "");
+    let words: Vec<&str> = table.split_whitespace().collect();
+    assert_eq!(words[..5], ["NAME", "READY", "TYPE", "HOSTS", "AGE"]);
+    assert_eq!(words[5..9], ["net", "True", "HostNetwork", "3"]);
 
     hosts[0].part_from(&hosts[1]);
     let apart = [("es-1", "es-2"), ("es-2", "es-1")];
@@ -72,15 +83,8 @@ async fn machines_that_are_kept_apart_are_told_by_name_until_they_reach_each_oth
     assert!((opened - 3.0).abs() < f64::EPSILON, "one kept session each, not {opened}");
 
     stage.delete("es-3").await;
-    let is_left = |count| {
-        move |it: &drover::api::network::Network| {
-            let status = it.status.clone().unwrap_or_default();
-            let ready = drover::api::condition::is_true(&status.conditions, "Ready");
-            if ready && status.hosts == Some(count) { Ok(()) } else { Err(format!("{status:#?}")) }
-        }
-    };
-    stage.network_when("net", "one has left", is_left(2)).await;
+    stage.network_when("net", "one has left", is_ready_with(2)).await;
     stage.cluster_with("es", "another").await;
-    stage.network_when("net", "nobody uses it", is_left(0)).await;
+    stage.network_when("net", "nobody uses it", is_ready_with(0)).await;
     stage.delete_network("net").await;
 }
