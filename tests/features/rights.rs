@@ -66,6 +66,36 @@ fn taken(entry: &Entry) -> Option<Right> {
     Some((group.to_owned(), resource, verb.to_owned()))
 }
 
+/// A group of hosts, with one host that can't be reached, and all that it names; by name.
+async fn hosts(stage: &Stage) -> [String; 3] {
+    let objects = [
+        ("ContainerManager", "nodes", json!({ "type": "Trivial" })),
+        (
+            "Cluster",
+            "group",
+            json!({ "networkRef": { "name": "net" }, "containerManagerRef": { "name": "nodes" } }),
+        ),
+        (
+            "Host",
+            "es-1",
+            json!({
+                "address": "192.0.2.1", "clusterRef": { "name": "group" },
+                "credentials": { "secretName": "none" },
+            }),
+        ),
+    ];
+    let names = objects.map(|(kind, name, spec)| {
+        stage.apply(&json!({
+            "apiVersion": "drover.dev/v1alpha1", "kind": kind,
+            "metadata": { "name": name }, "spec": spec,
+        }));
+        format!("{}s.drover.dev/{name}", kind.to_lowercase())
+    });
+    stage.cluster_tells("group", "ResolvedRefs", "False", "NetworkNotFound").await;
+    stage.event("es-1", "ReferenceNotResolved").await;
+    names
+}
+
 #[tokio::test]
 async fn drover_lives_with_the_rights_of_the_example_and_needs_each_of_them() {
     let server = elasticsearch("8.19.0").await;
@@ -86,6 +116,7 @@ async fn drover_lives_with_the_rights_of_the_example_and_needs_each_of_them() {
         "deletionPolicy": "Delete",
     });
     stage.ready_index("rights", &spec).await;
+    let group = hosts(&stage).await;
     // What happens a second time is an event that is counted up.
     let counted = async |count: usize| {
         let patched = |it: &Entry| it.method == "PATCH" && it.path.contains("/events/");
@@ -109,6 +140,10 @@ async fn drover_lives_with_the_rights_of_the_example_and_needs_each_of_them() {
     assert!(server.index("rights").await.is_none());
     stage.delete_cluster("es").await;
     stage.cluster_gone("es").await;
+    for object in group {
+        let delete = ["delete", &object, "-n", &stage.namespace, "--timeout=60s"];
+        stage.control_plane.kubectl(&delete, "");
+    }
 
     let requests = stage.kubernetes.ledger().all();
     let refused: Vec<Entry> =
