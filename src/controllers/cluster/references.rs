@@ -16,7 +16,7 @@ use crate::{
     controllers::references::{Problem, authorities, secret, secret_text},
     elasticsearch::connection::{Auth, Connection},
     error::Error,
-    kubernetes::references::is_there,
+    kubernetes::references::look_up,
 };
 
 /// Where in the spec the authorities stand.
@@ -122,7 +122,7 @@ pub async fn missing(ctx: &Context, cluster: &Cluster) -> Result<Option<Problem>
     };
     if let Some(network) = &cluster.spec.network_ref {
         let name = &network.name;
-        if !is_there::<Network>(&ctx.client, &namespace, name).await? {
+        if look_up::<Network>(&ctx.client, &namespace, name).await?.is_none() {
             let reason = Reason::NetworkNotFound;
             return Ok(missing(reason, "spec.networkRef", "Network", name));
         }
