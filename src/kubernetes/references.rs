@@ -82,22 +82,22 @@ pub async fn read_config_map(
     values.map(|it| limited("ConfigMap", namespace, name, it)).transpose()
 }
 
-/// Whether an object of this name is there now, whatever a watch has shown.
+/// The object of this name as it is now, whatever a watch has shown; nothing when there is none.
 ///
 /// # Errors
-/// When the API server does not say, or the name is none.
-pub async fn is_there<K>(
+/// When the API server does not hand it out, it can't be decoded, or the name is none.
+pub async fn look_up<K>(
     client: &Client,
     namespace: &str,
     name: &str,
-) -> Result<bool, KubernetesError>
+) -> Result<Option<K>, KubernetesError>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + Debug
         + DeserializeOwned,
 {
-    Ok(read::<K>(client, namespace, name).await?.is_some())
+    read(client, namespace, name).await
 }
 
 async fn read<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, KubernetesError>

@@ -18,7 +18,11 @@ use super::{
 };
 use crate::{
     api::{
-        cluster::Cluster, container_manager::ContainerManager, host::Host, host_status::HostState,
+        cluster::Cluster,
+        condition::truth,
+        container_manager::{ContainerManager, conditions},
+        host::Host,
+        host_status::HostState,
     },
     context::{Context, Stores},
     controllers::{container_manager::references, object_ref},
@@ -126,7 +130,7 @@ pub(super) fn hosts_of_managers(
     let of_objects = managers
         .map(move |name| {
             let object = known.container_managers.get(&object_ref(&name));
-            let now = object.map(|it| it.metadata.deletion_timestamp.is_some());
+            let now = object.as_deref().map(hold);
             let manager = ObjectKey { namespace: name.namespace.clone(), name: name.name.clone() };
             let hosts = match gates.turn(&name, now) {
                 Turn::Same => Vec::new(),
@@ -136,6 +140,14 @@ pub(super) fn hosts_of_managers(
         })
         .flatten();
     stream::select(of_servers, of_objects)
+}
+
+/// What of a `ContainerManager` itself decides what its hosts can do.
+fn hold(manager: &ContainerManager) -> [bool; 3] {
+    let judged = manager.status.as_ref().map(|it| it.conditions.as_slice());
+    let is_false = |kind| truth(judged.unwrap_or_default(), kind) == Some(false);
+    let is_leaving = manager.metadata.deletion_timestamp.is_some();
+    [is_leaving, is_false(conditions::ACCEPTED), is_false(conditions::RESOLVED_REFS)]
 }
 
 fn concerned(stores: &Stores, concern: &Concern) -> Vec<ObjectRef<Host>> {

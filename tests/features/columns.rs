@@ -31,7 +31,7 @@ async fn the_columns_of_each_kind_are_these_and_hold_what_the_status_holds() {
     // Figures may move between the two questions, but not for ever.
     eventually("the table of the Cluster", SOON, async || {
         let [header, row] = table(&stage, "clusters", "es")?;
-        assert_eq!(header, ["NAME", "READY", "HEALTH", "NODES", "VERSION", "AGE"]);
+        assert_eq!(header, ["NAME", "READY", "HEALTH", "NODES", "VERSION", "HOSTS", "AGE"]);
         let object = stage.control_plane.get(&stage.namespace, "cluster", "es").ok_or("gone")?;
         let health = text(&object["status"]["elasticsearch"]["health"]);
         let expected = ["es", "True", &health, "1", "8.19.0"];

@@ -112,6 +112,7 @@ async fn drover_lives_with_the_rights_of_the_example_and_needs_each_of_them() {
         "deletionPolicy": "Delete",
     });
     stage.ready_index("rights", &spec).await;
+    let group = hosts(&stage).await;
     // What happens a second time is an event that is counted up.
     let counted = async |count: usize| {
         let patched = |it: &Entry| it.method == "PATCH" && it.path.contains("/events/");
@@ -139,6 +140,7 @@ async fn drover_lives_with_the_rights_of_the_example_and_needs_each_of_them() {
     let host = json!({ "address": "192.0.2.1", "credentials": { "secretName": "missing" } });
     comes_and_goes(&stage, "Host", &host).await;
     comes_and_goes(&stage, "Network", &json!({ "type": "HostNetwork" })).await;
+    comes_and_goes(&stage, "ContainerManager", &json!({ "type": "Trivial" })).await;
 
     let requests = stage.kubernetes.ledger().all();
     let refused: Vec<Entry> =

@@ -59,7 +59,8 @@ impl Reconciler for HostReconciler {
         if !plan.first_keys.is_empty() {
             return Ok(Next::After(AT_ONCE));
         }
-        if let Some(next) = registration::next(step, &outcome.registration) {
+        let record = status.container_manager.as_ref();
+        if let Some(next) = registration::next(step, &outcome.registration, record) {
             return Ok(next);
         }
         // The prober, and the watches of what the spec names, say when there is something new.

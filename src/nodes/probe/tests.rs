@@ -121,3 +121,26 @@ async fn where_permissions_can_not_be_tested_that_itself_is_missing() {
     let missing: Vec<_> = probe.missing.iter().map(ToString::to_string).collect();
     assert_eq!(missing, ["create selfsubjectaccessreviews.authorization.k8s.io"]);
 }
+
+#[test]
+fn the_example_grants_what_is_needed_and_nothing_else() {
+    use serde::Deserialize as _;
+
+    let example = include_str!("../../../examples/kubernetes/nodes.yaml");
+    let mut granted = Vec::new();
+    for document in serde_yaml_ng::Deserializer::from_str(example) {
+        let object = Value::deserialize(document).unwrap();
+        for rule in object["rules"].as_array().into_iter().flatten() {
+            assert_eq!(rule["apiGroups"], json!([""]));
+            let words = |key: &str| serde_json::from_value::<Vec<String>>(rule[key].clone());
+            for resource in words("resources").unwrap() {
+                let verbs = words("verbs").unwrap();
+                granted.extend(verbs.iter().map(|verb| format!("{verb} {resource}")));
+            }
+        }
+    }
+    let mut needed = NEEDED.map(|it| it.to_string());
+    needed.sort();
+    granted.sort();
+    assert_eq!(granted, needed);
+}

@@ -37,7 +37,13 @@ async fn what_the_server_does_not_take_or_permit_is_named_and_mended_by_a_new_se
     let mut nowhere = yard.options();
     nowhere["server"] = json!("https://127.0.0.1:9");
 
+    // It lets connect, and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut hanging = yard.options();
+    hanging["server"] = json!(format!("https://{}", silent.local_addr().unwrap()));
+
     yard.manager("good", &yard.options()).await;
+    yard.manager("hanging", &hanging).await;
     yard.manager("weak", &by_token("weak")).await;
     yard.manager("wrong", &by_token("wrong")).await;
     yard.manager("late", &by_token("late")).await;
@@ -59,6 +65,7 @@ async fn what_the_server_does_not_take_or_permit_is_named_and_mended_by_a_new_se
     tells("of-another", "Reachable", "CertificateRefused", "authority").await;
     tells("by-certificate", "Permitted", "PrivilegeMissing", "delete nodes").await;
     tells("anonymous", "Authenticated", "AuthenticationFailed", "anonymous").await;
+    tells("hanging", "Reachable", "Unreachable", "").await;
     tells("nowhere", "Reachable", "Unreachable", "127.0.0.1:9").await;
 
     for secret in ["late", "wrong", "weak"] {

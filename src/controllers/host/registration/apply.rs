@@ -5,10 +5,10 @@ use kube::ResourceExt as _;
 
 use super::{super::observe::pinned, observe::place, plan::Step, record};
 use crate::{
-    api::{cluster::Cluster, host::Host},
+    api::{cluster::Cluster, container_manager::ContainerManager, host::Host},
     context::Context,
     error::Error,
-    kubernetes::references::is_there,
+    kubernetes::references::look_up,
     nodes::{
         self,
         cordon::{Cordoned, Uncordoned, cordon, uncordon},
@@ -41,8 +41,10 @@ pub enum Ending {
     Left(Unregistered),
     /// It did not work.
     Failed(nodes::error::Error),
-    /// It was not tried: others are at work there, or what was decided on is so no more.
+    /// It was not tried: too many others are at work there.
     Deferred,
+    /// It was not tried: what it was decided on is no longer so, or never was.
+    Stale,
     /// There is no way to the server now.
     NoWay,
 }
@@ -53,23 +55,18 @@ pub enum Ending {
 /// When Drover's own API server can't be asked; what the other one does is data.
 pub async fn run(ctx: &Context, host: &Host, step: Option<&Step>) -> Result<Ending, Error> {
     let Some(step) = step else { return Ok(Ending::Nothing) };
-    let is_leave = matches!(step, Step::Leave { .. });
-    match step {
-        Step::Record { .. } | Step::RecordCordon | Step::Abandon => return Ok(Ending::Nothing),
-        Step::Leave { is_trivial, absent_cluster } => {
-            // What a cache does not show may be there all the same.
-            if let Some(cluster) = absent_cluster
-                && is_there::<Cluster>(&ctx.client, &namespace(host), cluster).await?
-            {
-                return Ok(Ending::Deferred);
-            }
-            if *is_trivial {
-                return Ok(Ending::Left(Unregistered::Absent));
-            }
-        }
-        Step::Register | Step::Cordon | Step::Drain | Step::Uncordon => {}
+    if !is_still_so(ctx, host, step).await? {
+        return Ok(Ending::Stale);
     }
-    let Some(record) = record(host) else { return Ok(Ending::Deferred) };
+    let is_leave = match step {
+        Step::Record { .. } | Step::RecordCordon | Step::Abandon { .. } => {
+            return Ok(Ending::Nothing);
+        }
+        Step::Leave { is_trivial: true, .. } => return Ok(Ending::Left(Unregistered::Absent)),
+        Step::Leave { .. } => true,
+        Step::Register | Step::Cordon | Step::Drain | Step::Uncordon => false,
+    };
+    let Some(record) = record(host) else { return Ok(Ending::Stale) };
     let key = ObjectKey { namespace: namespace(host), name: record.name.clone() };
     let manager = if is_leave { ctx.managers.last(&key) } else { ctx.managers.get(&key) };
     let Some(manager) = manager else { return Ok(Ending::NoWay) };
@@ -100,8 +97,37 @@ async fn take(
         Step::Drain => Ending::Drained(Box::new(drain(client, member, Unmanaged::Keep).await?)),
         Step::Uncordon => Ending::Uncordoned(uncordon(client, member, OWNER).await?),
         Step::Leave { .. } => Ending::Left(unregister(client, member).await?),
-        Step::Record { .. } | Step::RecordCordon | Step::Abandon => Ending::Nothing,
+        Step::Record { .. } | Step::RecordCordon | Step::Abandon { .. } => Ending::Nothing,
     })
+}
+
+/// Whether what the step was decided on is so, whatever a cache has shown. Asked before what can't be
+/// taken back only.
+async fn is_still_so(ctx: &Context, host: &Host, step: &Step) -> Result<bool, Error> {
+    let (client, namespace) = (&ctx.client, namespace(host));
+    match step {
+        Step::Record { .. }
+        | Step::RecordCordon
+        | Step::Register
+        | Step::Uncordon
+        | Step::Abandon { absent: None } => Ok(true),
+        Step::Abandon { absent: Some(manager) } => {
+            Ok(look_up::<ContainerManager>(client, &namespace, manager).await?.is_none())
+        }
+        Step::Cordon | Step::Drain | Step::Leave { .. } => {
+            let same = look_up::<Host>(client, &namespace, &host.name_any()).await?;
+            let told = |it: &Host| (it.metadata.uid.clone(), it.metadata.generation);
+            if same.as_ref().map(told) != Some(told(host)) {
+                return Ok(false);
+            }
+            match step {
+                Step::Leave { absent_cluster: Some(cluster), .. } => {
+                    Ok(look_up::<Cluster>(client, &namespace, cluster).await?.is_none())
+                }
+                _ => Ok(true),
+            }
+        }
+    }
 }
 
 fn namespace(host: &Host) -> String {
@@ -143,6 +169,7 @@ fn note(manager: &Manager, host: &Host, node: &str, ending: &Ending) {
         | Ending::Drained(_)
         | Ending::Failed(_)
         | Ending::Deferred
+        | Ending::Stale
         | Ending::NoWay => return,
     };
     manager.note(&place, now);

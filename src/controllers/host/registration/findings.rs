@@ -86,7 +86,7 @@ fn at(case: Case<'_>, target: &Manager) -> Finding {
             let message = format!("ContainerManager '{name}' has not answered yet");
             return not_known(Reason::NotChecked, message);
         }
-        Access::Unusable => {
+        Access::Unusable { .. } => {
             let message =
                 format!("ContainerManager '{name}' can't be used now: see its conditions");
             return not_known(Reason::Waiting, message);
@@ -135,7 +135,11 @@ fn refusal(error: &Error) -> String {
 /// That the Node's kubelet does not take pods, where that is so.
 #[must_use]
 pub fn unhealthy(host: &Host, seen: &Seen) -> Option<Finding> {
-    let Access::Open { node: Some(node) } = &target(host, seen)?.access else { return None };
+    let node = match &target(host, seen)?.access {
+        // While nobody can be asked, it is taken to be as it was.
+        Access::Open { node } | Access::Unusable { node } => node.as_ref()?,
+        Access::Absent | Access::Trivial | Access::Unasked => return None,
+    };
     let why = match &node.readiness {
         _ if !holds(host, node) => return None,
         Readiness::Ready | Readiness::Unreported => return None,

@@ -32,12 +32,16 @@ pub fn record(host: &Host) -> Option<&Registration> {
     host.status.as_ref()?.container_manager.as_ref()
 }
 
-/// When to look again, where the step wants that.
+/// When to look again, where the step wants that; `after` is the record after it.
 #[must_use]
-pub fn next(step: Option<&Step>, ending: &Ending) -> Option<Next> {
+pub fn next(step: Option<&Step>, ending: &Ending, after: Option<&Registration>) -> Option<Next> {
     step?;
+    let failed = after.and_then(|it| it.failed_leaves);
     Some(match ending {
-        Ending::Failed(_) => Next::Again { category: Category::ContainerManager },
+        // It is let go now.
+        _ if failed.is_some_and(|it| plan::TRIES <= it) => Next::After(AT_ONCE),
+        Ending::Failed(_) | Ending::NoWay => Next::Again { category: Category::ContainerManager },
+        Ending::Stale => Next::Again { category: Category::Conflict },
         Ending::Deferred => Next::Hold(TURN),
         Ending::Drained(drained) if !drained.is_empty() => Next::After(GOING),
         Ending::Left(Unregistered::Leaving) => Next::After(GOING),

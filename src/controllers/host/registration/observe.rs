@@ -47,7 +47,10 @@ pub enum Access {
     /// Its server has not been asked since this process began.
     Unasked,
     /// Its server can't be used now, or Drover may not do there what it needs to.
-    Unusable,
+    Unusable {
+        /// The Node as it was last seen.
+        node: Option<Listed>,
+    },
     /// Its server answers.
     Open {
         /// The Node that bears the Host's uid and the name that it shall have.
@@ -99,15 +102,16 @@ fn access(ctx: &Context, object: &ContainerManager, host: &Host, node: &str) -> 
         let judged = object.status.as_ref().map(|it| it.conditions.as_slice());
         let is_false = |kind| truth(judged.unwrap_or_default(), kind) == Some(false);
         let is_hopeless = is_false(conditions::ACCEPTED) || is_false(conditions::RESOLVED_REFS);
-        return if is_hopeless { Access::Unusable } else { Access::Unasked };
+        return if is_hopeless { Access::Unusable { node: None } } else { Access::Unasked };
     };
     let snapshot = manager.snapshot();
-    match &snapshot.nodes {
-        _ if !snapshot.asked => Access::Unasked,
-        Some(nodes) if snapshot.is_usable() => {
-            Access::Open { node: nodes.get(&place(host, node)).cloned() }
-        }
-        _ => Access::Unusable,
+    let node = snapshot.nodes.as_ref().and_then(|it| it.get(&place(host, node)).cloned());
+    if !snapshot.asked {
+        Access::Unasked
+    } else if snapshot.is_usable() {
+        Access::Open { node }
+    } else {
+        Access::Unusable { node }
     }
 }
 

@@ -45,7 +45,10 @@ pub enum Step {
         absent_cluster: Option<String>,
     },
     /// Let go of a Node that can't be given up.
-    Abandon,
+    Abandon {
+        /// The `ContainerManager` that was not seen: it must be truly gone.
+        absent: Option<String>,
+    },
 }
 
 /// Decides the next step; `fit` says whether the machine is known well enough to be registered.
@@ -83,7 +86,7 @@ fn begin(target: &Manager) -> Option<Step> {
     let is_trivial = match target.access {
         Access::Trivial => true,
         Access::Open { .. } => false,
-        Access::Absent | Access::Unasked | Access::Unusable => return None,
+        Access::Absent | Access::Unasked | Access::Unusable { .. } => return None,
     };
     Some(Step::Record { manager: target.name.clone(), is_trivial })
 }
@@ -116,8 +119,8 @@ fn leave(record: &Registration, seen: &Seen) -> Step {
     let access = seen.recorded.as_ref().map(|it| &it.access);
     let tries = record.failed_leaves.unwrap_or_default();
     match access {
-        None | Some(Access::Absent) => Step::Abandon,
-        Some(_) if TRIES <= tries => Step::Abandon,
+        None | Some(Access::Absent) => Step::Abandon { absent: Some(record.name.clone()) },
+        Some(_) if TRIES <= tries => Step::Abandon { absent: None },
         Some(access) => Step::Leave {
             is_trivial: *access == Access::Trivial,
             absent_cluster: seen.absent_cluster.clone(),

@@ -41,7 +41,8 @@ pub fn after(
             maintenance: None,
             failed_leaves: None,
         }),
-        Some(Step::Abandon) => None,
+        Some(Step::Abandon { .. }) if matches!(ending, Ending::Stale) => before,
+        Some(Step::Abandon { .. }) => None,
         Some(Step::Leave { .. }) => left(before?, ending),
         _ => Some(stayed(host, before?, seen, step, ending)),
     }
@@ -118,7 +119,7 @@ pub fn is_waiting(host: &Host, seen: &Seen, ending: &Ending) -> bool {
     let is_unasked = target(host, seen).is_some_and(|it| it.access == Access::Unasked);
     let judged = host.status.as_ref().map(|it| it.conditions.as_slice()).unwrap_or_default();
     let is_known = find(judged, conditions::REGISTERED).is_some();
-    matches!(ending, Ending::Deferred) || (is_unasked && is_known)
+    matches!(ending, Ending::Deferred | Ending::Stale) || (is_unasked && is_known)
 }
 
 /// What people should hear of.
@@ -130,6 +131,7 @@ pub fn notices(
     after: Option<&Registration>,
 ) -> Vec<Notice> {
     let Some(before) = record(host) else { return Vec::new() };
+    let is_abandoned = matches!(step, Some(Step::Abandon { .. }));
     let name = before.node.as_deref().unwrap_or_default();
     let at = format!("Node {name} in ContainerManager '{}'", before.name);
     let notice = match ending {
@@ -167,7 +169,7 @@ pub fn notices(
             let note = format!("released {at}, which Drover did not make");
             Notice::normal("NodeReleased", "Unregister", note)
         }
-        _ if step == Some(&Step::Abandon) && before.node.is_some() => {
+        Ending::Nothing if is_abandoned && before.node.is_some() => {
             let reason = match &before.reason {
                 Some(reason) if before.failed_leaves.is_some() => reason.to_string(),
                 _ => "that ContainerManager is gone".into(),

@@ -18,7 +18,7 @@ use crate::{
         host::Host,
         host_status::{HostState, NodeMaintenance},
     },
-    controllers::host::observe::ClusterView,
+    controllers::{Next, host::observe::ClusterView},
     kubernetes::events::Notice,
     nodes::{
         cordon::{Cordoned, Uncordoned},
@@ -44,6 +44,8 @@ struct Model {
     refusal: Option<Error>,
     /// Whose cordon is found there.
     cordon: Cordoned,
+    /// Whether what a step is decided on turns out not to be so.
+    is_stale: bool,
     /// Pods that a budget holds back; one goes with each drain.
     pods: usize,
     /// The steps that were taken, by their first word.
@@ -53,7 +55,15 @@ struct Model {
 impl Model {
     fn new(access: Access) -> Self {
         let cordon = Cordoned::Ours { is_new: true };
-        Self { access, is_leaving: false, refusal: None, cordon, pods: 0, steps: Vec::new() }
+        Self {
+            access,
+            is_leaving: false,
+            refusal: None,
+            cordon,
+            is_stale: false,
+            pods: 0,
+            steps: Vec::new(),
+        }
     }
 
     fn node(&mut self) -> &mut Option<Listed> {
@@ -88,13 +98,18 @@ impl Nodes {
             (step, None) => panic!("{step:?} without a record"),
         };
         let Some(model) = self.managers.get_mut(name.as_str()) else {
-            assert_eq!(*step, Step::Abandon);
+            assert!(matches!(step, Step::Abandon { absent: Some(_) }), "{step:?}");
             return Ending::Nothing;
         };
         let word = format!("{step:?}");
         model.steps.push(word.split(' ').next().unwrap_or_default().to_owned());
+        if model.is_stale {
+            return Ending::Stale;
+        }
         match step {
-            Step::Record { .. } | Step::RecordCordon | Step::Abandon => return Ending::Nothing,
+            Step::Record { .. } | Step::RecordCordon | Step::Abandon { .. } => {
+                return Ending::Nothing;
+            }
             Step::Leave { is_trivial: true, .. } => return Ending::Left(Unregistered::Absent),
             _ => {}
         }
@@ -143,6 +158,11 @@ fn node(readiness: Readiness) -> Listed {
 
 fn not_owned() -> Error {
     Error::NotOwned { node: "es-1".into(), reason: NotOwned::NoMachine }
+}
+
+/// The object is there all the same.
+fn stale(scene: &mut Scene) {
+    a(scene).is_stale = true;
 }
 
 /// A member of a Cluster whose `ContainerManager` is `a`.
@@ -272,14 +292,18 @@ fn a_node_that_goes_is_made_again_and_one_that_another_machine_took_is_told() {
 #[test]
 fn who_is_registered_stays_so_while_the_server_can_not_be_used() {
     let mut scene = registered();
-    a(&mut scene).access = Access::Unusable;
+    a(&mut scene).access = Access::Unusable { node: None };
     scene.settle();
     scene.check("Registered", "Unknown", "Waiting");
     assert_eq!(scene.status().state, Some(HostState::Active));
     assert!(scene.status().container_manager.as_ref().unwrap().registered);
+    let last = Readiness::NotReady { reason: "KubeletNotReady".into() };
+    a(&mut scene).access = Access::Unusable { node: Some(node(last)) };
+    scene.settle();
+    assert_eq!(scene.status().state, Some(HostState::Failed), "as it was last seen");
 
     let mut scene = member();
-    a(&mut scene).access = Access::Unusable;
+    a(&mut scene).access = Access::Unusable { node: None };
     scene.settle();
     scene.check("Registered", "False", "Waiting");
     assert_eq!(scene.status().state, Some(HostState::Disassociated));
@@ -395,7 +419,10 @@ fn a_server_that_does_not_let_a_host_go_is_left_after_a_bounded_number_of_tries(
     a(&mut scene).refusal = Some(Error::Leaving { node: "es-1".into() });
     scene.delete();
     for tries in 1..=TRIES {
-        assert!(!scene.turn().plan.let_go);
+        let turn = scene.turn();
+        assert!(!turn.plan.let_go);
+        let is_soon = matches!(turn.next, Some(Next::After(_)));
+        assert_eq!(is_soon, tries == TRIES, "{:?}", turn.next);
         let record = scene.status().container_manager.as_ref().unwrap();
         assert_eq!(record.failed_leaves, Some(tries));
     }
@@ -413,4 +440,17 @@ fn a_host_whose_container_manager_is_gone_is_let_go_at_once() {
     scene.delete();
     assert_eq!(words(&scene.turn().notices), ["NodeLeftBehind"]);
     assert!(scene.turn().plan.let_go);
+}
+
+#[test]
+fn a_step_that_was_decided_on_what_is_not_so_changes_nothing() {
+    let mut scene = registered();
+    stale(&mut scene);
+    scene.nodes.wish = None;
+    for _ in 0..3 {
+        assert!(!scene.turn().wrote);
+    }
+    scene.nodes.wish = Some("a");
+    scene.turn();
+    scene.check("Registered", "True", "AsExpected");
 }

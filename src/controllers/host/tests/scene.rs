@@ -22,7 +22,7 @@ use crate::{
         host::Host,
         host_status::HostStatus,
     },
-    controllers::references::Problem,
+    controllers::{Next, references::Problem},
     kubernetes::events::Notice,
     ssh::{
         error::{Cause, Error},
@@ -45,6 +45,8 @@ pub const STATS: i64 = 300;
 pub struct Turn {
     pub plan: Plan,
     pub notices: Vec<Notice>,
+    /// When the Node wants to be looked at again.
+    pub next: Option<Next>,
     /// Whether the status was written.
     pub wrote: bool,
 }
@@ -280,6 +282,7 @@ impl Scene {
         let mut notices = status::notices(&self.host, &after);
         let (step, ending) = (plan.registration.as_ref(), &outcome.registration);
         let record = after.container_manager.as_ref();
+        let next = registration::next(step, ending, record);
         notices.extend(registration::status::notices(&self.host, step, ending, record));
         assert_sound(before.as_ref(), &after);
         let wrote = before.as_ref() != Some(&after);
@@ -289,7 +292,7 @@ impl Scene {
         assert_eq!(after, stored, "comes back as it was written");
         self.host.status = Some(stored);
         self.assert_at_rest(&seen, &plan, &outcome);
-        Turn { plan, notices, wrote }
+        Turn { plan, notices, next, wrote }
     }
 
     /// Asks the machine as the prober does.
