@@ -112,7 +112,6 @@ async fn drover_lives_with_the_rights_of_the_example_and_needs_each_of_them() {
         "deletionPolicy": "Delete",
     });
     stage.ready_index("rights", &spec).await;
-    let group = hosts(&stage).await;
     // What happens a second time is an event that is counted up.
     let counted = async |count: usize| {
         let patched = |it: &Entry| it.method == "PATCH" && it.path.contains("/events/");

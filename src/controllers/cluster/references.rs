@@ -109,6 +109,7 @@ async fn auth(
 }
 
 /// What of the Network and the `ContainerManager` that `cluster` names is not there.
+#[must_use]
 pub fn missing(stores: &Stores, cluster: &Cluster) -> Option<Problem> {
     let namespace = cluster.namespace().unwrap_or_default();
     let missing = |reason, path: &str, kind: &str, name: &str| {
