@@ -104,7 +104,7 @@ fn host_status() -> Value {
         "lastCheck": THEN,
         "containerManager": {
             "name": "production", "node": "es-1", "registered": true, "ready": false,
-            "reason": "KubeletNotReady",
+            "reason": "KubeletNotReady", "maintenance": "draining", "failedLeaves": 1,
         },
         "network": {
             "name": "default", "configured": false, "reason": "flanneld is not installed",
@@ -164,7 +164,8 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
         "observedGeneration": 1,
         "conditions": conditions(),
         "elasticsearch": {
-            "name": "shop", "uuid": "u", "version": "8.19.0", "health": "green", "nodes": 1,
+            "name": "shop", "uuid": "u", "version": "8.19.0", "health": "unknown",
+            "lastHealth": "green", "nodes": 1,
             "dataNodes": 1, "master": "es-1", "shards": shards, "activeShardsPercent": 100,
             "pendingTasks": 0, "indices": 1, "documents": 1, "storeBytes": 1,
         },

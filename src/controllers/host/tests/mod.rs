@@ -1,12 +1,13 @@
 //! The decisions about a Host, tried on what a prober could have seen.
 
+mod nodes;
 mod scene;
 
 mod conditions;
 mod facts;
 mod identity;
 mod keys;
-mod nodes;
 mod notices;
+mod registration;
 mod states;
 mod steps;
