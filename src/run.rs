@@ -168,8 +168,8 @@ fn context(
     let (poll, stats) = (settings.poll_interval, settings.stats_interval);
     let sessions = Pool::new(Limits::default(), gate.clone(), metrics.clone());
     let probing = prober::Pace { probe: settings.probe_interval, stats };
-    let links = Links::new(wakers, Pace { poll, stats })
-        .shared_by(settings.max_concurrent_reconciles);
+    let links =
+        Links::new(wakers, Pace { poll, stats }).shared_by(settings.max_concurrent_reconciles);
     let ctx = Arc::new(Context {
         publisher: Publisher::new(client.clone(), reporter),
         client,

@@ -1,12 +1,15 @@
 //! Keeps one Linux machine as declared, over SSH.
 
 pub mod apply;
+pub mod deletion;
 mod facts;
 mod findings;
 pub mod observe;
 pub mod plan;
+mod prepared;
 pub mod references;
 pub mod status;
+pub mod treatment;
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,7 +45,9 @@ impl Reconciler for HostReconciler {
         let outcome = apply::run(&ctx, &host, &plan);
         let pace = status::Pace { stats: ctx.settings.stats_interval };
         let status = status::after(&host, &seen, &plan, &outcome, pace, now);
-        let notices = status::notices(&host, &status);
+        let mut notices = status::notices(&host, &status);
+        notices.extend(prepared::notices(&host, &seen, &status));
+        notices.extend(plan.farewell.as_ref().and_then(|it| deletion::notice(&host, it, &status)));
         status_writer::write(&ctx, &*host, &status).await?;
         for notice in notices {
             events::publish(&ctx, &*host, notice).await;
@@ -51,7 +56,7 @@ impl Reconciler for HostReconciler {
         if plan.let_go {
             return Ok(Next::LetGo);
         }
-        if !plan.first_keys.is_empty() {
+        if !plan.first_keys.is_empty() || is_acted_on(host.status.as_ref(), &status) {
             return Ok(Next::After(AT_ONCE));
         }
         // The prober, and the watches of what the spec names, say when there is something new.
@@ -68,6 +73,16 @@ impl Reconciler for HostReconciler {
 #[must_use]
 pub fn key(host: &Host) -> ObjectKey {
     ObjectKey { namespace: host.namespace().unwrap_or_default(), name: host.name_any() }
+}
+
+/// Whether what is done next follows from what the status says now.
+fn is_acted_on(before: Option<&HostStatus>, now: &HostStatus) -> bool {
+    let of = |it: &HostStatus| {
+        let facts = it.facts.as_ref().map(|it| (it.machine_id.clone(), it.os.family));
+        let operation = it.operation.as_ref().map(|it| it.run_id.clone());
+        (facts, it.applied_sysctls.clone(), operation)
+    };
+    before.map(of).unwrap_or_default() != of(now)
 }
 
 fn report(ctx: &Context, host: &Host, status: &HostStatus) {

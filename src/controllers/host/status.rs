@@ -7,9 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     apply::Outcome,
+    deletion::{self, Farewell},
     facts, findings,
     observe::Observed,
     plan::{Plan, Stand},
+    prepared,
     references::stops,
 };
 use crate::{
@@ -42,7 +44,8 @@ pub fn after(
 ) -> HostStatus {
     let before = host.status.clone().unwrap_or_default();
     let judged = find(&before.conditions, kinds::REACHABLE).is_some();
-    if judged && !plan.let_go && is_waiting(seen, plan, outcome) {
+    let begins = plan.farewell == Some(Farewell::Undoing) && !deletion::is_on_record(host);
+    if judged && !plan.let_go && !begins && is_waiting(seen, plan, outcome) {
         // Nothing new is known before the first answer: after a restart nothing is written.
         return before;
     }
@@ -58,7 +61,11 @@ pub fn after(
     let conditions =
         condition::conditions(&before.conditions, findings, host.metadata.generation, now);
     let (host_key, jump_host_keys) = keys(host, &before, seen, plan, now);
-    HostStatus {
+    let machine = match &plan.stand {
+        Stand::Ours(machine) => Some(machine.as_str()),
+        _ => None,
+    };
+    let mut status = HostStatus {
         observed_generation: host.metadata.generation,
         state: Some(state(host, &conditions)),
         conditions,
@@ -67,7 +74,12 @@ pub fn after(
         jump_host_keys,
         last_check,
         ..before
+    };
+    prepared::record(&mut status, host, seen, machine, now);
+    if plan.farewell == Some(Farewell::Undoing) {
+        status.operation = Some(deletion::operation(host, seen, now));
     }
+    status
 }
 
 /// Whether the next answer of the machine is on its way and all that can be said waits for it.

@@ -56,6 +56,7 @@ impl Bed {
             machine: None,
             sudo: false,
             places: Places::default(),
+            treatment: None,
             wish: None,
         };
         change(&mut watch);

@@ -4,8 +4,10 @@ mod scene;
 
 mod conditions;
 mod facts;
+mod farewell;
 mod identity;
 mod keys;
 mod notices;
 mod states;
 mod steps;
+mod treatment;

@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 
 use super::super::{
     apply::Outcome,
+    deletion,
     observe::{ClusterView, Observed},
     plan::{self, Plan, Step},
+    prepared,
     references::tests::target_of,
     status::{self, Pace},
 };
@@ -27,8 +29,10 @@ use crate::{
         facts::{Disk, Facts, Identity, Os},
         families::Family,
         host_key::{Accepted, Fingerprint, Otherwise, Refusal, Trust},
+        preparation::Drift,
         remote::{Checked, View, Watch, digest},
         target::Target,
+        treatment::{Deed, Treated},
     },
 };
 
@@ -56,6 +60,8 @@ pub struct Scene {
     pub claimed_by: Option<String>,
     pub machine: Machine,
     pub watched: Option<Arc<Watch>>,
+    /// What was watched until what the spec names went away.
+    pub aside: Option<Arc<Watch>>,
     view: View,
     /// Seconds.
     pub now: i64,
@@ -72,6 +78,12 @@ pub struct Machine {
     /// Why facts can't be read, where they can't.
     pub untold: Option<Error>,
     pub root: Result<(), Error>,
+    /// Where it is not as the spec has it.
+    pub differs: Vec<Drift>,
+    /// What it does not let itself be made.
+    pub stubborn: Vec<Drift>,
+    /// Why nothing can be changed on it, where that is so.
+    pub refuses: Option<Error>,
 }
 
 /// A fingerprint that tells itself from others.
@@ -153,7 +165,16 @@ impl Machine {
             reboot_required: Some(false),
             clock_skew_seconds: Some(0),
         };
-        Self { keys: vec![print('A')], fault: None, facts, untold: None, root: Ok(()) }
+        Self {
+            keys: vec![print('A')],
+            fault: None,
+            facts,
+            untold: None,
+            root: Ok(()),
+            differs: vec![],
+            stubborn: vec![],
+            refuses: None,
+        }
     }
 }
 
@@ -167,6 +188,7 @@ impl Scene {
             claimed_by: None,
             machine: Machine::good(),
             watched: None,
+            aside: None,
             view: View::default(),
             now: 1_000,
         }
@@ -219,6 +241,7 @@ impl Scene {
     /// The operator stops and starts.
     pub fn restart(&mut self) {
         self.watched = None;
+        self.aside = None;
         self.view = View::default();
     }
 
@@ -231,14 +254,17 @@ impl Scene {
 
     pub fn seen(&self) -> Observed {
         let target = self.target();
-        let is_same = |it: &Arc<Watch>| {
-            target.as_ref().is_ok_and(|target| digest(target) == digest(&it.target))
+        let is_deleting = self.host.metadata.deletion_timestamp.is_some();
+        let is_same = |it: &Arc<Watch>| match &target {
+            Ok(target) => digest(target) == digest(&it.target),
+            Err(_) => is_deleting,
         };
         let view = self.watched.as_ref().filter(|it| is_same(it)).map(|_| self.view.clone());
         Observed {
             target,
             cluster: self.cluster,
             watched: self.watched.clone(),
+            aside: self.aside.clone(),
             view: view.unwrap_or_default(),
             claimed_by: self.claimed_by.clone(),
         }
@@ -261,14 +287,18 @@ impl Scene {
                 self.view.checked = None;
                 self.watched = Some(Arc::new(watch.as_ref().clone()));
             }
-            Some(Step::Leave) => self.watched = None,
+            Some(Step::Leave) => (self.watched, self.aside) = (None, None),
+            Some(Step::SetAside) => self.aside = self.watched.take(),
             None => {}
         }
         let pace = Pace { stats: Duration::from_secs(STATS.unsigned_abs()) };
         let after = status::after(&self.host, &seen, &plan, &outcome, pace, self.time());
         let before = self.host.status.take();
         self.host.status.clone_from(&before);
-        let notices = status::notices(&self.host, &after);
+        let mut notices = status::notices(&self.host, &after);
+        notices.extend(prepared::notices(&self.host, &seen, &after));
+        let farewell = plan.farewell.as_ref();
+        notices.extend(farewell.and_then(|it| deletion::notice(&self.host, it, &after)));
         assert_sound(before.as_ref(), &after);
         let wrote = before.as_ref() != Some(&after);
         // What the API server gives back.
@@ -282,21 +312,29 @@ impl Scene {
 
     /// Asks the machine as the prober does.
     fn probe(&mut self) {
-        let Some(watch) = &self.watched else { return };
+        let Some(watch) = self.watched.clone() else { return };
         self.view.asked = true;
         if let Some(error) = self.machine.refusal(&watch.target) {
             self.view.fault = Some(Arc::new(error));
+            self.view.tried = Some(Timestamp::new(self.now, 0).unwrap());
             return;
         }
-        let facts = &self.machine.facts;
+        let facts = self.machine.facts.clone();
         let is_meant = watch.machine.is_some() && watch.machine == facts.identity.machine_id;
         let checked = Checked {
             facts: self.machine.untold.clone().map_or_else(|| Ok(facts.clone()), Err),
             root: self.machine.root.clone(),
+            treated: watch
+                .treatment
+                .as_ref()
+                .filter(|_| is_meant && self.machine.root.is_ok())
+                .map(|it| Ok(self.machine.treat(it.deed, Timestamp::new(self.now, 0).unwrap()))),
         };
+        let in_vain = is_meant && !checked.is_whole();
         self.view = View {
             asked: true,
             fault: None,
+            tried: in_vain.then(|| Timestamp::new(self.now, 0).unwrap()),
             keys: self
                 .machine
                 .keys
@@ -354,10 +392,26 @@ impl Scene {
         let again = status::after(&self.host, seen, &plan, outcome, pace, later);
         assert_eq!(Some(&again), self.host.status.as_ref(), "the same world, another status");
         assert_eq!(status::notices(&self.host, &again), [], "told twice");
+        assert_eq!(prepared::notices(&self.host, seen, &again), [], "told twice");
     }
 }
 
 impl Machine {
+    /// What comes of what is to be done on it.
+    fn treat(&mut self, deed: Deed, now: Timestamp) -> Treated {
+        let failures: Vec<Error> = self.refuses.iter().cloned().collect();
+        let before = self.differs.clone();
+        if failures.is_empty() {
+            match deed {
+                Deed::Compare => {}
+                Deed::Prepare => self.differs.clone_from(&self.stubborn),
+                Deed::Reset => self.differs = Vec::new(),
+            }
+        }
+        let failures = if deed == Deed::Compare { Vec::new() } else { failures };
+        Treated { deed, before, left: self.differs.clone(), failures, began: now, ended: now }
+    }
+
     /// Why no session comes about, as the real checks have it.
     fn refusal(&self, target: &Target) -> Option<Error> {
         let names = target.names();
