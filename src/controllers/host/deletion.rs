@@ -122,7 +122,7 @@ pub fn operation(host: &Host, seen: &Observed, now: Timestamp) -> Operation {
     let before = known(host);
     let tries = tries(host, seen);
     let is_same = before.is_some_and(|it| it.attempt == tries + 1);
-    let tried = seen.view.tried.map(|it| Time(whole_second(it)));
+    let last = seen.view.tried.map(|it| Time(whole_second(it)));
     Operation {
         run_id: format!("reset-{}", host.metadata.uid.as_deref().unwrap_or_default()),
         kind: OperationKind::Reset,
@@ -130,7 +130,7 @@ pub fn operation(host: &Host, seen: &Observed, now: Timestamp) -> Operation {
         attempt: tries + 1,
         started_at: match before {
             Some(before) if is_same => before.started_at.clone(),
-            Some(_) => tried.unwrap_or(now),
+            Some(_) => last.unwrap_or(now),
             None => now,
         },
         deadline: None,

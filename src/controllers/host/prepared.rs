@@ -112,16 +112,12 @@ fn is_drift(host: &Host, difference: &Drift) -> bool {
 }
 
 fn list<'a>(differences: impl Iterator<Item = &'a Drift>) -> String {
-    let mut list = String::new();
-    for (at, it) in differences.enumerate() {
-        if at == TOLD {
-            list.push_str(", and more");
-            break;
-        }
-        let comma = if at == 0 { "" } else { ", " };
-        list.push_str(&format!("{comma}{} is '{}', not '{}'", it.path, it.live, it.desired));
+    let word = |it: &Drift| format!("{} is '{}', not '{}'", it.path, it.live, it.desired);
+    let mut words: Vec<String> = differences.take(TOLD + 1).map(word).collect();
+    if TOLD < words.len() {
+        words[TOLD] = "and more".into();
     }
-    list
+    words.join(", ")
 }
 
 /// Puts into `status`, which is about `machine` now, what was found and done there.

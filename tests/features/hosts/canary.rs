@@ -1,9 +1,11 @@
 //! Every text of a Host, made to run a command where it met a shell: it is refused, or nothing runs.
 
 use drover::api::{condition::find, host::Host as HostObject};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, api::DeleteParams};
 use serde_json::{Value, json};
 
-use super::Stage;
+use super::{Stage, spec_of};
 use crate::common::hosts::{Os, Settings, SshKey};
 
 /// What would leave a canary, here or on the machine, wherever it was not quoted.
@@ -21,10 +23,13 @@ fn traps(canary: &str) -> [String; 9] {
     ]
 }
 
+/// Makes of a trap what stands in a field.
+type Wrap = fn(&str) -> Value;
+
 /// Every text in the spec, as a way there and what makes a text of a trap.
-fn texts() -> Vec<(&'static str, fn(&str) -> Value)> {
-    let plain: fn(&str) -> Value = |it| json!(it);
-    let in_list: fn(&str) -> Value = |it| json!([it]);
+fn texts() -> Vec<(&'static str, Wrap)> {
+    let plain: Wrap = |it| json!(it);
+    let in_list: Wrap = |it| json!([it]);
     vec![
         ("/address", plain),
         ("/nodeAddress", plain),
@@ -83,7 +88,7 @@ async fn no_text_of_a_host_is_run_here_or_on_its_machine() {
     for (field, (path, text)) in texts().into_iter().enumerate() {
         for (trap, word) in traps(&canary).iter().enumerate() {
             let name = format!("f{field}-{trap}");
-            let mut spec = stage.spec(&host, &json!({ "deletionPolicy": "Reset" }));
+            let mut spec = spec_of(&host, &json!({ "deletionPolicy": "Reset" }));
             if path.starts_with("/jumpHosts") {
                 let hop = json!({
                     "address": host.address(),
@@ -93,7 +98,7 @@ async fn no_text_of_a_host_is_run_here_or_on_its_machine() {
                 spec["jumpHosts"] = json!([hop]);
             }
             put(&mut spec, path, text(word));
-            match stage.try_host(&name, spec).await {
+            match stage.try_host(&name, &spec).await {
                 Ok(()) => {
                     // One after the other: only the oldest object may work on a machine.
                     stage.when(&name, "it was worked with", is_judged).await;
@@ -128,6 +133,9 @@ async fn no_text_of_a_host_is_run_here_or_on_its_machine() {
         stage.secret("key", &secret).await;
     }
     stage.tells("marked", "ResolvedRefs", "False", "InvalidContent").await;
+    // What was once in a Secret stays there when it is applied without.
+    let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    secrets.delete("key", &DeleteParams::default()).await.unwrap();
     stage.key("key", SshKey::shared()).await;
     stage.until("marked", "Ready", "True").await;
     assert!(!std::path::Path::new(&canary).exists(), "{canary} was made here");

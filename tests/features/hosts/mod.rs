@@ -92,26 +92,13 @@ impl Stage {
         self.apply(&secret).await;
     }
 
-    /// The spec of a Host that stands for `host`, with its right fingerprint, as root; `spec` is
-    /// merged over that.
-    pub fn spec(&self, host: &Host, spec: &Value) -> Value {
-        let mut whole = json!({
-            "address": host.address(),
-            "credentials": { "secretName": "key" },
-            "hostKey": { "fingerprints": [host.fingerprint()] },
-        });
-        let fields = spec.as_object().expect("a spec is an object").clone();
-        whole.as_object_mut().expect("made above").extend(fields);
-        whole
-    }
-
-    /// Applies a Host with such a spec.
+    /// Applies a Host that stands for `host`, see [`spec_of`].
     pub async fn host(&self, name: &str, host: &Host, spec: &Value) {
-        self.apply(&manifest(name, self.spec(host, spec))).await;
+        self.apply(&manifest(name, &spec_of(host, spec))).await;
     }
 
     /// Makes a Host with this very spec, or tells why the API server does not take it.
-    pub async fn try_host(&self, name: &str, spec: Value) -> Result<(), String> {
+    pub async fn try_host(&self, name: &str, spec: &Value) -> Result<(), String> {
         let kind = kube::core::ApiResource::erase::<HostObject>(&());
         let api: Api<kube::core::DynamicObject> =
             Api::namespaced_with(self.client.clone(), &self.namespace, &kind);
@@ -203,7 +190,20 @@ impl Stage {
     }
 }
 
-fn manifest(name: &str, spec: Value) -> Value {
+/// The spec of a Host that stands for `host`, with its right fingerprint, as root; `spec` is merged
+/// over that.
+pub fn spec_of(host: &Host, spec: &Value) -> Value {
+    let mut whole = json!({
+        "address": host.address(),
+        "credentials": { "secretName": "key" },
+        "hostKey": { "fingerprints": [host.fingerprint()] },
+    });
+    let fields = spec.as_object().expect("a spec is an object").clone();
+    whole.as_object_mut().expect("made above").extend(fields);
+    whole
+}
+
+fn manifest(name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "drover.dev/v1alpha1",
         "kind": "Host",
