@@ -110,6 +110,7 @@ fn host_status() -> Value {
             "name": "default", "configured": false, "reason": "flanneld is not installed",
             "unreachable": [{ "host": "es-2", "port": 9300 }], "unreachableOmitted": 1,
         },
+        "appliedSysctls": { "vm.swappiness": "1" },
         "operation": {
             "runId": "run-1", "kind": "Prepare", "step": "Apply", "attempt": 2, "startedAt": THEN,
             "deadline": THEN, "bootIdBefore": "01234567", "unit": "drover-run-1-apply",
@@ -164,7 +165,8 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
         "observedGeneration": 1,
         "conditions": conditions(),
         "elasticsearch": {
-            "name": "shop", "uuid": "u", "version": "8.19.0", "health": "green", "nodes": 1,
+            "name": "shop", "uuid": "u", "version": "8.19.0", "health": "unknown",
+            "lastHealth": "green", "nodes": 1,
             "dataNodes": 1, "master": "es-1", "shards": shards, "activeShardsPercent": 100,
             "pendingTasks": 0, "indices": 1, "documents": 1, "storeBytes": 1,
         },
