@@ -47,7 +47,8 @@ impl Reconciler for HostReconciler {
         let status = status::after(&host, &seen, &plan, &outcome, pace, now);
         let mut notices = status::notices(&host, &status);
         notices.extend(prepared::notices(&host, &seen, &status));
-        notices.extend(plan.farewell.as_ref().and_then(|it| deletion::notice(&host, it, &status)));
+        let farewell = plan.farewell.as_ref().filter(|_| plan.let_go);
+        notices.extend(farewell.and_then(|it| deletion::notice(&host, it, &status)));
         status_writer::write(&ctx, &*host, &status).await?;
         for notice in notices {
             events::publish(&ctx, &*host, notice).await;

@@ -297,7 +297,7 @@ impl Scene {
         self.host.status.clone_from(&before);
         let mut notices = status::notices(&self.host, &after);
         notices.extend(prepared::notices(&self.host, &seen, &after));
-        let farewell = plan.farewell.as_ref();
+        let farewell = plan.farewell.as_ref().filter(|_| plan.let_go);
         notices.extend(farewell.and_then(|it| deletion::notice(&self.host, it, &after)));
         assert_sound(before.as_ref(), &after);
         let wrote = before.as_ref() != Some(&after);
