@@ -114,7 +114,7 @@ pub enum Reason {
     HealthUnknown,
     /// The live state differs from the spec.
     DriftFound,
-    /// An index or alias of that name exists and is not Drover's.
+    /// Something of that name exists, such as an index, an alias or a file, and is not Drover's.
     NotOwned,
     /// The index was deleted behind Drover's back.
     IndexMissing,

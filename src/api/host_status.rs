@@ -5,7 +5,12 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{condition::Condition, host_fields::KeyFingerprint, index::DriftEntry, line::Line};
+use super::{
+    condition::Condition,
+    host_fields::{KeyFingerprint, Sysctls},
+    index::DriftEntry,
+    line::Line,
+};
 
 /// What Drover last saw of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -43,6 +48,10 @@ pub struct HostStatus {
     /// How the machine stands in the Cluster's Network; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkMembership>,
+    /// The kernel parameters that Drover has set and keeps, with the values of the spec. What differs
+    /// from them, somebody else has changed.
+    #[serde(default, skip_serializing_if = "Sysctls::is_empty")]
+    pub applied_sysctls: Sysctls,
     /// The work in hand on the machine: written before it is begun, so that a new process can go
     /// on with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

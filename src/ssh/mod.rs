@@ -17,6 +17,7 @@ pub mod remote;
 pub mod remotes;
 pub mod session;
 pub mod target;
+pub mod treatment;
 pub mod upload;
 
 mod algorithms;

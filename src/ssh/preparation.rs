@@ -4,7 +4,7 @@
 //! What Drover changes can be undone: its files carry a first line that says whose they are, and
 //! remember the values that were there before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::{diff::Step, report::Report};
 use super::{
@@ -58,6 +58,10 @@ pub enum Limit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preparation {
     sysctls: BTreeMap<Box<str>, Box<str>>,
+    /// Kernel parameters that are told where they differ, and not set.
+    left_alone: BTreeSet<Box<str>>,
+    /// Whether Elasticsearch will run there. Else kernel parameters are all that matters.
+    elasticsearch: bool,
     data: Option<RemotePath>,
     unit: Option<Box<str>>,
 }
@@ -91,7 +95,7 @@ pub struct Drift {
 }
 
 /// What came of preparing a host.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Prepared {
     /// What was not as it shall be, before.
     pub before: Vec<Drift>,
@@ -114,27 +118,39 @@ impl Preparation {
         unit: Option<&str>,
     ) -> Result<Self, PreparationError> {
         let mut all = BTreeMap::from([("vm.max_map_count".into(), MAP_COUNT.to_string().into())]);
-        for (name, value) in sysctls {
-            if !is_sysctl(name) {
-                return Err(PreparationError::SysctlName(crate::foreign::capped(name)));
-            }
-            let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
-            let printable = |it: u8| it.is_ascii_graphic() || it == b' ';
-            if value.is_empty() || 256 < value.len() || !value.bytes().all(printable) {
-                return Err(PreparationError::SysctlValue(name.into()));
-            }
-            if name == "vm.max_map_count" && value.parse().is_ok_and(|it: u64| it < LEAST_MAP_COUNT)
-            {
-                return Err(PreparationError::MapCount);
-            }
-            all.insert(name.into(), value.into());
+        all.extend(parameters(sysctls)?);
+        let too_low = |it: &str| it.parse().is_ok_and(|it: u64| it < LEAST_MAP_COUNT);
+        if all.get("vm.max_map_count").is_some_and(|it| too_low(it)) {
+            return Err(PreparationError::MapCount);
         }
         if let Some(unit) = unit
             && !is_service(unit)
         {
             return Err(PreparationError::Unit(crate::foreign::capped(unit)));
         }
-        Ok(Self { sysctls: all, data, unit: unit.map(Into::into) })
+        let (elasticsearch, unit) = (true, unit.map(Into::into));
+        Ok(Self { sysctls: all, left_alone: BTreeSet::new(), elasticsearch, data, unit })
+    }
+
+    /// Kernel parameters by name and value, and nothing for Elasticsearch: for a host on which it
+    /// does not run, or is somebody else's business. Without any, what Drover once set goes back to
+    /// what it was.
+    ///
+    /// # Errors
+    /// What can't be.
+    pub fn of_sysctls<'a>(
+        sysctls: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, PreparationError> {
+        let sysctls = parameters(sysctls)?;
+        let left_alone = BTreeSet::new();
+        Ok(Self { sysctls, left_alone, elasticsearch: false, data: None, unit: None })
+    }
+
+    /// The same, but kernel parameters of these names are told where they differ, and not set.
+    #[must_use]
+    pub fn leaving(mut self, names: impl IntoIterator<Item: Into<Box<str>>>) -> Self {
+        self.left_alone = names.into_iter().map(Into::into).collect();
+        self
     }
 
     /// Looks at a host, and changes nothing; as root, by sudo where `sudo` is true.
@@ -201,23 +217,51 @@ impl Preparation {
     }
 }
 
-/// Runs all steps, the later ones also where an earlier one failed: they do not build on each other.
-async fn run(session: &Session, steps: Vec<Step>, sudo: bool) -> Result<Vec<Error>, Error> {
+/// Runs chains of steps. A failure ends its chain, whose later steps build on the earlier ones; the
+/// other chains do not.
+async fn run(session: &Session, chains: Vec<Vec<Step>>, sudo: bool) -> Result<Vec<Error>, Error> {
     let mut failures = Vec::new();
-    for step in steps {
-        let result = match step {
-            Step::Run(command) => {
-                session.run(&command.sudo(sudo)).await.and_then(|it| it.succeeded().map(|_| ()))
-            }
-            Step::Write(upload) => session.upload(&Upload { sudo, ..upload }).await.map(|_| ()),
-        };
-        match result {
+    for step in chains {
+        match follow(session, step, sudo).await {
             Ok(()) => {}
             Err(error) if error.category() == Category::Failed => failures.push(error),
             Err(error) => return Err(error),
         }
     }
     Ok(failures)
+}
+
+async fn follow(session: &Session, chain: Vec<Step>, sudo: bool) -> Result<(), Error> {
+    for step in chain {
+        match step {
+            Step::Run(command) => {
+                session.run(&command.sudo(sudo)).await?.succeeded()?;
+            }
+            Step::Write(upload) => {
+                session.upload(&Upload { sudo, ..upload }).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Kernel parameters, checked, with one blank between fields.
+fn parameters<'a>(
+    sysctls: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<BTreeMap<Box<str>, Box<str>>, PreparationError> {
+    let mut all = BTreeMap::new();
+    for (name, value) in sysctls {
+        if !is_sysctl(name) {
+            return Err(PreparationError::SysctlName(crate::foreign::capped(name)));
+        }
+        let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        let printable = |it: u8| it.is_ascii_graphic() || it == b' ';
+        if value.is_empty() || 256 < value.len() || !value.bytes().all(printable) {
+            return Err(PreparationError::SysctlValue(name.into()));
+        }
+        all.insert(name.into(), value.into());
+    }
+    Ok(all)
 }
 
 /// Whether `name` is a kernel parameter, and a path below /proc/sys with dots for slashes.

@@ -19,6 +19,7 @@ use super::{
     pool::Pool,
     remote::{Checked, Remote, View, Watch},
     session::Session,
+    treatment,
 };
 
 /// How long after the first failure a host is asked again; doubles up to the probe interval.
@@ -99,9 +100,11 @@ impl Prober<'_> {
                 Some(Arc::new(checked))
             }
         };
+        let in_vain = checked.as_ref().is_some_and(|it| !it.is_whole());
         let view = View {
             asked: true,
             fault: None,
+            tried: in_vain.then(Timestamp::now),
             keys: session.host_keys().collect(),
             identity: Some(identity),
             answered: Some(Timestamp::now()),
@@ -149,19 +152,27 @@ impl Prober<'_> {
             return;
         }
         let before = self.remote.view();
-        let view = View { asked: true, fault: Some(Arc::new(error)), ..before };
+        let (fault, tried) = (Some(Arc::new(error)), Some(Timestamp::now()));
+        let view = View { asked: true, fault, tried, ..before };
         self.remote.publish(watch, view);
     }
 }
 
-/// Asks a host for everything. What it does not do is told as part of the answer.
+/// Asks a host for everything, and does there what is to be done. What it does not do is told as part
+/// of the answer.
 ///
 /// # Errors
 /// When it is not there to be asked.
 async fn check(session: &Session, watch: &Watch) -> Result<Checked, Error> {
     let facts = there(facts::gather(session, &watch.places).await)?;
     let root = there(facts::check_root(session, watch.sudo).await)?;
-    Ok(Checked { facts, root })
+    let treated = match &watch.treatment {
+        Some(treatment) if root.is_ok() => {
+            Some(there(treatment::carry_out(session, treatment, watch.sudo).await)?)
+        }
+        _ => None,
+    };
+    Ok(Checked { facts, root, treated })
 }
 
 /// Tells a host that did not do something from one that is gone.

@@ -17,6 +17,7 @@ use super::{
     host_key::{Accepted, Fingerprint, Otherwise},
     reach::{Answer, Reach},
     target::Target,
+    treatment::{Deed, Treated, Treatment},
 };
 use crate::{chain::chain, digest::Digest, object_key::ObjectKey};
 
@@ -32,6 +33,8 @@ pub struct Watch {
     pub sudo: bool,
     /// Where to look for what may be anywhere.
     pub places: Places,
+    /// What is done on it, besides; nothing where it is only looked into.
+    pub treatment: Option<Treatment>,
     /// Any other value asks for a look into everything at once.
     pub wish: Option<Box<str>>,
 }
@@ -43,6 +46,8 @@ pub struct View {
     pub asked: bool,
     /// Why it did not answer when it was last asked.
     pub fault: Option<Arc<Error>>,
+    /// When what was to be done there was last tried in vain, since it is watched so.
+    pub tried: Option<Timestamp>,
     /// The keys of all hops that were verified when it last answered: those of the jump hosts
     /// first, its own last.
     pub keys: Vec<Accepted>,
@@ -61,6 +66,8 @@ pub struct Checked {
     pub facts: Result<Facts, Error>,
     /// Whether commands run as root, or why not.
     pub root: Result<(), Error>,
+    /// What came of what was to be done there; nothing where there was nothing, or no root.
+    pub treated: Option<Result<Treated, Error>>,
 }
 
 /// One host that is watched.
@@ -102,6 +109,7 @@ impl Watch {
             && self.machine == other.machine
             && self.sudo == other.sudo
             && self.places == other.places
+            && self.treatment == other.treatment
             && self.wish == other.wish
     }
 }
@@ -124,7 +132,16 @@ impl Checked {
     /// Whether nothing of what it was asked went unanswered.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.facts.is_ok() && self.root.is_ok()
+        self.facts.is_ok() && self.root.is_ok() && self.is_treated()
+    }
+
+    /// Whether all was done there that was to be.
+    #[must_use]
+    pub fn is_treated(&self) -> bool {
+        match &self.treated {
+            None => true,
+            Some(treated) => treated.as_ref().is_ok_and(Treated::is_whole),
+        }
     }
 
     /// The same without the figures that move all the time and decide nothing.
@@ -135,6 +152,9 @@ impl Checked {
             facts.root_disk = facts.root_disk.map(still);
             facts.data_disk = facts.data_disk.map(still);
             facts.clock_skew_seconds = None;
+        }
+        if let Some(Ok(treated)) = &mut checked.treated {
+            (treated.began, treated.ended) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
         }
         checked
     }
@@ -197,6 +217,7 @@ impl Remote {
         }
         shared.watch = Arc::new(watch);
         shared.view.checked = None;
+        shared.view.tried = None;
         self.nudge.notify_one();
     }
 
@@ -207,8 +228,12 @@ impl Remote {
         if !Arc::ptr_eq(&shared.watch, watch) {
             // It was looked into too far, or not far enough.
             view.checked = None;
+            view.tried = None;
         }
-        let news = is_news(&shared.view, &view);
+        // How often something was tried in vain matters only where that has a bound.
+        let is_reset = watch.treatment.as_ref().is_some_and(|it| it.deed == Deed::Reset);
+        let tried_again = is_reset && shared.view.tried != view.tried;
+        let news = tried_again || is_news(&shared.view, &view);
         shared.view = view;
         if news {
             // A closed channel means that the process is ending.

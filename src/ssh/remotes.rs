@@ -23,6 +23,8 @@ pub struct Remotes {
     by_owner: Mutex<HashMap<ObjectKey, Arc<Remote>>>,
     /// What hosts are asked about others, whether they are watched yet or not.
     questions: Mutex<HashMap<ObjectKey, Arc<Question>>>,
+    /// How those were watched that are only set aside.
+    aside: Mutex<HashMap<ObjectKey, Arc<Watch>>>,
     wake: UnboundedSender<ObjectKey>,
     askers: Option<UnboundedSender<ObjectKey>>,
     pace: Pace,
@@ -32,8 +34,15 @@ impl Remotes {
     /// None yet. `wake` is where the names of objects go that have something new to look at.
     #[must_use]
     pub fn new(pool: Pool, wake: UnboundedSender<ObjectKey>, pace: Pace) -> Self {
-        let (by_owner, questions) = (Mutex::default(), Mutex::default());
-        Self { pool: Arc::new(pool), by_owner, questions, wake, askers: None, pace }
+        Self {
+            pool: Arc::new(pool),
+            by_owner: Mutex::default(),
+            questions: Mutex::default(),
+            aside: Mutex::default(),
+            wake,
+            askers: None,
+            pace,
+        }
     }
 
     /// The same; `askers` is where the names of those go whose question is answered otherwise than
@@ -52,6 +61,7 @@ impl Remotes {
     /// Watches a host for `key`, instead of what was watched for it before. Where the way there is
     /// the same, its session and what is known of it stay.
     pub fn watch(&self, key: &ObjectKey, watch: Watch) {
+        locked(&self.aside).remove(key);
         let mut by_owner = locked(&self.by_owner);
         let before = by_owner.get(key);
         if let Some(remote) = before
@@ -95,8 +105,23 @@ impl Remotes {
         }
     }
 
+    /// How the host of `key` was watched, where it is set aside.
+    #[must_use]
+    pub fn aside(&self, key: &ObjectKey) -> Option<Arc<Watch>> {
+        locked(&self.aside).get(key).cloned()
+    }
+
+    /// Stops to watch for `key` and ends the session, and keeps how it was watched: nothing is asked
+    /// before [`Remotes::watch`] is called again.
+    pub fn set_aside(&self, key: &ObjectKey) {
+        let Some(remote) = self.get(key) else { return };
+        self.leave(key);
+        locked(&self.aside).insert(key.clone(), remote.watch());
+    }
+
     /// Stops to watch for `key`, ends the session, and forgets what was known.
     pub fn leave(&self, key: &ObjectKey) {
+        locked(&self.aside).remove(key);
         let Some(remote) = locked(&self.by_owner).remove(key) else { return };
         remote.stop();
         let (pool, key) = (Arc::clone(&self.pool), key.to_string());

@@ -26,6 +26,10 @@ pub fn run(ctx: &Context, host: &Host, plan: &Plan) -> Outcome {
             ctx.remotes.leave(&key(host));
             Outcome::default()
         }
+        Some(Step::SetAside) => {
+            ctx.remotes.set_aside(&key(host));
+            Outcome::default()
+        }
         Some(Step::Watch(watch)) => {
             ctx.remotes.watch(&key(host), watch.as_ref().clone());
             Outcome { awaiting: true, ..Outcome::default() }

@@ -3,13 +3,14 @@
 use super::{
     observe::{ClusterView, Observed},
     plan::{Plan, Stand},
+    prepared,
     registration::findings::{self as node, Case},
 };
 use crate::{
     api::{
         ACCEPT_MACHINE_ID, APPROVED,
         condition::{Condition, Finding, Reason, find},
-        host::{Host, conditions as kinds},
+        host::{Host, HostDeletionPolicy, conditions as kinds},
         host_status::HostFacts,
     },
     chain::chain,
@@ -35,7 +36,7 @@ pub fn conditions(
         key_verified(seen, plan),
         reachable(seen, plan),
         inspected(seen, plan),
-        prepared(seen, plan),
+        prepared(host, seen, plan),
         healthy(host, seen, plan),
     ];
     findings.extend(node::registered(of_node));
@@ -47,6 +48,7 @@ pub fn conditions(
         findings.push(progress);
     }
     findings.push(reboot(seen, plan));
+    findings.push(drifted(host, seen, plan));
     findings.insert(0, ready);
     findings
 }
@@ -58,6 +60,9 @@ fn accepted(host: &Host, seen: &Observed, plan: &Plan, facts: Option<&HostFacts>
         && problem.reason == Reason::InvalidSpec
     {
         return no(problem.reason, problem.message.clone());
+    }
+    if let Some(problem) = &plan.problem {
+        return no(Reason::InvalidSpec, format!("spec.sysctls: {problem}"));
     }
     if plan.stand == Stand::Unseen
         && let Some(before) = known_as_replaced(host)
@@ -248,14 +253,14 @@ fn inspected(seen: &Observed, plan: &Plan) -> Finding {
 }
 
 /// What is called what a machine that answers did not do.
-fn trouble(error: &Error) -> Reason {
+pub(super) fn trouble(error: &Error) -> Reason {
     match error.category() {
         Category::Unreachable => Reason::CommandFailed,
         category => reason(category),
     }
 }
 
-fn prepared(seen: &Observed, plan: &Plan) -> Finding {
+fn prepared(host: &Host, seen: &Observed, plan: &Plan) -> Finding {
     let kind = kinds::PREPARED;
     if let Some(finding) = not_looked_into(kind, seen, plan) {
         return finding;
@@ -269,9 +274,7 @@ fn prepared(seen: &Observed, plan: &Plan) -> Finding {
             };
             Finding::no(kind, reason, chain(error))
         }
-        Some(Ok(())) => {
-            Finding::yes(kind, Reason::AsExpected, "all that is asked of the machine is so")
-        }
+        Some(Ok(())) => prepared::prepared(host, seen),
     }
 }
 
@@ -303,10 +306,22 @@ fn reboot(seen: &Observed, plan: &Plan) -> Finding {
     }
 }
 
+fn drifted(host: &Host, seen: &Observed, plan: &Plan) -> Finding {
+    match not_looked_into(kinds::DRIFTED, seen, plan) {
+        Some(finding) => finding,
+        None => prepared::drifted(host, seen),
+    }
+}
+
 fn ready(host: &Host, findings: &[Finding]) -> Finding {
     let kind = kinds::READY;
     if host.metadata.deletion_timestamp.is_some() {
-        let message = "the object is being deleted; the machine stays as it is";
+        let message = match host.spec.deletion_policy {
+            HostDeletionPolicy::Retain => "the object is being deleted; the machine stays as it is",
+            HostDeletionPolicy::Reset => {
+                "the object is being deleted; what Drover did on the machine is undone first"
+            }
+        };
         return Finding::no(kind, Reason::Deleting, message);
     }
     // What is known to be wrong is mostly why something else can't be known.
@@ -344,6 +359,7 @@ fn progress(ready: &Finding) -> Option<Finding> {
             | Reason::UnexpectedAnswer
             | Reason::NotOwned
             | Reason::Rejected
+            | Reason::Paused
     );
     if ready.status == Some(true) {
         None

@@ -1,13 +1,16 @@
 //! Keeps one Linux machine as declared, over SSH.
 
 pub mod apply;
+pub mod deletion;
 mod facts;
 mod findings;
 pub mod observe;
 pub mod plan;
+mod prepared;
 pub mod references;
 pub mod registration;
 pub mod status;
+pub mod treatment;
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,6 +51,9 @@ impl Reconciler for HostReconciler {
         let mut notices = status::notices(&host, &status);
         let (ending, record) = (&outcome.registration, status.container_manager.as_ref());
         notices.extend(registration::status::notices(&host, step, ending, record));
+        notices.extend(prepared::notices(&host, &seen, &status));
+        let farewell = plan.farewell.as_ref().filter(|_| plan.let_go);
+        notices.extend(farewell.and_then(|it| deletion::notice(&host, it, &status)));
         status_writer::write(&ctx, &*host, &status).await?;
         for notice in notices {
             events::publish(&ctx, &*host, notice).await;
@@ -56,7 +62,7 @@ impl Reconciler for HostReconciler {
         if plan.let_go {
             return Ok(Next::LetGo);
         }
-        if !plan.first_keys.is_empty() {
+        if !plan.first_keys.is_empty() || is_acted_on(host.status.as_ref(), &status) {
             return Ok(Next::After(AT_ONCE));
         }
         let record = status.container_manager.as_ref();
@@ -77,6 +83,16 @@ impl Reconciler for HostReconciler {
 #[must_use]
 pub fn key(host: &Host) -> ObjectKey {
     ObjectKey { namespace: host.namespace().unwrap_or_default(), name: host.name_any() }
+}
+
+/// Whether what is done next follows from what the status says now.
+fn is_acted_on(before: Option<&HostStatus>, now: &HostStatus) -> bool {
+    let of = |it: &HostStatus| {
+        let facts = it.facts.as_ref().map(|it| (it.machine_id.clone(), it.os.family));
+        let operation = it.operation.as_ref().map(|it| it.run_id.clone());
+        (facts, it.applied_sysctls.clone(), operation)
+    };
+    before.map(of).unwrap_or_default() != of(now)
 }
 
 fn report(ctx: &Context, host: &Host, status: &HostStatus) {

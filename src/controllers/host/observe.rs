@@ -11,9 +11,11 @@ use crate::{
     controllers::references::Problem,
     error::Error,
     ssh::{
+        self,
         facts::Facts,
         remote::{Remote, View, Watch, digest},
         target::Target,
+        treatment::{Deed, Treated},
     },
 };
 
@@ -26,6 +28,8 @@ pub struct Observed {
     pub cluster: Option<ClusterView>,
     /// How the machine is watched now; nothing when it is not.
     pub watched: Option<Arc<Watch>>,
+    /// How the machine was watched until what the spec names went away.
+    pub aside: Option<Arc<Watch>>,
     /// What is known of the machine.
     pub view: View,
     /// The older Host object that stands for the same machine, as `namespace/name`.
@@ -39,6 +43,26 @@ impl Observed {
     #[must_use]
     pub fn facts(&self) -> Option<&Facts> {
         self.view.checked.as_deref()?.facts.as_ref().ok()
+    }
+
+    /// What came of what was to be done on the machine.
+    #[must_use]
+    pub fn treated(&self) -> Option<&Result<Treated, ssh::error::Error>> {
+        self.view.checked.as_deref()?.treated.as_ref()
+    }
+
+    /// The way to the machine, were it only to say farewell: what the spec names may have gone first.
+    #[must_use]
+    pub fn way(&self) -> Option<&Target> {
+        let last = || self.watched.as_ref().or(self.aside.as_ref()).map(|it| &it.target);
+        self.target.as_ref().ok().or_else(last)
+    }
+
+    /// Whether what Drover did on the machine is being undone.
+    #[must_use]
+    pub fn is_resetting(&self) -> bool {
+        let treatment = self.watched.as_ref().and_then(|it| it.treatment.as_ref());
+        treatment.is_some_and(|it| it.deed == Deed::Reset)
     }
 }
 
@@ -58,8 +82,12 @@ pub enum ClusterView {
 pub async fn world(ctx: &Context, host: &Host) -> Result<Observed, Error> {
     let target = references::resolve(ctx, host).await?;
     let remote = ctx.remotes.get(&key(host));
+    let is_deleting = host.metadata.deletion_timestamp.is_some();
     // What another way led to says nothing of this one.
-    let is_same_way = |it: &Arc<Remote>| target.as_ref().is_ok_and(|to| digest(to) == it.digest());
+    let is_same_way = |it: &Arc<Remote>| match &target {
+        Ok(target) => digest(target) == it.digest(),
+        Err(_) => is_deleting,
+    };
     let view = remote.as_ref().filter(|it| is_same_way(it)).map(|it| it.view());
     let view = view.unwrap_or_default();
     let machine = view.machine().map(str::to_owned).or_else(|| pinned(host).map(str::to_owned));
@@ -67,6 +95,7 @@ pub async fn world(ctx: &Context, host: &Host) -> Result<Observed, Error> {
         target,
         cluster: cluster(ctx, host),
         watched: remote.map(|it| it.watch()),
+        aside: ctx.remotes.aside(&key(host)),
         claimed_by: machine.and_then(|it| claimed_by(ctx, host, &it)),
         view,
         registration: registration::observe::world(ctx, host),

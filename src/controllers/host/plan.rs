@@ -3,20 +3,24 @@
 use jiff::Timestamp;
 
 use super::{
+    deletion::{self, Farewell, farewell},
     observe::{Observed, pinned},
     references::stops,
-    registration,
+    registration, treatment,
 };
 use crate::{
     api::{
         ACCEPT_MACHINE_ID, APPROVED, RECONCILE_AT,
-        host::{Approval, Host, Sudo},
+        host::{Approval, Host, HostDeletionPolicy, Sudo},
     },
     ssh::{
         error::Error,
         facts::Places,
         host_key::{Fingerprint, Refusal},
+        preparation::PreparationError,
         remote::Watch,
+        target::Target,
+        treatment::Treatment,
     },
 };
 
@@ -33,6 +37,10 @@ pub struct Plan {
     pub registration: Option<registration::plan::Step>,
     /// Whether the machine is known well enough to be made a Node.
     pub fit: bool,
+    /// Which part of the spec can't be worked with.
+    pub problem: Option<PreparationError>,
+    /// How far its deletion is, where the object is being deleted.
+    pub farewell: Option<Farewell>,
     /// The object may go.
     pub let_go: bool,
 }
@@ -42,6 +50,8 @@ pub struct Plan {
 pub enum Step {
     /// Watch the machine so: this is the first time, or something about it changed.
     Watch(Box<Watch>),
+    /// Stop for now: what the spec names is gone, and the object may be on its way too.
+    SetAside,
     /// Stop: there is no way to the machine any more, or no leave to go there.
     Leave,
 }
@@ -88,38 +98,68 @@ pub struct FirstKey {
 #[must_use]
 pub fn next(host: &Host, seen: &Observed, _now: Timestamp) -> Plan {
     let stand = stand(host, seen);
-    let deleting = host.metadata.deletion_timestamp.is_some();
+    let is_deleting = host.metadata.deletion_timestamp.is_some();
     let fit = matches!(stand, Stand::Ours(_)) && is_known(seen);
     let registration = registration::plan::next(host, &seen.registration, &stand, fit);
-    let let_go = deleting && registration::record(host).is_none();
+    // It leaves the `ContainerManager` before anything is undone on the machine.
+    let has_left = registration::record(host).is_none();
+    let farewell = (is_deleting && has_left).then(|| farewell(host, seen, &stand));
+    let let_go = farewell.as_ref().is_some_and(Farewell::is_over);
+    let leave = || seen.watched.as_ref().or(seen.aside.as_ref()).map(|_| Step::Leave);
+    let is_same = |it: &Watch| seen.watched.as_ref().is_some_and(|watched| watched.is_same(it));
+    let mut problem = None;
     let step = match (&stand, &seen.target) {
-        _ if deleting => seen.watched.as_ref().map(|_| Step::Leave),
-        (Stand::Unapproved, _) | (_, Err(_)) => seen.watched.as_ref().map(|_| Step::Leave),
+        _ if let_go => leave(),
+        // Nothing is undone before it is on record that it is going to be.
+        _ if is_deleting && !deletion::is_on_record(host) => None,
+        _ if is_deleting => {
+            let watch = |target| watch(host, target, pinned(host), treatment::reset().ok());
+            seen.way().map(watch).filter(|it| !is_same(it)).map(|it| Step::Watch(Box::new(it)))
+        }
+        (Stand::Unapproved, _) => leave(),
+        (_, Err(_)) if host.spec.deletion_policy == HostDeletionPolicy::Reset => {
+            seen.watched.as_ref().map(|_| Step::SetAside)
+        }
+        (_, Err(_)) => leave(),
         (stand, Ok(target)) => {
             let machine = match stand {
-                Stand::Ours(machine) => Some(machine.as_str().into()),
+                Stand::Ours(machine) => Some(machine.as_str()),
                 // Until it answers, what may be looked into is what was looked into before.
-                Stand::Unseen if seen.claimed_by.is_none() => pinned(host).map(Into::into),
+                Stand::Unseen if seen.claimed_by.is_none() => pinned(host),
                 _ => None,
             };
-            let watch = Watch {
-                target: target.clone(),
-                machine,
-                sudo: host.spec.sudo == Sudo::Passwordless,
-                places: Places::default(),
-                wish: annotation(host, RECONCILE_AT).map(Into::into),
-            };
-            let is_same = seen.watched.as_ref().is_some_and(|it| it.is_same(&watch));
-            (!is_same).then(|| Step::Watch(Box::new(watch)))
+            let treatment = machine.map(|it| treatment::of(host, it)).transpose();
+            let treatment = treatment.unwrap_or_else(|it| {
+                problem = Some(it);
+                None
+            });
+            let watch = watch(host, target, machine, treatment.flatten());
+            (!is_same(&watch)).then(|| Step::Watch(Box::new(watch)))
         }
     };
-    let first_keys = if deleting { Vec::new() } else { first_keys(host, seen) };
-    Plan { step, stand, first_keys, registration, fit, let_go }
+    let first_keys = if is_deleting { Vec::new() } else { first_keys(host, seen) };
+    Plan { step, stand, first_keys, registration, fit, problem, farewell, let_go }
 }
 
 /// Whether the machine told what it is, and Drover knows such systems.
 fn is_known(seen: &Observed) -> bool {
     seen.facts().is_some_and(|it| it.has_systemd && it.os.family.is_some())
+}
+
+fn watch(
+    host: &Host,
+    target: &Target,
+    machine: Option<&str>,
+    treatment: Option<Treatment>,
+) -> Watch {
+    Watch {
+        target: target.clone(),
+        machine: machine.map(Into::into),
+        sudo: host.spec.sudo == Sudo::Passwordless,
+        places: Places::default(),
+        treatment,
+        wish: annotation(host, RECONCILE_AT).map(Into::into),
+    }
 }
 
 fn stand(host: &Host, seen: &Observed) -> Stand {

@@ -7,9 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     apply::Outcome,
+    deletion::{self, Farewell},
     facts, findings,
     observe::Observed,
     plan::{Plan, Stand},
+    prepared,
     references::stops,
     registration,
 };
@@ -43,11 +45,12 @@ pub fn after(
 ) -> HostStatus {
     let before = host.status.clone().unwrap_or_default();
     let judged = find(&before.conditions, kinds::REACHABLE).is_some();
+    let begins = plan.farewell == Some(Farewell::Undoing) && !deletion::is_on_record(host);
     let (step, ending) = (plan.registration.as_ref(), &outcome.registration);
     let container_manager = registration::status::after(host, &seen.registration, step, ending);
     let is_waiting = is_waiting(seen, plan, outcome)
         || registration::status::is_waiting(host, &seen.registration, ending);
-    if judged && !plan.let_go && is_waiting {
+    if judged && !plan.let_go && !begins && is_waiting {
         // Nothing new is known before the first answer: after a restart nothing is written.
         return HostStatus { container_manager, ..before };
     }
@@ -71,7 +74,11 @@ pub fn after(
     let conditions =
         condition::conditions(&before.conditions, findings, host.metadata.generation, now);
     let (host_key, jump_host_keys) = keys(host, &before, seen, plan, now);
-    HostStatus {
+    let machine = match &plan.stand {
+        Stand::Ours(machine) => Some(machine.as_str()),
+        _ => None,
+    };
+    let mut status = HostStatus {
         observed_generation: host.metadata.generation,
         state: Some(state(host, &conditions)),
         conditions,
@@ -81,7 +88,12 @@ pub fn after(
         last_check,
         container_manager,
         ..before
+    };
+    prepared::record(&mut status, host, seen, machine, now);
+    if plan.farewell == Some(Farewell::Undoing) {
+        status.operation = Some(deletion::operation(host, seen, now));
     }
+    status
 }
 
 /// Whether the next answer of the machine is on its way and all that can be said waits for it.

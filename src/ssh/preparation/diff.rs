@@ -45,7 +45,7 @@ impl Preparation {
     fn wanted<'a>(&'a self, report: &Report) -> BTreeMap<&'a str, &'a str> {
         let mut wanted: BTreeMap<&str, &str> =
             self.sysctls.iter().map(|(name, value)| (&**name, &**value)).collect();
-        if report.swaps {
+        if self.elasticsearch && report.swaps {
             wanted.entry(files::SWAPPINESS).or_insert("1");
         }
         wanted
@@ -83,15 +83,21 @@ impl Preparation {
             let drift = Drift { path, desired, live: crate::foreign::capped(live) };
             found.push(Finding { drift, item });
         };
-        let text = self.sysctl_text(report);
-        file(&mut find, Item::SysctlFile, SYSCTL_FILE, report.sysctl_file.as_ref(), &text);
+        let there = report.sysctl_file.as_ref();
+        if !self.wanted(report).is_empty() {
+            let text = self.sysctl_text(report);
+            file(&mut find, Item::SysctlFile, SYSCTL_FILE, there, &text);
+        } else if there.is_some_and(files::is_ours) {
+            find(Item::SysctlFile, SYSCTL_FILE, "missing", "as Drover wrote it");
+        }
         let live = |name: &str| report.sysctls.get(name).map_or("unknown", |it| &**it);
         let wanted = self.wanted(report).into_iter();
-        let unlike = wanted.filter(|(name, desired)| !holds(name, desired, live(name)));
+        let unlike = wanted.filter(|(name, desired)| !self.holds(name, desired, live(name)));
         let dropped = self.dropped(report).into_iter();
         let unlike = unlike.chain(dropped.filter(|(name, desired)| *desired != live(name)));
         for (name, desired) in unlike {
-            find(Item::Sysctl, &format!("sysctls.{name}"), desired, live(name));
+            let item = if self.left_alone.contains(name) { Item::Foreign } else { Item::Sysctl };
+            find(item, &format!("sysctls.{name}"), desired, live(name));
         }
         if let (Some(unit), Some(drop_in)) = (self.unit.as_deref(), self.drop_in()) {
             let lacking = lacking(report);
@@ -104,7 +110,7 @@ impl Preparation {
                 find(Item::Limits, &format!("{unit}.{name}"), &desired, live);
             }
         }
-        if !report.user || !report.group {
+        if self.elasticsearch && (!report.user || !report.group) {
             find(Item::Account, "user", ACCOUNT_NAME, "missing");
         }
         if let Some(path) = &self.data {
@@ -127,69 +133,84 @@ impl Preparation {
         found
     }
 
-    /// The least that makes up for what was found.
-    pub(super) fn steps(&self, report: &Report, found: &[Finding]) -> Vec<Step> {
+    /// Whether a kernel parameter has the value that it shall have, or for Elasticsearch a better one.
+    fn holds(&self, name: &str, desired: &str, live: &str) -> bool {
+        let numbers = || Some((desired.parse::<u64>().ok()?, live.parse::<u64>().ok()?));
+        match (name, numbers()) {
+            _ if !self.elasticsearch => desired == live,
+            ("vm.max_map_count", Some((desired, live))) => desired.max(LEAST_MAP_COUNT) <= live,
+            (files::SWAPPINESS, Some((desired, live))) => live <= desired,
+            _ => desired == live,
+        }
+    }
+
+    /// The least that makes up for what was found, in chains.
+    pub(super) fn steps(&self, report: &Report, found: &[Finding]) -> Vec<Vec<Step>> {
         let has = |item| found.iter().any(|it| it.item == item);
         let differs: Vec<&str> = found
             .iter()
             .filter(|it| it.item == Item::Sysctl)
             .filter_map(|it| it.drift.path.strip_prefix("sysctls."))
             .collect();
-        let mut steps = Vec::new();
         // Back to what was before, while the file still remembers it.
         let back = self.dropped(report).into_iter().filter(|(it, _)| differs.contains(it));
-        steps.extend(set(back));
+        let mut parameters: Vec<Step> = set(back).into_iter().collect();
         if has(Item::SysctlFile) {
-            steps.extend(write(SYSCTL_FILE, &self.sysctl_text(report)));
+            if self.wanted(report).is_empty() {
+                parameters.push(remove(SYSCTL_FILE, ""));
+            } else {
+                parameters.extend(write(SYSCTL_FILE, &self.sysctl_text(report)));
+            }
         }
         // Not before the file remembers what was there.
         let wanted = self.wanted(report).into_iter().filter(|(it, _)| differs.contains(it));
         if !is_foreign(report.sysctl_file.as_ref()) {
-            steps.extend(set(wanted));
+            parameters.extend(set(wanted));
         }
+        let mut limits = Vec::new();
         if let Some(drop_in) = self.drop_in()
             && (has(Item::LimitsFile) || has(Item::Limits))
             && !is_foreign(report.limits_file.as_ref())
         {
             if has(Item::LimitsFile) {
                 let folder = drop_in.as_str().rsplit_once('/').map_or("", |(it, _)| it);
-                steps.push(Step::Run(Command::script("make directory", DIRECTORY, [folder])));
-                steps.extend(write(drop_in.as_str(), &files::limits()));
+                limits.push(Step::Run(Command::script("make directory", DIRECTORY, [folder])));
+                limits.extend(write(drop_in.as_str(), &files::limits()));
             }
-            steps.push(reload());
+            limits.push(reload());
         }
+        let mut directory = Vec::new();
         if has(Item::Account) {
-            steps.push(Step::Run(Command::script("make user", ACCOUNT, [ACCOUNT_NAME])));
+            directory.push(Step::Run(Command::script("make user", ACCOUNT, [ACCOUNT_NAME])));
         }
         if has(Item::Data)
             && let Some(path) = &self.data
         {
             let arguments = [path.as_str(), ACCOUNT_NAME, &format!("{DATA_MODE:o}")];
-            steps.push(Step::Run(Command::script("make data directory", DATA, arguments)));
+            directory.push(Step::Run(Command::script("make data directory", DATA, arguments)));
         }
-        steps
+        vec![parameters, limits, directory]
     }
 
-    /// What takes back all that Drover changed.
-    pub(super) fn steps_back(&self, report: &Report) -> Vec<Step> {
-        let mut steps = Vec::new();
+    /// What takes back all that Drover changed, in chains.
+    pub(super) fn steps_back(&self, report: &Report) -> Vec<Vec<Step>> {
         let before = files::before(report.sysctl_file.as_ref()).into_iter();
         let live = |name| report.sysctls.get(name).map_or("", |it| &**it);
-        steps.extend(set(before.filter(|(name, value)| live(*name) != *value)));
+        // The file goes last: it alone remembers.
+        let back = set(before.filter(|(name, value)| live(*name) != *value));
+        let mut parameters: Vec<Step> = back.into_iter().collect();
         let ours = |file: Option<&File>| file.is_some_and(files::is_ours);
-        let remove = |path: &str, directory: &str| {
-            Step::Run(Command::script("remove file", REMOVE, [path, files::HEADER, directory]))
-        };
         if ours(report.sysctl_file.as_ref()) {
-            steps.push(remove(SYSCTL_FILE, ""));
+            parameters.push(remove(SYSCTL_FILE, ""));
         }
+        let mut limits = Vec::new();
         if let Some(drop_in) = self.drop_in()
             && ours(report.limits_file.as_ref())
         {
-            steps.push(remove(drop_in.as_str(), "directory"));
-            steps.push(reload());
+            limits.push(remove(drop_in.as_str(), "directory"));
+            limits.push(reload());
         }
-        steps
+        vec![parameters, limits]
     }
 }
 
@@ -209,16 +230,6 @@ fn file(
 
 fn is_foreign(file: Option<&File>) -> bool {
     file.is_some_and(|it| !files::is_ours(it))
-}
-
-/// Whether a kernel parameter has the value that it shall have, or a better one.
-fn holds(name: &str, desired: &str, live: &str) -> bool {
-    let numbers = || Some((desired.parse::<u64>().ok()?, live.parse::<u64>().ok()?));
-    match (name, numbers()) {
-        ("vm.max_map_count", Some((desired, live))) => desired.max(LEAST_MAP_COUNT) <= live,
-        (files::SWAPPINESS, Some((desired, live))) => live <= desired,
-        _ => desired == live,
-    }
 }
 
 /// The limits that a unit which is there does not grant.
@@ -261,6 +272,11 @@ fn write(path: &str, text: &str) -> Option<Step> {
         sudo: false,
     };
     Some(Step::Write(upload))
+}
+
+/// Removes a file of Drover's; its directory too, where `directory` is that word and it is empty then.
+fn remove(path: &str, directory: &str) -> Step {
+    Step::Run(Command::script("remove file", REMOVE, [path, files::HEADER, directory]))
 }
 
 fn reload() -> Step {

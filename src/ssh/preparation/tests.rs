@@ -77,7 +77,7 @@ fn carry_out(report: &Report, steps: Vec<Step>) -> Report {
 }
 
 fn steps(preparation: &Preparation, report: &Report) -> Vec<Step> {
-    preparation.steps(report, &preparation.findings(report))
+    preparation.steps(report, &preparation.findings(report)).concat()
 }
 
 fn drift(preparation: &Preparation, report: &Report) -> Vec<String> {
@@ -183,10 +183,54 @@ fn a_parameter_that_is_no_longer_asked_for_goes_back_to_what_it_was() {
 }
 
 #[test]
+fn a_host_without_elasticsearch_gets_the_parameters_that_are_asked_for_and_nothing_else() {
+    let names = ["vm.max_map_count", "vm.swappiness"];
+    let of =
+        |values: [&'static str; 2]| Preparation::of_sysctls(names.into_iter().zip(values)).unwrap();
+    let low = of(["1000", "10"]);
+    let report = Report { swaps: true, ..bare() };
+    let found = steps(&low, &report);
+    let file = format!(
+        "/etc/sysctl.d/zz-drover.conf: {HEADER}\n# before: vm.max_map_count = 65530\n\
+         # before: vm.swappiness = 60\nvm.max_map_count = 1000\nvm.swappiness = 10\n"
+    );
+    let set = "sh -s -- vm.max_map_count 1000 vm.swappiness 10".to_owned();
+    assert_eq!(words(found.clone()), [file, set]);
+    let after = carry_out(&report, found);
+    assert_eq!(drift(&low, &after), [""; 0]);
+    // What is better for Elasticsearch is none the less not what was asked for.
+    assert_eq!(drift(&of(["500", "20"]), &after).len(), 3);
+    // Nothing is asked for any more: all goes back, and the file goes last.
+    let none = Preparation::of_sysctls([]).unwrap();
+    assert_eq!(
+        words(steps(&none, &after)),
+        [
+            "sh -s -- vm.max_map_count 65530 vm.swappiness 60",
+            &format!("sh -s -- /etc/sysctl.d/zz-drover.conf '{HEADER}' ''"),
+        ]
+    );
+    assert!(steps(&none, &report).is_empty(), "nothing of Drover's is there");
+}
+
+#[test]
+fn a_parameter_that_is_left_alone_is_told_and_not_set() {
+    let names = ["vm.max_map_count", "vm.swappiness"];
+    let all = Preparation::of_sysctls(names.into_iter().zip(["1000", "10"])).unwrap();
+    let mut report = carry_out(&bare(), steps(&all, &bare()));
+    for name in names {
+        report.sysctls.insert(name.into(), "7".into());
+    }
+    let some = all.leaving(["vm.swappiness"]);
+    assert_eq!(words(steps(&some, &report)), ["sh -s -- vm.max_map_count 1000"]);
+    let after = carry_out(&report, steps(&some, &report));
+    assert_eq!(drift(&some, &after), ["sysctls.vm.swappiness: 7 -> 10"]);
+}
+
+#[test]
 fn a_reset_takes_back_what_drover_changed_and_nothing_else() {
     let preparation = preparation();
     let ready = carry_out(&bare(), steps(&preparation, &bare()));
-    let back = words(preparation.steps_back(&ready));
+    let back = words(preparation.steps_back(&ready).concat());
     assert_eq!(
         back,
         [
@@ -199,7 +243,7 @@ fn a_reset_takes_back_what_drover_changed_and_nothing_else() {
             "systemctl daemon-reload",
         ]
     );
-    assert!(preparation.steps_back(&bare()).is_empty());
+    assert!(preparation.steps_back(&bare()).concat().is_empty());
 }
 
 #[test]
@@ -213,7 +257,7 @@ fn what_somebody_else_made_in_drovers_place_is_told_and_left_alone() {
     report.data = Some(Directory { kind, mode: 0o644, user, group });
     assert!(drift(&preparation, &report)[0].contains("made by somebody else"));
     assert_eq!(words(steps(&preparation, &report)), ["sh -s -- elasticsearch"]);
-    assert!(preparation.steps_back(&report).is_empty());
+    assert!(preparation.steps_back(&report).concat().is_empty());
 }
 
 #[test]
@@ -264,7 +308,7 @@ fn the_file_of_parameters_cannot_be_made_to_write_elsewhere() {
     report.sysctl_file = Some(file(&format!(
         "{HEADER}\n# before: ../../etc/passwd = x\n# before: vm.x/y = 1\n# before: vm.good = 1\n"
     )));
-    assert_eq!(words(preparation.steps_back(&report))[0], "sh -s -- vm.good 1");
+    assert_eq!(words(preparation.steps_back(&report).concat())[0], "sh -s -- vm.good 1");
 }
 
 #[test]

@@ -12,10 +12,12 @@ use crate::{
         error::{Cause, Stage},
         facts::Places,
         host_key::Refusal,
+        preparation::Preparation,
         remotes::Remotes,
         scripted::{Script, Server, key, limits, until},
         session::Meter,
         target::Target,
+        treatment::{Deed, Treatment},
     },
 };
 
@@ -56,6 +58,7 @@ impl Bed {
             machine: None,
             sudo: false,
             places: Places::default(),
+            treatment: None,
             wish: None,
         };
         change(&mut watch);
@@ -103,6 +106,35 @@ async fn a_machine_that_is_not_meant_is_not_looked_into() {
     until("it is asked again", || 3 <= bed.commands()).await;
     let asked = bed.server.lines();
     assert!(asked.iter().all(|it| it.contains("probe")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn only_the_machine_that_is_meant_is_compared_and_that_once_and_not_at_every_probe() {
+    let is_compared = |line: &String| line.contains("zz-drover.conf");
+    // The shell is this machine's own: nothing may be changed.
+    let preparation = Preparation::of_sysctls([("kernel.ostype", "another")]).unwrap();
+    let treatment = Treatment { preparation, deed: Deed::Compare };
+    let mut bed = Bed::new(Duration::from_millis(20)).await;
+    bed.watch(|it| {
+        it.machine = Some("0123456789abcdef0123456789abcdef".into());
+        it.treatment = Some(treatment.clone());
+    });
+    let machine = bed.news().await.identity.unwrap().machine_id;
+    until("it is asked again", || 3 <= bed.commands()).await;
+    assert!(!bed.server.lines().iter().any(is_compared), "another machine was looked into");
+
+    bed.watch(|it| (it.machine, it.treatment) = (machine, Some(treatment)));
+    let checked = bed.news().await.checked.unwrap();
+    if checked.root.is_err() {
+        assert_eq!(checked.treated, None, "nothing is done without the rights of root");
+        return;
+    }
+    let treated = checked.treated.as_ref().unwrap().as_ref().unwrap();
+    let live: Vec<&str> = treated.left.iter().map(|it| &*it.live).collect();
+    assert!(treated.before == treated.left && live.contains(&"Linux"), "{treated:?}");
+    let asked = bed.commands();
+    until("it is asked again", || asked + 5 <= bed.commands()).await;
+    assert_eq!(bed.server.lines().into_iter().filter(is_compared).count(), 1);
 }
 
 #[tokio::test]

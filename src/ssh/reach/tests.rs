@@ -58,6 +58,7 @@ impl Bed {
             machine: Some(machine.trim().into()),
             sudo: false,
             places: Places::default(),
+            treatment: None,
             wish: None,
         };
         Self { server, remotes, woken, watch }

@@ -110,6 +110,7 @@ fn host_status() -> Value {
             "name": "default", "configured": false, "reason": "flanneld is not installed",
             "unreachable": [{ "host": "es-2", "port": 9300 }], "unreachableOmitted": 1,
         },
+        "appliedSysctls": { "vm.swappiness": "1" },
         "operation": {
             "runId": "run-1", "kind": "Prepare", "step": "Apply", "attempt": 2, "startedAt": THEN,
             "deadline": THEN, "bootIdBefore": "01234567", "unit": "drover-run-1-apply",

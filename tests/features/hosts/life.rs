@@ -108,3 +108,17 @@ async fn nothing_is_sent_before_a_person_approves_and_a_system_that_is_unknown_i
     host.inside("sed -i 's/^ID=.*/ID=debian/' /etc/os-release");
     stage.until("es", "Ready", "True").await;
 }
+
+#[tokio::test]
+async fn a_machine_in_maintenance_is_looked_after_and_out_of_service() {
+    let stage = Stage::new("maintenance").await;
+    let host = Settings::new(Os::Debian).start().await;
+    let object = stage.ready("es", &host, &json!({ "maintenance": true })).await;
+    assert_eq!(object.status.unwrap().state, Some(HostState::Maintenance));
+    host.reset_connections();
+    stage.tells("es", "Reachable", "False", "Unreachable").await;
+    host.mend_network();
+    stage.until("es", "Ready", "True").await;
+    let object = stage.ready("es", &host, &json!({})).await;
+    assert_eq!(object.status.unwrap().state, Some(HostState::Disassociated));
+}

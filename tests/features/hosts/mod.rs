@@ -1,9 +1,14 @@
 //! Hosts on real machines: a real systemd and a real sshd for each, and the operator that keeps them.
 
+mod canary;
+mod crash;
 mod deletion;
+mod elasticsearch;
 mod faults;
 mod identity;
+mod ledger;
 mod life;
+mod preparation;
 mod rotation;
 mod trust;
 
@@ -87,23 +92,22 @@ impl Stage {
         self.apply(&secret).await;
     }
 
-    /// Applies a Host that stands for `host`, with its right fingerprint, as root; `spec` is merged
-    /// over that.
+    /// Applies a Host that stands for `host`, see [`spec_of`].
     pub async fn host(&self, name: &str, host: &Host, spec: &Value) {
-        let mut whole = json!({
-            "address": host.address(),
-            "credentials": { "secretName": "key" },
-            "hostKey": { "fingerprints": [host.fingerprint()] },
-        });
-        let fields = spec.as_object().expect("a spec is an object").clone();
-        whole.as_object_mut().expect("made above").extend(fields);
-        self.apply(&json!({
-            "apiVersion": "drover.dev/v1alpha1",
-            "kind": "Host",
-            "metadata": { "name": name },
-            "spec": whole,
-        }))
-        .await;
+        self.apply(&manifest(name, &spec_of(host, spec))).await;
+    }
+
+    /// Makes a Host with this very spec, or tells why the API server does not take it.
+    pub async fn try_host(&self, name: &str, spec: &Value) -> Result<(), String> {
+        let kind = kube::core::ApiResource::erase::<HostObject>(&());
+        let api: Api<kube::core::DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &self.namespace, &kind);
+        let object = serde_json::from_value(manifest(name, spec)).expect("an object");
+        match api.create(&kube::api::PostParams::default(), &object).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(it)) if it.code == 422 => Err(it.message.clone()),
+            Err(other) => panic!("{name}: {other}"),
+        }
     }
 
     /// The Hosts of the stage.
@@ -184,6 +188,28 @@ impl Stage {
     pub async fn event(&self, object: &str, reason: &str) -> String {
         expect::event(&self.client, &self.namespace, object, reason).await
     }
+}
+
+/// The spec of a Host that stands for `host`, with its right fingerprint, as root; `spec` is merged
+/// over that.
+pub fn spec_of(host: &Host, spec: &Value) -> Value {
+    let mut whole = json!({
+        "address": host.address(),
+        "credentials": { "secretName": "key" },
+        "hostKey": { "fingerprints": [host.fingerprint()] },
+    });
+    let fields = spec.as_object().expect("a spec is an object").clone();
+    whole.as_object_mut().expect("made above").extend(fields);
+    whole
+}
+
+fn manifest(name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "Host",
+        "metadata": { "name": name },
+        "spec": spec,
+    })
 }
 
 /// Ends the sessions that are open on a host, and not sshd itself.

@@ -5,9 +5,11 @@ mod scene;
 
 mod conditions;
 mod facts;
+mod farewell;
 mod identity;
 mod keys;
 mod notices;
 mod registration;
 mod states;
 mod steps;
+mod treatment;

@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 
 use super::super::{
     apply::Outcome,
+    deletion,
     observe::{ClusterView, Observed},
     plan::{self, Plan, Step},
+    prepared,
     references::tests::target_of,
     registration,
     status::{self, Pace},
@@ -29,8 +31,10 @@ use crate::{
         facts::{Disk, Facts, Identity, Os},
         families::Family,
         host_key::{Accepted, Fingerprint, Otherwise, Refusal, Trust},
+        preparation::Drift,
         remote::{Checked, View, Watch, digest},
         target::Target,
+        treatment::{Deed, Treated},
     },
 };
 
@@ -62,6 +66,8 @@ pub struct Scene {
     pub nodes: Nodes,
     pub machine: Machine,
     pub watched: Option<Arc<Watch>>,
+    /// What was watched until what the spec names went away.
+    pub aside: Option<Arc<Watch>>,
     view: View,
     /// Seconds.
     pub now: i64,
@@ -78,6 +84,12 @@ pub struct Machine {
     /// Why facts can't be read, where they can't.
     pub untold: Option<Error>,
     pub root: Result<(), Error>,
+    /// Where it is not as the spec has it.
+    pub differs: Vec<Drift>,
+    /// What it does not let itself be made.
+    pub stubborn: Vec<Drift>,
+    /// Why nothing can be changed on it, where that is so.
+    pub refuses: Option<Error>,
 }
 
 /// A fingerprint that tells itself from others.
@@ -159,7 +171,16 @@ impl Machine {
             reboot_required: Some(false),
             clock_skew_seconds: Some(0),
         };
-        Self { keys: vec![print('A')], fault: None, facts, untold: None, root: Ok(()) }
+        Self {
+            keys: vec![print('A')],
+            fault: None,
+            facts,
+            untold: None,
+            root: Ok(()),
+            differs: vec![],
+            stubborn: vec![],
+            refuses: None,
+        }
     }
 }
 
@@ -174,6 +195,7 @@ impl Scene {
             nodes: Nodes::default(),
             machine: Machine::good(),
             watched: None,
+            aside: None,
             view: View::default(),
             now: 1_000,
         }
@@ -226,6 +248,7 @@ impl Scene {
     /// The operator stops and starts.
     pub fn restart(&mut self) {
         self.watched = None;
+        self.aside = None;
         self.view = View::default();
     }
 
@@ -238,14 +261,17 @@ impl Scene {
 
     pub fn seen(&self) -> Observed {
         let target = self.target();
-        let is_same = |it: &Arc<Watch>| {
-            target.as_ref().is_ok_and(|target| digest(target) == digest(&it.target))
+        let is_deleting = self.host.metadata.deletion_timestamp.is_some();
+        let is_same = |it: &Arc<Watch>| match &target {
+            Ok(target) => digest(target) == digest(&it.target),
+            Err(_) => is_deleting,
         };
         let view = self.watched.as_ref().filter(|it| is_same(it)).map(|_| self.view.clone());
         Observed {
             target,
             cluster: self.cluster,
             watched: self.watched.clone(),
+            aside: self.aside.clone(),
             view: view.unwrap_or_default(),
             claimed_by: self.claimed_by.clone(),
             registration: self.nodes.seen(&self.host),
@@ -269,7 +295,8 @@ impl Scene {
                 self.view.checked = None;
                 self.watched = Some(Arc::new(watch.as_ref().clone()));
             }
-            Some(Step::Leave) => self.watched = None,
+            Some(Step::Leave) => (self.watched, self.aside) = (None, None),
+            Some(Step::SetAside) => self.aside = self.watched.take(),
             None => {}
         }
         if let Some(step) = &plan.registration {
@@ -284,6 +311,9 @@ impl Scene {
         let record = after.container_manager.as_ref();
         let next = registration::next(step, ending, record);
         notices.extend(registration::status::notices(&self.host, step, ending, record));
+        notices.extend(prepared::notices(&self.host, &seen, &after));
+        let farewell = plan.farewell.as_ref().filter(|_| plan.let_go);
+        notices.extend(farewell.and_then(|it| deletion::notice(&self.host, it, &after)));
         assert_sound(before.as_ref(), &after);
         let wrote = before.as_ref() != Some(&after);
         // What the API server gives back.
@@ -297,21 +327,29 @@ impl Scene {
 
     /// Asks the machine as the prober does.
     fn probe(&mut self) {
-        let Some(watch) = &self.watched else { return };
+        let Some(watch) = self.watched.clone() else { return };
         self.view.asked = true;
         if let Some(error) = self.machine.refusal(&watch.target) {
             self.view.fault = Some(Arc::new(error));
+            self.view.tried = Some(Timestamp::new(self.now, 0).unwrap());
             return;
         }
-        let facts = &self.machine.facts;
+        let facts = self.machine.facts.clone();
         let is_meant = watch.machine.is_some() && watch.machine == facts.identity.machine_id;
         let checked = Checked {
             facts: self.machine.untold.clone().map_or_else(|| Ok(facts.clone()), Err),
             root: self.machine.root.clone(),
+            treated: watch
+                .treatment
+                .as_ref()
+                .filter(|_| is_meant && self.machine.root.is_ok())
+                .map(|it| Ok(self.machine.treat(it.deed, Timestamp::new(self.now, 0).unwrap()))),
         };
+        let in_vain = is_meant && !checked.is_whole();
         self.view = View {
             asked: true,
             fault: None,
+            tried: in_vain.then(|| Timestamp::new(self.now, 0).unwrap()),
             keys: self
                 .machine
                 .keys
@@ -371,10 +409,26 @@ impl Scene {
         let again = status::after(&self.host, seen, &plan, outcome, pace, later);
         assert_eq!(Some(&again), self.host.status.as_ref(), "the same world, another status");
         assert_eq!(status::notices(&self.host, &again), [], "told twice");
+        assert_eq!(prepared::notices(&self.host, seen, &again), [], "told twice");
     }
 }
 
 impl Machine {
+    /// What comes of what is to be done on it.
+    fn treat(&mut self, deed: Deed, now: Timestamp) -> Treated {
+        let failures: Vec<Error> = self.refuses.iter().cloned().collect();
+        let before = self.differs.clone();
+        if failures.is_empty() {
+            match deed {
+                Deed::Compare => {}
+                Deed::Prepare => self.differs.clone_from(&self.stubborn),
+                Deed::Reset => self.differs = Vec::new(),
+            }
+        }
+        let failures = if deed == Deed::Compare { Vec::new() } else { failures };
+        Treated { deed, before, left: self.differs.clone(), failures, began: now, ended: now }
+    }
+
     /// Why no session comes about, as the real checks have it.
     fn refusal(&self, target: &Target) -> Option<Error> {
         let names = target.names();

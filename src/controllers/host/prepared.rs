@@ -1,0 +1,259 @@
+//! What the status tells of what was done on a machine: condition Prepared and Drifted, the
+//! differences, what is set, the works, and what people should hear. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
+
+use super::{
+    findings::trouble,
+    observe::{Observed, pinned},
+    treatment::{applied, is_applied, is_asked_for, is_set},
+};
+use crate::{
+    api::{
+        condition::{Finding, Reason, whole_second},
+        host::{Host, conditions as kinds},
+        host_fields::Sysctls,
+        host_status::{HostStatus, OperationKind, PastOperation, RunStatus},
+        index::{DriftEntry, DriftPolicy},
+        line::Line,
+    },
+    chain::chain,
+    controllers::lists::omitted,
+    kubernetes::events::Notice,
+    ssh::{
+        preparation::Drift,
+        treatment::{Deed, Treated},
+    },
+};
+
+/// How many differences the status lists.
+const DIFFERENCES: usize = 50;
+/// How many works the status lists.
+const WORKS: usize = 10;
+/// How many differences a message lists.
+const TOLD: usize = 10;
+
+/// Whether all that is asked of a machine is so, on which commands run as root.
+pub(super) fn prepared(host: &Host, seen: &Observed) -> Finding {
+    let kind = kinds::PREPARED;
+    let no = |reason, message: String| Finding::no(kind, reason, message);
+    let yes = |message| Finding::yes(kind, Reason::AsExpected, message);
+    if !is_asked_for(host) {
+        return yes("all that is asked of the machine is so");
+    }
+    let treated = match seen.treated() {
+        None => {
+            let message = "the machine is being made what the spec asks for";
+            return Finding::unknown(kind, Reason::InProgress, message);
+        }
+        Some(Err(error)) => return no(trouble(error), chain(error)),
+        Some(Ok(treated)) => treated,
+    };
+    if let Some(error) = treated.failures.first() {
+        return no(trouble(error), chain(error));
+    }
+    let outstanding: Vec<&Drift> = treated
+        .left
+        .iter()
+        .filter(|it| host.spec.drift_policy == DriftPolicy::Enforce || !is_drift(host, it))
+        .collect();
+    if outstanding.is_empty() && treated.left.is_empty() {
+        yes("all that is asked of the machine is so")
+    } else if outstanding.is_empty() {
+        yes(
+            "all that is asked of the machine was made so; what differs now is reported: see Drifted",
+        )
+    } else if host.spec.paused {
+        let list = list(outstanding.into_iter());
+        no(Reason::Paused, format!("spec.paused holds back what there is to do: {list}"))
+    } else if treated.left.iter().any(|it| it.path.starts_with('/')) {
+        let list = list(outstanding.into_iter());
+        let message = format!("something that Drover did not make is in the way: {list}");
+        no(Reason::NotOwned, message)
+    } else {
+        let list = list(outstanding.into_iter());
+        no(Reason::CommandFailed, format!("was set, and did not stay so: {list}"))
+    }
+}
+
+/// Whether somebody else has changed what Drover had set, and it is so still.
+pub(super) fn drifted(host: &Host, seen: &Observed) -> Finding {
+    let kind = kinds::DRIFTED;
+    match seen.treated() {
+        None if !is_asked_for(host) => {
+            Finding::no(kind, Reason::AsExpected, "the machine is as Drover left it")
+        }
+        None | Some(Err(_)) => {
+            let message = "the machine was not compared with the spec yet";
+            Finding::unknown(kind, Reason::Waiting, message)
+        }
+        Some(Ok(treated)) => {
+            let mut drift = treated.left.iter().filter(|it| is_drift(host, it)).peekable();
+            if drift.peek().is_none() {
+                return Finding::no(kind, Reason::AsExpected, "the machine is as Drover left it");
+            }
+            let message = format!("somebody else has changed what Drover had set: {}", list(drift));
+            Finding::yes(kind, Reason::DriftFound, message)
+        }
+    }
+}
+
+/// Whether that is a change to what Drover had set, and not one that it has yet to make.
+fn is_drift(host: &Host, difference: &Drift) -> bool {
+    match difference.path.strip_prefix("sysctls.") {
+        Some(name) => is_set(host, name),
+        // The file that holds them all.
+        None => is_applied(host),
+    }
+}
+
+fn list<'a>(differences: impl Iterator<Item = &'a Drift>) -> String {
+    let word = |it: &Drift| format!("{} is '{}', not '{}'", it.path, it.live, it.desired);
+    let mut words: Vec<String> = differences.take(TOLD + 1).map(word).collect();
+    if TOLD < words.len() {
+        words[TOLD] = "and more".into();
+    }
+    words.join(", ")
+}
+
+/// Puts into `status`, which is about `machine` now, what was found and done there.
+pub(super) fn record(
+    status: &mut HostStatus,
+    host: &Host,
+    seen: &Observed,
+    machine: Option<&str>,
+    now: Timestamp,
+) {
+    if machine.is_some() && machine != pinned(host) {
+        // What is known of another machine says nothing of this one.
+        status.applied_sysctls = Sysctls::default();
+        (status.drift, status.drift_omitted) = (Vec::new(), None);
+        return;
+    }
+    if !is_asked_for(host) {
+        (status.drift, status.drift_omitted) = (Vec::new(), None);
+    }
+    let Some(Ok(treated)) = seen.treated() else { return };
+    if treated.deed == Deed::Prepare {
+        status.applied_sysctls = Sysctls(now_applied(host, treated));
+        note(status, treated);
+    }
+    if treated.deed != Deed::Reset {
+        let found: Vec<&Drift> = treated.left.iter().filter(|it| is_drift(host, it)).collect();
+        status.drift_omitted = omitted(found.len(), DIFFERENCES);
+        status.drift = entries(&status.drift, found.into_iter().take(DIFFERENCES), now);
+    }
+}
+
+/// The kernel parameters that are as Drover has set them, after it did what it could.
+fn now_applied(host: &Host, treated: &Treated) -> BTreeMap<String, String> {
+    let before = applied(host);
+    let differs = |path: &str| treated.left.iter().any(|it| &*it.path == path);
+    if treated.left.iter().any(|it| it.path.starts_with('/')) {
+        // Nothing is kept over a boot, or remembered, without the file.
+        return before.clone();
+    }
+    let mut now = host.spec.sysctls.0.clone();
+    now.retain(|name, _| !differs(&format!("sysctls.{name}")));
+    for (name, value) in before {
+        if differs(&format!("sysctls.{name}")) {
+            now.insert(name.clone(), value.clone());
+        }
+    }
+    now
+}
+
+fn entries<'a>(
+    before: &[DriftEntry],
+    found: impl Iterator<Item = &'a Drift>,
+    now: Timestamp,
+) -> Vec<DriftEntry> {
+    let json = |text: &str| Some(Value::from(text).to_string());
+    let entry = |it: &Drift| {
+        let known = before.iter().find(|entry| entry.path == *it.path);
+        let since = known.map_or_else(|| Time(whole_second(now)), |entry| entry.since.clone());
+        DriftEntry {
+            path: it.path.to_string(),
+            desired: json(&it.desired),
+            live: json(&it.live),
+            since,
+        }
+    };
+    found.map(entry).collect()
+}
+
+/// Adds the work to the history, if anything was done or failed, and it is not what is told already.
+fn note(status: &mut HostStatus, treated: &Treated) {
+    let reason = treated.failures.first().map(|it| Line::new(&chain(it)));
+    if treated.before.is_empty() && reason.is_none() {
+        return;
+    }
+    let run_id = run_id(treated);
+    let failed = reason.is_some() || !treated.left.is_empty();
+    let outcome = if failed { RunStatus::Failed } else { RunStatus::Finished };
+    let is_told = |it: &PastOperation| {
+        let is_same_failure = failed && it.status == outcome && it.reason == reason;
+        it.kind == OperationKind::Prepare && (it.run_id == run_id || is_same_failure)
+    };
+    if status.history.first().is_some_and(is_told) {
+        return;
+    }
+    let work = PastOperation {
+        run_id,
+        kind: OperationKind::Prepare,
+        status: outcome,
+        step: "sysctls".into(),
+        reason,
+        started_at: Time(whole_second(treated.began)),
+        finished_at: Time(whole_second(treated.ended)),
+    };
+    status.history.insert(0, work);
+    status.history.truncate(WORKS);
+}
+
+fn run_id(treated: &Treated) -> String {
+    format!("prepare-{}", treated.began.as_millisecond())
+}
+
+/// What people should hear of what was found and done; `after` is the new status.
+pub(super) fn notices(host: &Host, seen: &Observed, after: &HostStatus) -> Vec<Notice> {
+    let before = host.status.as_ref();
+    let mut notices = Vec::new();
+    let known: &[DriftEntry] = before.map(|it| it.drift.as_slice()).unwrap_or_default();
+    let new: Vec<&str> = after
+        .drift
+        .iter()
+        .filter(|it| known.iter().all(|known| known.path != it.path))
+        .map(|it| it.path.as_str())
+        .take(TOLD)
+        .collect();
+    if !new.is_empty() {
+        let note = format!("somebody else has changed {}", new.join(", "));
+        notices.push(Notice::warning("DriftFound", "Observe", note));
+    }
+    let Some(Ok(treated)) = seen.treated() else { return notices };
+    let is_new = after.history.first().is_some_and(|it| it.run_id == run_id(treated))
+        && before.and_then(|it| it.history.first()).is_none_or(|it| it.run_id != run_id(treated));
+    if !is_new || treated.deed != Deed::Prepare {
+        return notices;
+    }
+    let done = |it: &&Drift| treated.left.iter().all(|left| left.path != it.path);
+    let (corrected, set): (Vec<&Drift>, Vec<&Drift>) =
+        treated.before.iter().filter(done).partition(|it| is_drift(host, it));
+    for (differences, reason, why) in [
+        (set, "HostPrepared", "as the spec has it"),
+        (corrected, "DriftCorrected", "since somebody else changed it"),
+    ] {
+        if differences.is_empty() {
+            continue;
+        }
+        let paths: Vec<&str> = differences.iter().map(|it| &*it.path).take(TOLD).collect();
+        let note = format!("set {} {why}", paths.join(", "));
+        notices.push(Notice::normal(reason, "Prepare", note));
+    }
+    notices
+}

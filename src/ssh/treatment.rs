@@ -1,0 +1,81 @@
+//! What is done on a host besides looking at it: it is compared with how it shall be, made so, or
+//! what Drover did there is undone. Each is safe to repeat, and whatever was cut off half-way is
+//! found out on the host itself.
+
+use jiff::Timestamp;
+
+use super::{
+    error::Error,
+    preparation::{Drift, Preparation, Prepared},
+    session::Session,
+};
+
+/// What is done on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Treatment {
+    /// How the host shall be.
+    pub preparation: Preparation,
+    /// How far that is followed.
+    pub deed: Deed,
+}
+
+/// How far it is followed how a host shall be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// What differs is told, and nothing is changed.
+    Compare,
+    /// What differs is changed.
+    Prepare,
+    /// What Drover changed is undone.
+    Reset,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Treated {
+    /// What was done.
+    pub deed: Deed,
+    /// What was not as it shall be, before.
+    pub before: Vec<Drift>,
+    /// What still is not, after.
+    pub left: Vec<Drift>,
+    /// What could not be changed, and why.
+    pub failures: Vec<Error>,
+    /// When it was begun.
+    pub began: Timestamp,
+    /// When it was over.
+    pub ended: Timestamp,
+}
+
+impl Treated {
+    /// Whether all was done that should be.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.failures.is_empty()
+    }
+}
+
+/// Does it; as root, by sudo where `sudo` is true.
+///
+/// # Errors
+/// Why the host could not be asked, or not be told on the way.
+pub(super) async fn carry_out(
+    session: &Session,
+    treatment: &Treatment,
+    sudo: bool,
+) -> Result<Treated, Error> {
+    let began = Timestamp::now();
+    let Treatment { preparation, deed } = treatment;
+    let Prepared { before, left, failures } = match deed {
+        Deed::Compare => {
+            let found = preparation.drift(&preparation.inspect(session, sudo).await?);
+            Prepared { before: found.clone(), left: found, failures: Vec::new() }
+        }
+        Deed::Prepare => preparation.apply(session, sudo).await?,
+        Deed::Reset => {
+            let failures = preparation.reset(session, sudo).await?;
+            Prepared { failures, ..Prepared::default() }
+        }
+    };
+    Ok(Treated { deed: *deed, before, left, failures, began, ended: Timestamp::now() })
+}

@@ -1,0 +1,78 @@
+//! The operator dies while a machine is in its hands: the next one ends where an undisturbed one
+//! would have, and changes nothing twice.
+
+use serde_json::json;
+
+use super::{SOON, Stage, preparation::live};
+use crate::common::{
+    hosts::{Host, Os, Settings},
+    wait::eventually,
+};
+
+const FILE: &str = "/etc/sysctl.d/zz-drover.conf";
+
+/// Lets the machine hang in this command, kills the operator there, and starts another one.
+async fn die_in(stage: &mut Stage, host: &Host, command: &str, begin: impl AsyncFnOnce(&Stage)) {
+    let before = host.calls().len();
+    host.slow_command(command, 600);
+    begin(stage).await;
+    eventually(&format!("the machine is at {command}"), SOON, async || {
+        let calls = host.calls();
+        let is_at = calls.iter().skip(before).any(|it| it.split(' ').next() == Some(command));
+        if is_at { Ok(()) } else { Err(format!("{calls:?}")) }
+    })
+    .await;
+    stage.operator.kill();
+    host.mend_commands();
+    // What hangs there would do its work in ten minutes.
+    host.inside(&format!("for it in $(pgrep -x {command}); do kill -9 \"$it\"; done; true"));
+    stage.operator.restart().await;
+}
+
+#[tokio::test]
+async fn an_operator_that_dies_at_any_step_of_a_preparation_is_followed_by_one_that_completes_it() {
+    let mut stage = Stage::new("crash").await;
+    let host = Settings::new(Os::Debian).start().await;
+    stage.ready("es", &host, &json!({})).await;
+    // Where it looks, before it writes, with the new file beside the old, and between the file and
+    // the live value: nothing is there that restores contexts, so the script goes on without.
+    let points = ["cut", "mktemp", "sync", "restorecon"];
+    for (round, command) in points.into_iter().enumerate() {
+        let value = (round + 1).to_string();
+        let spec = json!({
+            "deletionPolicy": "Reset",
+            "sysctls": { "vm.swappiness": value, "vm.max_map_count": "262144" },
+        });
+        die_in(&mut stage, &host, command, async |stage| stage.host("es", &host, &spec).await)
+            .await;
+        stage.until("es", "Ready", "True").await;
+        assert_eq!(live(&host, "swappiness"), value, "after {command}");
+        let text = host.inside(&format!("cat {FILE}"));
+        for line in ["# before: vm.max_map_count = 65530", "# before: vm.swappiness = 60"] {
+            assert_eq!(text.matches(line).count(), 1, "after {command}: {text}");
+        }
+        assert_eq!(host.inside("ls -A /etc/sysctl.d | grep -c drover"), "1", "after {command}");
+    }
+    // One that finds all done does nothing.
+    let made = host.inside(&format!("stat -c '%i %y' {FILE}"));
+    let (status, _) = stage.operator.stop().await;
+    assert_eq!(status, 0);
+    stage.operator.restart().await;
+    let ran = async |what: &str| {
+        let label = format!("command=\"{what}\"");
+        stage.operator.metric("drover_ssh_command_duration_seconds_count", &[&label]).await
+    };
+    eventually("it has looked twice", SOON, async || {
+        let looks = ran("inspect preparation").await;
+        if 2.0 <= looks { Ok(()) } else { Err(format!("{looks}")) }
+    })
+    .await;
+    assert!(ran("write file").await + ran("set kernel parameters").await < 1.0, "changed twice");
+    assert_eq!(host.inside(&format!("stat -c '%i %y' {FILE}")), made);
+
+    // The same for what undoes it: the values are back, and the file that tells them still there.
+    die_in(&mut stage, &host, "rm", async |stage| stage.delete("es").await).await;
+    stage.gone("es").await;
+    assert_eq!((&*live(&host, "swappiness"), &*live(&host, "max_map_count")), ("60", "65530"));
+    host.inside(&format!("test ! -e {FILE}"));
+}
