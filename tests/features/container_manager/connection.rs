@@ -52,13 +52,19 @@ async fn what_the_server_does_not_take_or_permit_is_named_and_mended_by_a_new_se
     yard.manager("anonymous", &anonymous).await;
     yard.manager("nowhere", &nowhere).await;
 
+    let shift = json!({ "type": "OpenShift", "options": yard.options() });
+    yard.drover("ContainerManager", "shift", &shift).await;
+    yard.drover("ContainerManager", "trivial", &json!({ "type": "Trivial" })).await;
+
     let tells = async |name: &str, kind: &str, reason: &str, words: &str| {
         let message = yard.manager_tells(name, kind, "False", reason).await;
         assert!(message.contains(words), "{name}: {message}");
         assert!(!message.contains("no-such-token"), "{message}");
         yard.manager_tells(name, "Ready", "False", reason).await;
     };
-    yard.manager_tells("good", "Ready", "True", "AsExpected").await;
+    for name in ["good", "shift", "trivial"] {
+        yard.manager_tells(name, "Ready", "True", "AsExpected").await;
+    }
     tells("weak", "Permitted", "PrivilegeMissing", "create pods/eviction").await;
     tells("wrong", "Authenticated", "AuthenticationFailed", "credentials").await;
     tells("late", "ResolvedRefs", "SecretNotFound", "spec.options.auth.token").await;

@@ -6,6 +6,7 @@ use drover::api::{
 use serde_json::json;
 
 use super::Yard;
+use crate::{common::wait::eventually, hosts::SOON};
 
 #[tokio::test]
 async fn hosts_leave_a_container_manager_or_a_cluster_that_is_deleted() {
@@ -57,4 +58,20 @@ async fn a_host_that_can_not_leave_goes_after_some_tries_and_says_what_it_left()
     let note = yard.stage.event("es-1", "NodeLeftBehind").await;
     assert!(note.contains(&yard.node_name()) && note.contains("127.0.0.1:9"), "{note}");
     assert!(yard.node().is_some(), "it is left behind");
+}
+
+#[tokio::test]
+async fn a_node_that_was_made_just_before_a_crash_is_not_forgotten() {
+    let mut yard = Yard::with_member("crash").await;
+    eventually("the Node is made", SOON, async || yard.node().ok_or("not yet")).await;
+    yard.stage.operator.kill();
+    // Nothing but the record leads to the Node now.
+    yard.stage.host("es-1", yard.machine, &json!({ "nodeName": yard.node_name() })).await;
+    yard.stage.operator.restart().await;
+    eventually("it is given up", SOON, async || match yard.node() {
+        None => Ok(()),
+        Some(node) => Err(node.to_string()),
+    })
+    .await;
+    yard.state(HostState::Disassociated).await;
 }

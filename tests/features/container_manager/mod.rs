@@ -38,9 +38,10 @@ pub struct Yard {
 impl Yard {
     /// One with the Secret `token` and the `ConfigMap` `nodes-ca`, and no object of Drover yet.
     pub async fn new(name: &str) -> Self {
+        // Without a Lease, a process that follows one that was killed begins at once.
+        let stage = Stage::with(name, |it| it.switch("--leader-elect=false")).await;
         let bed = Bed::shared().await;
         let machine = Host::shared("node", || Settings::new(Os::Debian)).await;
-        let stage = Stage::new(name).await;
         let yard = Self { stage, bed, machine };
         yard.secret("token", &json!({ "token": bed.token })).await;
         let ca = json!({ "ca.crt": bed.authority.pem() });
