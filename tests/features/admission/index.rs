@@ -3,7 +3,7 @@
 use drover::elasticsearch::names::new_index_problem;
 use serde_json::{Value, json};
 
-use super::{accepts, object, refuses};
+use super::{accepts, ascii, object, refuses};
 use crate::world;
 
 pub fn index(path: &str, value: Value) -> Value {
@@ -64,7 +64,7 @@ async fn admission_and_drover_refuse_the_same_names() {
         // Under another name each time, since that of an index can't be changed.
         let mut object = index("name", json!(name));
         object["metadata"]["name"] = json!(escaped(&name));
-        let answer = control_plane.try_apply(&namespace, &object.to_string());
+        let answer = control_plane.try_apply(&namespace, &ascii(&object.to_string()));
         let ours = new_index_problem(&name);
         assert_eq!(answer.is_err(), ours.is_some(), "{name:?}: {answer:?}, {ours:?}");
     }

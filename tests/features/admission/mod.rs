@@ -8,7 +8,7 @@ mod index;
 mod network;
 mod status;
 
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use serde_json::{Value, json};
 
@@ -66,8 +66,23 @@ fn documents(mut manifests: Vec<Value>) -> String {
     for (at, manifest) in manifests.iter_mut().enumerate() {
         manifest["metadata"]["name"] = json!(format!("number-{at}"));
     }
-    let documents: Vec<String> = manifests.iter().map(Value::to_string).collect();
+    let documents: Vec<String> = manifests.iter().map(|it| ascii(&it.to_string())).collect();
     documents.join("\n---\n")
+}
+
+/// JSON in ASCII alone: YAML takes fewer characters than JSON does.
+fn ascii(json: &str) -> String {
+    json.chars().fold(String::new(), |mut text, it| {
+        if (' '..='~').contains(&it) {
+            text.push(it);
+            return text;
+        }
+        for unit in it.encode_utf16(&mut [0; 2]) {
+            // Writing to a string can't fail.
+            let _ = write!(text, "\\u{unit:04x}");
+        }
+        text
+    })
 }
 
 #[tokio::test]
