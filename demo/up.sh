@@ -121,6 +121,9 @@ network.host: 127.0.0.1
 http.port: $ELASTICSEARCH_PORT
 transport.port: $TRANSPORT_PORT
 discovery.type: single-node
+# The demo holds no data to speak of, however full the disk is.
+cluster.routing.allocation.disk.threshold_enabled: false
+cluster.routing.allocation.disk.watermark: {low: 3mb, high: 2mb, flood_stage: 1mb}
 xpack.security.enabled: true
 xpack.security.http.ssl: {enabled: true, key: server.key, certificate: server.crt, certificate_authorities: ca.crt}
 YML

@@ -140,11 +140,13 @@ impl Settings {
             .expect("own folder");
     }
 
+    /// How full this machine's disk is, must not decide a test: not even what the health report says.
     fn elasticsearch_yml(&self, dir: &Path, node: &Node, peers: &[Node]) -> String {
         let mut yml = format!(
             "cluster.name: {}\nnode.name: {}\npath.data: {dir}/data\npath.logs: {dir}/logs\n\
              network.host: {}\nhttp.port: {}\ntransport.port: {}\n\
              cluster.routing.allocation.disk.threshold_enabled: false\n\
+             cluster.routing.allocation.disk.watermark: {{low: 3mb, high: 2mb, flood_stage: 1mb}}\n\
              xpack.security.enabled: {}\nxpack.license.self_generated.type: {}\n",
             self.name,
             node.name,
