@@ -92,7 +92,13 @@ impl Scenario {
 
     async fn end(&self, stage: &Stage, server: &Elasticsearch, index: &str) -> End {
         let object = stage.indices().get_opt(index).await.unwrap();
-        let status = object.map(|it| anonymous(&serde_json::to_value(it.status).unwrap(), index));
+        let mut status =
+            object.map(|it| anonymous(&serde_json::to_value(it.status).unwrap(), index));
+        if let (Some(_), Some(Value::Object(status))) = (&self.foreign, &mut status) {
+            // What Drover set in an index that was there before, and could not put on record, it
+            // takes for the index's own from then on, and never takes back.
+            status.remove("applied");
+        }
         let live = server.index(index).await.map(|it| anonymous(&it, index));
         // Nobody counts the documents of a closed one.
         let is_open = |it: &Value| it["settings"]["index"]["verified_before_close"].is_null();
@@ -166,7 +172,7 @@ async fn crash_everywhere(scenario: Scenario) -> usize {
     let kubernetes = kubernetes - kubernetes_before;
     let elasticsearch = elasticsearch - elasticsearch_before;
     // Letting an index be is nothing to write to Elasticsearch.
-    assert!(kubernetes + elasticsearch > 1, "{kubernetes} and {elasticsearch} writes");
+    assert!(kubernetes > 0, "{kubernetes} and {elasticsearch} writes");
     let points: Vec<(bool, usize, Moment)> = [Moment::BeforeForward, Moment::AfterAnswer]
         .into_iter()
         .flat_map(|moment| {
@@ -291,6 +297,27 @@ async fn the_longer_campaign_is_cut_off_anywhere_too() {
     let closed = with(small(), "state", json!("Closed"));
     let scenarios = [
         Scenario {
+            name: "retain",
+            foreign: None,
+            before: Some(small()),
+            documents: 1,
+            change: None,
+        },
+        Scenario {
+            name: "adopt",
+            foreign: Some(json!({
+                "settings": { "number_of_replicas": 0, "refresh_interval": "7s" },
+                "mappings": {
+                    "_meta": { "team": "c" },
+                    "properties": { "o": { "type": "ip" }, "t": { "type": "text" } },
+                },
+                "aliases": { "crash-foreign": {} },
+            })),
+            before: None,
+            documents: 1,
+            change: Some(with(small(), "adoptionPolicy", json!("Always"))),
+        },
+        Scenario {
             name: "empty",
             foreign: None,
             before: Some(careful.clone()),
@@ -311,27 +338,6 @@ async fn the_longer_campaign_is_cut_off_anywhere_too() {
             before: Some(closed),
             documents: 0,
             change: Some(small()),
-        },
-        Scenario {
-            name: "adopt",
-            foreign: Some(json!({
-                "settings": { "number_of_replicas": 0, "refresh_interval": "7s" },
-                "mappings": {
-                    "_meta": { "team": "c" },
-                    "properties": { "o": { "type": "ip" }, "t": { "type": "text" } },
-                },
-                "aliases": { "crash-foreign": {} },
-            })),
-            before: None,
-            documents: 1,
-            change: Some(with(small(), "adoptionPolicy", json!("Always"))),
-        },
-        Scenario {
-            name: "retain",
-            foreign: None,
-            before: Some(small()),
-            documents: 1,
-            change: None,
         },
     ];
     for scenario in scenarios {
