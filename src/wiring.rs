@@ -4,7 +4,7 @@ mod gates;
 pub mod networks;
 mod nodes;
 
-use std::{collections::HashMap, future::ready, sync::Arc};
+use std::{future::ready, sync::Arc};
 
 use futures::{
     Stream, StreamExt as _,
@@ -248,26 +248,21 @@ pub fn host(
 
 /// What a Host's label, and the machine that it stands for, mean to itself and to others.
 fn peers(store: Store<Host>, hosts: Touched<ObjectName>) -> impl Stream<Item = ObjectRef<Host>> {
-    let mut approved: HashMap<ObjectName, bool> = HashMap::new();
-    let mut machines: HashMap<ObjectName, String> = HashMap::new();
+    let (mut approved, mut machines) = (Gates::default(), Gates::default());
     hosts
         .map(move |name| {
             let host = store.get(&object_ref(&name));
             let mut woken = Vec::new();
-            let is_approved = host.as_deref().map(is_approved);
-            let was_approved = match is_approved {
-                Some(now) => approved.insert(name.clone(), now),
-                None => approved.remove(&name),
-            };
-            if is_approved.is_some() && is_approved != was_approved {
+            let approval = approved.turn(&name, host.as_deref().map(is_approved));
+            if host.is_some() && approval != Turn::Same {
                 woken.push(object_ref(&name));
             }
             let machine = host.as_deref().and_then(pinned).map(str::to_owned);
-            let before = match &machine {
-                Some(now) => machines.insert(name.clone(), now.clone()),
-                None => machines.remove(&name),
+            let is_another = match machines.turn(&name, machine.clone()) {
+                Turn::Same => false,
+                Turn::News { before } => before != machine,
             };
-            if before != machine || host.is_none() {
+            if is_another || host.is_none() {
                 let concerned = |it: &Host| {
                     let conditions = it.status.as_ref().map(|it| it.conditions.as_slice());
                     let accepted = find(conditions.unwrap_or_default(), host::conditions::ACCEPTED);
@@ -292,18 +287,12 @@ pub fn index(
     clusters: Touched<ObjectName>,
 ) -> impl FnOnce(Controller<Index>) -> Controller<Index> + use<> {
     let stores = ctx.stores.clone();
-    let mut gates: HashMap<ObjectName, Option<Gate>> = HashMap::new();
+    let mut gates = Gates::default();
     let of_clusters = clusters
         .filter_map(move |name| {
             let cluster = stores.clusters.get(&object_ref(&name));
-            let gate = cluster.as_deref().map(gate);
-            let news = gates.get(&name) != Some(&gate);
-            let members = if news { members(&stores, &name) } else { Vec::new() };
-            match gate {
-                Some(_) => gates.insert(name, gate),
-                None => gates.remove(&name),
-            };
-            ready(news.then(|| stream::iter(members)))
+            let is_news = gates.turn(&name, cluster.as_deref().map(gate)) != Turn::Same;
+            ready(is_news.then(|| stream::iter(members(&stores, &name))))
         })
         .flatten();
     move |controller| controller.reconcile_on(refs(wakes)).reconcile_on(of_clusters)
