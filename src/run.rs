@@ -4,7 +4,10 @@ use std::{pin::pin, process, sync::Arc, time::Duration};
 
 use futures::future;
 use jiff::Timestamp;
-use kube::{Client, runtime::events::Reporter};
+use kube::{
+    Client,
+    runtime::{Controller, events::Reporter},
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -20,9 +23,9 @@ use crate::{
     cli::RunArguments,
     context::{Context, Settings, Stores},
     controllers::{
-        self, cluster::ClusterReconciler, container_manager::ContainerManagerReconciler,
-        host::HostReconciler, index::IndexReconciler, network::NetworkReconciler,
-        stream::Reflector,
+        self, Reconciler, cluster::ClusterReconciler,
+        container_manager::ContainerManagerReconciler, host::HostReconciler,
+        index::IndexReconciler, network::NetworkReconciler, stream::Reflector,
     },
     elasticsearch::{links::Links, poller::Pace},
     gate::WriteGate,
@@ -252,37 +255,43 @@ fn start_controllers(
     );
     let wire_indices = wiring::index(ctx, wakes.indices, clusters.touched());
     let mut workers = Parts::new();
-    let start = controllers::start::<ClusterReconciler>;
-    let cluster = start(Arc::clone(ctx), clusters, stop.clone(), wire_clusters);
-    workers.spawn(async move {
-        cluster.await;
-        "the controller of Clusters"
-    });
-    let start = controllers::start::<HostReconciler>;
-    let host = start(Arc::clone(ctx), hosts, stop.clone(), wire_hosts);
-    workers.spawn(async move {
-        host.await;
-        "the controller of Hosts"
-    });
-    let start = controllers::start::<NetworkReconciler>;
-    let network = start(Arc::clone(ctx), networks, stop.clone(), wire_networks);
-    workers.spawn(async move {
-        network.await;
-        "the controller of Networks"
-    });
-    let start = controllers::start::<ContainerManagerReconciler>;
-    let manager = start(Arc::clone(ctx), managers, stop.clone(), wire_managers);
-    workers.spawn(async move {
-        manager.await;
-        "the controller of ContainerManagers"
-    });
-    let start = controllers::start::<IndexReconciler>;
-    let index = start(Arc::clone(ctx), indices, stop.clone(), wire_indices);
-    workers.spawn(async move {
-        index.await;
-        "the controller of Indices"
-    });
+    let parts = &mut workers;
+    start::<ClusterReconciler>(
+        parts,
+        ctx,
+        clusters,
+        stop,
+        wire_clusters,
+        "the controller of Clusters",
+    );
+    start::<HostReconciler>(parts, ctx, hosts, stop, wire_hosts, "the controller of Hosts");
+    start::<NetworkReconciler>(
+        parts,
+        ctx,
+        networks,
+        stop,
+        wire_networks,
+        "the controller of Networks",
+    );
+    let of_managers = "the controller of ContainerManagers";
+    start::<ContainerManagerReconciler>(parts, ctx, managers, stop, wire_managers, of_managers);
+    start::<IndexReconciler>(parts, ctx, indices, stop, wire_indices, "the controller of Indices");
     workers
+}
+
+fn start<R: Reconciler>(
+    workers: &mut Parts,
+    ctx: &Arc<Context>,
+    reflector: Reflector<R::Object>,
+    stop: &Stop,
+    wire: impl FnOnce(Controller<R::Object>) -> Controller<R::Object>,
+    name: &'static str,
+) {
+    let controller = controllers::start::<R>(Arc::clone(ctx), reflector, stop.clone(), wire);
+    workers.spawn(async move {
+        controller.await;
+        name
+    });
 }
 
 /// Lets the controllers work, and the Lease be renewed, until the process is asked to stop and
