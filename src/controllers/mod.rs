@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod cluster;
+mod connecting;
 pub mod container_manager;
 mod health;
 pub mod host;
