@@ -1,5 +1,6 @@
 //! The decisions about a Host, tried on what a prober could have seen.
 
+mod machine;
 mod nodes;
 mod scene;
 

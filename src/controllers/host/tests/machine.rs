@@ -1,0 +1,127 @@
+//! The machine of a scene, and how it answers.
+
+use jiff::Timestamp;
+
+use crate::ssh::{
+    error::Error,
+    facts::{Disk, Facts, Identity, Os},
+    families::Family,
+    host_key::{Fingerprint, Otherwise, Refusal},
+    preparation::Drift,
+    target::Target,
+    treatment::{Deed, Treated},
+};
+
+/// The machine that is there at first.
+pub const MACHINE: &str = "11111111111111111111111111111111";
+
+/// What is behind the address.
+#[derive(Clone)]
+pub struct Machine {
+    /// The keys that are shown on the way, the machine's own last.
+    pub keys: Vec<Fingerprint>,
+    /// Why it does not answer, where it does not.
+    pub fault: Option<Error>,
+    pub facts: Facts,
+    /// Why facts can't be read, where they can't.
+    pub untold: Option<Error>,
+    pub root: Result<(), Error>,
+    /// Where it is not as the spec has it.
+    pub differs: Vec<Drift>,
+    /// What it does not let itself be made.
+    pub stubborn: Vec<Drift>,
+    /// Why nothing can be changed on it, where that is so.
+    pub refuses: Option<Error>,
+}
+
+/// A fingerprint that tells itself from others.
+pub fn print(letter: char) -> Fingerprint {
+    // The last character of 43 carries four bits.
+    let text: String = std::iter::repeat_n(letter, 42).chain(['A']).collect();
+    format!("SHA256:{text}").parse().unwrap()
+}
+
+impl Machine {
+    /// One that answers, and is as it should be.
+    pub fn good() -> Self {
+        let facts = Facts {
+            os: Os {
+                id: Some("debian".into()),
+                version: Some("12".into()),
+                variant: None,
+                family: Some(Family::Debian),
+            },
+            kernel: Some("6.1.0".into()),
+            architecture: Some("x86_64".into()),
+            hostname: Some("h1".into()),
+            identity: Identity {
+                machine_id: Some(MACHINE.into()),
+                boot_id: Some("first-boot".into()),
+                init_started: Some(7),
+            },
+            cpus: Some(4),
+            memory_bytes: Some(8 << 30),
+            root_disk: Some(Disk { total_bytes: 1_000_000, free_bytes: 500_000 }),
+            data_disk: None,
+            package_manager: Some("apt-get".into()),
+            ostree: None,
+            elasticsearch_version: None,
+            has_systemd: true,
+            reboot_required: Some(false),
+            clock_skew_seconds: Some(0),
+        };
+        Self {
+            keys: vec![print('A')],
+            fault: None,
+            facts,
+            untold: None,
+            root: Ok(()),
+            differs: vec![],
+            stubborn: vec![],
+            refuses: None,
+        }
+    }
+
+    /// What comes of what is to be done on it.
+    pub fn treat(&mut self, deed: Deed, now: Timestamp) -> Treated {
+        let failures: Vec<Error> = self.refuses.iter().cloned().collect();
+        let before = self.differs.clone();
+        if failures.is_empty() {
+            match deed {
+                Deed::Compare => {}
+                Deed::Prepare => self.differs.clone_from(&self.stubborn),
+                Deed::Reset => self.differs = Vec::new(),
+            }
+        }
+        let failures = if deed == Deed::Compare { Vec::new() } else { failures };
+        Treated { deed, before, left: self.differs.clone(), failures, began: now, ended: now }
+    }
+
+    /// Why no session comes about, as the real checks have it.
+    pub fn refusal(&self, target: &Target) -> Option<Error> {
+        let names = target.names();
+        for ((hop, name), key) in
+            target.jump_hosts.iter().chain([&target.host]).zip(names).zip(&self.keys)
+        {
+            let policy = &hop.host_key;
+            let algorithm = || "ssh-ed25519".into();
+            let presented = *key;
+            let refusal = match policy.otherwise {
+                _ if policy.fingerprints.contains(key) => continue,
+                _ if !policy.fingerprints.is_empty() => {
+                    Refusal::Mismatch { algorithm: algorithm(), presented }
+                }
+                Otherwise::TrustOnFirstUse { seen: Some(seen) } if seen == presented => continue,
+                Otherwise::TrustOnFirstUse { seen: Some(seen) } => {
+                    Refusal::Changed { algorithm: algorithm(), presented, seen }
+                }
+                Otherwise::TrustOnFirstUse { seen: None } => {
+                    panic!("a key that is not on record would be trusted")
+                }
+                Otherwise::Refuse => Refusal::UnknownKey { algorithm: algorithm(), presented },
+            };
+            return Some(Error::HostKey { host: name, refusal: Box::new(refusal) });
+        }
+        self.fault.clone()
+    }
+}
