@@ -192,9 +192,49 @@ fn decisions_are_pure() {
     check(&files, &IMPURE);
 }
 
+/// Scripted servers are part of the tests.
+fn is_scripted(path: &Path) -> bool {
+    path.components().any(|it| it.as_os_str().to_string_lossy().starts_with("scripted"))
+}
+
 #[test]
-fn elasticsearch_knows_no_kubernetes() {
-    check(&sources("src/elasticsearch"), &KUBERNETES);
+fn elasticsearch_and_hosts_know_no_kubernetes_and_not_each_other() {
+    for (folder, other) in [("src/elasticsearch", "ssh::"), ("src/ssh", "elasticsearch::")] {
+        let mut files = sources(folder);
+        files.retain(|(path, _)| !is_scripted(path));
+        check(&files, &KUBERNETES);
+        check(&files, &[other]);
+    }
+}
+
+#[test]
+fn what_is_decided_about_hosts_is_pure() {
+    let pure = [
+        "ssh/command.rs",
+        "ssh/families.rs",
+        "ssh/host_key.rs",
+        "host_key/fingerprint.rs",
+        "ssh/path.rs",
+        "facts/parse.rs",
+        "preparation/diff.rs",
+        "preparation/files.rs",
+        "preparation/report.rs",
+    ];
+    let mut files = sources("src/ssh");
+    files.retain(|(path, _)| pure.iter().any(|it| path.ends_with(it)));
+    assert_eq!(files.len(), pure.len());
+    let words = ["async ", ".await", "tokio", "Session", "::now()", "std::fs", "std::env"];
+    check(&files, &words);
+}
+
+#[test]
+fn what_a_shell_on_a_host_reads_is_drovers_own_text() {
+    let mut files = sources("src/ssh");
+    files.retain(|(path, _)| !is_scripted(path));
+    // Scripts are constants, and only the command itself knows how a shell is called.
+    check(&files, &["Box::leak", ".leak()"]);
+    files.retain(|(path, _)| !path.ends_with("ssh/command.rs"));
+    check(&files, &["\"sh\"", "\"bash\"", "quote("]);
 }
 
 #[test]

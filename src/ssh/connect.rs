@@ -198,3 +198,79 @@ fn refused(host: &str, stop: Stop) -> Error {
         Stop::Ssh(error) => Error::Handshake { host, cause: Cause::new(&error.to_string()) },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use tokio::{
+        io::{AsyncWriteExt, DuplexStream, ReadBuf, duplex},
+        task::{Id, try_id},
+    };
+
+    use super::*;
+    use crate::ssh::{credentials::Credentials, host_key::HostKeyPolicy};
+
+    /// Panics in the task that the library spawns for itself, as a fault of it would.
+    struct Faulty {
+        inner: DuplexStream,
+        caller: Option<Id>,
+    }
+
+    impl AsyncRead for Faulty {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if try_id() != self.caller {
+                assert!(contained::is_current(), "it would end the process");
+                panic!("on purpose");
+            }
+            Pin::new(&mut self.inner).poll_read(context, buffer)
+        }
+    }
+
+    impl AsyncWrite for Faulty {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.inner).poll_write(context, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_flush(context)
+        }
+
+        fn poll_shutdown(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_shutdown(context)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_library_ends_one_connection() {
+        let hop = Hop {
+            address: "h1".into(),
+            port: 22,
+            user: "drover".into(),
+            host_key: HostKeyPolicy::default(),
+            credentials: Credentials { key: "".into(), passphrase: None, certificate: None },
+        };
+        let (near, mut far) = duplex(4096);
+        far.write_all(b"SSH-2.0-evil\r\n").await.unwrap();
+        let error = contained::run(async move {
+            let stream = Faulty { inner: near, caller: try_id() };
+            handshake(&hop, stream, &Limits::default()).await.map(|_| ())
+        });
+        assert_eq!(error.await, Ok(Err(Error::Fault { host: "h1:22".into() })));
+    }
+}

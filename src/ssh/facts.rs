@@ -149,7 +149,7 @@ async fn ask(
 pub async fn check_root(session: &Session, sudo: bool) -> Result<(), Error> {
     let command = Command::new("check for root", "id", ["-u"]).read_only().sudo(sudo).deadline(FEW);
     let output = session.run(&command).await?.succeeded()?;
-    match output.text().trim() {
+    match &*output.last_line() {
         "0" => Ok(()),
         _ => Err(output.unexpected("the user is not root; log in as root or allow sudo")),
     }

@@ -49,6 +49,12 @@ impl Output {
         String::from_utf8_lossy(&self.ended.stdout)
     }
 
+    /// The last line that it printed: what comes before may be a greeting of the login shell's.
+    #[must_use]
+    pub fn last_line(&self) -> String {
+        self.text().lines().last().unwrap_or_default().trim().to_owned()
+    }
+
     /// The end of what it printed to standard error, fit to be shown.
     #[must_use]
     pub fn complaint(&self) -> Cause {

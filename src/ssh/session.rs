@@ -126,7 +126,8 @@ impl Session {
             Err(russh::Error::ChannelOpenFailure(reason)) => {
                 // A new connection may have room.
                 self.given_up.fetch_add(WORN, Ordering::Relaxed);
-                let cause = Cause::new(reason.description());
+                let cause = format!("it opens no more sessions ({})", reason.description());
+                let cause = Cause::new(&cause);
                 return Err(Error::Refused { host: host(), what, cause });
             }
             Err(_) => return Err(self.host.lost()),

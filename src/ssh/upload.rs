@@ -42,7 +42,7 @@ impl Session {
     /// Why it is not; what was there before is untouched then.
     pub async fn upload(&self, upload: &Upload) -> Result<Uploaded, Error> {
         let output = self.run(&upload.command()).await?.succeeded()?;
-        match output.text().trim() {
+        match &*output.last_line() {
             "same" => Ok(Uploaded::Same),
             "written" => Ok(Uploaded::Written),
             _ => Err(output.unexpected("it is neither 'same' nor 'written'")),

@@ -235,10 +235,10 @@ async fn a_server_opens_nothing_on_its_own() {
 async fn a_frozen_server_is_noticed_by_its_silence() {
     let user = key();
     let server = Script::for_user(&user).serve().await;
-    let limits = Limits { keepalive: Duration::from_millis(50), ..limits() };
+    let limits = Limits { keepalive: Duration::from_millis(500), ..limits() };
     let session = pool_with(limits).session("a", &server.target(&user)).await.unwrap();
-    // It lives while it answers.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // While it answers it lives on, for longer than it may be silent.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(!session.is_spent());
     server.freeze();
     until("it is noticed", || session.is_spent()).await;
