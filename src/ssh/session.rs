@@ -121,16 +121,21 @@ impl Session {
         }
         let timed_out = || Error::Timeout { host: host(), what, limit: command.time_limit() };
         let opened = timeout_at(end, self.host.handle.channel_open_session()).await;
-        let channel = match opened.map_err(|_| timed_out())? {
-            Ok(channel) => channel,
-            Err(russh::Error::ChannelOpenFailure(reason)) => {
+        let channel = match opened {
+            Ok(Ok(channel)) => channel,
+            Err(_) => {
+                // A server that lives answers this at once.
+                self.given_up.fetch_add(WORN, Ordering::Relaxed);
+                return Err(timed_out());
+            }
+            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
                 // A new connection may have room.
                 self.given_up.fetch_add(WORN, Ordering::Relaxed);
                 let cause = format!("it opens no more sessions ({})", reason.description());
                 let cause = Cause::new(&cause);
                 return Err(Error::Refused { host: host(), what, cause });
             }
-            Err(_) => return Err(self.host.lost()),
+            Ok(Err(_)) => return Err(self.host.lost()),
         };
         let run = exec::run(channel, line, stdin, command.byte_limit());
         let given_up = |error| {

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::paths;
 use super::wait::poll_until;
@@ -130,29 +130,6 @@ pub fn send(signal: Signal, pid: u32) {
     // It may have ended by itself; only that nothing can be sent at all is a fault.
     let sent = Command::new("kill").args([name, &pid.to_string()]).stderr(Stdio::null()).status();
     sent.expect("the program kill: `apt-get install procps`");
-    if matches!(signal, Signal::Stop) {
-        wait_until_stopped(pid);
-    }
-}
-
-/// `kill` returns before the last thread has stopped: on a busy machine one more answer could
-/// come from a process that a test believes frozen.
-fn wait_until_stopped(pid: u32) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while runs(pid) {
-        assert!(Instant::now() < deadline, "process {pid} still runs after it was told to stop");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Whether any thread of a process is neither stopped nor at its end.
-fn runs(pid: u32) -> bool {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    tasks
-        .filter_map(|task| fs::read_to_string(task.path().join("stat")).ok())
-        // The state follows the name, which is in parentheses and may hold some itself.
-        .filter_map(|stat| stat.rsplit_once(") ")?.1.chars().next())
-        .any(|state| !matches!(state, 'T' | 't' | 'Z' | 'X'))
 }
 
 /// The ends of the logs of what this test started, for a panic's message.
