@@ -152,8 +152,9 @@ impl Preparation {
             .filter(|it| it.item == Item::Sysctl)
             .filter_map(|it| it.drift.path.strip_prefix("sysctls."))
             .collect();
-        // Back to what was before, while the file still remembers it.
-        let back = self.dropped(report).into_iter().filter(|(it, _)| differs.contains(it));
+        // Back to what was before, while the file still remembers it, as far as it is there.
+        let there = |it: &str| differs.contains(&it) && report.sysctls.contains_key(it);
+        let back = self.dropped(report).into_iter().filter(|(it, _)| there(it));
         let mut parameters: Vec<Step> = set(back).into_iter().collect();
         if has(Item::SysctlFile) {
             if self.wanted(report).is_empty() {
@@ -195,9 +196,10 @@ impl Preparation {
     /// What takes back all that Drover changed, in chains.
     pub(super) fn steps_back(&self, report: &Report) -> Vec<Vec<Step>> {
         let before = files::before(report.sysctl_file.as_ref()).into_iter();
-        let live = |name| report.sysctls.get(name).map_or("", |it| &**it);
-        // The file goes last: it alone remembers.
-        let back = set(before.filter(|(name, value)| live(*name) != *value));
+        let differs =
+            |name: &str, value: &str| report.sysctls.get(name).is_some_and(|it| **it != *value);
+        // The file goes last: it alone remembers. What is gone can't go back.
+        let back = set(before.filter(|(name, value)| differs(name, value)));
         let mut parameters: Vec<Step> = back.into_iter().collect();
         let ours = |file: Option<&File>| file.is_some_and(files::is_ours);
         if ours(report.sysctl_file.as_ref()) {

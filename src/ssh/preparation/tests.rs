@@ -213,6 +213,20 @@ fn a_host_without_elasticsearch_gets_the_parameters_that_are_asked_for_and_nothi
 }
 
 #[test]
+fn a_parameter_that_is_gone_from_the_kernel_can_not_go_back_and_holds_up_no_other() {
+    let with = Preparation::new([("net.gone", "5")], None, None).unwrap();
+    let mut report = bare();
+    report.sysctls.insert("net.gone".into(), "15".into());
+    let mut report = carry_out(&report, steps(&with, &report));
+    report.sysctls.remove("net.gone");
+    let without = Preparation::new([], None, None).unwrap();
+    assert!(!words(steps(&without, &report)).iter().any(|it| it.starts_with("sh -s")));
+    assert!(!words(with.steps_back(&report).concat()).iter().any(|it| it.contains("net.gone")));
+    let report = carry_out(&report, steps(&without, &report));
+    assert!(!drift(&without, &report).iter().any(|it| it.contains("sysctl")));
+}
+
+#[test]
 fn a_parameter_that_is_left_alone_is_told_and_not_set() {
     let names = ["vm.max_map_count", "vm.swappiness"];
     let all = Preparation::of_sysctls(names.into_iter().zip(["1000", "10"])).unwrap();
@@ -308,6 +322,9 @@ fn the_file_of_parameters_cannot_be_made_to_write_elsewhere() {
     report.sysctl_file = Some(file(&format!(
         "{HEADER}\n# before: ../../etc/passwd = x\n# before: vm.x/y = 1\n# before: vm.good = 1\n"
     )));
+    for name in ["../../etc/passwd", "vm.x/y", "vm.good"] {
+        report.sysctls.insert(name.into(), "7".into());
+    }
     assert_eq!(words(preparation.steps_back(&report).concat())[0], "sh -s -- vm.good 1");
 }
 
