@@ -31,7 +31,7 @@ use crate::{
     context::{Context, Stores},
     controllers::{
         cluster::references,
-        host::{observe::pinned, plan::is_approved, references as host_references},
+        host::{observe::pinned, references as host_references},
         object_ref,
     },
     elasticsearch::link::Wakers,
@@ -253,7 +253,7 @@ fn peers(store: Store<Host>, hosts: Touched<ObjectName>) -> impl Stream<Item = O
         .map(move |name| {
             let host = store.get(&object_ref(&name));
             let mut woken = Vec::new();
-            let approval = approved.turn(&name, host.as_deref().map(is_approved));
+            let approval = approved.turn(&name, host.as_deref().map(Host::is_approved));
             if host.is_some() && approval != Turn::Same {
                 woken.push(object_ref(&name));
             }

@@ -207,7 +207,7 @@ pub struct ClusterStatus {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostCounts {
-    /// Hosts that name the Cluster.
+    /// Hosts that name the Cluster, without those that wait for approval.
     pub total: u32,
     /// Those whose state is active.
     pub available: u32,

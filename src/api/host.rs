@@ -151,6 +151,19 @@ pub struct HostSpec {
 }
 
 impl Host {
+    /// Whether nothing may be done on the machine before a person approves it.
+    #[must_use]
+    pub fn awaits_approval(&self) -> bool {
+        self.spec.approval == Approval::Required && !self.is_approved()
+    }
+
+    /// Whether a person has approved the machine.
+    #[must_use]
+    pub fn is_approved(&self) -> bool {
+        let labels = self.metadata.labels.as_ref();
+        labels.and_then(|it| it.get(super::APPROVED)).is_some_and(|it| it == "true")
+    }
+
     /// The name of the machine's Node in a `ContainerManager`.
     #[must_use]
     pub fn node_name(&self) -> String {

@@ -24,24 +24,34 @@ const LIMIT: usize = 1024 * 1024;
 
 /// The keys and values of a Secret or a ConfigMap. Shows no value in logs, and wipes them from
 /// memory when dropped.
-pub struct Content(BTreeMap<String, SecretSlice<u8>>);
+pub struct Content {
+    kind: Box<str>,
+    values: BTreeMap<String, SecretSlice<u8>>,
+}
 
 impl Content {
+    /// What a Secret says that it is for, such as `kubernetes.io/tls`; nothing of a ConfigMap.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
     /// The value under `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&[u8]> {
-        self.0.get(key).map(SecretSlice::expose_secret)
+        self.values.get(key).map(SecretSlice::expose_secret)
     }
 
     /// The keys, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.values.keys().map(String::as_str)
     }
 }
 
 impl FromIterator<(String, Vec<u8>)> for Content {
     fn from_iter<I: IntoIterator<Item = (String, Vec<u8>)>>(values: I) -> Self {
-        Self(values.into_iter().map(|(key, value)| (key, value.into())).collect())
+        let values = values.into_iter().map(|(key, value)| (key, value.into())).collect();
+        Self { kind: Box::default(), values }
     }
 }
 
@@ -60,9 +70,10 @@ pub async fn read_secret(
     namespace: &str,
     name: &str,
 ) -> Result<Option<Content>, KubernetesError> {
-    let secret = read::<Secret>(client, namespace, name).await?;
-    let values = secret.map(|it| it.data.unwrap_or_default().into_iter().map(|(k, v)| (k, v.0)));
-    values.map(|it| limited("Secret", namespace, name, it)).transpose()
+    let Some(secret) = read::<Secret>(client, namespace, name).await? else { return Ok(None) };
+    let values = secret.data.unwrap_or_default().into_iter().map(|(k, v)| (k, v.0));
+    let content = limited("Secret", namespace, name, values)?;
+    Ok(Some(Content { kind: secret.type_.unwrap_or_default().into(), ..content }))
 }
 
 /// Reads the ConfigMap, both its texts and its bytes; nothing when it does not exist.
@@ -124,7 +135,7 @@ fn limited(
     values: impl Iterator<Item = (String, Vec<u8>)>,
 ) -> Result<Content, KubernetesError> {
     let content: Content = values.collect();
-    let size: usize = content.0.values().map(|it| it.expose_secret().len()).sum();
+    let size: usize = content.values.values().map(|it| it.expose_secret().len()).sum();
     if LIMIT < size {
         let attempt = format!("read {kind} {namespace}/{name}");
         return Err(KubernetesError::TooLarge { attempt, limit: LIMIT });

@@ -64,7 +64,7 @@ pub(super) fn clusters_of_hosts(
     hosts: Touched<ObjectName>,
 ) -> impl Stream<Item = ObjectRef<Cluster>> {
     of_hosts(store, hosts, |host| {
-        let cluster = host.spec.cluster_ref.as_ref()?;
+        let cluster = host.spec.cluster_ref.as_ref().filter(|_| !host.awaits_approval())?;
         let state = host.status.as_ref().and_then(|it| it.state);
         Some((cluster.name.clone(), state == Some(HostState::Active)))
     })

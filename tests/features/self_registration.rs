@@ -2,7 +2,11 @@
 
 use std::process::Command;
 
-use drover::api::host::{Host as HostObject, HostSpec};
+use drover::api::{
+    cluster::{Cluster, ClusterStatus, HostCounts},
+    condition::is_true,
+    host::{Host as HostObject, HostSpec},
+};
 use kube::{
     Api,
     api::{Patch, PatchParams, PostParams},
@@ -117,17 +121,25 @@ async fn only_who_may_approve_lets_a_host_in_or_leads_it_elsewhere() {
         json!({ "credentials": { "secretName": "other" } }),
         json!({ "hostKey": { "policy": "TrustOnFirstUse" } }),
         json!({ "jumpHosts": [{ "address": "j", "credentials": { "secretName": "k" } }] }),
+        json!({ "sudo": "Passwordless" }),
+        json!({ "sysctls": { "vm.swappiness": "7" } }),
     ];
+    create(&approver, &host("free", &json!({}))).await.expect("an approver");
     for spec in ways {
-        refused(change(&editor, "m", &json!({ "spec": spec })).await, "spec");
+        for name in ["m", "free"] {
+            refused(change(&editor, name, &json!({ "spec": spec })).await, "spec");
+        }
     }
     refused(change(&editor, "m", &label(Value::Null)).await, "metadata.labels");
     let rest = json!({ "spec": { "maintenance": true }, "metadata": { "labels": { "a": "b" } } });
     change(&editor, "m", &rest).await.expect("what approval is not about");
+    change(&editor, "free", &rest).await.expect("what approval is not about");
     change(&approver, "m", &json!({ "spec": { "port": 2222 } })).await.expect("an approver");
+    // To have it approved anew is no way around: Drover works with it no more until it is.
+    let anew = json!({ "spec": { "approval": "Required", "port": 2222 } });
+    change(&editor, "free", &anew).await.expect("it waits for approval");
     // What is not approved yet may still be put right.
     change(&editor, "e", &json!({ "spec": { "port": 2222 } })).await.expect("it still waits");
-    create(&approver, &host("a", &json!({}))).await.expect("an approver");
     create(&approver, &labelled("b", &required)).await.expect("an approver");
 }
 
@@ -159,6 +171,7 @@ async fn a_machine_makes_its_own_host_and_waits_until_it_is_approved() {
         ["--server", &api_server.url()],
         ["--credentials", "key"],
         ["--authorized-key", public.to_str().expect("a plain path")],
+        ["--cluster", "es"],
     ];
     let user_data = cloud_init(&kubeconfig, arguments.as_flattened()).expect("user-data");
     assert!(user_data.starts_with("#cloud-config\n"), "{user_data}");
@@ -191,9 +204,26 @@ async fn a_machine_makes_its_own_host_and_waits_until_it_is_approved() {
         object.spec.host_key.fingerprints.iter().map(|it| it.0.clone()).collect();
     assert!(machine.fingerprints().iter().all(|it| prints.contains(it)), "{prints:?}");
     assert_eq!(attempts(&machine), before, "logged in before it was approved");
+    // Nor does a machine that anybody with the token could have made count in the Cluster.
+    let manifest = json!({
+        "apiVersion": "drover.dev/v1alpha1", "kind": "Cluster", "metadata": { "name": "es" }, "spec": {},
+    });
+    stage.apply(&manifest).await;
+    let clusters: Api<Cluster> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let counts = async |is_awaited: &(dyn Fn(&ClusterStatus) -> bool + Sync)| {
+        eventually("the Cluster tells of its hosts", SOON, async || {
+            let status = clusters.get("es").await.expect("it exists").status.unwrap_or_default();
+            if is_awaited(&status) { Ok(status.hosts) } else { Err(format!("{status:?}")) }
+        })
+        .await
+    };
+    let ready = |it: &ClusterStatus| is_true(&it.conditions, "Ready");
+    assert_eq!(counts(&ready).await, None);
 
     stage.mark(&name, &json!({ "labels": { "drover.dev/approved": "true" } })).await;
     stage.until(&name, "Ready", "True").await;
+    let all = HostCounts { total: 1, available: 1, unavailable: 0 };
+    counts(&|it| it.hosts == Some(all)).await;
 }
 
 #[tokio::test]

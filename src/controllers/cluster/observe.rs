@@ -92,12 +92,14 @@ fn needed_by(ctx: &Context, cluster: &Cluster) -> Vec<String> {
     names
 }
 
+/// A machine that nobody has approved is no member yet: whoever may only make Hosts that wait would
+/// let any Cluster look degraded.
 fn hosts(ctx: &Context, cluster: &Cluster) -> HostCounts {
     let (namespace, name) = (cluster.namespace(), cluster.name_any());
     let mut counts = HostCounts::default();
     for host in ctx.stores.hosts.state() {
         let named = host.spec.cluster_ref.as_ref().map(|it| &it.name);
-        if named != Some(&name) || host.namespace() != namespace {
+        if named != Some(&name) || host.namespace() != namespace || host.awaits_approval() {
             continue;
         }
         let state = host.status.as_ref().and_then(|it| it.state);

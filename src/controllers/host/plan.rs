@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     api::{
-        ACCEPT_MACHINE_ID, APPROVED, RECONCILE_AT,
-        host::{Approval, Host, HostDeletionPolicy, Sudo},
+        ACCEPT_MACHINE_ID, RECONCILE_AT,
+        host::{Host, HostDeletionPolicy, Sudo},
     },
     ssh::{
         error::Error,
@@ -163,7 +163,7 @@ fn watch(
 }
 
 fn stand(host: &Host, seen: &Observed) -> Stand {
-    if host.spec.approval == Approval::Required && !is_approved(host) {
+    if host.awaits_approval() {
         return Stand::Unapproved;
     }
     if seen.target.is_err() {
@@ -182,13 +182,6 @@ fn stand(host: &Host, seen: &Observed) -> Stand {
         }
         _ => Stand::Ours(found.to_owned()),
     }
-}
-
-/// Whether a person has approved the machine.
-#[must_use]
-pub fn is_approved(host: &Host) -> bool {
-    let labels = host.metadata.labels.as_ref();
-    labels.and_then(|it| it.get(APPROVED)).is_some_and(|it| it == "true")
 }
 
 fn annotation<'a>(host: &'a Host, name: &str) -> Option<&'a str> {

@@ -22,6 +22,9 @@ use crate::{
     },
 };
 
+/// The type of a Secret for this. No other one may be used to log in anywhere: whoever writes a Host
+/// could have any text of the namespace taken for a key.
+const TYPE: &str = "kubernetes.io/ssh-auth";
 /// The key of the Secret that holds the private key, as Kubernetes has it.
 const PRIVATE_KEY: &str = "ssh-privatekey";
 /// What it is encrypted with; may be left out.
@@ -173,6 +176,13 @@ async fn credentials(
         Ok(secret) => secret,
         Err(problem) => return Ok(Err(problem)),
     };
+    if secret.kind() != TYPE {
+        let message = format!(
+            "{path}: Secret '{name}' is not of type {TYPE}; the type of a Secret can't be changed, so \
+             make it anew"
+        );
+        return Ok(Err(Problem { reason: Reason::InvalidContent, message }));
+    }
     let text = |key: &str| secret_text(&secret, name, key, &path);
     let optional = |key: &str| secret.get(key).map(|_| text(key)).transpose();
     let read = || -> Result<Credentials, Problem> {

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     api::{
-        condition::{Condition, Reason, find, is_true},
-        host::{Approval, Host, conditions as host_kinds},
+        condition::{Condition, is_true},
+        host::{Host, conditions as host_kinds},
         network::{Network, NetworkType},
     },
     context::Context,
@@ -167,12 +167,7 @@ fn members(ctx: &Context, network: &Network) -> Vec<Member> {
 
 /// Not before a person has approved it, and no longer when it leaves.
 fn is_worked_with(host: &Host) -> bool {
-    let accepted = find(conditions(host), host_kinds::ACCEPTED);
-    let is_unapproved = match accepted {
-        Some(accepted) => accepted.reason == Reason::Unapproved.as_str(),
-        None => host.spec.approval == Approval::Required,
-    };
-    host.metadata.deletion_timestamp.is_none() && !is_unapproved
+    host.metadata.deletion_timestamp.is_none() && !host.awaits_approval()
 }
 
 fn member(ctx: &Context, host: &Host, cluster: &str) -> Member {

@@ -1,8 +1,6 @@
 //! What deleting an object does to its machine.
 
 use drover::api::host_status::HostState;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, api::DeleteParams};
 use serde_json::json;
 
 use super::{Stage, preparation::live};
@@ -69,8 +67,7 @@ async fn a_machine_is_reset_also_where_its_secret_goes_first() {
     let host = Settings::new(Os::Debian).start().await;
     let spec = json!({ "deletionPolicy": "Reset", "sysctls": { "vm.swappiness": "7" } });
     stage.ready("es", &host, &spec).await;
-    let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), &stage.namespace);
-    secrets.delete("key", &DeleteParams::default()).await.unwrap();
+    stage.unmake_secret("key").await;
     stage.tells("es", "ResolvedRefs", "False", "SecretNotFound").await;
     stage.delete("es").await;
     stage.gone("es").await;

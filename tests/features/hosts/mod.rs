@@ -15,6 +15,7 @@ mod trust;
 use std::time::Duration;
 
 use drover::api::{condition, host::Host as HostObject};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::DeleteParams};
 use serde_json::{Value, json};
 
@@ -90,6 +91,12 @@ impl Stage {
             "stringData": data,
         });
         self.apply(&secret).await;
+    }
+
+    /// Deletes a Secret.
+    pub async fn unmake_secret(&self, name: &str) {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        secrets.delete(name, &DeleteParams::default()).await.expect("it exists");
     }
 
     /// Applies a Host that stands for `host`, see [`spec_of`].

@@ -14,6 +14,19 @@ async fn a_rotated_key_is_used_without_a_restart() {
     let spec = json!({ "credentials": { "secretName": "rotated" } });
     stage.host("es", &host, &spec).await;
     stage.tells("es", "ResolvedRefs", "False", "SecretNotFound").await;
+    // Not every text of the namespace is to be taken for a key, even where it is one.
+    let any = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": { "name": "rotated" },
+        "stringData": { "ssh-privatekey": old.private() },
+    });
+    stage.apply(&any).await;
+    let message = stage.tells("es", "ResolvedRefs", "False", "InvalidContent").await;
+    assert!(message.contains("kubernetes.io/ssh-auth"), "{message}");
+    assert!(!stage.operator.log().contains("PRIVATE KEY"));
+    stage.unmake_secret("rotated").await;
+    stage.tells("es", "ResolvedRefs", "False", "SecretNotFound").await;
     stage.key("rotated", &old).await;
     stage.until("es", "Ready", "True").await;
 
