@@ -5,6 +5,7 @@
 mod connection;
 mod departure;
 mod foreign;
+mod kubelet;
 mod life;
 mod maintenance;
 
