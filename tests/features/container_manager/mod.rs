@@ -3,6 +3,7 @@
 //! `kubelet`, where a real one does it.
 
 mod connection;
+mod crash;
 mod departure;
 mod foreign;
 mod kubelet;
