@@ -22,10 +22,20 @@ machine() {
   mkdir -p "$dir/cni"
   name=$(cgroup_of $$)
   remove_cgroup_at_the_end "$name"
+  hand_down_controllers
   for top in $(all_cgroup_tops); do mkdir -p "$top/$name"; done
   echo "$name" >"$dir/cgroup"
   echo $$ >"$dir/pid"
   BED_INSIDE=1 exec unshare --mount --pid --fork --kill-child --mount-proc "$0" machine "$dir" "$1"
+}
+
+# In version 2 a control group has the controllers that the one above hands down. A kubelet wants these, where they are.
+hand_down_controllers() {
+  local controller
+  [ -e /sys/fs/cgroup/cgroup.controllers ] || return 0
+  for controller in cpu cpuset memory pids hugetlb; do
+    { echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control; } 2>/dev/null || true
+  done
 }
 
 # All places that containerd, runc and kubelet write to are in memory and in this namespace alone.
