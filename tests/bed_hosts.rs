@@ -13,10 +13,9 @@ use std::time::Duration;
 use common::hosts::{
     Host, HostNetwork, KeyType, Os, Settings, SshAuthority, SshCertificate, SshKey, Sudo,
 };
+use common::leftovers::{control_groups, left_of};
 use common::wait::eventually;
 
-/// Where control groups may be, depending on their version.
-const CGROUPS: [&str; 3] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
 const SOON: Duration = Duration::from_secs(20);
 
 fn key() -> &'static SshKey {
@@ -330,8 +329,7 @@ async fn nothing_is_left_of_a_test_process_that_was_killed() {
     let own = HostNetwork::shared().await.interface();
     let mut dead = Command::new("true").spawn().unwrap();
     dead.wait().unwrap();
-    let top = CGROUPS.map(Path::new).into_iter().find(|it| it.join("cgroup.procs").exists());
-    let left_over = top.unwrap().join(format!("drover-bed-{}.1", dead.id()));
+    let left_over = control_groups()[0].join(format!("drover-bed-{}.1", dead.id()));
     std::fs::create_dir_all(left_over.join("payload")).unwrap();
 
     let mut victim = Command::new(std::env::current_exe().unwrap())
@@ -343,34 +341,14 @@ async fn nothing_is_left_of_a_test_process_that_was_killed() {
     let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
     let line = lines.map(Result::unwrap).find(|line| line.starts_with("victim ")).unwrap();
     let words: Vec<&str> = line.split(' ').collect();
-    let pid = words[1];
-    assert_ne!(words[2], own);
+    let (pid, interface) = (words[1].parse().unwrap(), words[2]);
+    assert_ne!(interface, own);
     assert!(!left_over.exists());
     let left = || {
-        let mut left = Vec::new();
-        for path in [format!("/sys/class/net/{}", words[2]), words[3].to_owned()] {
-            if Path::new(&path).exists() {
-                left.push(path);
-            }
-        }
-        for top in CGROUPS {
-            for entry in std::fs::read_dir(top).into_iter().flatten() {
-                let group = entry.unwrap().path();
-                if group.to_string_lossy().contains(&format!("drover-bed-{pid}.")) {
-                    left.push(group.display().to_string());
-                }
-            }
-        }
-        // Whatever ran in it had its folder as its root, or in its command line.
-        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let mounts = std::fs::read_to_string(entry.path().join("mountinfo"));
-            if String::from_utf8_lossy(&command).contains(words[3])
-                || mounts.unwrap_or_default().contains(words[3])
-            {
-                left.push(entry.path().display().to_string());
-            }
-        }
+        let dir = Path::new(words[3]);
+        let mut left = left_of(pid, dir);
+        let own = [Path::new("/sys/class/net").join(interface), dir.to_owned()];
+        left.extend(own.into_iter().filter(|it| it.exists()));
         left
     };
     assert!(left().len() > 5, "{:?}", left());
@@ -378,7 +356,7 @@ async fn nothing_is_left_of_a_test_process_that_was_killed() {
     victim.wait().unwrap();
     eventually("it is all gone", SOON, async || {
         let left = left();
-        if left.is_empty() { Ok(()) } else { Err(left.join(" ")) }
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     })
     .await;
 }

@@ -1,12 +1,17 @@
-//! The promises of the bed's other servers: each start is one of its own.
+//! The promises of the bed's other servers: each start is one of its own, and leaves nothing.
 #![allow(clippy::unwrap_used)]
 
 #[path = "common/mod.rs"]
 mod common;
 
+use std::time::Duration;
+
 use common::certificates::Authority;
 use common::control_plane::ControlPlane;
 use common::etcd::Etcd;
+use common::kubernetes_node::KubernetesNode;
+use common::leftovers::left_of;
+use common::wait::eventually;
 
 #[tokio::test]
 async fn an_etcd_of_its_own_speaks_json_over_tls_to_clients_with_a_certificate() {
@@ -73,4 +78,39 @@ async fn two_control_planes_have_nothing_in_common() {
     let [certificate, key] = client(Authority::shared());
     let refused = whoami(&second, &[&own, &certificate, &key]);
     assert!(!refused.success, "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_kubernetes_node_runs_a_pod_and_nothing_is_left_of_it() {
+    const SOON: Duration = Duration::from_mins(1);
+    let control = ControlPlane::shared().await;
+    let machine_id = "0123456789abcdef0123456789abcdef";
+    let overcommit = || std::fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap();
+    let before = overcommit();
+    let node = KubernetesNode::start(control, "one", machine_id).await;
+    let condition = |wanted: &str| {
+        let node = control.get("", "node", "one").ok_or("no Node")?;
+        let conditions = node["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let ready = conditions.into_iter().find(|it| it["type"] == "Ready").unwrap_or_default();
+        if ready["status"] == wanted { Ok(node) } else { Err(ready.to_string()) }
+    };
+    eventually("it waits for a network", SOON, async || condition("False")).await;
+    node.connect();
+    let ready = eventually("it is Ready", SOON, async || condition("True")).await;
+    assert_eq!(ready["status"]["nodeInfo"]["machineID"], machine_id);
+    control.apply("default", &node.pod("web").to_string());
+    eventually("the pod runs", SOON, async || {
+        let pod = control.get("default", "pod", "web").ok_or("no pod")?;
+        if pod["status"]["phase"] == "Running" { Ok(()) } else { Err(pod["status"].to_string()) }
+    })
+    .await;
+    assert_eq!(overcommit(), before, "the machine's own parameters are as they were");
+    let (pid, dir) = (node.pid(), node.dir().to_owned());
+    assert!(left_of(pid, &dir).len() > 5, "{:?}", left_of(pid, &dir));
+    drop(node);
+    eventually("it is all gone", SOON, async || {
+        let left = left_of(pid, &dir);
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await;
 }

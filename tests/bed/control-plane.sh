@@ -31,35 +31,41 @@ find_go() {
 }
 
 build_control_plane() {
-  local home=$1 work module minor flags version_package=k8s.io/component-base/version
-  minor=$(cut -d. -f2 <<<"$CONTROL_PLANE_VERSION")
+  local home=$1 work
   work=$(mktemp -d)
+  prepare_kubernetes_module "$work" go.etcd.io/etcd/server/v3 k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl
+  mkdir -p "$home"
+  # kube-apiserver comes last: once it is there, so is all.
+  build_program "$work" "$home/etcd" go.etcd.io/etcd/server/v3
+  build_program "$work" "$home/kubectl" k8s.io/kubernetes/cmd/kubectl
+  build_program "$work" "$home/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver
+  rm -rf "$work"
+}
+
+# prepare_kubernetes_module WORK PACKAGES...: makes WORK a module that these packages of Kubernetes can be built from.
+prepare_kubernetes_module() {
+  local work=$1 module
+  shift
   module=$(cd "$work" && go mod download -json "k8s.io/kubernetes@v$CONTROL_PLANE_VERSION" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p')
   # The module's own replace lines point into its source tree: point them at the published staging modules.
   {
-    echo "module controlplane"
+    echo "module bed"
     grep -E '^go ' "$module"
     echo "require k8s.io/kubernetes v$CONTROL_PLANE_VERSION"
     sed -nE "s#^\s*(k8s.io/[^ ]+) => \./staging.*#replace \1 => \1 v0.${CONTROL_PLANE_VERSION#1.}#p" "$module"
   } >"$work/go.mod"
-  cat >"$work/tools.go" <<'GO'
-//go:build tools
-
-package tools
-
-import (
-	_ "go.etcd.io/etcd/server/v3"
-	_ "k8s.io/kubernetes/cmd/kube-apiserver"
-	_ "k8s.io/kubernetes/cmd/kubectl"
-)
-GO
+  {
+    printf '//go:build tools\n\npackage tools\n\nimport (\n'
+    printf '\t_ "%s"\n' "$@"
+    echo ')'
+  } >"$work/tools.go"
   step "downloading the Go modules" go -C "$work" mod tidy
+}
+
+# build_program WORK FILE PACKAGE: builds FILE from a package of the module in WORK.
+build_program() {
+  local work=$1 file=$2 package=$3 flags version_package=k8s.io/component-base/version
   flags="-s -w -X $version_package.gitVersion=v$CONTROL_PLANE_VERSION"
-  flags="$flags -X $version_package.gitMajor=1 -X $version_package.gitMinor=$minor"
-  mkdir -p "$home"
-  # kube-apiserver comes last: once it is there, so is all.
-  step "building etcd" go -C "$work" build -trimpath -ldflags "$flags" -o "$home/etcd" go.etcd.io/etcd/server/v3
-  step "building kubectl" go -C "$work" build -trimpath -ldflags "$flags" -o "$home/kubectl" k8s.io/kubernetes/cmd/kubectl
-  step "building kube-apiserver" go -C "$work" build -trimpath -ldflags "$flags" -o "$home/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver
-  rm -rf "$work"
+  flags="$flags -X $version_package.gitMajor=1 -X $version_package.gitMinor=$(cut -d. -f2 <<<"$CONTROL_PLANE_VERSION")"
+  step "building $(basename "$file")" go -C "$work" build -trimpath -ldflags "$flags" -o "$file" "$package"
 }

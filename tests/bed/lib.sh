@@ -70,9 +70,20 @@ install_package() {
 }
 
 control_plane_home() { echo "${KUBEBUILDER_ASSETS:-$BED_CACHE/control-plane-$CONTROL_PLANE_VERSION}"; }
+# Never KUBEBUILDER_ASSETS: it has no kubelet by convention.
+kubernetes_node_home() { echo "$BED_CACHE/kubernetes-node-$CONTROL_PLANE_VERSION"; }
 elasticsearch_home() { echo "$BED_PUBLIC/elasticsearch-$1"; }
 # Another set of packages is another base.
 host_base() { echo "$BED_CACHE/host-$HOST_SUITE-$(cksum <<<"$HOST_PACKAGES" | cut -d' ' -f1)"; }
+
+# cni_home: prints where the network plugins of containers are, or fails. Debian has them in the first.
+cni_home() {
+  local home
+  for home in /usr/lib/cni /opt/cni/bin /usr/libexec/cni; do
+    [ ! -x "$home/loopback" ] || { echo "$home"; return; }
+  done
+  return 1
+}
 
 # java_home VERSION [TOOL]: prints the oldest Java that runs this Elasticsearch (and has TOOL), or fails.
 java_home() {

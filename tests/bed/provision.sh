@@ -1,18 +1,22 @@
 #!/bin/bash
-# provision.sh [control-plane] [hosts] [elasticsearch VERSION...]
+# provision.sh [control-plane] [hosts] [kubernetes-node] [elasticsearch VERSION...]
 # Brings in the real servers that the tests and the demo run against; all of them when nothing is named.
 # What is there already is left alone, so a second run takes no time.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-want_control_plane='' want_hosts='' versions=''
-if [ $# = 0 ]; then want_control_plane=1 want_hosts=1 versions=$ELASTICSEARCH_VERSIONS; fi
+want_control_plane='' want_hosts='' want_kubernetes_node='' versions=''
+if [ $# = 0 ]; then want_control_plane=1 want_hosts=1 want_kubernetes_node=1 versions=$ELASTICSEARCH_VERSIONS; fi
 if [ "${1:-}" = control-plane ]; then
   want_control_plane=1
   shift
 fi
 if [ "${1:-}" = hosts ]; then
   want_hosts=1
+  shift
+fi
+if [ "${1:-}" = kubernetes-node ]; then
+  want_kubernetes_node=1
   shift
 fi
 if [ "${1:-}" = elasticsearch ]; then
@@ -36,6 +40,13 @@ if [ -n "$want_hosts" ]; then
   # shellcheck source=tests/bed/hosts.sh
   . "$BED_SOURCE/hosts.sh"
   provision_hosts
+fi
+if [ -n "$want_kubernetes_node" ]; then
+  # shellcheck source=tests/bed/control-plane.sh
+  . "$BED_SOURCE/control-plane.sh"
+  # shellcheck source=tests/bed/kubernetes-node.sh
+  . "$BED_SOURCE/kubernetes-node.sh"
+  provision_kubernetes_node
 fi
 if [ -n "$versions" ]; then
   # shellcheck source=tests/bed/elasticsearch.sh

@@ -31,7 +31,7 @@ outside() {
 enter_own_cgroup() {
   local name top
   name=$(cgroup_of $$)
-  exec 7> >(exec setsid --fork "$BED_SOURCE/host/remove-cgroup.sh" "$name" >/dev/null 2>&1)
+  remove_cgroup_at_the_end "$name"
   for top in $(cgroup_tops); do
     mkdir -p "$top/$name"
     echo $$ >"$top/$name/cgroup.procs"

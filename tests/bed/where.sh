@@ -4,6 +4,7 @@
 #   elasticsearch VERSION   the distribution
 #   java VERSION            the Java that runs it
 #   hosts                   the root file system that all hosts share
+#   kubernetes-node         the folder with kubelet, kube-controller-manager and an image
 #   user                    who has to run it; empty: whoever asks
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -25,10 +26,20 @@ hosts)
   [ -d "$home" ] || die "no base for hosts in $home: run \`make bed\`"
   echo "$home"
   ;;
+kubernetes-node)
+  [ "$(id -u)" = 0 ] || die "a Node has namespaces, mounts and control groups of its own: that takes root"
+  home=$(kubernetes_node_home)
+  [ -x "$home/kubelet" ] || die "no kubelet in $home: run \`make bed\`"
+  for name in containerd runc; do
+    command -v $name >/dev/null || die "$name is missing: run \`make bed\`"
+  done
+  cni_home >/dev/null || die "the network plugins of containers are missing: run \`make bed\`"
+  echo "$home"
+  ;;
 java) java_home "$2" || die "no Java that runs Elasticsearch $2" ;;
 user) echo "$BED_RUN_AS" ;;
 *)
-  sed -n '2,7p' "$0"
+  sed -n '2,8p' "$0"
   exit 64
   ;;
 esac

@@ -12,6 +12,8 @@ pub mod elasticsearch;
 pub mod etcd;
 pub mod hosts;
 pub mod kubeconfig;
+pub mod kubernetes_node;
+pub mod leftovers;
 pub mod operator;
 pub mod paths;
 pub mod process;

@@ -57,6 +57,11 @@ pub fn require_hosts() {
     find(&["hosts"]).unwrap_or_else(|missing| panic!("{missing}"));
 }
 
+/// Panics with the way out when this machine can't be a Node of Kubernetes.
+pub fn require_kubernetes_node() {
+    find(&["kubernetes-node"]).unwrap_or_else(|missing| panic!("{missing}"));
+}
+
 /// A new folder below this test process's own, which goes when the process ends.
 /// With `DROVER_KEEP=1` it stays, to look into the logs.
 pub fn scratch(name: &str) -> PathBuf {

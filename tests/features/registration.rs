@@ -31,13 +31,15 @@ pub struct Bed {
 impl Bed {
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<Bed> = OnceCell::const_new();
-        let start = async || {
-            let authority = Authority::new();
-            let control = ControlPlane::start_under(&authority).await;
-            let token = control.service_account("default", "drover", &rules(|_| true));
-            Self { control, authority, token }
-        };
-        SHARED.get_or_init(start).await
+        SHARED.get_or_init(Self::start).await
+    }
+
+    /// One of its own, for a test whose Nodes a controller judges.
+    pub async fn start() -> Self {
+        let authority = Authority::new();
+        let control = ControlPlane::start_under(&authority).await;
+        let token = control.service_account("default", "drover", &rules(|_| true));
+        Self { control, authority, token }
     }
 
     fn connection(&self, auth: Auth) -> Connection {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Shared by the scripts that run hosts and disturb them.
+# Shared by the scripts that run hosts and disturb them, and by the one that runs a Node of Kubernetes.
 
 # start_time PID: with the process id, it names a process for ever. The second field may hold spaces, hence from the last ")".
 start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
@@ -12,13 +12,27 @@ cgroup_tops() {
   done
 }
 
+# All of them: in version 1, each controller has a place of its own.
+all_cgroup_tops() {
+  local top
+  cgroup_tops
+  [ -e /sys/fs/cgroup/cgroup.procs ] || for top in /sys/fs/cgroup/*/; do
+    top=${top%/}
+    case $top in */systemd | */unified) continue ;; esac
+    [ -L "$top" ] || [ ! -e "$top/cgroup.procs" ] || echo "$top"
+  done
+}
+
 # A host's group is named by the process that the host hangs on, once and for all.
 cgroup_of() { echo "drover-bed-$1.$(start_time "$1")"; }
+
+# remove_cgroup_at_the_end NAME: once this process and all that it started are gone.
+remove_cgroup_at_the_end() { exec 7> >(exec setsid --fork "$BED_SOURCE/host/remove-cgroup.sh" "$1" >/dev/null 2>&1); }
 
 # remove_cgroup NAME: only ever succeeds when no process is in it.
 remove_cgroup() {
   local top rc=0
-  for top in $(cgroup_tops); do
+  for top in $(all_cgroup_tops); do
     [ ! -d "$top/$1" ] || find "$top/$1" -depth -type d -exec rmdir {} + 2>/dev/null || rc=1
   done
   return $rc
@@ -27,7 +41,7 @@ remove_cgroup() {
 # Those whose process is gone were left by a machine in trouble.
 remove_left_cgroups() {
   local top group name pid
-  for top in $(cgroup_tops); do
+  for top in $(all_cgroup_tops); do
     for group in "$top"/drover-bed-*; do
       name=$(basename "$group") pid=${group##*-}
       pid=${pid%.*}

@@ -17,6 +17,7 @@ async fn a_node_of_somebody_else_is_never_touched_by_what_comes_and_goes() {
     assert!(message.contains("left alone") && message.contains("nodeName"), "{message}");
     yard.stage.until("es-1", "Stalled", "True").await;
     yard.stage.event("es-1", "RegistrationFailed").await;
+    assert!(0.0 < yard.steps("register", "error").await, "a refusal is no success");
     yard.member(&json!({ "maintenance": false })).await;
     yard.state(HostState::Disassociated).await;
     assert_eq!(yard.node().unwrap(), before);

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// That nothing was written to the API server but the Lease, and when the machine last answered.
-fn news(yard: &Yard, settled: &Value) -> Result<(), String> {
+fn news(yard: &Yard<'_>, settled: &Value) -> Result<(), String> {
     let is_the_same = |it: &Entry| {
         let parts = ["conditions", "containerManager", "facts", "state"];
         let status = it.json()["status"].clone();
@@ -38,6 +38,7 @@ async fn a_member_becomes_a_node_and_counts_by_its_kubelet_s_word_until_it_goes(
     assert_eq!(node["metadata"]["labels"]["drover.dev/host-uid"], uid);
     assert_eq!(node["metadata"]["annotations"]["drover.dev/node-origin"], "Made");
     yard.stage.event("es-1", "NodeMade").await;
+    assert!(0.0 < yard.steps("register", "success").await);
     yard.state(HostState::Active).await;
     yard.cluster_counts(1, "ok").await;
 

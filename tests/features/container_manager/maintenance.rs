@@ -15,9 +15,7 @@ async fn maintenance_drains_an_adopted_node_under_its_budgets_and_brings_it_back
     pod(yard.bed, &pods, "web", &yard.node_name(), Some("StatefulSet"));
     pod(yard.bed, &pods, "daemon", &yard.node_name(), Some("DaemonSet"));
     budget(yard.bed, &pods, "web", 0);
-    yard.manager("nodes", &yard.options()).await;
-    yard.cluster(&json!({ "containerManagerRef": { "name": "nodes" } })).await;
-    yard.member(&json!({})).await;
+    yard.begin().await;
     yard.registered().await;
     yard.stage.event("es-1", "NodeAdopted").await;
     yard.stage.until("es-1", "Ready", "True").await;
@@ -80,4 +78,8 @@ async fn maintenance_drains_an_adopted_node_under_its_budgets_and_brings_it_back
     assert_eq!(after["metadata"]["labels"], before["metadata"]["labels"]);
     assert_eq!(after["metadata"].get("annotations"), None);
     yard.stage.event("es-1", "NodeReleased").await;
+    for step in ["adopt", "cordon", "drain", "uncordon", "leave"] {
+        assert!(0.0 < yard.steps(step, "success").await, "{step}");
+    }
+    assert!(yard.steps("register", "success").await < 1.0, "the Node was there");
 }

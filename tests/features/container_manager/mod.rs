@@ -1,9 +1,12 @@
 //! `ContainerManager`s before another, real API server, and the real machines that are its Nodes. What a
-//! kubelet, a disruption controller and a garbage collector would do there is done by hand.
+//! kubelet, a disruption controller and a garbage collector would do there is done by hand, but in
+//! `kubelet`, where a real one does it.
 
 mod connection;
+mod crash;
 mod departure;
 mod foreign;
+mod kubelet;
 mod life;
 mod maintenance;
 
@@ -28,19 +31,34 @@ use crate::{
 };
 
 /// A namespace with an operator, and what it takes to use the other API server.
-pub struct Yard {
+pub struct Yard<'bed> {
     pub stage: Stage,
-    pub bed: &'static Bed,
+    pub bed: &'bed Bed,
     /// The machine of all these tests; no test changes anything on it.
     pub machine: &'static Host,
 }
 
-impl Yard {
-    /// One with the Secret `token` and the `ConfigMap` `nodes-ca`, and no object of Drover yet.
+impl Yard<'static> {
+    /// One before the shared API server, with the Secret `token` and the `ConfigMap` `nodes-ca`, and
+    /// no object of Drover yet.
     pub async fn new(name: &str) -> Self {
+        Self::before(Bed::shared().await, name).await
+    }
+
+    /// The same with the `ContainerManager` `nodes`, the Cluster `es` that names it, and its member,
+    /// the Host `es-1`.
+    pub async fn with_member(name: &str) -> Self {
+        let yard = Self::new(name).await;
+        yard.begin().await;
+        yard
+    }
+}
+
+impl<'bed> Yard<'bed> {
+    /// One before an API server of the test's own.
+    pub async fn before(bed: &'bed Bed, name: &str) -> Self {
         // Without a Lease, a process that follows one that was killed begins at once.
         let stage = Stage::with(name, |it| it.switch("--leader-elect=false")).await;
-        let bed = Bed::shared().await;
         let machine = Host::shared("node", || Settings::new(Os::Debian)).await;
         let yard = Self { stage, bed, machine };
         yard.secret("token", &json!({ "token": bed.token })).await;
@@ -52,14 +70,11 @@ impl Yard {
         yard
     }
 
-    /// The same with the `ContainerManager` `nodes`, the Cluster `es` that names it, and its member,
-    /// the Host `es-1`.
-    pub async fn with_member(name: &str) -> Self {
-        let yard = Self::new(name).await;
-        yard.manager("nodes", &yard.options()).await;
-        yard.cluster(&json!({ "containerManagerRef": { "name": "nodes" } })).await;
-        yard.member(&json!({})).await;
-        yard
+    /// Makes the `ContainerManager` `nodes`, the Cluster `es` that names it, and its member `es-1`.
+    pub async fn begin(&self) {
+        self.manager("nodes", &self.options()).await;
+        self.cluster(&json!({ "containerManagerRef": { "name": "nodes" } })).await;
+        self.member(&json!({})).await;
     }
 
     pub async fn secret(&self, name: &str, data: &Value) {
@@ -241,5 +256,16 @@ impl Yard {
     /// How many events with this reason there are about the Host `es-1`.
     pub async fn events(&self, reason: &str) -> usize {
         expect::events(&self.stage.client, &self.stage.namespace, "es-1", reason).await
+    }
+
+    /// How many steps of Hosts in a `ContainerManager` the operator has counted.
+    pub async fn steps(&self, step: &str, result: &str) -> f64 {
+        let labels = [
+            r#"controller="host""#.to_owned(),
+            format!(r#"step="{step}""#),
+            format!(r#"result="{result}""#),
+        ];
+        let labels = labels.each_ref().map(String::as_str);
+        self.stage.operator.metric("drover_step_total", &labels).await
     }
 }

@@ -1,14 +1,22 @@
 //! Does what was decided about the Node of a Host. Each call reads the Node once more before it
 //! writes, and has its own deadline.
 
+use std::time::Instant;
+
 use kube::ResourceExt as _;
 
-use super::{super::observe::pinned, observe::place, plan::Step, record};
+use super::{
+    super::observe::pinned,
+    count::{counted, label},
+    observe::place,
+    plan::Step,
+    record,
+};
 use crate::{
     api::{cluster::Cluster, container_manager::ContainerManager, host::Host},
     context::Context,
     error::Error,
-    kubernetes::references::look_up,
+    kubernetes::{Kind as _, references::look_up},
     nodes::{
         self,
         cordon::{Cordoned, Uncordoned, cordon, uncordon},
@@ -49,12 +57,22 @@ pub enum Ending {
     NoWay,
 }
 
-/// Takes the step.
+/// Takes the step, and counts it.
 ///
 /// # Errors
 /// When Drover's own API server can't be asked; what the other one does is data.
 pub async fn run(ctx: &Context, host: &Host, step: Option<&Step>) -> Result<Ending, Error> {
     let Some(step) = step else { return Ok(Ending::Nothing) };
+    let start = Instant::now();
+    let result = begin(ctx, host, step).await;
+    let ending = result.as_ref().ok();
+    if let Some(label) = label(step, ending) {
+        ctx.metrics.step_taken(Host::NAME, label, counted(ending), start.elapsed());
+    }
+    result
+}
+
+async fn begin(ctx: &Context, host: &Host, step: &Step) -> Result<Ending, Error> {
     if !is_still_so(ctx, host, step).await? {
         return Ok(Ending::Stale);
     }

@@ -5,6 +5,7 @@
 //! wherever the Host goes, by whichever process.
 
 pub mod apply;
+mod count;
 pub mod findings;
 pub mod observe;
 pub mod plan;
