@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use drover::api::index::Index;
+use drover::{api::index::Index, kubernetes::Kind};
 use kube::Api;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::common::{
     certificates::Authority,
@@ -18,28 +18,75 @@ pub const USER: &str = "drover";
 /// Its password.
 pub const PASSWORD: &str = "password-of-drover";
 
-/// A namespace with the Cluster `es`, and what stands around an operator that watches it.
-pub struct Bed {
-    pub control_plane: &'static ControlPlane,
-    pub namespace: String,
+/// A namespace on an API server, and what an operator needs that watches it.
+pub struct Kubernetes {
+    control_plane: &'static ControlPlane,
+    namespace: String,
     /// Between the operator and the API server.
-    pub kubernetes: Proxy,
+    pub proxy: Proxy,
+}
+
+/// One with the Cluster `es`.
+pub struct Bed {
+    kubernetes: Kubernetes,
     /// Between the operator and Elasticsearch, or in its place.
     pub elasticsearch: Proxy,
     pub indices: Api<Index>,
 }
 
-impl Bed {
-    /// A namespace on the API server, with the Cluster `es` behind `elasticsearch`.
-    pub async fn new(name: &str, elasticsearch: Proxy) -> Self {
+impl Kubernetes {
+    /// A namespace that nobody else has, with the definitions installed.
+    pub async fn new(name: &str) -> Self {
         let control_plane = ControlPlane::shared().await;
         let definitions = drover::api::all_crds();
         let definitions = json!({ "apiVersion": "v1", "kind": "List", "items": definitions });
         control_plane.install_crds(&definitions.to_string());
         let namespace = control_plane.namespace(name);
-        let kubernetes = Proxy::before_kubernetes(control_plane);
-        let indices = Api::namespaced(control_plane.client().await, &namespace);
-        let items = json!([
+        Self { control_plane, namespace, proxy: Proxy::before_kubernetes(control_plane) }
+    }
+
+    /// Applies objects, past the proxy.
+    pub fn apply(&self, items: &Value) {
+        let objects = json!({ "apiVersion": "v1", "kind": "List", "items": items });
+        self.control_plane.apply(&self.namespace, &objects.to_string());
+    }
+
+    /// The objects of a kind, past the proxy.
+    pub async fn api<K: Kind>(&self) -> Api<K> {
+        Api::namespaced(self.control_plane.client().await, &self.namespace)
+    }
+
+    /// The operator with the intervals that it has by default.
+    pub fn operator(&self) -> Settings {
+        let mut kubeconfig = self.control_plane.kubeconfig().at(&self.proxy.url());
+        kubeconfig.authority = Authority::shared().file();
+        Settings::new(&kubeconfig, &self.namespace).flag("--poll-interval", "10s")
+    }
+
+    /// Requests that change nothing; those of the Lease are left out, here and below.
+    pub fn reads(&self) -> usize {
+        self.proxy.ledger().count(|it| !it.is_write() && !it.is_lease())
+    }
+
+    /// Requests that change something; events are left out.
+    pub fn writes(&self) -> usize {
+        self.proxy.ledger().count(|it| it.is_write() && !it.is_lease() && !is_event(it))
+    }
+
+    pub fn events(&self) -> usize {
+        self.proxy.ledger().count(|it| it.is_write() && is_event(it))
+    }
+}
+
+fn is_event(entry: &Entry) -> bool {
+    entry.path.ends_with("/events")
+}
+
+impl Bed {
+    /// A namespace on the API server, with the Cluster `es` behind `elasticsearch`.
+    pub async fn new(name: &str, elasticsearch: Proxy) -> Self {
+        let kubernetes = Kubernetes::new(name).await;
+        kubernetes.apply(&json!([
             {
                 "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "credentials" },
                 "stringData": { "username": USER, "password": PASSWORD },
@@ -57,39 +104,34 @@ impl Bed {
                     "tls": { "ca": { "configMapName": "ca" } },
                 }},
             },
-        ]);
-        let objects = json!({ "apiVersion": "v1", "kind": "List", "items": items });
-        control_plane.apply(&namespace, &objects.to_string());
-        Self { control_plane, namespace, kubernetes, elasticsearch, indices }
+        ]));
+        let indices = kubernetes.api().await;
+        Self { kubernetes, elasticsearch, indices }
     }
 
     /// The operator with the intervals that it has by default.
     pub fn operator(&self) -> Settings {
-        let mut kubeconfig = self.control_plane.kubeconfig().at(&self.kubernetes.url());
-        kubeconfig.authority = Authority::shared().file();
-        Settings::new(&kubeconfig, &self.namespace).flag("--poll-interval", "10s")
+        self.kubernetes.operator()
     }
 
     /// Begins to count requests anew.
     pub fn count_anew(&self) {
-        self.kubernetes.ledger().clear();
+        self.kubernetes.proxy.ledger().clear();
         self.elasticsearch.ledger().clear();
     }
 
     /// The requests since then.
     pub fn requests(&self) -> Requests {
-        let kubernetes = self.kubernetes.ledger();
         let elasticsearch = self.elasticsearch.ledger();
         let polls =
             |it: &Entry| it.opaque_id.as_ref().is_some_and(|it| it.starts_with("drover/poll/"));
-        let event = |it: &Entry| it.path.ends_with("/events");
         Requests {
             polls: elasticsearch.count(polls),
             reads: elasticsearch.count(|it| !polls(it) && !it.is_write()),
             writes: elasticsearch.count(Entry::is_write),
-            kubernetes_reads: kubernetes.count(|it| !it.is_write() && !it.is_lease()),
-            kubernetes_writes: kubernetes.count(|it| it.is_write() && !it.is_lease() && !event(it)),
-            events: kubernetes.count(|it| it.is_write() && event(it)),
+            kubernetes_reads: self.kubernetes.reads(),
+            kubernetes_writes: self.kubernetes.writes(),
+            events: self.kubernetes.events(),
         }
     }
 }
@@ -141,7 +183,8 @@ pub async fn reconciles(operator: &Operator) -> usize {
     count_of(operator.metric("drover_reconcile_total", &labels).await)
 }
 
+/// The value of a metric that counts.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a counter
-fn count_of(value: f64) -> usize {
+pub fn count_of(value: f64) -> usize {
     value as usize
 }

@@ -1,8 +1,15 @@
-//! Many Index objects at once: made, changed, and waited for.
+//! Many objects at once: made, changed, and waited for.
 
 use std::{collections::HashSet, time::Duration};
 
-use drover::api::{condition, index::Index};
+use drover::{
+    api::{
+        condition::{self, Condition},
+        host::Host,
+        index::Index,
+    },
+    kubernetes::Kind,
+};
 use futures::{StreamExt as _, stream};
 use kube::{
     Api, ResourceExt as _,
@@ -40,15 +47,21 @@ pub fn content(number: usize) -> Value {
     })
 }
 
-/// Creates the objects, some at once.
-pub async fn create(api: &Api<Index>, count: usize) {
+/// The Index with this number.
+pub fn index(number: usize) -> Index {
+    let mut spec = content(number);
+    spec["clusterRef"] = json!({ "name": "es" });
+    let spec = serde_json::from_value(spec).expect("a spec");
+    let metadata = ObjectMeta { name: Some(name(number)), ..ObjectMeta::default() };
+    Index { metadata, spec, status: None }
+}
+
+/// Creates objects by their numbers, some at once.
+pub async fn create<K: Kind>(api: &Api<K>, count: usize, object: impl Fn(usize) -> K) {
+    let object = &object;
     let create = |number| async move {
-        let mut spec = content(number);
-        spec["clusterRef"] = json!({ "name": "es" });
-        let spec = serde_json::from_value(spec).expect("a spec");
-        let metadata = ObjectMeta { name: Some(name(number)), ..ObjectMeta::default() };
-        let index = Index { metadata, spec, status: None };
-        api.create(&PostParams::default(), &index).await.expect("the API server takes it");
+        let object = object(number);
+        api.create(&PostParams::default(), &object).await.expect("the API server takes it");
     };
     stream::iter(0..count).for_each_concurrent(AT_ONCE, create).await;
 }
@@ -65,16 +78,16 @@ pub async fn patch(api: &Api<Index>, count: usize, patch: &Value) {
 
 /// Waits until so many objects are Ready at this generation or a later one. Asks nothing of the
 /// operator.
-pub async fn ready(api: &Api<Index>, count: usize, generation: i64) {
+pub async fn ready<K: Judged>(api: &Api<K>, count: usize, generation: i64) {
     let mut ready = HashSet::new();
     let watch = async {
         let mut events = watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
         while ready.len() < count {
             let event = events.next().await.expect("a watch has no end");
-            if let Ok(watcher::Event::Apply(index) | watcher::Event::InitApply(index)) = event
-                && is_ready(&index, generation)
+            if let Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) = event
+                && is_ready(&object, generation)
             {
-                ready.insert(index.name_any());
+                ready.insert(object.name_any());
             }
         }
     };
@@ -82,10 +95,27 @@ pub async fn ready(api: &Api<Index>, count: usize, generation: i64) {
     assert!(in_time, "{} of {count} are Ready after {PATIENCE:?}", ready.len());
 }
 
-fn is_ready(index: &Index, generation: i64) -> bool {
-    let conditions = index.status.as_ref().map(|it| it.conditions.as_slice()).unwrap_or_default();
+/// A kind whose objects are told to be Ready or not.
+pub trait Judged: Kind {
+    fn conditions(&self) -> Option<&[Condition]>;
+}
+
+impl Judged for Index {
+    fn conditions(&self) -> Option<&[Condition]> {
+        self.status.as_ref().map(|it| it.conditions.as_slice())
+    }
+}
+
+impl Judged for Host {
+    fn conditions(&self) -> Option<&[Condition]> {
+        self.status.as_ref().map(|it| it.conditions.as_slice())
+    }
+}
+
+fn is_ready(object: &impl Judged, generation: i64) -> bool {
+    let conditions = object.conditions().unwrap_or_default();
     condition::find(conditions, "Ready").is_some_and(|it| {
-        let current = it.observed_generation == index.metadata.generation;
+        let current = it.observed_generation == object.meta().generation;
         it.status == "True" && current && Some(generation) <= it.observed_generation
     })
 }

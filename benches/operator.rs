@@ -1,6 +1,6 @@
 //! What Drover costs: time, requests, CPU and memory. `make bench` prints it as tables.
 //!
-//! Each part can be run alone: `cargo bench --bench operator -- real`, or `scripted`.
+//! Each part can be run alone: `cargo bench --bench operator -- real`, or `scripted`, or `hosts`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::cast_precision_loss)] // figures far below what a float holds exactly
 
@@ -8,6 +8,8 @@ mod bed;
 #[path = "../tests/common/mod.rs"]
 mod common;
 mod fake;
+mod fleet;
+mod hosts;
 mod load;
 mod real;
 mod scripted;
@@ -24,6 +26,9 @@ async fn main() {
     }
     if runs("scripted") {
         tables.push(scripted::run().await);
+    }
+    if runs("hosts") {
+        tables.push(hosts::run().await);
     }
     for table in tables {
         println!("\n{table}");

@@ -42,7 +42,10 @@ pub async fn run() -> Table {
     bed.count_anew();
     progress(&format!("creating {INDICES} Index objects"));
     let began = Instant::now();
-    tokio::join!(load::create(&bed.indices, INDICES), load::ready(&bed.indices, INDICES, 1));
+    tokio::join!(
+        load::create(&bed.indices, INDICES, load::index),
+        load::ready(&bed.indices, INDICES, 1)
+    );
     let took = began.elapsed();
     quiet(&operator).await;
     let ratio = took.as_secs_f64() / INDICES as f64 / alone.as_secs_f64();

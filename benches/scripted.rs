@@ -9,7 +9,7 @@ use crate::{
     common::operator::Operator,
     fake, load,
     real::{at_rest, restarted, rows},
-    table::{Table, megabytes, milliseconds, progress, seconds},
+    table::{Table, megabytes, megabytes_text, milliseconds, progress, seconds},
 };
 
 const INDICES: usize = 5000;
@@ -30,7 +30,10 @@ pub async fn run() -> Table {
 
     progress(&format!("creating {INDICES} Index objects"));
     let began = Instant::now();
-    tokio::join!(load::create(&bed.indices, INDICES), load::ready(&bed.indices, INDICES, 1));
+    tokio::join!(
+        load::create(&bed.indices, INDICES, load::index),
+        load::ready(&bed.indices, INDICES, 1)
+    );
     let took = began.elapsed();
     quiet(&operator).await;
     let rate = format!("{:.0} objects a second", INDICES as f64 / took.as_secs_f64());
@@ -110,8 +113,4 @@ impl Stretch {
 
 fn memory(table: &mut Table, what: &str, bytes: u64) {
     table.judged(what, megabytes_text(bytes), megabytes(bytes), MEMORY);
-}
-
-fn megabytes_text(bytes: u64) -> String {
-    format!("{:.1} MB", megabytes(bytes))
 }

@@ -57,6 +57,11 @@ pub fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
+/// The same as text.
+pub fn megabytes_text(bytes: u64) -> String {
+    format!("{:.1} MB", megabytes(bytes))
+}
+
 /// A share of something that was done `count` times.
 pub fn each(total: usize, count: usize) -> String {
     format!("{:.2}", total as f64 / count as f64)
