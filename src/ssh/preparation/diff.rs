@@ -57,10 +57,31 @@ impl Preparation {
         let old = files::before(report.sysctl_file.as_ref());
         let live = report.sysctls.iter().map(|(name, value)| (&**name, &**value));
         let short = |value: &str| (1..=LENGTH).contains(&value.len());
-        let mut before: BTreeMap<&str, &str> =
-            live.filter(|(name, value)| wanted.contains_key(name) && short(value)).collect();
+        let mut before: BTreeMap<&str, &str> = live
+            .filter(|(name, value)| wanted.contains_key(name) && short(value))
+            .filter(|(name, value)| !self.is_own(name, value, report))
+            .collect();
         before.extend(old.into_iter().filter(|(name, _)| wanted.contains_key(name)));
         before
+    }
+
+    /// Whether the live value of a parameter is none of before: Drover has set it, or has set the
+    /// parameter and keeps a file that does not remember.
+    fn is_own(&self, name: &str, live: &str, report: &Report) -> bool {
+        let is_kept = report.sysctl_file.as_ref().is_some_and(files::is_ours);
+        self.applied.get(name).is_some_and(|it| is_kept || **it == *live)
+    }
+
+    /// What is no longer asked for, still is as Drover has set it, and can't go back: the file that
+    /// told its value of before is gone, or no longer Drover's.
+    pub(super) fn lost(&self, report: &Report) -> Vec<Box<str>> {
+        let wanted = self.wanted(report);
+        let before = files::before(report.sysctl_file.as_ref());
+        let is_live =
+            |name: &str, value: &str| report.sysctls.get(name).is_some_and(|it| **it == *value);
+        let applied = self.applied.iter().filter(|(name, value)| is_live(name, value));
+        let lost = applied.map(|(name, _)| name).filter(|it| !wanted.contains_key(&***it));
+        lost.filter(|it| !before.contains_key(&***it)).cloned().collect()
     }
 
     /// What is no longer asked for, with the values to go back to.

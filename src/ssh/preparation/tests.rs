@@ -261,6 +261,45 @@ fn a_reset_takes_back_what_drover_changed_and_nothing_else() {
 }
 
 #[test]
+fn a_value_that_drover_itself_has_set_is_never_taken_for_one_of_before() {
+    let value = |name: &'static str, value: &'static str| [(name, value)];
+    let asking = |it: &'static str| Preparation::of_sysctls(value("vm.swappiness", it)).unwrap();
+    let none = || Preparation::of_sysctls([]).unwrap();
+    let known = |it: Preparation| it.having_set(value("vm.swappiness", "7")).unwrap();
+    let there = carry_out(&bare(), steps(&asking("7"), &bare()));
+    assert_eq!(known(none()).lost(&there), [""; 0].map(Into::into), "the file tells");
+
+    // Somebody removes the file. It is written anew, also for another value, and tells nothing.
+    let gone = Report { sysctl_file: None, ..there.clone() };
+    for preparation in [known(asking("7")), known(asking("8"))] {
+        let after = carry_out(&gone, steps(&preparation, &gone));
+        let text = format!("{:?}", after.sysctl_file);
+        assert!(text.contains("vm.swappiness") && !text.contains("before"), "{text}");
+        assert!(preparation.lost(&after).is_empty(), "it is asked for");
+        assert!(steps(&preparation, &after).is_empty(), "a second time changes nothing");
+        // What others set since then is a difference, and nothing of before either.
+        let mut drifted = after.clone();
+        drifted.sysctls.insert("vm.swappiness".into(), "33".into());
+        assert_eq!(drift(&preparation, &drifted).len(), 1, "the file is as it should be");
+    }
+
+    // It is no longer asked for, and nobody knows what it was.
+    let foreign = Report { sysctl_file: Some(file("# mine\n")), ..there.clone() };
+    let after = carry_out(&gone, steps(&known(asking("7")), &gone));
+    for report in [gone.clone(), foreign, after] {
+        assert_eq!(known(none()).lost(&report), ["vm.swappiness".into()]);
+    }
+    // Unless it is not as Drover has set it any more, or not there at all.
+    let mut rebooted = gone.clone();
+    rebooted.sysctls.insert("vm.swappiness".into(), "60".into());
+    assert!(known(none()).lost(&rebooted).is_empty());
+    let after = carry_out(&rebooted, steps(&known(asking("7")), &rebooted));
+    assert!(format!("{:?}", after.sysctl_file).contains("# before: vm.swappiness = 60"));
+    rebooted.sysctls.remove("vm.swappiness");
+    assert!(known(none()).lost(&rebooted).is_empty());
+}
+
+#[test]
 fn what_somebody_else_made_in_drovers_place_is_told_and_left_alone() {
     let preparation = preparation();
     let mut report = bare();

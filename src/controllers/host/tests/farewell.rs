@@ -60,6 +60,18 @@ fn what_drover_did_is_undone_after_it_is_on_record_that_it_will_be() {
 }
 
 #[test]
+fn what_nobody_knows_the_value_of_before_of_is_told_and_not_said_to_be_undone() {
+    let mut scene = scene();
+    scene.machine.lost = vec!["vm.swappiness".into()];
+    scene.delete();
+    let (farewell, notices) = end(&mut scene, 4);
+    assert_eq!(farewell, Farewell::Forgotten(vec!["vm.swappiness".into()]));
+    let text = format!("{notices:?}");
+    assert!(text.contains("LeftBehind") && text.contains("vm.swappiness"), "{text}");
+    assert!(!text.contains("HostReset"), "{text}");
+}
+
+#[test]
 fn a_new_process_goes_on_with_it() {
     let mut scene = scene();
     scene.delete();
