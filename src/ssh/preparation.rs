@@ -216,8 +216,13 @@ impl Preparation {
     pub async fn reset(&self, session: &Session, sudo: bool) -> Result<Prepared, Error> {
         let report = self.inspect(session, sudo).await?;
         let failures = run(session, self.steps_back(&report), sudo).await?;
-        let nothing = Self { sysctls: BTreeMap::new(), ..self.clone() };
-        Ok(Prepared { failures, lost: nothing.lost(&report), ..Prepared::default() })
+        let lost = self.without_parameters().lost(&report);
+        Ok(Prepared { failures, lost, ..Prepared::default() })
+    }
+
+    /// The same without asking for any kernel parameter.
+    fn without_parameters(&self) -> Self {
+        Self { sysctls: BTreeMap::new(), elasticsearch: false, ..self.clone() }
     }
 
     fn look(&self) -> Command {

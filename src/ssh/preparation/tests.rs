@@ -5,6 +5,8 @@ use super::{
     *,
 };
 
+mod back;
+
 const HEADER: &str = files::HEADER;
 
 fn preparation() -> Preparation {
@@ -56,6 +58,8 @@ fn carry_out(report: &Report, steps: Vec<Step>) -> Report {
             {
                 after.unit.insert(name, value);
             }
+        } else if word.starts_with("sh -s -- /etc/sysctl.d/") {
+            after.sysctl_file = None;
         } else if word == "sh -s -- elasticsearch" {
             (after.user, after.group) = (true, true);
         } else if word == "sh -s -- /srv/data elasticsearch 750" {
@@ -169,20 +173,6 @@ fn swappiness_matters_only_where_there_is_swap() {
 }
 
 #[test]
-fn a_parameter_that_is_no_longer_asked_for_goes_back_to_what_it_was() {
-    let name = "net.ipv4.tcp_retries2";
-    let with = Preparation::new([(name, "5")], None, None).unwrap();
-    let mut report = bare();
-    report.sysctls.insert(name.into(), "15".into());
-    let report = carry_out(&report, steps(&with, &report));
-    assert_eq!(report.sysctls[name], "5".into());
-    let without = Preparation::new([], None, None).unwrap();
-    let report = carry_out(&report, steps(&without, &report));
-    assert_eq!(report.sysctls[name], "15".into());
-    assert!(!report.sysctl_file.unwrap().lines.iter().any(|it| it.contains(name)));
-}
-
-#[test]
 fn a_host_without_elasticsearch_gets_the_parameters_that_are_asked_for_and_nothing_else() {
     let names = ["vm.max_map_count", "vm.swappiness"];
     let of =
@@ -205,25 +195,15 @@ fn a_host_without_elasticsearch_gets_the_parameters_that_are_asked_for_and_nothi
     assert_eq!(
         words(steps(&none, &after)),
         [
+            &format!(
+                "/etc/sysctl.d/zz-drover.conf: {HEADER}\n# before: vm.max_map_count = 65530\n\
+                 # before: vm.swappiness = 60\n"
+            ),
             "sh -s -- vm.max_map_count 65530 vm.swappiness 60",
             &format!("sh -s -- /etc/sysctl.d/zz-drover.conf '{HEADER}' ''"),
         ]
     );
     assert!(steps(&none, &report).is_empty(), "nothing of Drover's is there");
-}
-
-#[test]
-fn a_parameter_that_is_gone_from_the_kernel_can_not_go_back_and_holds_up_no_other() {
-    let with = Preparation::new([("net.gone", "5")], None, None).unwrap();
-    let mut report = bare();
-    report.sysctls.insert("net.gone".into(), "15".into());
-    let mut report = carry_out(&report, steps(&with, &report));
-    report.sysctls.remove("net.gone");
-    let without = Preparation::new([], None, None).unwrap();
-    assert!(!words(steps(&without, &report)).iter().any(|it| it.starts_with("sh -s")));
-    assert!(!words(with.steps_back(&report).concat()).iter().any(|it| it.contains("net.gone")));
-    let report = carry_out(&report, steps(&without, &report));
-    assert!(!drift(&without, &report).iter().any(|it| it.contains("sysctl")));
 }
 
 #[test]
@@ -238,65 +218,6 @@ fn a_parameter_that_is_left_alone_is_told_and_not_set() {
     assert_eq!(words(steps(&some, &report)), ["sh -s -- vm.max_map_count 1000"]);
     let after = carry_out(&report, steps(&some, &report));
     assert_eq!(drift(&some, &after), ["sysctls.vm.swappiness: 7 -> 10"]);
-}
-
-#[test]
-fn a_reset_takes_back_what_drover_changed_and_nothing_else() {
-    let preparation = preparation();
-    let ready = carry_out(&bare(), steps(&preparation, &bare()));
-    let back = words(preparation.steps_back(&ready).concat());
-    assert_eq!(
-        back,
-        [
-            "sh -s -- vm.max_map_count 65530",
-            &format!("sh -s -- /etc/sysctl.d/zz-drover.conf '{HEADER}' ''"),
-            &format!(
-                "sh -s -- /etc/systemd/system/elasticsearch.service.d/zz-drover.conf '{HEADER}' \
-                 directory"
-            ),
-            "systemctl daemon-reload",
-        ]
-    );
-    assert!(preparation.steps_back(&bare()).concat().is_empty());
-}
-
-#[test]
-fn a_value_that_drover_itself_has_set_is_never_taken_for_one_of_before() {
-    let value = |name: &'static str, value: &'static str| [(name, value)];
-    let asking = |it: &'static str| Preparation::of_sysctls(value("vm.swappiness", it)).unwrap();
-    let none = || Preparation::of_sysctls([]).unwrap();
-    let known = |it: Preparation| it.having_set(value("vm.swappiness", "7")).unwrap();
-    let there = carry_out(&bare(), steps(&asking("7"), &bare()));
-    assert_eq!(known(none()).lost(&there), [""; 0].map(Into::into), "the file tells");
-
-    // Somebody removes the file. It is written anew, also for another value, and tells nothing.
-    let gone = Report { sysctl_file: None, ..there.clone() };
-    for preparation in [known(asking("7")), known(asking("8"))] {
-        let after = carry_out(&gone, steps(&preparation, &gone));
-        let text = format!("{:?}", after.sysctl_file);
-        assert!(text.contains("vm.swappiness") && !text.contains("before"), "{text}");
-        assert!(preparation.lost(&after).is_empty(), "it is asked for");
-        assert!(steps(&preparation, &after).is_empty(), "a second time changes nothing");
-        // What others set since then is a difference, and nothing of before either.
-        let mut drifted = after.clone();
-        drifted.sysctls.insert("vm.swappiness".into(), "33".into());
-        assert_eq!(drift(&preparation, &drifted).len(), 1, "the file is as it should be");
-    }
-
-    // It is no longer asked for, and nobody knows what it was.
-    let foreign = Report { sysctl_file: Some(file("# mine\n")), ..there.clone() };
-    let after = carry_out(&gone, steps(&known(asking("7")), &gone));
-    for report in [gone.clone(), foreign, after] {
-        assert_eq!(known(none()).lost(&report), ["vm.swappiness".into()]);
-    }
-    // Unless it is not as Drover has set it any more, or not there at all.
-    let mut rebooted = gone.clone();
-    rebooted.sysctls.insert("vm.swappiness".into(), "60".into());
-    assert!(known(none()).lost(&rebooted).is_empty());
-    let after = carry_out(&rebooted, steps(&known(asking("7")), &rebooted));
-    assert!(format!("{:?}", after.sysctl_file).contains("# before: vm.swappiness = 60"));
-    rebooted.sysctls.remove("vm.swappiness");
-    assert!(known(none()).lost(&rebooted).is_empty());
 }
 
 #[test]
@@ -364,7 +285,7 @@ fn the_file_of_parameters_cannot_be_made_to_write_elsewhere() {
     for name in ["../../etc/passwd", "vm.x/y", "vm.good"] {
         report.sysctls.insert(name.into(), "7".into());
     }
-    assert_eq!(words(preparation.steps_back(&report).concat())[0], "sh -s -- vm.good 1");
+    assert_eq!(words(preparation.steps_back(&report).concat())[1], "sh -s -- vm.good 1");
 }
 
 #[test]
