@@ -55,7 +55,10 @@ pub fn farewell(host: &Host, seen: &Observed, stand: &Stand) -> Farewell {
     let left = |why: &str| Farewell::LeftBehind(why.to_owned());
     let another = seen.view.identity.as_ref().map(|it| it.machine_id.as_deref() != Some(machine));
     match stand {
-        // It was the older object's machine all along.
+        // It was the older object's machine all along, and what it needs is not known here.
+        Stand::Claimed { by, .. } if !applied(host).is_empty() => {
+            return left(&format!("Host {by} is older and stands for the same machine"));
+        }
         Stand::Claimed { .. } => return Farewell::Nothing,
         Stand::Unapproved => return left("the machine is not approved"),
         _ if host.spec.paused => return left("spec.paused holds back all changes"),

@@ -126,6 +126,10 @@ fn a_machine_that_comes_back_in_time_is_undone_and_one_that_refuses_is_left() {
 
 #[test]
 fn what_no_try_can_help_is_not_tried() {
+    // It was there first, and set a parameter before the older object reached the machine.
+    let mut younger = scene();
+    younger.claimed_by = Some("shop/older".into());
+    younger.settle();
     let mut replaced = scene();
     replaced.replace_machine();
     replaced.settle();
@@ -135,7 +139,7 @@ fn what_no_try_can_help_is_not_tried() {
     let mut unauthorized = scene();
     unauthorized.machine.fault = Some(fault("unauthorized"));
     unauthorized.settle();
-    for mut scene in [replaced, paused, unauthorized] {
+    for mut scene in [younger, replaced, paused, unauthorized] {
         scene.delete();
         let turn = scene.turn();
         assert!(turn.plan.let_go && matches!(turn.plan.farewell, Some(Farewell::LeftBehind(_))));
@@ -149,7 +153,8 @@ fn a_machine_on_which_nothing_was_done_holds_nothing_up() {
     unseen.spec(&json!({ "deletionPolicy": "Reset" }));
     unseen.machine.fault = Some(fault("connect"));
     unseen.settle();
-    let mut younger = scene();
+    let mut younger = Scene::settled();
+    younger.spec(&json!({ "deletionPolicy": "Reset" }));
     younger.claimed_by = Some("shop/older".into());
     younger.settle();
     for mut scene in [unseen, younger] {
