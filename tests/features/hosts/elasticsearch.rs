@@ -36,7 +36,7 @@ async fn session(host: &Host) -> (Pool, Arc<Session>) {
             fingerprints: vec![host.fingerprint().parse().unwrap()],
             ..HostKeyPolicy::default()
         },
-        credentials: Credentials { key, passphrase: None, certificate: None },
+        credentials: Credentials::new(key),
     };
     let session = pool.session("host", &Target { host: hop, jump_hosts: vec![] }).await.unwrap();
     (pool, session)
