@@ -4,6 +4,7 @@ mod canary;
 mod crash;
 mod deletion;
 mod elasticsearch;
+mod families;
 mod faults;
 mod identity;
 mod ledger;
