@@ -63,8 +63,11 @@ pub(super) async fn connect(target: Target, limits: Limits) -> Result<Vec<Connec
         let mut connections: Vec<Connection> = Vec::with_capacity(target.jump_hosts.len() + 1);
         // All of them are read before anybody is asked anything.
         let mut identities = Vec::new();
+        let end = Instant::now() + limits.connect;
         for hop in target.hops() {
-            identities.push(read(hop).await?);
+            // What is decrypted too late is there the next time.
+            let late = |_| Error::Busy { host: hop.name() };
+            identities.push(timeout_at(end, read(hop)).await.map_err(late)??);
         }
         for (hop, identity) in target.hops().zip(identities) {
             let via = connections.last();
@@ -263,7 +266,7 @@ mod tests {
             port: 22,
             user: "drover".into(),
             host_key: HostKeyPolicy::default(),
-            credentials: Credentials { key: "".into(), passphrase: None, certificate: None },
+            credentials: Credentials::new("".into()),
         };
         let (near, mut far) = duplex(4096);
         far.write_all(b"SSH-2.0-evil\r\n").await.unwrap();

@@ -1,7 +1,10 @@
 //! With what Drover shows a host who it is: a private key, and perhaps a certificate for it. They
 //! come from a Secret, stay in memory, and are shown to nobody but a verified host.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use jiff::Timestamp;
 use russh::keys::{Certificate, PrivateKey, decode_secret_key, ssh_key::Kdf};
@@ -12,8 +15,9 @@ use crate::digest::Digest;
 
 /// The longest private key that is read, in bytes of text.
 const PRIVATE_KEY_TEXT: usize = 64 * 1024;
-/// The most rounds of bcrypt that a passphrase may take: ssh-keygen writes 16 or 24.
-const ROUNDS: u32 = 1000;
+/// The most rounds of bcrypt that a passphrase may take, about a second: ssh-keygen writes 16 or 24,
+/// and `-a 100` is what careful people are told.
+const ROUNDS: u32 = 100;
 
 /// Who Drover is to a host.
 #[derive(Clone)]
@@ -24,6 +28,17 @@ pub struct Credentials {
     pub passphrase: Option<SecretString>,
     /// A user certificate for the key, as a line of a `-cert.pub` file.
     pub certificate: Option<Box<str>>,
+    decrypted: Decrypted,
+}
+
+/// The key once it was decrypted, and a digest of what it was decrypted from: to connect again costs
+/// no second time. Clones share it.
+#[derive(Clone, Default)]
+struct Decrypted(Arc<Mutex<Option<Plain>>>);
+
+struct Plain {
+    of: [u8; 32],
+    key: PrivateKey,
 }
 
 /// Which of the credentials can't be used, and what to do. Never their values.
@@ -72,6 +87,12 @@ pub(super) struct Identity {
 }
 
 impl Credentials {
+    /// A key without a passphrase and without a certificate.
+    #[must_use]
+    pub fn new(key: SecretString) -> Self {
+        Self { key, passphrase: None, certificate: None, decrypted: Decrypted::default() }
+    }
+
     /// Reads them. With a passphrase this takes a while: not on a thread that others need.
     ///
     /// # Errors
@@ -130,8 +151,20 @@ impl Credentials {
             Kdf::Bcrypt { .. } => return Err(CredentialsError::PassphraseSlow),
             _ => return Err(CredentialsError::Key),
         }
+        let mut digest = Digest::new();
+        self.feed(&mut digest);
+        let digest = digest.finish();
+        // Whoever wants it while it is being decrypted waits for that. Half a key is never in there.
+        let mut decrypted = self.decrypted.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plain) = &*decrypted
+            && plain.of == digest
+        {
+            return Ok(plain.key.clone());
+        }
         let passphrase = passphrase.expose_secret();
-        key.decrypt(passphrase).map_err(|_| CredentialsError::PassphraseWrong)
+        let key = key.decrypt(passphrase).map_err(|_| CredentialsError::PassphraseWrong)?;
+        *decrypted = Some(Plain { of: digest, key: key.clone() });
+        Ok(key)
     }
 
     pub(super) fn feed(&self, digest: &mut Digest) {

@@ -60,6 +60,8 @@ pub struct Preparation {
     sysctls: BTreeMap<Box<str>, Box<str>>,
     /// Kernel parameters that are told where they differ, and not set.
     left_alone: BTreeSet<Box<str>>,
+    /// Kernel parameters that Drover has set before, and to what.
+    applied: BTreeMap<Box<str>, Box<str>>,
     /// Whether Elasticsearch will run there. Else kernel parameters are all that matters.
     elasticsearch: bool,
     data: Option<RemotePath>,
@@ -103,6 +105,8 @@ pub struct Prepared {
     pub left: Vec<Drift>,
     /// What could not be changed, and why.
     pub failures: Vec<Error>,
+    /// Kernel parameters that keep what Drover set, since nobody knows their values of before.
+    pub lost: Vec<Box<str>>,
 }
 
 impl Preparation {
@@ -128,8 +132,8 @@ impl Preparation {
         {
             return Err(PreparationError::Unit(crate::foreign::capped(unit)));
         }
-        let (elasticsearch, unit) = (true, unit.map(Into::into));
-        Ok(Self { sysctls: all, left_alone: BTreeSet::new(), elasticsearch, data, unit })
+        let unit = unit.map(Into::into);
+        Ok(Self { elasticsearch: true, data, unit, ..Self::plain(all) })
     }
 
     /// Kernel parameters by name and value, and nothing for Elasticsearch: for a host on which it
@@ -141,9 +145,12 @@ impl Preparation {
     pub fn of_sysctls<'a>(
         sysctls: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, PreparationError> {
-        let sysctls = parameters(sysctls)?;
-        let left_alone = BTreeSet::new();
-        Ok(Self { sysctls, left_alone, elasticsearch: false, data: None, unit: None })
+        Ok(Self::plain(parameters(sysctls)?))
+    }
+
+    fn plain(sysctls: BTreeMap<Box<str>, Box<str>>) -> Self {
+        let (left_alone, applied) = (BTreeSet::new(), BTreeMap::new());
+        Self { sysctls, left_alone, applied, elasticsearch: false, data: None, unit: None }
     }
 
     /// The same, but kernel parameters of these names are told where they differ, and not set.
@@ -151,6 +158,19 @@ impl Preparation {
     pub fn leaving(mut self, names: impl IntoIterator<Item: Into<Box<str>>>) -> Self {
         self.left_alone = names.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// The same, on a host where Drover has set these before: their values are no values of before.
+    /// Without that, a host whose file is gone would be taken for one on which nothing was set.
+    ///
+    /// # Errors
+    /// What can't be.
+    pub fn having_set<'a>(
+        mut self,
+        applied: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, PreparationError> {
+        self.applied = parameters(applied)?;
+        Ok(self)
     }
 
     /// Looks at a host, and changes nothing; as root, by sudo where `sudo` is true.
@@ -184,17 +204,25 @@ impl Preparation {
         } else {
             self.drift(&self.inspect(session, sudo).await?)
         };
-        Ok(Prepared { before, left, failures })
+        Ok(Prepared { before, left, failures, lost: self.lost(&report) })
     }
 
     /// Takes back what Drover changed: kernel parameters get the values that they had, and its
     /// files go. The user and the data directory stay, since they hold what is not Drover's.
     ///
     /// # Errors
-    /// Why the host could not be asked, or not be told on the way; else what could not be undone.
-    pub async fn reset(&self, session: &Session, sudo: bool) -> Result<Vec<Error>, Error> {
+    /// Why the host could not be asked, or not be told on the way. That one thing could not be
+    /// undone is no error here.
+    pub async fn reset(&self, session: &Session, sudo: bool) -> Result<Prepared, Error> {
         let report = self.inspect(session, sudo).await?;
-        run(session, self.steps_back(&report), sudo).await
+        let failures = run(session, self.steps_back(&report), sudo).await?;
+        let lost = self.without_parameters().lost(&report);
+        Ok(Prepared { failures, lost, ..Prepared::default() })
+    }
+
+    /// The same without asking for any kernel parameter.
+    fn without_parameters(&self) -> Self {
+        Self { sysctls: BTreeMap::new(), elasticsearch: false, ..self.clone() }
     }
 
     fn look(&self) -> Command {
@@ -206,7 +234,9 @@ impl Preparation {
             ACCOUNT_NAME.to_owned(),
             files::SWAPPINESS.to_owned(),
         ];
-        arguments.extend(self.sysctls.keys().map(ToString::to_string));
+        let names: BTreeSet<&str> =
+            self.sysctls.keys().chain(self.applied.keys()).map(|it| &**it).collect();
+        arguments.extend(names.into_iter().map(str::to_owned));
         Command::script("inspect preparation", INSPECT, arguments).read_only()
     }
 

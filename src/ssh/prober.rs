@@ -28,6 +28,9 @@ const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_mins(30);
 /// How long until one who had to wait for a turn asks again.
 const TURN: Duration = Duration::from_secs(1);
+/// Who had to wait for a turn so often in a row, each time in vain, is told not to be known about:
+/// about half a minute.
+const WAITS: u32 = 3;
 
 /// How often a host is asked.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +45,8 @@ pub struct Pace {
 pub(super) async fn run(remote: Arc<Remote>, pool: Arc<Pool>, pace: Pace) {
     let key = remote.key();
     let span = info_span!("probing", namespace = %key.namespace, host = %key.name);
-    let mut prober = Prober { remote: &remote, pool: &pool, pace, last_check: None, failures: 0 };
+    let mut prober =
+        Prober { remote: &remote, pool: &pool, pace, last_check: None, failures: 0, waits: 0 };
     prober.probe_for_ever().instrument(span).await;
 }
 
@@ -54,6 +58,8 @@ struct Prober<'a> {
     last_check: Option<Instant>,
     /// Failures in a row.
     failures: u32,
+    /// Turns in a row that were waited for in vain.
+    waits: u32,
 }
 
 impl Prober<'_> {
@@ -62,12 +68,17 @@ impl Prober<'_> {
             let watch = self.remote.watch();
             let pause = match self.look(&watch).await {
                 Ok(()) => {
-                    self.failures = 0;
+                    (self.failures, self.waits) = (0, 0);
                     Some(self.pace.probe)
                 }
                 Err(error) => {
                     debug!(error = &error as &dyn std::error::Error, "the host was not asked");
-                    self.failures = self.failures.saturating_add(1);
+                    if error.category() == Category::Busy {
+                        self.waits = self.waits.saturating_add(1);
+                    } else {
+                        self.failures = self.failures.saturating_add(1);
+                        self.waits = 0;
+                    }
                     let pause = put_off(&error, self.failures, self.pace.probe);
                     self.fail(&watch, error);
                     pause
@@ -127,7 +138,11 @@ impl Prober<'_> {
                 self.pool.disconnect(&self.session_key()).await;
                 if before.asked && before.fault.is_none() {
                     debug!(error = &error as &dyn std::error::Error, "asking a second time");
-                    return self.identify_once(watch).await;
+                    return match self.identify_once(watch).await {
+                        // Drover's own haste is no reason not to believe what was seen.
+                        Err(busy) if busy.category() == Category::Busy => Err(error),
+                        result => result,
+                    };
                 }
                 Err(error)
             }
@@ -147,13 +162,17 @@ impl Prober<'_> {
 
     /// Keeps what was known beside the new fault.
     fn fail(&self, watch: &Arc<Watch>, error: Error) {
-        if error.category() == Category::Busy {
-            // Drover's own haste says nothing of the host.
-            return;
-        }
         let before = self.remote.view();
-        let (fault, tried) = (Some(Arc::new(error)), Some(Timestamp::now()));
-        let view = View { asked: true, fault, tried, ..before };
+        let mut tried = Some(Timestamp::now());
+        if error.category() == Category::Busy {
+            // Drover's own haste says nothing of the host, and is no try. But what was known once
+            // does not hold for ever.
+            if self.waits < WAITS || before.fault.is_some() {
+                return;
+            }
+            tried = before.tried;
+        }
+        let view = View { asked: true, fault: Some(Arc::new(error)), tried, ..before };
         self.remote.publish(watch, view);
     }
 }

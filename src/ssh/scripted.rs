@@ -163,11 +163,7 @@ impl Server {
             port: self.port,
             user: "drover".into(),
             host_key,
-            credentials: Credentials {
-                key: key.as_str().into(),
-                passphrase: None,
-                certificate: None,
-            },
+            credentials: Credentials::new(key.as_str().into()),
         }
     }
 

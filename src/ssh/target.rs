@@ -33,7 +33,8 @@ pub struct Target {
 /// How long and how much at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// For a TCP connection, and again for the key exchange over it. 10 s.
+    /// For decrypting all private keys that are needed, again for a TCP connection, and again for the
+    /// key exchange over it. 10 s.
     pub connect: Duration,
     /// For the server's word on the user. 15 s.
     pub authenticate: Duration,
@@ -116,7 +117,7 @@ mod tests {
             port: 22,
             user: "root".into(),
             host_key: HostKeyPolicy::default(),
-            credentials: Credentials { key: "a key".into(), passphrase: None, certificate: None },
+            credentials: Credentials::new("a key".into()),
         }
     }
 

@@ -41,6 +41,8 @@ pub struct Treated {
     pub left: Vec<Drift>,
     /// What could not be changed, and why.
     pub failures: Vec<Error>,
+    /// Kernel parameters that keep what Drover set, since nobody knows their values of before.
+    pub lost: Vec<Box<str>>,
     /// When it was begun.
     pub began: Timestamp,
     /// When it was over.
@@ -66,16 +68,13 @@ pub(super) async fn carry_out(
 ) -> Result<Treated, Error> {
     let began = Timestamp::now();
     let Treatment { preparation, deed } = treatment;
-    let Prepared { before, left, failures } = match deed {
+    let Prepared { before, left, failures, lost } = match deed {
         Deed::Compare => {
             let found = preparation.drift(&preparation.inspect(session, sudo).await?);
-            Prepared { before: found.clone(), left: found, failures: Vec::new() }
+            Prepared { before: found.clone(), left: found, ..Prepared::default() }
         }
         Deed::Prepare => preparation.apply(session, sudo).await?,
-        Deed::Reset => {
-            let failures = preparation.reset(session, sudo).await?;
-            Prepared { failures, ..Prepared::default() }
-        }
+        Deed::Reset => preparation.reset(session, sudo).await?,
     };
-    Ok(Treated { deed: *deed, before, left, failures, began, ended: Timestamp::now() })
+    Ok(Treated { deed: *deed, before, left, failures, lost, began, ended: Timestamp::now() })
 }

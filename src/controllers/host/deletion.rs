@@ -31,6 +31,8 @@ pub enum Farewell {
     Undoing,
     /// What Drover did is undone.
     Undone,
+    /// What Drover did is undone but for these kernel parameters: nobody knows what they were before.
+    Forgotten(Vec<Box<str>>),
     /// What Drover did stays there, since it can't be undone.
     LeftBehind(String),
 }
@@ -53,7 +55,10 @@ pub fn farewell(host: &Host, seen: &Observed, stand: &Stand) -> Farewell {
     let left = |why: &str| Farewell::LeftBehind(why.to_owned());
     let another = seen.view.identity.as_ref().map(|it| it.machine_id.as_deref() != Some(machine));
     match stand {
-        // It was the older object's machine all along.
+        // It was the older object's machine all along, and what it needs is not known here.
+        Stand::Claimed { by, .. } if !applied(host).is_empty() => {
+            return left(&format!("Host {by} is older and stands for the same machine"));
+        }
         Stand::Claimed { .. } => return Farewell::Nothing,
         Stand::Unapproved => return left("the machine is not approved"),
         _ if host.spec.paused => return left("spec.paused holds back all changes"),
@@ -68,7 +73,10 @@ pub fn farewell(host: &Host, seen: &Observed, stand: &Stand) -> Farewell {
         && treated.deed == Deed::Reset
         && treated.failures.is_empty()
     {
-        return Farewell::Undone;
+        return match treated.lost.as_slice() {
+            [] => Farewell::Undone,
+            lost => Farewell::Forgotten(lost.to_vec()),
+        };
     }
     match why_not(seen) {
         Some(why) if TRIES <= tries(host, seen) => Farewell::LeftBehind(why),
@@ -149,6 +157,11 @@ pub fn notice(host: &Host, farewell: &Farewell, after: &HostStatus) -> Option<No
             let note = "what Drover wrote on the machine is undone";
             Some(Notice::normal("HostReset", "Delete", note))
         }
+        Farewell::Forgotten(names) => {
+            let address = &host.spec.address.0;
+            let note = format!("{}, on {address}; all else is undone", forgotten(names));
+            Some(Notice::warning("LeftBehind", "Delete", note))
+        }
         Farewell::LeftBehind(why) => {
             let names: Vec<&str> = applied(host).keys().map(String::as_str).collect();
             let what = match names.as_slice() {
@@ -164,4 +177,13 @@ pub fn notice(host: &Host, farewell: &Farewell, after: &HostStatus) -> Option<No
             Some(Notice::warning("LeftBehind", "Delete", note))
         }
     }
+}
+
+/// What people should hear of kernel parameters whose values of before nobody knows.
+pub(super) fn forgotten(names: &[Box<str>]) -> String {
+    format!(
+        "left behind: kernel parameters {} as Drover has set them, since what they were before was \
+         in /etc/sysctl.d/zz-drover.conf, which somebody removed or replaced",
+        names.join(", ")
+    )
 }

@@ -198,6 +198,8 @@ fn reachable(seen: &Observed, plan: &Plan) -> Finding {
         return Finding::yes(kind, Reason::AsExpected, "the machine answers");
     };
     let reason = match fault.category() {
+        // Nothing was asked, so nothing is known.
+        Category::Busy => return Finding::unknown(kind, Reason::TooManyRequests, chain(fault)),
         Category::HostKey => {
             let message = "not connected, since the key is not verified: see HostKeyVerified";
             return Finding::unknown(kind, Reason::Waiting, message);

@@ -113,7 +113,7 @@ pub fn next(host: &Host, seen: &Observed, _now: Timestamp) -> Plan {
         // Nothing is undone before it is on record that it is going to be.
         _ if is_deleting && !deletion::is_on_record(host) => None,
         _ if is_deleting => {
-            let watch = |target| watch(host, target, pinned(host), treatment::reset().ok());
+            let watch = |target| watch(host, target, pinned(host), treatment::reset(host).ok());
             seen.way().map(watch).filter(|it| !is_same(it)).map(|it| Step::Watch(Box::new(it)))
         }
         (Stand::Unapproved, _) => leave(),

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::{
+    deletion::forgotten,
     findings::trouble,
     observe::{Observed, pinned},
     treatment::{applied, is_applied, is_asked_for, is_set},
@@ -236,6 +237,15 @@ pub(super) fn notices(host: &Host, seen: &Observed, after: &HostStatus) -> Vec<N
         notices.push(Notice::warning("DriftFound", "Observe", note));
     }
     let Some(Ok(treated)) = seen.treated() else { return notices };
+    // What is not asked for any more is forgotten now, and told that once.
+    let is_forgotten = |name: &str| {
+        applied(host).contains_key(name) && !after.applied_sysctls.0.contains_key(name)
+    };
+    let lost = treated.lost.iter().filter(|it| is_forgotten(it));
+    let lost: Vec<Box<str>> = lost.take(TOLD).cloned().collect();
+    if !lost.is_empty() {
+        notices.push(Notice::warning("LeftBehind", "Prepare", forgotten(&lost)));
+    }
     let is_new = after.history.first().is_some_and(|it| it.run_id == run_id(treated))
         && before.and_then(|it| it.history.first()).is_none_or(|it| it.run_id != run_id(treated));
     if !is_new || treated.deed != Deed::Prepare {

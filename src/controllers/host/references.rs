@@ -186,12 +186,11 @@ async fn credentials(
     let text = |key: &str| secret_text(&secret, name, key, &path);
     let optional = |key: &str| secret.get(key).map(|_| text(key)).transpose();
     let read = || -> Result<Credentials, Problem> {
-        Ok(Credentials {
-            key: text(PRIVATE_KEY)?,
-            passphrase: optional(PASSPHRASE)?,
-            certificate: optional(CERTIFICATE)?
-                .map(|it: SecretString| it.expose_secret().to_owned().into()),
-        })
+        let mut credentials = Credentials::new(text(PRIVATE_KEY)?);
+        credentials.passphrase = optional(PASSPHRASE)?;
+        credentials.certificate =
+            optional(CERTIFICATE)?.map(|it: SecretString| it.expose_secret().to_owned().into());
+        Ok(credentials)
     };
     Ok(read())
 }
@@ -204,9 +203,7 @@ pub(super) mod tests {
     pub fn target_of(host: &Host) -> Result<Target, Problem> {
         let mut hops = Vec::new();
         for stop in stops(host) {
-            let credentials =
-                Credentials { key: "a key".into(), passphrase: None, certificate: None };
-            hops.push(stop.hop(stop.policy()?, credentials));
+            hops.push(stop.hop(stop.policy()?, Credentials::new("a key".into())));
         }
         let host = hops.pop().expect("there is always the machine itself");
         Ok(Target { host, jump_hosts: hops })

@@ -32,7 +32,7 @@ pub fn applied(host: &Host) -> &BTreeMap<String, String> {
 /// Which part of the spec can't be worked with.
 pub fn of(host: &Host, machine: &str) -> Result<Option<Treatment>, PreparationError> {
     let spec = host.spec.sysctls.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let preparation = Preparation::of_sysctls(spec)?;
+    let preparation = Preparation::of_sysctls(spec)?.having_set(own(host))?;
     let facts = host.status.as_ref().and_then(|it| it.facts.as_ref());
     let is_known = |it: &HostFacts| it.os.family.is_some();
     if pinned(host) != Some(machine) || !facts.is_some_and(is_known) || !is_asked_for(host) {
@@ -51,12 +51,17 @@ pub fn of(host: &Host, machine: &str) -> Result<Option<Treatment>, PreparationEr
     }
 }
 
-/// What undoes all that Drover did on a machine.
+/// What undoes all that Drover did on the machine of `host`.
 ///
 /// # Errors
-/// Never: nothing is asked for.
-pub fn reset() -> Result<Treatment, PreparationError> {
-    Ok(Treatment { preparation: Preparation::of_sysctls([])?, deed: Deed::Reset })
+/// Which part of the status can't be worked with; none that Drover has written.
+pub fn reset(host: &Host) -> Result<Treatment, PreparationError> {
+    let preparation = Preparation::of_sysctls([])?.having_set(own(host))?;
+    Ok(Treatment { preparation, deed: Deed::Reset })
+}
+
+fn own(host: &Host) -> impl Iterator<Item = (&str, &str)> {
+    applied(host).iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 /// Whether Drover has set the kernel parameter `name` as the spec has it.

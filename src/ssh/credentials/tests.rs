@@ -16,7 +16,7 @@ fn key() -> PrivateKey {
 }
 
 fn credentials(text: &str) -> Credentials {
-    Credentials { key: text.into(), passphrase: None, certificate: None }
+    Credentials::new(text.into())
 }
 
 fn text(key: &PrivateKey) -> String {
@@ -72,6 +72,27 @@ fn a_key_that_takes_minutes_to_decrypt_is_not_decrypted() {
     let mut credentials = credentials(&text(&slow));
     credentials.passphrase = Some("a".into());
     assert_eq!(problem(&credentials), Some(CredentialsError::PassphraseSlow));
+}
+
+#[test]
+fn a_key_is_decrypted_once_and_another_is_never_taken_for_it() {
+    let encrypted = |key: &PrivateKey| text(&key.encrypt(&mut safe_rng(), "a").unwrap());
+    let (one, other) = (key(), key());
+    let now = Timestamp::from_second(NOW.cast_signed()).unwrap();
+    let read = |it: &Credentials| it.read(now).map(|it| it.key.public_key().clone());
+    let mut first = credentials(&encrypted(&one));
+    first.passphrase = Some("a".into());
+    // Those who connect have a copy each.
+    let (again, mut changed) = (first.clone(), first.clone());
+    assert_eq!(read(&again).as_ref(), Ok(one.public_key()));
+    let known = || first.decrypted.0.lock().unwrap().as_ref().map(|it| it.of);
+    assert!(known().is_some(), "forgotten");
+    changed.passphrase = Some("b".into());
+    assert_eq!(read(&changed), Err(CredentialsError::PassphraseWrong));
+    changed.passphrase = Some("a".into());
+    changed.key = encrypted(&other).into();
+    assert_eq!(read(&changed).as_ref(), Ok(other.public_key()));
+    assert_eq!(read(&first).as_ref(), Ok(one.public_key()));
 }
 
 #[test]

@@ -57,10 +57,31 @@ impl Preparation {
         let old = files::before(report.sysctl_file.as_ref());
         let live = report.sysctls.iter().map(|(name, value)| (&**name, &**value));
         let short = |value: &str| (1..=LENGTH).contains(&value.len());
-        let mut before: BTreeMap<&str, &str> =
-            live.filter(|(name, value)| wanted.contains_key(name) && short(value)).collect();
+        let mut before: BTreeMap<&str, &str> = live
+            .filter(|(name, value)| wanted.contains_key(name) && short(value))
+            .filter(|(name, value)| !self.is_own(name, value, report))
+            .collect();
         before.extend(old.into_iter().filter(|(name, _)| wanted.contains_key(name)));
         before
+    }
+
+    /// Whether the live value of a parameter is none of before: Drover has set it, or has set the
+    /// parameter and keeps a file that does not remember.
+    fn is_own(&self, name: &str, live: &str, report: &Report) -> bool {
+        let is_kept = report.sysctl_file.as_ref().is_some_and(files::is_ours);
+        self.applied.get(name).is_some_and(|it| is_kept || **it == *live)
+    }
+
+    /// What is no longer asked for, still is as Drover has set it, and can't go back: the file that
+    /// told its value of before is gone, or no longer Drover's.
+    pub(super) fn lost(&self, report: &Report) -> Vec<Box<str>> {
+        let wanted = self.wanted(report);
+        let before = files::before(report.sysctl_file.as_ref());
+        let is_live =
+            |name: &str, value: &str| report.sysctls.get(name).is_some_and(|it| **it == *value);
+        let applied = self.applied.iter().filter(|(name, value)| is_live(name, value));
+        let lost = applied.map(|(name, _)| name).filter(|it| !wanted.contains_key(&***it));
+        lost.filter(|it| !before.contains_key(&***it)).cloned().collect()
     }
 
     /// What is no longer asked for, with the values to go back to.
@@ -71,9 +92,22 @@ impl Preparation {
         old
     }
 
-    /// The file of kernel parameters, as it shall be.
-    fn sysctl_text(&self, report: &Report) -> String {
-        files::sysctls(&self.wanted(report), &self.remembered(report))
+    /// What has still to go back, with the values to go back to. What is gone from the kernel can't.
+    fn outstanding<'a>(&self, report: &'a Report) -> BTreeMap<&'a str, &'a str> {
+        let mut outstanding = self.dropped(report);
+        outstanding
+            .retain(|name, value| report.sysctls.get(*name).is_some_and(|it| **it != **value));
+        outstanding
+    }
+
+    /// The file of kernel parameters, as it shall be as long as these are `outstanding`: it sets them
+    /// no longer, and remembers what they were. Nothing where it shall be no file.
+    fn sysctl_text(&self, report: &Report, outstanding: &BTreeMap<&str, &str>) -> Option<String> {
+        let wanted = self.wanted(report);
+        let mut before = self.remembered(report);
+        before.extend(outstanding);
+        let is_needed = !wanted.is_empty() || !before.is_empty();
+        is_needed.then(|| files::sysctls(&wanted, &before))
     }
 
     pub(super) fn findings(&self, report: &Report) -> Vec<Finding> {
@@ -84,8 +118,7 @@ impl Preparation {
             found.push(Finding { drift, item });
         };
         let there = report.sysctl_file.as_ref();
-        if !self.wanted(report).is_empty() {
-            let text = self.sysctl_text(report);
+        if let Some(text) = self.sysctl_text(report, &self.outstanding(report)) {
             file(&mut find, Item::SysctlFile, SYSCTL_FILE, there, &text);
         } else if there.is_some_and(files::is_ours) {
             find(Item::SysctlFile, SYSCTL_FILE, "missing", "as Drover wrote it");
@@ -147,27 +180,6 @@ impl Preparation {
     /// The least that makes up for what was found, in chains.
     pub(super) fn steps(&self, report: &Report, found: &[Finding]) -> Vec<Vec<Step>> {
         let has = |item| found.iter().any(|it| it.item == item);
-        let differs: Vec<&str> = found
-            .iter()
-            .filter(|it| it.item == Item::Sysctl)
-            .filter_map(|it| it.drift.path.strip_prefix("sysctls."))
-            .collect();
-        // Back to what was before, while the file still remembers it, as far as it is there.
-        let there = |it: &str| differs.contains(&it) && report.sysctls.contains_key(it);
-        let back = self.dropped(report).into_iter().filter(|(it, _)| there(it));
-        let mut parameters: Vec<Step> = set(back).into_iter().collect();
-        if has(Item::SysctlFile) {
-            if self.wanted(report).is_empty() {
-                parameters.push(remove(SYSCTL_FILE, ""));
-            } else {
-                parameters.extend(write(SYSCTL_FILE, &self.sysctl_text(report)));
-            }
-        }
-        // Not before the file remembers what was there.
-        let wanted = self.wanted(report).into_iter().filter(|(it, _)| differs.contains(it));
-        if !is_foreign(report.sysctl_file.as_ref()) {
-            parameters.extend(set(wanted));
-        }
         let mut limits = Vec::new();
         if let Some(drop_in) = self.drop_in()
             && (has(Item::LimitsFile) || has(Item::Limits))
@@ -190,21 +202,46 @@ impl Preparation {
             let arguments = [path.as_str(), ACCOUNT_NAME, &format!("{DATA_MODE:o}")];
             directory.push(Step::Run(Command::script("make data directory", DATA, arguments)));
         }
-        vec![parameters, limits, directory]
+        let mut chains = self.parameters(report, found);
+        chains.extend([limits, directory]);
+        chains
+    }
+
+    /// What makes kernel parameters and their file as they shall be. One that can't go back keeps no
+    /// other from being set, and from the next boot on it is what it was: the file that would set it
+    /// again is written before anything is tried.
+    fn parameters(&self, report: &Report, found: &[Finding]) -> Vec<Vec<Step>> {
+        let has_file = found.iter().any(|it| it.item == Item::SysctlFile);
+        let differs: Vec<&str> = found
+            .iter()
+            .filter(|it| it.item == Item::Sysctl)
+            .filter_map(|it| it.drift.path.strip_prefix("sysctls."))
+            .collect();
+        let outstanding = self.outstanding(report);
+        let mut forward = Vec::new();
+        if has_file && let Some(text) = self.sysctl_text(report, &outstanding) {
+            forward.extend(write(SYSCTL_FILE, &text));
+        }
+        // Not before the file remembers what was there.
+        let wanted = self.wanted(report).into_iter().filter(|(it, _)| differs.contains(it));
+        if !is_foreign(report.sysctl_file.as_ref()) {
+            forward.extend(set(wanted));
+        }
+        let mut back: Vec<Step> = set(outstanding.clone().into_iter()).into_iter().collect();
+        match self.sysctl_text(report, &BTreeMap::new()) {
+            // Back is what was to go back: then that need not be remembered.
+            Some(text) if !outstanding.is_empty() => back.extend(write(SYSCTL_FILE, &text)),
+            None if has_file || !outstanding.is_empty() => back.push(remove(SYSCTL_FILE, "")),
+            _ => {}
+        }
+        vec![forward, back]
     }
 
     /// What takes back all that Drover changed, in chains.
     pub(super) fn steps_back(&self, report: &Report) -> Vec<Vec<Step>> {
-        let before = files::before(report.sysctl_file.as_ref()).into_iter();
-        let differs =
-            |name: &str, value: &str| report.sysctls.get(name).is_some_and(|it| **it != *value);
-        // The file goes last: it alone remembers. What is gone can't go back.
-        let back = set(before.filter(|(name, value)| differs(name, value)));
-        let mut parameters: Vec<Step> = back.into_iter().collect();
+        let nothing = self.without_parameters();
+        let mut chains = nothing.parameters(report, &nothing.findings(report));
         let ours = |file: Option<&File>| file.is_some_and(files::is_ours);
-        if ours(report.sysctl_file.as_ref()) {
-            parameters.push(remove(SYSCTL_FILE, ""));
-        }
         let mut limits = Vec::new();
         if let Some(drop_in) = self.drop_in()
             && ours(report.limits_file.as_ref())
@@ -212,7 +249,8 @@ impl Preparation {
             limits.push(remove(drop_in.as_str(), "directory"));
             limits.push(reload());
         }
-        vec![parameters, limits]
+        chains.push(limits);
+        chains
     }
 }
 

@@ -14,9 +14,9 @@ use crate::{
         host_key::Refusal,
         preparation::Preparation,
         remotes::Remotes,
-        scripted::{Script, Server, key, limits, until},
+        scripted::{Hang, Script, Server, key, limits, until},
         session::Meter,
-        target::Target,
+        target::{Limits, Target},
         treatment::{Deed, Treatment},
     },
 };
@@ -41,28 +41,55 @@ fn name() -> ObjectKey {
     ObjectKey { namespace: "shop".into(), name: "es-1".into() }
 }
 
+fn other() -> ObjectKey {
+    ObjectKey { name: "es-2".into(), ..name() }
+}
+
+fn watch_of(target: Target) -> Watch {
+    Watch {
+        target,
+        machine: None,
+        sudo: false,
+        places: Places::default(),
+        treatment: None,
+        wish: None,
+    }
+}
+
+/// One connects at a time, and no other waits long for that.
+fn one_turn() -> Limits {
+    let authenticate = Duration::from_mins(1);
+    Limits { opening: 1, connect: SECOND / 5, authenticate, ..limits() }
+}
+
 impl Bed {
     async fn new(probe: Duration) -> Self {
+        Self::with(probe, limits()).await
+    }
+
+    async fn with(probe: Duration, limits: Limits) -> Self {
         let user = key();
         let server = Script::for_user(&user).serve().await;
         let target = server.target(&user);
-        let pool = Pool::new(limits(), WriteGate::always_open(), Arc::new(Deaf));
+        let pool = Pool::new(limits, WriteGate::always_open(), Arc::new(Deaf));
         let (wake, woken) = unbounded_channel();
         let pace = Pace { probe, stats: Duration::from_hours(1) };
         Self { server, target, remotes: Remotes::new(pool, wake, pace), woken }
     }
 
     fn watch(&self, change: impl FnOnce(&mut Watch)) {
-        let mut watch = Watch {
-            target: self.target.clone(),
-            machine: None,
-            sudo: false,
-            places: Places::default(),
-            treatment: None,
-            wish: None,
-        };
+        let mut watch = watch_of(self.target.clone());
         change(&mut watch);
         self.remotes.watch(&name(), watch);
+    }
+
+    /// Another host takes a turn to connect, and hangs with it.
+    async fn take_turn(&self) -> Server {
+        let user = key();
+        let server = Script { hang: Hang::Authenticate, ..Script::for_user(&user) }.serve().await;
+        self.remotes.watch(&other(), watch_of(server.target(&user)));
+        until("it hangs", || server.seen.attempts.load(Ordering::SeqCst) == 1).await;
+        server
     }
 
     /// Waits for news, and returns what is known then.
@@ -147,6 +174,44 @@ async fn a_session_that_breaks_is_opened_anew_and_is_no_news() {
     let before = bed.commands();
     until("it is asked again", || before + 2 <= bed.commands()).await;
     assert!(bed.woken.try_recv().is_err(), "a broken session is no news of the host");
+}
+
+#[tokio::test]
+async fn what_a_host_failed_at_is_told_though_others_take_all_the_turns_to_ask_again() {
+    let user = key();
+    // Its session opens, and takes no command.
+    let server = Script { channels: 0, ..Script::for_user(&user) }.serve().await;
+    let pool = Arc::new(Pool::new(one_turn(), WriteGate::always_open(), Arc::new(Deaf)));
+    let watch = watch_of(server.target(&user));
+    let remote = Remote::new(name(), watch.clone(), unbounded_channel().0);
+    pool.session(&name().to_string(), &watch.target).await.unwrap();
+    let hanging = Script { hang: Hang::Authenticate, ..Script::for_user(&user) }.serve().await;
+    let stuck = tokio::spawn({
+        let (pool, target) = (Arc::clone(&pool), hanging.target(&user));
+        async move { pool.session("stuck", &target).await.map(|_| ()) }
+    });
+    until("it hangs", || hanging.seen.attempts.load(Ordering::SeqCst) == 1).await;
+    let pace = Pace { probe: SECOND, stats: SECOND };
+    let (remote, pool) = (&remote, &*pool);
+    let prober = Prober { remote, pool, pace, last_check: None, failures: 0, waits: 0 };
+    let before = View { asked: true, ..View::default() };
+    let error = prober.identify(&watch, &before).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+    stuck.abort();
+}
+
+#[tokio::test]
+async fn a_host_that_never_gets_its_turn_is_not_known_about() {
+    let mut bed = Bed::with(SECOND / 50, one_turn()).await;
+    let _hanging = bed.take_turn().await;
+    bed.watch(|_| {});
+    let view = bed.news().await;
+    let fault = view.fault.expect("nothing was asked");
+    assert_eq!(fault.category(), Category::Busy, "{fault:?}");
+    assert_eq!(view.tried, None, "it was no try");
+    assert_eq!(bed.connections(), 0);
+    bed.remotes.leave(&other());
+    assert!(bed.news().await.fault.is_none());
 }
 
 #[tokio::test]

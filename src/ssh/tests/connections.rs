@@ -152,6 +152,19 @@ async fn a_key_with_a_passphrase_opens_a_session_and_shows_nobody_its_flaws() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_not_decrypted_in_time_is_waited_for_no_longer_and_told_as_haste() {
+    let user = key();
+    let server = Script::for_user(&user).serve().await;
+    let mut target = server.target(&user);
+    let encrypted = user.encrypt(&mut russh::keys::key::safe_rng(), "open sesame").unwrap();
+    target.host.credentials.key = encrypted.to_openssh(LineEnding::LF).unwrap().as_str().into();
+    target.host.credentials.passphrase = Some("open sesame".into());
+    let limits = Limits { connect: Duration::from_micros(1), ..limits() };
+    assert_eq!(failure(limits, &target).await.category(), Category::Busy);
+    assert_eq!(server.seen.connections.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn a_user_certificate_stands_for_the_key() {
     let (user, authority) = (key(), key());
     // The bare key is not known there.

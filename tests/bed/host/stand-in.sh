@@ -103,6 +103,7 @@ dnf() {
     ;;
   upgrade | update)
     [ "$(waiting)" != 0 ] || { echo "Nothing to do."; return; }
+    ! option --assumeno || fail 1 "Operation aborted."
     option --downloadonly || { update_all && echo "Complete!"; }
     ;;
   needs-restarting) needs_restarting ;;
@@ -131,8 +132,12 @@ zypper() {
     ;;
   update | up | patch | dist-upgrade | dup)
     [ "$(waiting)" != 0 ] || { echo "Nothing to do."; return; }
-    option --dry-run -D --download-only -d || update_all
+    ! option --dry-run -D --download-only -d || return 0
+    update_all
+    ! reboot_required || exit 102
     ;;
+  addlock | al) echo "Specified lock has been successfully added." ;;
+  removelock | rl) echo "1 lock has been successfully removed." ;;
   needs-rebooting) ! reboot_required || exit 102 ;;
   *) fail 1 "Unknown command '$command'" ;;
   esac
@@ -164,6 +169,7 @@ deployment() {
 }
 
 rpm_ostree() {
+  is_installed() { grep -qx -- "$1" installed layered; }
   local version list=()
   case $command in
   status)
@@ -186,16 +192,17 @@ rpm_ostree() {
   upgrade)
     if [ "$(cat latest)" = "$(cat staged 2>/dev/null || cat booted)" ]; then
       echo "No upgrade available."
-      option --check --preview --unchanged-exit-77 && exit 77
-      return
+      ! option --check --preview --unchanged-exit-77 || exit 77
+      return 0
     fi
     echo "AvailableUpdate: $(cat latest)"
-    option --check --preview || stage "$(cat latest)"
+    option --check --preview --download-only || stage "$(cat latest)"
     ;;
   rollback)
     [ -e rollback ] || fail 1 "error: No rollback deployment"
     stage "$(cat rollback)"
     ;;
+  refresh-md) echo "Updating metadata for 'fedora'...done" ;;
   cleanup)
     ! option -p --pending || rm -f staged
     ! option -r --rollback || rm -f rollback

@@ -4,7 +4,7 @@ use drover::api::host_status::HostState;
 use serde_json::json;
 
 use super::{Stage, preparation::live};
-use crate::common::hosts::{Os, Settings};
+use crate::common::hosts::{Os, Settings, SshKey};
 
 #[tokio::test]
 async fn an_object_is_deleted_at_once_whether_its_machine_lives_or_not() {
@@ -62,7 +62,7 @@ async fn a_reset_undoes_what_drover_wrote_and_a_dead_machine_holds_its_object_up
 }
 
 #[tokio::test]
-async fn a_machine_is_reset_also_where_its_secret_goes_first() {
+async fn a_machine_is_reset_also_where_its_secret_goes_first_but_not_by_guessing() {
     let stage = Stage::new("secret-first").await;
     let host = Settings::new(Os::Debian).start().await;
     let spec = json!({ "deletionPolicy": "Reset", "sysctls": { "vm.swappiness": "7" } });
@@ -72,4 +72,14 @@ async fn a_machine_is_reset_also_where_its_secret_goes_first() {
     stage.delete("es").await;
     stage.gone("es").await;
     assert_eq!(live(&host, "swappiness"), "60");
+
+    // Where the file that remembers goes first, nothing is said to be undone.
+    stage.key("key", SshKey::shared()).await;
+    stage.ready("bare", &host, &spec).await;
+    host.inside("rm /etc/sysctl.d/zz-drover.conf");
+    stage.delete("bare").await;
+    stage.gone("bare").await;
+    let note = stage.event("bare", "LeftBehind").await;
+    assert!(note.contains("vm.swappiness") && note.contains("somebody removed"), "{note}");
+    assert_eq!(live(&host, "swappiness"), "7");
 }

@@ -36,7 +36,7 @@ async fn session(host: &Host) -> (Pool, Arc<Session>) {
             fingerprints: vec![host.fingerprint().parse().unwrap()],
             ..HostKeyPolicy::default()
         },
-        credentials: Credentials { key, passphrase: None, certificate: None },
+        credentials: Credentials::new(key),
     };
     let session = pool.session("host", &Target { host: hop, jump_hosts: vec![] }).await.unwrap();
     (pool, session)
@@ -77,7 +77,7 @@ async fn a_bare_machine_of_any_family_is_made_fit_for_elasticsearch_once_and_sta
     let report = wanted.inspect(&session, true).await.unwrap();
     assert_eq!(wanted.drift(&report), [], "after a boot");
     // Undone, but for the user and the data, which hold what is not Drover's.
-    assert!(wanted.reset(&session, true).await.unwrap().is_empty());
+    assert!(wanted.reset(&session, true).await.unwrap().failures.is_empty());
     assert_eq!(host.inside("cat /proc/sys/vm/max_map_count /proc/sys/vm/swappiness"), "65530\n60");
     host.inside("test ! -e /etc/sysctl.d/zz-drover.conf && test -d /var/lib/drover/data");
     host.inside("test ! -e /etc/systemd/system/elasticsearch.service.d && id elasticsearch");

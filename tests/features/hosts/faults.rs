@@ -103,7 +103,8 @@ async fn a_bad_line_hinders_and_a_session_that_is_reset_is_opened_anew_without_a
     })
     .await;
     host.lose_packets(30);
-    stage.mark("es", &json!({ "annotations": { "drover.dev/reconcile-at": "now" } })).await;
+    stage.look_anew("es").await;
+    assert!(0 < host.lost_packets());
     stage.until("es", "Ready", "True").await;
     host.mend_network();
     host.reset_connections();
@@ -118,9 +119,25 @@ async fn commands_that_fail_or_never_end_are_told_as_what_they_are() {
     let host = Settings::new(Os::Debian).start().await;
     stage.ready("es", &host, &json!({})).await;
     // What is read of a machine does not hang on one program.
+    let calls = host.calls().len();
     host.slow_command("df", 600);
+    eventually("it is asked how much room there is", SOON, async || {
+        let calls = host.calls().split_off(calls);
+        if calls.iter().any(|it| it.starts_with("df ")) {
+            Ok(())
+        } else {
+            Err(format!("{calls:?}"))
+        }
+    })
+    .await;
     host.fill_disk();
-    stage.mark("es", &json!({ "annotations": { "drover.dev/reconcile-at": "now" } })).await;
+    let looks = stage.ran("gather facts").await;
+    eventually("and the look comes to its end", SOON, async || {
+        let now = stage.ran("gather facts").await;
+        if looks < now { Ok(()) } else { Err(format!("{now}")) }
+    })
+    .await;
+    stage.until("es", "Inspected", "True").await;
     stage.until("es", "Ready", "True").await;
     host.free_disk();
     host.mend_commands();

@@ -3,19 +3,20 @@
 use drover::api::host_status::{HostState, OsFamily};
 use serde_json::json;
 
-use super::Stage;
+use super::{Stage, families};
 use crate::common::hosts::{Host, Os, Settings, Sudo};
 
 #[tokio::test]
-async fn hosts_of_five_distributions_go_from_apply_to_ready_with_their_facts() {
+async fn hosts_of_six_distributions_go_from_apply_to_ready_with_their_facts_and_commands() {
     let systems = [
         ("debian", Os::Debian, OsFamily::Debian, "apt-get"),
         ("fedora", Os::Fedora, OsFamily::Fedora, "dnf"),
         ("rhel", Os::Rhel, OsFamily::Rhel, "dnf"),
         ("centos", Os::Centos, OsFamily::Rhel, "dnf"),
+        ("sles", Os::Sles, OsFamily::Suse, "zypper"),
         ("atomic", Os::Atomic, OsFamily::Ostree, "rpm-ostree"),
     ];
-    let stage = Stage::new("five").await;
+    let stage = Stage::new("six").await;
     let hosts = Host::start_all(systems.map(|(name, os, ..)| Settings::new(os).name(name))).await;
     for ((name, ..), host) in systems.iter().zip(&hosts) {
         stage.host(name, host, &json!({})).await;
@@ -46,9 +47,16 @@ async fn hosts_of_five_distributions_go_from_apply_to_ready_with_their_facts() {
         stage.event(name, "Connected").await;
     }
     let states = stage.operator.metric("drover_host_state", &[r#"state="disassociated""#]).await;
-    assert!((states - 5.0).abs() < f64::EPSILON, "{states}");
+    assert!((states - 6.0).abs() < f64::EPSILON, "{states}");
     let opened = stage.operator.metric("drover_ssh_connections_total", &["success"]).await;
-    assert!((opened - 5.0).abs() < f64::EPSILON, "one kept session each, not {opened}");
+    assert!((opened - 6.0).abs() < f64::EPSILON, "one kept session each, not {opened}");
+
+    let one_of_each = systems.into_iter().zip(&hosts).filter(|it| it.0.0 != "centos");
+    for ((_, _, family, _), host) in one_of_each {
+        families::assert_commands_work(host, families::of(family));
+    }
+    let atomic = hosts.last().expect("as above");
+    families::assert_restarts_into_the_new_image(&stage, "atomic", atomic).await;
 }
 
 #[tokio::test]
@@ -63,6 +71,13 @@ async fn a_user_with_sudo_is_as_good_as_root_and_one_without_is_told() {
     let object = stage.until("es", "Stalled", "True").await;
     assert_eq!(object.status.unwrap().state, Some(HostState::Failed));
     host.set_sudo(Sudo::Passwordless);
+    stage.until("es", "Ready", "True").await;
+    // One that does not end is given up, and the machine is there all the same.
+    host.slow_command("id", 600);
+    let message = stage.tells("es", "Prepared", "False", "CommandFailed").await;
+    assert!(message.contains("did not end within 20s"), "{message}");
+    stage.until("es", "Reachable", "True").await;
+    host.mend_commands();
     stage.until("es", "Ready", "True").await;
     stage.host("es", &host, &json!({ "user": host.user() })).await;
     let message = stage.tells("es", "Prepared", "False", "PrivilegeMissing").await;

@@ -4,6 +4,7 @@ mod canary;
 mod crash;
 mod deletion;
 mod elasticsearch;
+mod families;
 mod faults;
 mod identity;
 mod ledger;
@@ -172,6 +173,27 @@ impl Stage {
     pub async fn mark(&self, name: &str, metadata: &Value) {
         let patch = kube::api::Patch::Merge(json!({ "metadata": metadata }));
         self.hosts().patch(name, &kube::api::PatchParams::default(), &patch).await.expect("a Host");
+    }
+
+    /// Waits until the operator has looked into everything anew: the look began after this was called.
+    /// To be used where the stage has one Host, which may be looked into already.
+    pub async fn look_anew(&self, name: &str) {
+        for word in ["once", "and once more"] {
+            let before = self.ran("gather facts").await;
+            let annotations = json!({ "drover.dev/reconcile-at": word });
+            self.mark(name, &json!({ "annotations": annotations })).await;
+            eventually(&format!("Host {name} is looked into {word}"), SOON, async || {
+                let now = self.ran("gather facts").await;
+                if before < now { Ok(()) } else { Err(format!("{now}")) }
+            })
+            .await;
+        }
+    }
+
+    /// How often the operator has run a command of this name on machines, and it has ended.
+    pub async fn ran(&self, what: &str) -> f64 {
+        let label = format!("command=\"{what}\"");
+        self.operator.metric("drover_ssh_command_duration_seconds_count", &[&label]).await
     }
 
     /// Deletes the Host and does not wait.

@@ -143,6 +143,21 @@ async fn what_can_not_be_set_is_told_and_is_set_once_it_can() {
     stage.until("es", "Ready", "True").await;
     assert_eq!((&*live(&host, "max_map_count"), &*live(&host, "swappiness")), ("7", "60"));
 
+    // One that can't go back holds up no other, and is no longer set at boot.
+    host.inside("mount -o remount,bind,ro /proc/sys/vm/max_map_count");
+    stage.host("es", &host, &ask("vm.swappiness")).await;
+    let message = stage.tells("es", "Prepared", "False", "CommandFailed").await;
+    assert!(message.contains("vm.max_map_count can't be set to 65530"), "{message}");
+    assert_eq!(live(&host, "swappiness"), "7");
+    let text = host.inside(&format!("cat {FILE}"));
+    assert!(text.contains("# before: vm.max_map_count = 65530"), "{text}");
+    assert!(!text.contains("\nvm.max_map_count"), "{text}");
+    host.inside("mount -o remount,bind,rw /proc/sys/vm/max_map_count");
+    stage.until("es", "Ready", "True").await;
+    assert_eq!(live(&host, "max_map_count"), "65530");
+    let text = host.inside(&format!("cat {FILE}"));
+    assert!(!text.contains("max_map_count"), "{text}");
+
     // sudo lets one command through and not the others.
     host.set_sudo(Sudo::Only("/usr/bin/id"));
     let message = stage.tells("es", "Prepared", "False", "PrivilegeMissing").await;

@@ -1,9 +1,13 @@
 //! Whose key is taken for a machine's. What is refused gets no credential: sshd would have logged it.
 
+use drover::api::condition::find;
 use serde_json::{Value, json};
 
-use super::{Stage, attempts};
-use crate::common::hosts::{Host, KeyType, Os, Settings, SshAuthority, SshCertificate, SshKey};
+use super::{SOON, Stage, attempts};
+use crate::common::{
+    hosts::{Host, KeyType, Os, Settings, SshAuthority, SshCertificate, SshKey},
+    wait::eventually,
+};
 
 #[tokio::test]
 async fn a_key_that_nothing_vouches_for_is_refused_before_any_credential() {
@@ -44,11 +48,48 @@ async fn a_key_that_nothing_vouches_for_is_refused_before_any_credential() {
     let object = stage.until("no-pin", "Ready", "False").await;
     assert_eq!(object.status.unwrap().host_key, None, "shown, and not taken");
     // A new look changes nothing: it is refused again.
+    let refused =
+        async || stage.operator.metric("drover_ssh_connections_total", &["host_key"]).await;
+    let looks = refused().await;
     stage.mark("wrong-pin", &json!({ "annotations": { "drover.dev/reconcile-at": "now" } })).await;
+    eventually("it is looked at again", SOON, async || {
+        let now = refused().await;
+        if looks < now { Ok(()) } else { Err(format!("{now}")) }
+    })
+    .await;
     stage.tells("wrong-pin", "HostKeyVerified", "False", "HostKeyMismatch").await;
     assert_eq!(attempts(&host), before, "{}", host.journal());
     stage.host("wrong-pin", &host, &json!({})).await;
     stage.until("wrong-pin", "Ready", "True").await;
+
+    // The right key and no safe encryption is not good enough either.
+    let before = attempts(&host);
+    for (line, words) in [
+        ("KexAlgorithms diffie-hellman-group14-sha1", "no safe Kex algorithm"),
+        ("Ciphers aes256-cbc", "no safe Cipher algorithm"),
+    ] {
+        host.configure_sshd(line);
+        super::cut_sessions(&host);
+        let offered = line.split(' ').next_back().unwrap();
+        let told = stage.when("wrong-pin", "it is refused for what it offers", |it| {
+            let conditions = it.status.as_ref().map(|it| &it.conditions[..]).unwrap_or_default();
+            let found = find(conditions, "Reachable").ok_or("no condition")?;
+            let is_so = found.reason == "UnexpectedAnswer"
+                && found.message.contains(words)
+                && found.message.contains(offered);
+            if is_so { Ok(()) } else { Err(format!("{found:?}")) }
+        });
+        told.await;
+    }
+    assert_eq!(attempts(&host), before, "{}", host.journal());
+    // What it offers besides is not taken.
+    host.configure_sshd("LogLevel DEBUG1\nCompression yes");
+    stage.until("wrong-pin", "Ready", "True").await;
+    let log = host.inside("journalctl --no-pager -u ssh -o cat | grep 'kex: '");
+    for word in ["server->client cipher: aes256-gcm@openssh.com", "compression: none"] {
+        assert!(log.contains(word), "{word}: {log}");
+    }
+    assert!(!log.contains("zlib"), "{log}");
 }
 
 #[tokio::test]

@@ -49,6 +49,20 @@ fn every_failure_to_reach_it_shows_in_its_condition_before_the_first_answer_and_
 }
 
 #[test]
+fn a_machine_that_could_not_be_asked_is_not_known_to_be_gone() {
+    for mut scene in [Scene::new(), Scene::settled()] {
+        scene.machine.fault = Some(fault("busy"));
+        scene.settle();
+        scene.check("Reachable", "Unknown", "TooManyRequests");
+        scene.check("Ready", "False", "Waiting");
+        scene.check("Reconciling", "True", "Waiting");
+        scene.machine.fault = None;
+        scene.settle();
+        scene.check("Ready", "True", "AsExpected");
+    }
+}
+
+#[test]
 fn a_machine_that_does_not_do_what_it_is_told_is_reachable_all_the_same() {
     let cases = [
         ("failed", "CommandFailed"),

@@ -60,6 +60,18 @@ fn what_drover_did_is_undone_after_it_is_on_record_that_it_will_be() {
 }
 
 #[test]
+fn what_nobody_knows_the_value_of_before_of_is_told_and_not_said_to_be_undone() {
+    let mut scene = scene();
+    scene.machine.lost = vec!["vm.swappiness".into()];
+    scene.delete();
+    let (farewell, notices) = end(&mut scene, 4);
+    assert_eq!(farewell, Farewell::Forgotten(vec!["vm.swappiness".into()]));
+    let text = format!("{notices:?}");
+    assert!(text.contains("LeftBehind") && text.contains("vm.swappiness"), "{text}");
+    assert!(!text.contains("HostReset"), "{text}");
+}
+
+#[test]
 fn a_new_process_goes_on_with_it() {
     let mut scene = scene();
     scene.delete();
@@ -114,6 +126,10 @@ fn a_machine_that_comes_back_in_time_is_undone_and_one_that_refuses_is_left() {
 
 #[test]
 fn what_no_try_can_help_is_not_tried() {
+    // It was there first, and set a parameter before the older object reached the machine.
+    let mut younger = scene();
+    younger.claimed_by = Some("shop/older".into());
+    younger.settle();
     let mut replaced = scene();
     replaced.replace_machine();
     replaced.settle();
@@ -123,7 +139,7 @@ fn what_no_try_can_help_is_not_tried() {
     let mut unauthorized = scene();
     unauthorized.machine.fault = Some(fault("unauthorized"));
     unauthorized.settle();
-    for mut scene in [replaced, paused, unauthorized] {
+    for mut scene in [younger, replaced, paused, unauthorized] {
         scene.delete();
         let turn = scene.turn();
         assert!(turn.plan.let_go && matches!(turn.plan.farewell, Some(Farewell::LeftBehind(_))));
@@ -137,7 +153,8 @@ fn a_machine_on_which_nothing_was_done_holds_nothing_up() {
     unseen.spec(&json!({ "deletionPolicy": "Reset" }));
     unseen.machine.fault = Some(fault("connect"));
     unseen.settle();
-    let mut younger = scene();
+    let mut younger = Scene::settled();
+    younger.spec(&json!({ "deletionPolicy": "Reset" }));
     younger.claimed_by = Some("shop/older".into());
     younger.settle();
     for mut scene in [unseen, younger] {

@@ -32,6 +32,8 @@ pub struct Machine {
     pub stubborn: Vec<Drift>,
     /// Why nothing can be changed on it, where that is so.
     pub refuses: Option<Error>,
+    /// Kernel parameters that Drover has set there, of which it no longer knows what they were.
+    pub lost: Vec<Box<str>>,
 }
 
 /// A fingerprint that tells itself from others.
@@ -79,6 +81,7 @@ impl Machine {
             differs: vec![],
             stubborn: vec![],
             refuses: None,
+            lost: vec![],
         }
     }
 
@@ -94,7 +97,8 @@ impl Machine {
             }
         }
         let failures = if deed == Deed::Compare { Vec::new() } else { failures };
-        Treated { deed, before, left: self.differs.clone(), failures, began: now, ended: now }
+        let (left, lost) = (self.differs.clone(), self.lost.clone());
+        Treated { deed, before, left, failures, lost, began: now, ended: now }
     }
 
     /// Why no session comes about, as the real checks have it.

@@ -90,6 +90,7 @@ pub fn fault(word: &str) -> Error {
         "connect" => Error::Connect { host: host(), cause: cause() },
         "unauthorized" => Error::Unauthorized { host: host(), user: "root".into(), hint: "" },
         "refused" => Error::Refused { host: host(), what: "probe", cause: cause() },
+        "busy" => Error::Busy { host: host() },
         "handshake" => Error::Handshake { host: host(), cause: cause() },
         "timeout" => Error::Timeout { host: host(), what: "probe", limit: Duration::from_secs(20) },
         "failed" => Error::Failed {

@@ -23,9 +23,10 @@ fn asked() -> Value {
     json!({ "sysctls": { "vm.swappiness": "1", "vm.max_map_count": "262144" } })
 }
 
+const BOTH: [(&str, &str); 2] = [("vm.max_map_count", "262144"), ("vm.swappiness", "1")];
+
 fn both() -> Preparation {
-    let both = [("vm.max_map_count", "262144"), ("vm.swappiness", "1")];
-    Preparation::of_sysctls(both).unwrap()
+    Preparation::of_sysctls(BOTH).unwrap()
 }
 
 fn lacking() -> Vec<Drift> {
@@ -72,8 +73,13 @@ fn what_is_asked_for_is_done_once_it_is_on_record_which_machine_it_is() {
     }
     scene.check("Prepared", "Unknown", "InProgress");
     scene.check("Ready", "False", "InProgress");
-    notices.extend(scene.settle());
+    assert_eq!(treatment(&scene), None, "nothing is done before that stands there");
+    notices.extend(scene.turn().notices);
     assert_eq!(treatment(&scene), Some(Treatment { preparation: both(), deed: Deed::Prepare }));
+    notices.extend(scene.settle());
+    // From then on it is known what Drover itself has set.
+    let preparation = both().having_set(BOTH).unwrap();
+    assert_eq!(treatment(&scene), Some(Treatment { preparation, deed: Deed::Prepare }));
     scene.check("Ready", "True", "AsExpected");
     scene.check("Drifted", "False", "AsExpected");
     assert_eq!(scene.status().applied_sysctls, scene.host.spec.sysctls);
@@ -160,6 +166,7 @@ fn under_report_what_is_new_is_set_and_what_others_changed_is_only_told() {
     scene.turn();
     let names = [("vm.max_map_count", "300000"), ("vm.swappiness", "1")];
     let preparation = Preparation::of_sysctls(names).unwrap().leaving(["vm.swappiness"]);
+    let preparation = preparation.having_set(BOTH).unwrap();
     assert_eq!(treatment(&scene), Some(Treatment { preparation, deed: Deed::Prepare }));
     scene.machine.stubborn.clone_from(&scene.machine.differs);
     scene.machine.differs.push(differs("sysctls.vm.max_map_count", "300000", "262144"));
@@ -193,12 +200,25 @@ fn what_is_no_longer_asked_for_is_taken_back_and_then_forgotten() {
     scene.spec(&json!({ "sysctls": {} }));
     scene.machine.differs = vec![differs(FILE, "missing", "as Drover wrote it")];
     scene.turn();
-    let none = Preparation::of_sysctls([]).unwrap();
+    let none = Preparation::of_sysctls([]).unwrap().having_set(BOTH).unwrap();
     assert_eq!(treatment(&scene), Some(Treatment { preparation: none, deed: Deed::Prepare }));
     scene.settle();
     assert!(scene.status().applied_sysctls.is_empty());
     assert_eq!(treatment(&scene), None);
     scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn what_can_not_be_taken_back_since_nobody_knows_what_it_was_is_told_once_and_forgotten() {
+    let mut scene = prepared();
+    scene.spec(&json!({ "sysctls": { "vm.max_map_count": "262144" } }));
+    scene.machine.lost = vec!["vm.swappiness".into()];
+    let notices = scene.settle();
+    assert_eq!(told(&notices, "LeftBehind"), 1);
+    assert!(format!("{notices:?}").contains("vm.swappiness"), "{notices:?}");
+    assert_eq!(scene.status().applied_sysctls, scene.host.spec.sysctls);
+    scene.restart();
+    assert_eq!(told(&scene.settle(), "LeftBehind"), 0);
 }
 
 #[test]
