@@ -77,7 +77,8 @@ impl Pool {
         }
         // The old one goes when the last command in it has ended.
         *kept = None;
-        let result = self.open(target).await;
+        // Rare and large, so it is no part of the future that asks again and again.
+        let result = Box::pin(self.open(target)).await;
         let word = result.as_ref().map_or_else(|error| error.category().as_str(), |_| "success");
         self.meter.connection(word);
         let session = Arc::new(result?);

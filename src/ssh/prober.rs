@@ -106,7 +106,8 @@ impl Prober<'_> {
             _ if !is_meant => None,
             Some(checked) if !is_due => Some(checked),
             _ => {
-                let checked = check(&session, watch).await?;
+                // Rare and large: as a part of this future it would be kept for each host for ever.
+                let checked = Box::pin(check(&session, watch)).await?;
                 self.last_check = Some(Instant::now());
                 Some(Arc::new(checked))
             }
