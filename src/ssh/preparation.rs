@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::{diff::Step, report::Report};
+use self::report::Report;
 use super::{
     command::Command,
-    error::{Category, Error},
+    error::Error,
     path::RemotePath,
     session::Session,
-    upload::Upload,
+    steps::{self, Drift, Prepared},
 };
 
 mod diff;
@@ -21,10 +21,8 @@ pub mod report;
 
 const INSPECT: &str = include_str!("preparation/inspect.sh");
 const SET: &str = include_str!("preparation/set.sh");
-const DIRECTORY: &str = include_str!("preparation/directory.sh");
 const ACCOUNT: &str = include_str!("preparation/account.sh");
 const DATA: &str = include_str!("preparation/data.sh");
-const REMOVE: &str = include_str!("preparation/remove.sh");
 
 /// The user and the group that Elasticsearch runs as.
 pub const ACCOUNT_NAME: &str = "elasticsearch";
@@ -81,28 +79,6 @@ pub enum PreparationError {
     /// Not the name of a service.
     #[error("'{0}' is not the name of a service such as elasticsearch.service")]
     Unit(Box<str>),
-}
-
-/// One thing that is not as it shall be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drift {
-    /// What, such as `sysctls.vm.max_map_count`.
-    pub path: Box<str>,
-    /// As it shall be.
-    pub desired: Box<str>,
-    /// As it is.
-    pub live: Box<str>,
-}
-
-/// What came of preparing a host.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Prepared {
-    /// What was not as it shall be, before.
-    pub before: Vec<Drift>,
-    /// What still is not, after.
-    pub left: Vec<Drift>,
-    /// What could not be changed, and why.
-    pub failures: Vec<Error>,
 }
 
 impl Preparation {
@@ -177,7 +153,7 @@ impl Preparation {
         let report = self.inspect(session, sudo).await?;
         let found = self.findings(&report);
         let steps = self.steps(&report, &found);
-        let failures = run(session, steps, sudo).await?;
+        let failures = steps::run(session, steps, sudo).await?;
         let before: Vec<Drift> = found.into_iter().map(|it| it.drift).collect();
         let left = if before.is_empty() {
             Vec::new()
@@ -194,7 +170,7 @@ impl Preparation {
     /// Why the host could not be asked, or not be told on the way; else what could not be undone.
     pub async fn reset(&self, session: &Session, sudo: bool) -> Result<Vec<Error>, Error> {
         let report = self.inspect(session, sudo).await?;
-        run(session, self.steps_back(&report), sudo).await
+        steps::run(session, self.steps_back(&report), sudo).await
     }
 
     fn look(&self) -> Command {
@@ -215,34 +191,6 @@ impl Preparation {
         let unit = self.unit.as_deref()?;
         RemotePath::new(&format!("/etc/systemd/system/{unit}.d/zz-drover.conf")).ok()
     }
-}
-
-/// Runs chains of steps. A failure ends its chain, whose later steps build on the earlier ones; the
-/// other chains do not.
-async fn run(session: &Session, chains: Vec<Vec<Step>>, sudo: bool) -> Result<Vec<Error>, Error> {
-    let mut failures = Vec::new();
-    for step in chains {
-        match follow(session, step, sudo).await {
-            Ok(()) => {}
-            Err(error) if error.category() == Category::Failed => failures.push(error),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(failures)
-}
-
-async fn follow(session: &Session, chain: Vec<Step>, sudo: bool) -> Result<(), Error> {
-    for step in chain {
-        match step {
-            Step::Run(command) => {
-                session.run(&command.sudo(sudo)).await?.succeeded()?;
-            }
-            Step::Write(upload) => {
-                session.upload(&Upload { sudo, ..upload }).await?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Kernel parameters, checked, with one blank between fields.

@@ -4,8 +4,7 @@ use super::{
     report::{Directory, File},
     *,
 };
-
-const HEADER: &str = files::HEADER;
+use crate::ssh::steps::{HEADER, Step};
 
 fn preparation() -> Preparation {
     let data = RemotePath::new("/srv/data").unwrap();

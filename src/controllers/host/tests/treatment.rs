@@ -7,7 +7,8 @@ use crate::{
     api::host_status::RunStatus,
     kubernetes::events::Notice,
     ssh::{
-        preparation::{Drift, Preparation},
+        preparation::Preparation,
+        steps::Drift,
         treatment::{Deed, Treatment},
     },
 };
@@ -73,7 +74,10 @@ fn what_is_asked_for_is_done_once_it_is_on_record_which_machine_it_is() {
     scene.check("Prepared", "Unknown", "InProgress");
     scene.check("Ready", "False", "InProgress");
     notices.extend(scene.settle());
-    assert_eq!(treatment(&scene), Some(Treatment { preparation: both(), deed: Deed::Prepare }));
+    assert_eq!(
+        treatment(&scene),
+        Some(Treatment { preparation: both(), flanneld: None, deed: Deed::Prepare })
+    );
     scene.check("Ready", "True", "AsExpected");
     scene.check("Drifted", "False", "AsExpected");
     assert_eq!(scene.status().applied_sysctls, scene.host.spec.sysctls);
@@ -160,7 +164,10 @@ fn under_report_what_is_new_is_set_and_what_others_changed_is_only_told() {
     scene.turn();
     let names = [("vm.max_map_count", "300000"), ("vm.swappiness", "1")];
     let preparation = Preparation::of_sysctls(names).unwrap().leaving(["vm.swappiness"]);
-    assert_eq!(treatment(&scene), Some(Treatment { preparation, deed: Deed::Prepare }));
+    assert_eq!(
+        treatment(&scene),
+        Some(Treatment { preparation, flanneld: None, deed: Deed::Prepare })
+    );
     scene.machine.stubborn.clone_from(&scene.machine.differs);
     scene.machine.differs.push(differs("sysctls.vm.max_map_count", "300000", "262144"));
     scene.settle();
@@ -177,7 +184,10 @@ fn while_paused_nothing_is_changed_and_what_there_is_to_do_is_told() {
     spec["paused"] = json!(true);
     scene.spec(&spec);
     scene.settle();
-    assert_eq!(treatment(&scene), Some(Treatment { preparation: both(), deed: Deed::Compare }));
+    assert_eq!(
+        treatment(&scene),
+        Some(Treatment { preparation: both(), flanneld: None, deed: Deed::Compare })
+    );
     scene.check("Ready", "False", "Paused");
     scene.check("Stalled", "True", "Paused");
     assert!(scene.condition("Prepared").message.contains("vm.swappiness"));
@@ -194,7 +204,10 @@ fn what_is_no_longer_asked_for_is_taken_back_and_then_forgotten() {
     scene.machine.differs = vec![differs(FILE, "missing", "as Drover wrote it")];
     scene.turn();
     let none = Preparation::of_sysctls([]).unwrap();
-    assert_eq!(treatment(&scene), Some(Treatment { preparation: none, deed: Deed::Prepare }));
+    assert_eq!(
+        treatment(&scene),
+        Some(Treatment { preparation: none, flanneld: None, deed: Deed::Prepare })
+    );
     scene.settle();
     assert!(scene.status().applied_sysctls.is_empty());
     assert_eq!(treatment(&scene), None);
