@@ -99,17 +99,16 @@ fn provided(network: &Network, seen: &Observed) -> Option<Finding> {
     if network.spec.kind != NetworkType::FlannelEtcd {
         return None;
     }
-    let told: Vec<String> = match &seen.etcd {
-        Some(Ok(found)) => found.leases.known.iter().map(|it| it.host.to_string()).collect(),
+    let told: Vec<String> = if let Some(Ok(found)) = &seen.etcd {
+        found.leases.known.iter().map(|it| it.host.to_string()).collect()
+    } else {
         // As etcd last told.
-        _ => {
-            let leases = network.status.as_ref().map(|it| it.leases.as_slice());
-            leases.unwrap_or_default().iter().map(|it| it.address.as_str().to_owned()).collect()
-        }
+        let leases = network.status.as_ref().map(|it| it.leases.as_slice());
+        leases.unwrap_or_default().iter().map(|it| it.address.as_str().to_owned()).collect()
     };
     let lacking = |it: &&Member| it.without_flannel.is_some() && !told.contains(&it.address);
     let lacking: Vec<&Member> = seen.members.iter().filter(lacking).collect();
-    if lacking.is_empty() || seen.members.is_empty() {
+    if lacking.is_empty() {
         return None;
     }
     let name = |it: &&Member| match it.without_flannel {

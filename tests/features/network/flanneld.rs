@@ -19,7 +19,8 @@ const DROP_IN: &str = "/etc/systemd/system/flanneld.service.d/zz-drover.conf";
 
 /// A stage with an etcd that hosts reach, and a network in it that a Cluster uses.
 async fn stage_with_etcd(name: &str) -> (Stage, Etcd) {
-    let stage = Stage::new(name).await;
+    // One that dies holds no Lease that the next would have to wait for.
+    let stage = Stage::with(name, |it| it.switch("--leader-elect=false")).await;
     let etcd = Etcd::start_on(&HostNetwork::shared().await.gateway()).await;
     stage.etcd_ca(Authority::shared()).await;
     stage.etcd_client(etcd.client_certificate()).await;
