@@ -150,7 +150,7 @@ impl Fleet {
             port: *port,
             user: USER.into(),
             host_key: HostKeyPolicy { fingerprints, ..HostKeyPolicy::default() },
-            credentials: Credentials { key, passphrase: None, certificate: None },
+            credentials: Credentials::new(key),
         };
         Target { host, jump_hosts: Vec::new() }
     }

@@ -219,8 +219,10 @@ fn start_controllers(
         container_managers: mut managers,
         mut indices,
     } = reflectors;
-    let [for_clusters, for_hosts, for_networks, for_managers] = wiring::secrets(ctx);
-    let [maps_for_clusters, maps_for_networks, maps_for_managers] = wiring::config_maps(ctx);
+    let [for_clusters, for_hosts, for_networks, network_secrets, for_managers] =
+        wiring::secrets(ctx);
+    let [maps_for_clusters, maps_for_networks, network_config_maps, maps_for_managers] =
+        wiring::config_maps(ctx);
     let around_clusters = wiring::Around {
         secrets: for_clusters,
         config_maps: maps_for_clusters,
@@ -230,14 +232,16 @@ fn start_controllers(
         managers: managers.touched(),
     };
     let wire_clusters = wiring::cluster(ctx, wakes.clusters, around_clusters);
-    let wire_hosts = wiring::host(
-        ctx,
-        (wakes.hosts, wakes.concerns),
-        for_hosts,
-        clusters.touched(),
-        managers.touched(),
-        hosts.touched(),
-    );
+    let around_hosts = wiring::AroundHost {
+        secrets: for_hosts,
+        clusters: clusters.touched(),
+        managers: managers.touched(),
+        hosts: hosts.touched(),
+        networks: networks.touched(),
+        network_secrets,
+        network_config_maps,
+    };
+    let wire_hosts = wiring::host(ctx, (wakes.hosts, wakes.concerns), around_hosts);
     let around_networks = networks::Around {
         secrets: for_networks,
         config_maps: maps_for_networks,

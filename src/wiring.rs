@@ -218,30 +218,50 @@ fn named<K: Kind>(
         .flatten()
 }
 
+/// What a Host depends on, as it changes.
+pub struct AroundHost {
+    /// Secrets.
+    pub secrets: Touched<ObjectName>,
+    /// Clusters.
+    pub clusters: Touched<ObjectName>,
+    /// `ContainerManager`s.
+    pub managers: Touched<ObjectName>,
+    /// Hosts.
+    pub hosts: Touched<ObjectName>,
+    /// Networks.
+    pub networks: Touched<ObjectName>,
+    /// Secrets that Networks name.
+    pub network_secrets: Touched<ObjectName>,
+    /// `ConfigMap`s that Networks name.
+    pub network_config_maps: Touched<ObjectName>,
+}
+
 /// A Host is looked at when its prober has news, when a Secret that it names changes, when its
-/// Cluster comes, goes, or names another `ContainerManager`, when there is news of that one or of its
-/// Node there, when a person approves it, and when another Host comes to stand for the same machine
-/// or no longer does.
+/// Cluster comes, goes, or names another `ContainerManager` or Network, when there is news of the
+/// former or of its Node there, when the latter asks something else of its machine, when a person
+/// approves it, and when another Host comes to stand for the same machine or no longer does.
 pub fn host(
     ctx: &Arc<Context>,
     (wakes, concerns): (UnboundedReceiver<ObjectKey>, UnboundedReceiver<Concern>),
-    secrets: Touched<ObjectName>,
-    clusters: Touched<ObjectName>,
-    managers: Touched<ObjectName>,
-    hosts: Touched<ObjectName>,
+    around: AroundHost,
 ) -> impl FnOnce(Controller<Host>) -> Controller<Host> + use<> {
     let store = || ctx.stores.hosts.clone();
-    let secrets =
-        named(store(), secrets, |host, name| host_references::secrets(host).any(|it| it == name));
-    let members = nodes::members_of_clusters(&ctx.stores, clusters);
-    let managed = nodes::hosts_of_managers(&ctx.stores, concerns, managers);
-    let peers = peers(store(), hosts);
+    let secrets = named(store(), around.secrets, |host, name| {
+        host_references::secrets(host).any(|it| it == name)
+    });
+    let members = nodes::members_of_clusters(&ctx.stores, around.clusters);
+    let managed = nodes::hosts_of_managers(&ctx.stores, concerns, around.managers);
+    let (secrets_there, maps_there) = (around.network_secrets, around.network_config_maps);
+    let networks =
+        networks::hosts_of_networks(&ctx.stores, around.networks, secrets_there, maps_there);
+    let peers = peers(store(), around.hosts);
     move |controller| {
         controller
             .reconcile_on(refs(wakes))
             .reconcile_on(secrets)
             .reconcile_on(members)
             .reconcile_on(managed)
+            .reconcile_on(networks)
             .reconcile_on(peers)
     }
 }

@@ -90,6 +90,8 @@ pub enum Reason {
     NotElasticsearch,
     /// This version or product is not supported.
     Unsupported,
+    /// Drover knows no package for the systems of some hosts, which the message names.
+    UnsupportedHosts,
     /// The credentials were refused.
     AuthenticationFailed,
     /// The credentials lack a privilege, which the message names.
@@ -173,6 +175,7 @@ impl Reason {
             Self::CertificateRefused => "CertificateRefused",
             Self::NotElasticsearch => "NotElasticsearch",
             Self::Unsupported => "Unsupported",
+            Self::UnsupportedHosts => "UnsupportedHosts",
             Self::AuthenticationFailed => "AuthenticationFailed",
             Self::PrivilegeMissing => "PrivilegeMissing",
             Self::TooManyRequests => "TooManyRequests",

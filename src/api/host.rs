@@ -276,9 +276,9 @@ pub enum HostDeletionPolicy {
     /// The machine stays as it is.
     #[default]
     Retain,
-    /// What Drover wrote on the machine is undone; data directories stay. A machine that can't be told
-    /// to, or does not do it for some tries, is left as it is, and an event says so; the same where
-    /// `paused` is set.
+    /// What Drover wrote on the machine is undone; data directories and packages stay. A machine that
+    /// can't be told to, or does not do it for some tries, is left as it is, and an event says so;
+    /// the same where `paused` is set.
     Reset,
 }
 

@@ -45,7 +45,8 @@ pub struct HostStatus {
     /// How the machine stands in the Cluster's `ContainerManager`; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_manager: Option<Registration>,
-    /// How the machine stands in the Cluster's Network; absent where there is none.
+    /// How the machine stands in the Cluster's Network, or in the one that it is leaving; absent
+    /// where no Network asks for anything on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkMembership>,
     /// The kernel parameters that Drover has set and keeps, with the values of the spec. What differs
@@ -293,6 +294,11 @@ pub struct NetworkMembership {
     /// Why not; absent where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Line<1024>>,
+    /// Names the settings with which Drover runs flanneld there; absent while it does not. What
+    /// differs from them, somebody else has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub revision: Option<String>,
     /// Members that this machine can't connect to; at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]

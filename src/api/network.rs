@@ -15,9 +15,10 @@ use super::{
 
 /// Condition types of a Network.
 pub mod conditions {
-    /// All below is True: the hosts reach each other, or flannel's configuration stands in etcd.
+    /// All below is True: the hosts reach each other, or flannel's configuration stands in etcd and
+    /// no host is without a way to flanneld. Whether it runs on a host, that Host tells.
     pub const READY: &str = "Ready";
-    /// The spec can be worked with.
+    /// The spec can be worked with, on all hosts that use it.
     pub const ACCEPTED: &str = "Accepted";
     /// Every Secret and `ConfigMap` that the spec names was found and can be used.
     pub const RESOLVED_REFS: &str = "ResolvedRefs";
@@ -107,7 +108,8 @@ pub enum NetworkType {
     /// By their own addresses. Nothing is installed; Drover checks that they do.
     HostNetwork,
     /// By flannel, with its configuration and leases in etcd. Drover keeps the configuration there
-    /// and shows the leases; flanneld itself is for others to install on the hosts.
+    /// and shows the leases. Where a host's distribution has flannel as a package (Fedora, SUSE),
+    /// Drover installs it and runs flanneld; on other hosts it is for others to install.
     FlannelEtcd,
     /// By a flannel server: stored for those who migrate and not worked with, since flannel dropped
     /// that mode.
@@ -137,8 +139,9 @@ pub struct NetworkOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 253), regex(pattern = r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$"))]
     pub prefix: Option<String>,
-    /// `FlannelEtcd`: how etcd's certificate is verified, and which one is shown to it. Absent: by
-    /// the authorities that the system trusts, and none.
+    /// `FlannelEtcd`: how etcd's certificate is verified, and which one is shown to it, by Drover
+    /// and by flanneld on the hosts, to which they are copied. Absent: by the authorities that the
+    /// system trusts, and none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<EtcdTls>,
     /// `FlannelEtcd`: the network that flannel makes. Required for that type.

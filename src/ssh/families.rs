@@ -36,6 +36,15 @@ pub struct Action {
     pub success: &'static [u32],
 }
 
+/// How flanneld comes onto hosts of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flannel {
+    /// The package that brings it.
+    pub package: &'static str,
+    /// The program, where that package brings no unit to run it; else it brings `flanneld.service`.
+    pub program: Option<&'static str>,
+}
+
 /// The name of a package or the version of an image: nothing that a program could take for an
 /// option.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -219,11 +228,12 @@ impl Family {
         (self == Self::Ostree).then(|| manager("rpm-ostree", &["cleanup", "--pending"]))
     }
 
-    /// The package that brings flanneld, where the distribution itself has one.
+    /// How flanneld comes onto hosts, where the distribution itself has it as a package.
     #[must_use]
-    pub fn flannel(self) -> Option<&'static str> {
+    pub fn flannel(self) -> Option<Flannel> {
         match self {
-            Self::Fedora | Self::Suse => Some("flannel"),
+            Self::Fedora => Some(Flannel { package: "flannel", program: None }),
+            Self::Suse => Some(Flannel { package: "flannel", program: Some("/usr/sbin/flanneld") }),
             Self::Debian | Self::Rhel | Self::Ostree => None,
         }
     }

@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::{diff::Step, report::Report};
+use self::report::Report;
 use super::{
     command::Command,
-    error::{Category, Error},
+    error::Error,
     path::RemotePath,
     session::Session,
-    upload::Upload,
+    steps::{self, Drift, Prepared},
 };
 
 mod diff;
@@ -21,10 +21,8 @@ pub mod report;
 
 const INSPECT: &str = include_str!("preparation/inspect.sh");
 const SET: &str = include_str!("preparation/set.sh");
-const DIRECTORY: &str = include_str!("preparation/directory.sh");
 const ACCOUNT: &str = include_str!("preparation/account.sh");
 const DATA: &str = include_str!("preparation/data.sh");
-const REMOVE: &str = include_str!("preparation/remove.sh");
 
 /// The user and the group that Elasticsearch runs as.
 pub const ACCOUNT_NAME: &str = "elasticsearch";
@@ -83,30 +81,6 @@ pub enum PreparationError {
     /// Not the name of a service.
     #[error("'{0}' is not the name of a service such as elasticsearch.service")]
     Unit(Box<str>),
-}
-
-/// One thing that is not as it shall be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drift {
-    /// What, such as `sysctls.vm.max_map_count`.
-    pub path: Box<str>,
-    /// As it shall be.
-    pub desired: Box<str>,
-    /// As it is.
-    pub live: Box<str>,
-}
-
-/// What came of preparing a host.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Prepared {
-    /// What was not as it shall be, before.
-    pub before: Vec<Drift>,
-    /// What still is not, after.
-    pub left: Vec<Drift>,
-    /// What could not be changed, and why.
-    pub failures: Vec<Error>,
-    /// Kernel parameters that keep what Drover set, since nobody knows their values of before.
-    pub lost: Vec<Box<str>>,
 }
 
 impl Preparation {
@@ -197,7 +171,7 @@ impl Preparation {
         let report = self.inspect(session, sudo).await?;
         let found = self.findings(&report);
         let steps = self.steps(&report, &found);
-        let failures = run(session, steps, sudo).await?;
+        let failures = steps::run(session, steps, sudo).await?;
         let before: Vec<Drift> = found.into_iter().map(|it| it.drift).collect();
         let left = if before.is_empty() {
             Vec::new()
@@ -215,7 +189,7 @@ impl Preparation {
     /// undone is no error here.
     pub async fn reset(&self, session: &Session, sudo: bool) -> Result<Prepared, Error> {
         let report = self.inspect(session, sudo).await?;
-        let failures = run(session, self.steps_back(&report), sudo).await?;
+        let failures = steps::run(session, self.steps_back(&report), sudo).await?;
         let lost = self.without_parameters().lost(&report);
         Ok(Prepared { failures, lost, ..Prepared::default() })
     }
@@ -245,34 +219,6 @@ impl Preparation {
         let unit = self.unit.as_deref()?;
         RemotePath::new(&format!("/etc/systemd/system/{unit}.d/zz-drover.conf")).ok()
     }
-}
-
-/// Runs chains of steps. A failure ends its chain, whose later steps build on the earlier ones; the
-/// other chains do not.
-async fn run(session: &Session, chains: Vec<Vec<Step>>, sudo: bool) -> Result<Vec<Error>, Error> {
-    let mut failures = Vec::new();
-    for step in chains {
-        match follow(session, step, sudo).await {
-            Ok(()) => {}
-            Err(error) if error.category() == Category::Failed => failures.push(error),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(failures)
-}
-
-async fn follow(session: &Session, chain: Vec<Step>, sudo: bool) -> Result<(), Error> {
-    for step in chain {
-        match step {
-            Step::Run(command) => {
-                session.run(&command.sudo(sudo)).await?.succeeded()?;
-            }
-            Step::Write(upload) => {
-                session.upload(&Upload { sudo, ..upload }).await?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Kernel parameters, checked, with one blank between fields.

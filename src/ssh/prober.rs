@@ -19,7 +19,7 @@ use super::{
     pool::Pool,
     remote::{Checked, Remote, View, Watch},
     session::Session,
-    treatment,
+    treatment::{self, Deed, Treated},
 };
 
 /// How long after the first failure a host is asked again; doubles up to the probe interval.
@@ -45,8 +45,9 @@ pub struct Pace {
 pub(super) async fn run(remote: Arc<Remote>, pool: Arc<Pool>, pace: Pace) {
     let key = remote.key();
     let span = info_span!("probing", namespace = %key.namespace, host = %key.name);
+    let (last_check, failures, waits, in_vain) = (None, 0, 0, 0);
     let mut prober =
-        Prober { remote: &remote, pool: &pool, pace, last_check: None, failures: 0, waits: 0 };
+        Prober { remote: &remote, pool: &pool, pace, last_check, failures, waits, in_vain };
     prober.probe_for_ever().instrument(span).await;
 }
 
@@ -60,6 +61,8 @@ struct Prober<'a> {
     failures: u32,
     /// Turns in a row that were waited for in vain.
     waits: u32,
+    /// How often in a row not all could be done there that was to be, since it is watched so.
+    in_vain: u32,
 }
 
 impl Prober<'_> {
@@ -100,8 +103,11 @@ impl Prober<'_> {
         let (session, identity) = self.identify(watch, &before).await?;
         let is_meant = watch.machine.is_some() && watch.machine == identity.machine_id;
         let is_due = before.identity.as_ref() != Some(&identity)
-            || before.checked.as_ref().is_none_or(|it| !it.is_whole())
+            || before.checked.as_ref().is_none_or(|it| !it.is_whole() && self.may_try_again(it))
             || self.last_check.is_none_or(|it| self.pace.stats <= it.elapsed());
+        if before.checked.is_none() {
+            self.in_vain = 0;
+        }
         let checked = match before.checked {
             _ if !is_meant => None,
             Some(checked) if !is_due => Some(checked),
@@ -109,6 +115,8 @@ impl Prober<'_> {
                 // Rare and large: as a part of this future it would be kept for each host for ever.
                 let checked = Box::pin(check(&session, watch)).await?;
                 self.last_check = Some(Instant::now());
+                self.in_vain =
+                    if checked.is_treated() { 0 } else { self.in_vain.saturating_add(1) };
                 Some(Arc::new(checked))
             }
         };
@@ -124,6 +132,14 @@ impl Prober<'_> {
         };
         self.remote.publish(watch, view);
         Ok(())
+    }
+
+    /// Whether it is time to do what could not be done.
+    fn may_try_again(&self, checked: &Checked) -> bool {
+        let Some(Ok(treated)) = &checked.treated else { return true };
+        let pause = pause_after(treated, self.in_vain, self.pace);
+        // A probe comes a little early, or late.
+        self.last_check.is_none_or(|it| pause <= it.elapsed() + self.pace.probe / 2)
     }
 
     /// Asks who the host is. A session that broke unseen is no news of the host, so a host that
@@ -212,10 +228,24 @@ fn may_pass(error: &Error) -> bool {
     error.category() == Category::Unreachable || matches!(error, Error::Refused { .. })
 }
 
+/// How long what was done in vain on a host is left: doubles from the probe interval up to the stats
+/// interval. How often something is undone in vain has a bound of its own.
+fn pause_after(treated: &Treated, in_vain: u32, pace: Pace) -> Duration {
+    if treated.is_whole() || treated.deed != Deed::Prepare {
+        return Duration::ZERO;
+    }
+    doubled(pace.probe, in_vain).min(pace.stats.max(pace.probe))
+}
+
+/// A pause that doubles with each failure in a row after the first.
+fn doubled(pause: Duration, failures: u32) -> Duration {
+    pause.saturating_mul(1 << failures.saturating_sub(1).min(16))
+}
+
 /// How long until a host that did not answer is asked again; nothing where that is of no use until
 /// somebody declares something else.
 fn put_off(error: &Error, failures: u32, probe: Duration) -> Option<Duration> {
-    let doubled = |it: Duration| it.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let doubled = |it: Duration| doubled(it, failures);
     match error.category() {
         Category::Busy => Some(TURN),
         Category::Unauthorized if !matches!(error, Error::Credentials { .. }) => {

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 
 use super::{
     error::Error,
-    preparation::{Drift, Preparation, Prepared},
+    flanneld::{Flanneld, Standing},
+    preparation::Preparation,
     session::Session,
+    steps::{Drift, Prepared},
 };
 
 /// What is done on a host.
@@ -15,6 +17,8 @@ use super::{
 pub struct Treatment {
     /// How the host shall be.
     pub preparation: Preparation,
+    /// How flanneld shall be on it; nothing where that is nobody's business.
+    pub flanneld: Option<Flanneld>,
     /// How far that is followed.
     pub deed: Deed,
 }
@@ -43,6 +47,8 @@ pub struct Treated {
     pub failures: Vec<Error>,
     /// Kernel parameters that keep what Drover set, since nobody knows their values of before.
     pub lost: Vec<Box<str>>,
+    /// Who runs flanneld there, after; nothing where that is nobody's business.
+    pub flanneld: Option<Standing>,
     /// When it was begun.
     pub began: Timestamp,
     /// When it was over.
@@ -67,8 +73,8 @@ pub(super) async fn carry_out(
     sudo: bool,
 ) -> Result<Treated, Error> {
     let began = Timestamp::now();
-    let Treatment { preparation, deed } = treatment;
-    let Prepared { before, left, failures, lost } = match deed {
+    let Treatment { preparation, flanneld, deed } = treatment;
+    let Prepared { mut before, mut left, mut failures, lost } = match deed {
         Deed::Compare => {
             let found = preparation.drift(&preparation.inspect(session, sudo).await?);
             Prepared { before: found.clone(), left: found, ..Prepared::default() }
@@ -76,5 +82,18 @@ pub(super) async fn carry_out(
         Deed::Prepare => preparation.apply(session, sudo).await?,
         Deed::Reset => preparation.reset(session, sudo).await?,
     };
-    Ok(Treated { deed: *deed, before, left, failures, lost, began, ended: Timestamp::now() })
+    let mut standing = None;
+    if let Some(flanneld) = flanneld {
+        let (prepared, now) = match deed {
+            Deed::Compare => flanneld.compare(session, sudo).await?,
+            Deed::Prepare => flanneld.apply(session, sudo).await?,
+            Deed::Reset => Flanneld::gone().apply(session, sudo).await?,
+        };
+        before.extend(prepared.before);
+        left.extend(prepared.left);
+        failures.extend(prepared.failures);
+        standing = Some(now);
+    }
+    let (deed, flanneld, ended) = (*deed, standing, Timestamp::now());
+    Ok(Treated { deed, before, left, failures, lost, flanneld, began, ended })
 }

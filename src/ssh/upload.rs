@@ -53,13 +53,23 @@ impl Session {
 impl Upload {
     fn command(&self) -> Command {
         let content = self.content.expose_secret();
-        let sum = digest(&SHA256, content).as_ref().iter().fold(String::new(), |mut sum, it| {
-            // Writing to a String can't fail.
-            let _ = write!(sum, "{it:02x}");
-            sum
-        });
+        let mode = format!("{:o}", self.mode);
         let arguments =
-            [self.path.as_str().to_owned(), format!("{:o}", self.mode), self.owner.to_owned(), sum];
+            [self.path.as_str().to_owned(), mode, self.owner.to_owned(), sum_of(content)];
         Command::script(self.what, SCRIPT, arguments).stdin(content.to_vec()).sudo(self.sudo)
     }
+}
+
+/// The SHA-256 of a file, as sha256sum prints it.
+pub(super) fn sum_of(content: &[u8]) -> String {
+    hex(digest(&SHA256, content).as_ref())
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, it| {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{it:02x}");
+        text
+    })
 }

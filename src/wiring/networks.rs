@@ -12,15 +12,19 @@ use kube::{
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{named, refs};
+use super::{
+    gates::{Gates, Turn},
+    named, refs,
+};
 use crate::{
     api::{
-        condition::{Reason, find},
+        condition::{Reason, find, is_true},
         host::{self, Host},
+        host_status::OsFamily,
         network::{Network, conditions},
     },
     context::{Context, Stores},
-    controllers::{network::references, object_ref},
+    controllers::{flannel, network::observe::without_flannel, object_ref},
     kubernetes::known::ObjectName,
     object_key::ObjectKey,
 };
@@ -49,10 +53,10 @@ pub fn network(
 ) -> impl FnOnce(Controller<Network>) -> Controller<Network> + use<> {
     let store = || ctx.stores.networks.clone();
     let secrets = named(store(), around.secrets, |network, name| {
-        references::secrets(network).any(|it| it == name)
+        flannel::secrets(network).any(|it| it == name)
     });
     let config_maps = named(store(), around.config_maps, |network, name| {
-        references::config_map(network) == Some(name)
+        flannel::config_map(network) == Some(name)
     });
     let waiting = around.networks.map(in_conflict(store())).flatten();
     let stores = ctx.stores.clone();
@@ -74,6 +78,58 @@ pub fn network(
             .reconcile_on(of_clusters)
             .reconcile_on(of_hosts)
     }
+}
+
+/// The Hosts on whose machines a Network of flannel asks for something, or did, when that may be
+/// something else now: when the Network changes, comes, goes or stands in etcd, and when a Secret or
+/// `ConfigMap` that it names changes.
+pub(super) fn hosts_of_networks(
+    stores: &Stores,
+    networks: Touched<ObjectName>,
+    secrets: Touched<ObjectName>,
+    config_maps: Touched<ObjectName>,
+) -> impl Stream<Item = ObjectRef<Host>> + use<> {
+    let store = || stores.networks.clone();
+    let of_secrets =
+        named(store(), secrets, |network, name| flannel::secrets(network).any(|it| it == name));
+    let of_maps =
+        named(store(), config_maps, |network, name| flannel::config_map(network) == Some(name));
+    let named = stream::select(of_secrets, of_maps)
+        .map(|it| ObjectName { namespace: it.namespace.unwrap_or_default(), name: it.name });
+    let (mut gates, known) = (Gates::default(), stores.clone());
+    let changed = networks.filter(move |name| {
+        let now = known.networks.get(&object_ref(name)).map(|it| asked(&it));
+        std::future::ready(gates.turn(name, now) != Turn::Same)
+    });
+    let known = stores.clone();
+    stream::select(named, changed).map(move |it| stream::iter(users(&known, &it))).flatten()
+}
+
+/// What of a Network decides what it asks of the machines that use it.
+fn asked(network: &Network) -> (Option<i64>, bool, bool) {
+    let conditions = network.status.as_ref().map(|it| it.conditions.as_slice());
+    let is_configured = is_true(conditions.unwrap_or_default(), conditions::CONFIGURED);
+    let is_leaving = network.metadata.deletion_timestamp.is_some();
+    (network.metadata.generation, is_leaving, is_configured)
+}
+
+/// The Hosts that use a Network, or did.
+fn users(stores: &Stores, network: &ObjectName) -> Vec<ObjectRef<Host>> {
+    let uses = |cluster: &str| {
+        let key = ObjectRef::new(cluster).within(&network.namespace);
+        let cluster = stores.clusters.get(&key);
+        cluster.is_some_and(|it| {
+            it.spec.network_ref.as_ref().is_some_and(|it| it.name == network.name)
+        })
+    };
+    let hosts = stores.hosts.state();
+    let using = hosts.iter().filter(|host| {
+        let record = host.status.as_ref().and_then(|it| it.network.as_ref());
+        host.namespace().as_ref() == Some(&network.namespace)
+            && (record.is_some_and(|it| it.name == network.name)
+                || host.spec.cluster_ref.as_ref().is_some_and(|it| uses(&it.name)))
+    });
+    using.map(|it| ObjectRef::from_obj(&**it)).collect()
 }
 
 /// Those that another Network kept from their place, which may be in another namespace, once it goes
@@ -132,13 +188,15 @@ fn uses<T: Clone + PartialEq>(
 }
 
 /// What of a Host matters to those who want to reach it, or to ask it: its Cluster, the addresses,
-/// whether it serves or leaves, and how far it is accepted and reached.
+/// whether it serves or leaves, how far it is accepted and reached, and whether Drover could bring
+/// flanneld there.
 #[derive(Clone, PartialEq)]
 struct Member {
     cluster: String,
     addresses: [Option<String>; 2],
     serves: bool,
     leaves: bool,
+    without_flannel: Option<OsFamily>,
     judged: [Option<(String, String)>; 2],
 }
 
@@ -157,6 +215,7 @@ fn as_member(stores: &Stores, host: &Host) -> Option<(String, Member)> {
             .map(|it| it.map(|it| it.0.clone())),
         serves: !spec.maintenance,
         leaves: host.metadata.deletion_timestamp.is_some(),
+        without_flannel: without_flannel(host),
         judged: [host::conditions::ACCEPTED, host::conditions::REACHABLE].map(word),
     };
     Some((network, member))

@@ -94,7 +94,8 @@ fn of_hosts<K: crate::kubernetes::Kind, V: Clone + PartialEq>(
         .flatten()
 }
 
-/// The members of a Cluster that comes or goes, or comes to name another `ContainerManager`.
+/// The members of a Cluster that comes or goes, or comes to name another `ContainerManager` or
+/// Network.
 pub(super) fn members_of_clusters(
     stores: &Stores,
     clusters: Touched<ObjectName>,
@@ -104,7 +105,8 @@ pub(super) fn members_of_clusters(
     let clusters = clusters.filter(move |name| {
         let now = known.get(&object_ref(name)).map(|it| {
             let manager = it.spec.container_manager_ref.as_ref().map(|it| it.name.clone());
-            (manager, it.metadata.deletion_timestamp.is_some())
+            let network = it.spec.network_ref.as_ref().map(|it| it.name.clone());
+            (manager, network, it.metadata.deletion_timestamp.is_some())
         });
         std::future::ready(gates.turn(name, now) != Turn::Same)
     });

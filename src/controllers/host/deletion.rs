@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
+    network::record,
     observe::{Observed, pinned},
     plan::Stand,
     treatment::applied,
@@ -168,11 +169,15 @@ pub fn notice(host: &Host, farewell: &Farewell, after: &HostStatus) -> Option<No
                 [] => "whatever Drover wrote there".to_owned(),
                 names => format!("kernel parameters {}", names.join(", ")),
             };
+            let flanneld = match record(host) {
+                Some(_) => "; flanneld.service, told by /etc/drover-flanneld",
+                None => "",
+            };
             let address = &host.spec.address.0;
             let machine = after.facts.as_ref().map_or("", |it| it.machine_id.as_str());
             let note = format!(
                 "left behind on {address}, machine {machine}: {what}, in \
-                 /etc/sysctl.d/zz-drover.conf, which tells the values of before; {why}"
+                 /etc/sysctl.d/zz-drover.conf, which tells the values of before{flanneld}; {why}"
             );
             Some(Notice::warning("LeftBehind", "Delete", note))
         }

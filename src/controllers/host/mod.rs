@@ -4,6 +4,7 @@ pub mod apply;
 pub mod deletion;
 mod facts;
 mod findings;
+pub mod network;
 pub mod observe;
 pub mod plan;
 mod prepared;
@@ -90,7 +91,8 @@ fn is_acted_on(before: Option<&HostStatus>, now: &HostStatus) -> bool {
     let of = |it: &HostStatus| {
         let facts = it.facts.as_ref().map(|it| (it.machine_id.clone(), it.os.family));
         let operation = it.operation.as_ref().map(|it| it.run_id.clone());
-        (facts, it.applied_sysctls.clone(), operation)
+        let network = it.network.as_ref().map(|it| (it.name.clone(), it.revision.clone()));
+        (facts, it.applied_sysctls.clone(), operation, network)
     };
     before.map(of).unwrap_or_default() != of(now)
 }

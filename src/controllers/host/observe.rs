@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 
-use super::{key, references, registration};
+use super::{
+    key,
+    network::{self, Wish},
+    references, registration,
+};
 use crate::{
     api::host::Host,
     context::Context,
@@ -13,6 +17,7 @@ use crate::{
     ssh::{
         self,
         facts::Facts,
+        flanneld::{Flanneld, Standing},
         remote::{Remote, View, Watch, digest},
         target::Target,
         treatment::{Deed, Treated},
@@ -34,6 +39,8 @@ pub struct Observed {
     pub view: View,
     /// The older Host object that stands for the same machine, as `namespace/name`.
     pub claimed_by: Option<String>,
+    /// What the Cluster's Network asks of the machine.
+    pub network: Wish,
     /// Where the machine is, or is to be, a Node.
     pub registration: registration::observe::Seen,
 }
@@ -49,6 +56,16 @@ impl Observed {
     #[must_use]
     pub fn treated(&self) -> Option<&Result<Treated, ssh::error::Error>> {
         self.view.checked.as_deref()?.treated.as_ref()
+    }
+
+    /// What came of that about flanneld, if it is what is to be done now; nothing where that was
+    /// something else.
+    #[must_use]
+    pub fn flanneld(&self, now: Option<&Flanneld>) -> Option<Standing> {
+        let treatment = self.watched.as_ref()?.treatment.as_ref()?;
+        let done = treatment.flanneld.as_ref()?;
+        let is_same = now.is_some_and(|it| it.is_same(done));
+        self.treated()?.as_ref().ok()?.flanneld.filter(|_| is_same)
     }
 
     /// The way to the machine, were it only to say farewell: what the spec names may have gone first.
@@ -98,6 +115,7 @@ pub async fn world(ctx: &Context, host: &Host) -> Result<Observed, Error> {
         aside: ctx.remotes.aside(&key(host)),
         claimed_by: machine.and_then(|it| claimed_by(ctx, host, &it)),
         view,
+        network: network::wish(ctx, host).await?,
         registration: registration::observe::world(ctx, host),
     })
 }

@@ -128,7 +128,7 @@ pub fn next(host: &Host, seen: &Observed, _now: Timestamp) -> Plan {
                 Stand::Unseen if seen.claimed_by.is_none() => pinned(host),
                 _ => None,
             };
-            let treatment = machine.map(|it| treatment::of(host, it)).transpose();
+            let treatment = machine.map(|it| treatment::of(host, it, &seen.network)).transpose();
             let treatment = treatment.unwrap_or_else(|it| {
                 problem = Some(it);
                 None

@@ -10,23 +10,27 @@ use serde_json::Value;
 use super::{
     deletion::forgotten,
     findings::trouble,
+    network::{Wish, record as network},
     observe::{Observed, pinned},
-    treatment::{applied, is_applied, is_asked_for, is_set},
+    treatment::{
+        applied, flanneld, is_applied, is_asked_for, is_flanneld_set, is_set, known_family,
+    },
 };
 use crate::{
     api::{
         condition::{Finding, Reason, whole_second},
         host::{Host, conditions as kinds},
         host_fields::Sysctls,
-        host_status::{HostStatus, OperationKind, PastOperation, RunStatus},
+        host_status::{HostStatus, NetworkMembership, OperationKind, PastOperation, RunStatus},
         index::{DriftEntry, DriftPolicy},
         line::Line,
     },
     chain::chain,
-    controllers::lists::omitted,
+    controllers::{flannel::family, lists::omitted},
     kubernetes::events::Notice,
     ssh::{
-        preparation::Drift,
+        flanneld::{Standing, is_about},
+        steps::Drift,
         treatment::{Deed, Treated},
     },
 };
@@ -40,10 +44,20 @@ const TOLD: usize = 10;
 
 /// Whether all that is asked of a machine is so, on which commands run as root.
 pub(super) fn prepared(host: &Host, seen: &Observed) -> Finding {
+    let finding = as_asked(host, seen);
+    match &seen.network {
+        Wish::Unknown { why } if finding.status == Some(true) && network(host).is_none() => {
+            Finding::unknown(kinds::PREPARED, Reason::Waiting, why.clone())
+        }
+        _ => finding,
+    }
+}
+
+fn as_asked(host: &Host, seen: &Observed) -> Finding {
     let kind = kinds::PREPARED;
     let no = |reason, message: String| Finding::no(kind, reason, message);
     let yes = |message| Finding::yes(kind, Reason::AsExpected, message);
-    if !is_asked_for(host) {
+    if !is_asked_for(host, &seen.network) {
         return yes("all that is asked of the machine is so");
     }
     let treated = match seen.treated() {
@@ -60,10 +74,16 @@ pub(super) fn prepared(host: &Host, seen: &Observed) -> Finding {
     let outstanding: Vec<&Drift> = treated
         .left
         .iter()
-        .filter(|it| host.spec.drift_policy == DriftPolicy::Enforce || !is_drift(host, it))
+        .filter(|it| host.spec.drift_policy == DriftPolicy::Enforce || !is_drift(host, seen, it))
         .collect();
     if outstanding.is_empty() && treated.left.is_empty() {
-        yes("all that is asked of the machine is so")
+        yes(match treated.flanneld {
+            Some(Standing::Foreign) => {
+                "all that is asked of the machine is so; somebody else runs flanneld there, and it \
+                 is left as it is"
+            }
+            _ => "all that is asked of the machine is so",
+        })
     } else if outstanding.is_empty() {
         yes(
             "all that is asked of the machine was made so; what differs now is reported: see Drifted",
@@ -85,7 +105,7 @@ pub(super) fn prepared(host: &Host, seen: &Observed) -> Finding {
 pub(super) fn drifted(host: &Host, seen: &Observed) -> Finding {
     let kind = kinds::DRIFTED;
     match seen.treated() {
-        None if !is_asked_for(host) => {
+        None if !is_asked_for(host, &seen.network) => {
             Finding::no(kind, Reason::AsExpected, "the machine is as Drover left it")
         }
         None | Some(Err(_)) => {
@@ -93,7 +113,7 @@ pub(super) fn drifted(host: &Host, seen: &Observed) -> Finding {
             Finding::unknown(kind, Reason::Waiting, message)
         }
         Some(Ok(treated)) => {
-            let mut drift = treated.left.iter().filter(|it| is_drift(host, it)).peekable();
+            let mut drift = treated.left.iter().filter(|it| is_drift(host, seen, it)).peekable();
             if drift.peek().is_none() {
                 return Finding::no(kind, Reason::AsExpected, "the machine is as Drover left it");
             }
@@ -104,8 +124,11 @@ pub(super) fn drifted(host: &Host, seen: &Observed) -> Finding {
 }
 
 /// Whether that is a change to what Drover had set, and not one that it has yet to make.
-fn is_drift(host: &Host, difference: &Drift) -> bool {
+fn is_drift(host: &Host, seen: &Observed, difference: &Drift) -> bool {
     match difference.path.strip_prefix("sysctls.") {
+        None if is_about(&difference.path) => {
+            is_flanneld_set(host, flanneld(host, &seen.network).as_ref())
+        }
         Some(name) => is_set(host, name),
         // The file that holds them all.
         None => is_applied(host),
@@ -132,11 +155,19 @@ pub(super) fn record(
     if machine.is_some() && machine != pinned(host) {
         // What is known of another machine says nothing of this one.
         status.applied_sysctls = Sysctls::default();
+        let is_known = status.facts.as_ref().is_some_and(|it| it.os.family.is_some());
+        status.network = match &seen.network {
+            Wish::Flannel { network, .. } if is_known => Some(unseen(network)),
+            _ => None,
+        };
         (status.drift, status.drift_omitted) = (Vec::new(), None);
         return;
     }
-    if !is_asked_for(host) {
+    if !is_asked_for(host, &seen.network) {
         (status.drift, status.drift_omitted) = (Vec::new(), None);
+    }
+    if machine.is_some() {
+        status.network = membership(host, seen);
     }
     let Some(Ok(treated)) = seen.treated() else { return };
     if treated.deed == Deed::Prepare {
@@ -144,9 +175,58 @@ pub(super) fn record(
         note(status, treated);
     }
     if treated.deed != Deed::Reset {
-        let found: Vec<&Drift> = treated.left.iter().filter(|it| is_drift(host, it)).collect();
+        let found: Vec<&Drift> =
+            treated.left.iter().filter(|it| is_drift(host, seen, it)).collect();
         status.drift_omitted = omitted(found.len(), DIFFERENCES);
         status.drift = entries(&status.drift, found.into_iter().take(DIFFERENCES), now);
+    }
+}
+
+/// How the machine stands in the Network that asks something of it. It is put on record before
+/// anything is done there, and taken off once nothing of Drover's is left.
+fn membership(host: &Host, seen: &Observed) -> Option<NetworkMembership> {
+    let before = network(host).cloned();
+    let now = flanneld(host, &seen.network);
+    let standing = seen.flanneld(now.as_ref());
+    match &seen.network {
+        Wish::Nothing if standing == Some(Standing::Gone) => None,
+        Wish::Nothing | Wish::Unknown { .. } => before,
+        Wish::Flannel { network, .. } => {
+            let Some(known_family) = known_family(host) else { return before };
+            let same = before.filter(|it| it.name == *network);
+            let (Some(standing), Some(now)) = (standing, now) else {
+                return same.or_else(|| Some(unseen(network)));
+            };
+            let lacking = format!(
+                "Drover knows no package of flannel for {}, and nobody else runs flanneld there",
+                family(known_family)
+            );
+            Some(match standing {
+                Standing::Ours => member(network, now.revision(), None),
+                Standing::Foreign => member(network, None, None),
+                Standing::Lacking | Standing::Gone => {
+                    let provided = now.is_provided();
+                    let why = if provided { "see the condition Prepared" } else { &lacking };
+                    let known = same.and_then(|it| it.revision).filter(|_| provided);
+                    member(network, known.as_deref(), Some(why))
+                }
+            })
+        }
+    }
+}
+
+fn unseen(network: &str) -> NetworkMembership {
+    member(network, None, Some("not looked at yet"))
+}
+
+fn member(name: &str, revision: Option<&str>, why_not: Option<&str>) -> NetworkMembership {
+    NetworkMembership {
+        name: name.to_owned(),
+        configured: why_not.is_none(),
+        reason: why_not.map(Line::new),
+        revision: revision.map(str::to_owned),
+        unreachable: Vec::new(),
+        unreachable_omitted: None,
     }
 }
 
@@ -154,7 +234,7 @@ pub(super) fn record(
 fn now_applied(host: &Host, treated: &Treated) -> BTreeMap<String, String> {
     let before = applied(host);
     let differs = |path: &str| treated.left.iter().any(|it| &*it.path == path);
-    if treated.left.iter().any(|it| it.path.starts_with('/')) {
+    if treated.left.iter().any(|it| it.path.starts_with('/') && !is_about(&it.path)) {
         // Nothing is kept over a boot, or remembered, without the file.
         return before.clone();
     }
@@ -207,13 +287,19 @@ fn note(status: &mut HostStatus, treated: &Treated) {
         run_id,
         kind: OperationKind::Prepare,
         status: outcome,
-        step: "sysctls".into(),
+        step: step(treated).into(),
         reason,
         started_at: Time(whole_second(treated.began)),
         finished_at: Time(whole_second(treated.ended)),
     };
     status.history.insert(0, work);
     status.history.truncate(WORKS);
+}
+
+/// What the work was about, in the end.
+fn step(treated: &Treated) -> &'static str {
+    let is_network = treated.before.last().is_some_and(|it| is_about(&it.path));
+    if is_network { "flanneld" } else { "sysctls" }
 }
 
 fn run_id(treated: &Treated) -> String {
@@ -253,7 +339,7 @@ pub(super) fn notices(host: &Host, seen: &Observed, after: &HostStatus) -> Vec<N
     }
     let done = |it: &&Drift| treated.left.iter().all(|left| left.path != it.path);
     let (corrected, set): (Vec<&Drift>, Vec<&Drift>) =
-        treated.before.iter().filter(done).partition(|it| is_drift(host, it));
+        treated.before.iter().filter(done).partition(|it| is_drift(host, seen, it));
     for (differences, reason, why) in [
         (set, "HostPrepared", "as the spec has it"),
         (corrected, "DriftCorrected", "since somebody else changed it"),

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::observe::pinned;
+use super::{
+    network::{Wish, record},
+    observe::pinned,
+};
 use crate::{
-    api::{host::Host, host_fields::Sysctls, host_status::HostFacts, index::DriftPolicy},
+    api::{host::Host, host_fields::Sysctls, host_status::OsFamily, index::DriftPolicy},
+    controllers::flannel::family,
     ssh::{
+        flanneld::Flanneld,
         preparation::{Preparation, PreparationError},
         treatment::{Deed, Treatment},
     },
@@ -13,8 +18,17 @@ use crate::{
 
 /// Whether there is, or was, anything to do on the machine of `host`.
 #[must_use]
-pub fn is_asked_for(host: &Host) -> bool {
-    !host.spec.sysctls.is_empty() || !applied(host).is_empty()
+pub fn is_asked_for(host: &Host, wish: &Wish) -> bool {
+    !host.spec.sysctls.is_empty() || !applied(host).is_empty() || wants_flanneld(host, wish)
+}
+
+/// Whether flanneld is, or was, somebody's wish.
+fn wants_flanneld(host: &Host, wish: &Wish) -> bool {
+    match wish {
+        Wish::Nothing => record(host).is_some(),
+        Wish::Flannel { .. } => true,
+        Wish::Unknown { .. } => false,
+    }
 }
 
 /// What Drover has set on the machine that `host` stands for.
@@ -25,28 +39,35 @@ pub fn applied(host: &Host) -> &BTreeMap<String, String> {
 }
 
 /// What shall be done on `machine`, nothing where it may only be looked into. Before anything is
-/// done, the status has to say which machine the object stands for, and that its system is one that
-/// Drover knows.
+/// done, the status has to say which machine the object stands for, that its system is one that
+/// Drover knows, and which Network it is a part of.
 ///
 /// # Errors
 /// Which part of the spec can't be worked with.
-pub fn of(host: &Host, machine: &str) -> Result<Option<Treatment>, PreparationError> {
+pub fn of(host: &Host, machine: &str, wish: &Wish) -> Result<Option<Treatment>, PreparationError> {
     let spec = host.spec.sysctls.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let preparation = Preparation::of_sysctls(spec)?.having_set(own(host))?;
-    let facts = host.status.as_ref().and_then(|it| it.facts.as_ref());
-    let is_known = |it: &HostFacts| it.os.family.is_some();
-    if pinned(host) != Some(machine) || !facts.is_some_and(is_known) || !is_asked_for(host) {
+    if pinned(host) != Some(machine) || known_family(host).is_none() {
         return Ok(None);
     }
-    let deed = |preparation, deed| Ok(Some(Treatment { preparation, deed }));
+    let flanneld = flanneld(host, wish);
+    if host.spec.sysctls.is_empty() && applied(host).is_empty() && flanneld.is_none() {
+        return Ok(None);
+    }
+    let is_flanneld_set = is_flanneld_set(host, flanneld.as_ref());
+    let deed = |preparation, flanneld, deed| Ok(Some(Treatment { preparation, flanneld, deed }));
     match host.spec.drift_policy {
-        _ if host.spec.paused => deed(preparation, Deed::Compare),
-        DriftPolicy::Enforce => deed(preparation, Deed::Prepare),
-        DriftPolicy::Report if is_applied(host) => deed(preparation, Deed::Compare),
+        _ if host.spec.paused => deed(preparation, flanneld, Deed::Compare),
+        DriftPolicy::Enforce => deed(preparation, flanneld, Deed::Prepare),
+        DriftPolicy::Report if is_applied(host) && is_flanneld_set => {
+            deed(preparation, flanneld, Deed::Compare)
+        }
         // What is new is set. What was set before, and differs now, somebody else has changed.
         DriftPolicy::Report => {
             let others = host.spec.sysctls.0.keys().filter(|it| is_set(host, it));
-            deed(preparation.leaving(others.map(String::as_str)), Deed::Prepare)
+            let preparation = preparation.leaving(others.map(String::as_str));
+            let alone = |it: Flanneld| if is_flanneld_set { it.left_alone() } else { it };
+            deed(preparation, flanneld.map(alone), Deed::Prepare)
         }
     }
 }
@@ -57,11 +78,31 @@ pub fn of(host: &Host, machine: &str) -> Result<Option<Treatment>, PreparationEr
 /// Which part of the status can't be worked with; none that Drover has written.
 pub fn reset(host: &Host) -> Result<Treatment, PreparationError> {
     let preparation = Preparation::of_sysctls([])?.having_set(own(host))?;
-    Ok(Treatment { preparation, deed: Deed::Reset })
+    Ok(Treatment { preparation, flanneld: Some(Flanneld::gone()), deed: Deed::Reset })
 }
 
 fn own(host: &Host) -> impl Iterator<Item = (&str, &str)> {
     applied(host).iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+/// How flanneld shall be on the machine; nothing where nothing is to be done about it, or where it is
+/// not on record yet that something will be.
+#[must_use]
+pub fn flanneld(host: &Host, wish: &Wish) -> Option<Flanneld> {
+    let record = record(host)?;
+    match wish {
+        Wish::Nothing => Some(Flanneld::gone()),
+        Wish::Flannel { network, settings } if record.name == *network => {
+            Some(Flanneld::runs(family(known_family(host)?), settings))
+        }
+        Wish::Flannel { .. } | Wish::Unknown { .. } => None,
+    }
+}
+
+/// The family of the machine's system, as the status has it.
+#[must_use]
+pub fn known_family(host: &Host) -> Option<OsFamily> {
+    host.status.as_ref()?.facts.as_ref()?.os.family
 }
 
 /// Whether Drover has set the kernel parameter `name` as the spec has it.
@@ -71,8 +112,20 @@ pub fn is_set(host: &Host, name: &str) -> bool {
     wanted.is_some() && applied(host).get(name) == wanted
 }
 
-/// Whether Drover has set all that the spec asks for, and has taken back all else.
+/// Whether Drover has set all kernel parameters that the spec asks for, and has taken back all else.
 #[must_use]
 pub fn is_applied(host: &Host) -> bool {
     *applied(host) == host.spec.sysctls.0
+}
+
+/// Whether Drover has made flanneld what it shall be, and all that differs is somebody else's change.
+#[must_use]
+pub fn is_flanneld_set(host: &Host, flanneld: Option<&Flanneld>) -> bool {
+    let Some(flanneld) = flanneld else { return true };
+    let known = record(host).and_then(|it| it.revision.as_deref());
+    match flanneld.revision() {
+        Some(revision) => known == Some(revision),
+        // Where nothing can be done, nothing differs; what shall be gone is not gone yet.
+        None => !flanneld.is_gone(),
+    }
 }

@@ -3,15 +3,16 @@
 use super::{
     apply::Outcome,
     mesh::mesh,
-    observe::{Observed, Trouble},
+    observe::{Member, Observed, Trouble},
     plan::Plan,
 };
 use crate::{
     api::{
         condition::{Finding, Reason},
-        network::{Network, NetworkType, conditions as kinds},
+        network::{DEFAULT_PREFIX, Network, NetworkType, conditions as kinds},
     },
     chain::chain,
+    controllers::flannel::family,
     flannel::{
         config::{Decision, Refusal},
         error::Error,
@@ -19,6 +20,9 @@ use crate::{
     },
     transport::Category,
 };
+
+/// The most hosts that a message names.
+const NAMED: usize = 5;
 
 /// Every condition of a Network, Ready first, then in the order in which they depend on each other.
 #[must_use]
@@ -28,8 +32,10 @@ pub fn conditions(
     plan: &Plan,
     outcome: &Outcome,
 ) -> Vec<Finding> {
-    let mut findings = vec![accepted(network, seen)];
-    let usable = findings[0].status == Some(true);
+    let accepted = accepted(network, seen);
+    let usable = accepted.status == Some(true);
+    let provided = provided(network, seen).filter(|_| usable);
+    let mut findings = vec![provided.unwrap_or(accepted)];
     findings.push(resolved(seen, usable));
     match network.spec.kind {
         _ if plan.let_go => {
@@ -85,6 +91,43 @@ fn accepted(network: &Network, seen: &Observed) -> Finding {
         }
         _ => Finding::yes(kind, Reason::AsExpected, "the spec can be worked with"),
     }
+}
+
+/// The hosts on which nobody runs flanneld and Drover can't. The others have their network all the
+/// same.
+fn provided(network: &Network, seen: &Observed) -> Option<Finding> {
+    if network.spec.kind != NetworkType::FlannelEtcd {
+        return None;
+    }
+    let told: Vec<String> = if let Some(Ok(found)) = &seen.etcd {
+        found.leases.known.iter().map(|it| it.host.to_string()).collect()
+    } else {
+        // As etcd last told.
+        let leases = network.status.as_ref().map(|it| it.leases.as_slice());
+        leases.unwrap_or_default().iter().map(|it| it.address.as_str().to_owned()).collect()
+    };
+    let lacking = |it: &&Member| it.without_flannel.is_some() && !told.contains(&it.address);
+    let lacking: Vec<&Member> = seen.members.iter().filter(lacking).collect();
+    if lacking.is_empty() {
+        return None;
+    }
+    let name = |it: &&Member| match it.without_flannel {
+        Some(system) => format!("{} ({})", it.key.name, family(system)),
+        None => it.key.name.clone(),
+    };
+    let mut names: Vec<String> = lacking.iter().take(NAMED).map(name).collect();
+    if NAMED < lacking.len() {
+        names.push("and others".into());
+    }
+    let prefix = network.spec.options.as_ref().map_or(DEFAULT_PREFIX, |it| it.prefix());
+    let message = format!(
+        "Drover knows no package of flannel for the systems of these Hosts, and none of them holds a \
+         subnet: {}. Install flanneld there by hand, with --etcd-prefix={prefix} and the Host's \
+         nodeAddress as --public-ip, or take them out of the Cluster; the configuration in etcd is \
+         kept all the same",
+        names.join(", ")
+    );
+    Some(Finding::no(kinds::ACCEPTED, Reason::UnsupportedHosts, message))
 }
 
 fn resolved(seen: &Observed, usable: bool) -> Finding {
@@ -163,8 +206,8 @@ fn reason(error: &Error) -> Reason {
 fn configured(seen: &Observed, plan: &Plan, outcome: &Outcome) -> Finding {
     let kind = kinds::CONFIGURED;
     let yes = || {
-        let message = "flannel's configuration stands in etcd. Drover does not install flanneld on \
-                       the hosts: status.leases shows where it runs";
+        let message = "flannel's configuration stands in etcd; status.leases shows where flanneld \
+                       runs";
         Finding::yes(kind, Reason::AsExpected, message)
     };
     let etcd_is_asked = matches!(seen.etcd, Some(Ok(_)));
@@ -232,6 +275,7 @@ fn progress(ready: &Finding) -> Option<Finding> {
         Reason::InvalidSpec
             | Reason::Conflict
             | Reason::Unsupported
+            | Reason::UnsupportedHosts
             | Reason::InvalidContent
             | Reason::KeyNotFound
             | Reason::Forbidden

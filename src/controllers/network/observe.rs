@@ -12,10 +12,11 @@ use crate::{
     api::{
         condition::{Condition, is_true},
         host::{Host, conditions as host_kinds},
+        host_status::OsFamily,
         network::{Network, NetworkType},
     },
     context::Context,
-    controllers::references::Problem,
+    controllers::{flannel::family, references::Problem},
     error::Error,
     flannel::{
         self,
@@ -48,6 +49,8 @@ pub struct Member {
     pub cluster: String,
     /// Where the others reach it.
     pub address: String,
+    /// The family of its system, where that is known and Drover knows no package of flannel for it.
+    pub without_flannel: Option<OsFamily>,
     /// Whether it is in service.
     pub serves: bool,
     /// Whether it answers, or is about to.
@@ -189,11 +192,19 @@ fn member(ctx: &Context, host: &Host, cluster: &str) -> Member {
     Member {
         cluster: cluster.to_owned(),
         address: address.0.clone(),
+        without_flannel: without_flannel(host),
         serves: !host.spec.maintenance,
         answers,
         reached: remote.and_then(|it| it.reached()),
         key,
     }
+}
+
+/// The family of a host's system, where Drover knows no package of flannel for it.
+#[must_use]
+pub fn without_flannel(host: &Host) -> Option<OsFamily> {
+    let known = host.status.as_ref()?.facts.as_ref()?.os.family?;
+    family(known).flannel().is_none().then_some(known)
 }
 
 fn conditions(host: &Host) -> &[Condition] {

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ACCOUNT, ACCOUNT_NAME, Command, DATA, DIRECTORY, Drift, LEAST_MAP_COUNT, Limit, Preparation,
-    REMOVE, RemotePath, SET, SYSCTL_FILE, UNIT_LIMITS, Upload, files,
+    ACCOUNT, ACCOUNT_NAME, Command, DATA, Drift, LEAST_MAP_COUNT, Limit, Preparation, RemotePath,
+    SET, SYSCTL_FILE, UNIT_LIMITS, files,
     report::{File, Report},
+};
+use crate::ssh::{
+    steps::{Step, make_directory, reload, remove},
+    upload::Upload,
 };
 
 /// The mode of a data directory that Drover makes.
@@ -31,13 +35,6 @@ pub(super) enum Item {
     Data,
     /// Nothing that Drover may change.
     Foreign,
-}
-
-/// One thing to do.
-#[derive(Clone, Debug)]
-pub(super) enum Step {
-    Run(Command),
-    Write(Upload),
 }
 
 impl Preparation {
@@ -187,7 +184,7 @@ impl Preparation {
         {
             if has(Item::LimitsFile) {
                 let folder = drop_in.as_str().rsplit_once('/').map_or("", |(it, _)| it);
-                limits.push(Step::Run(Command::script("make directory", DIRECTORY, [folder])));
+                limits.push(make_directory(folder));
                 limits.extend(write(drop_in.as_str(), &files::limits()));
             }
             limits.push(reload());
@@ -312,13 +309,4 @@ fn write(path: &str, text: &str) -> Option<Step> {
         sudo: false,
     };
     Some(Step::Write(upload))
-}
-
-/// Removes a file of Drover's; its directory too, where `directory` is that word and it is empty then.
-fn remove(path: &str, directory: &str) -> Step {
-    Step::Run(Command::script("remove file", REMOVE, [path, files::HEADER, directory]))
-}
-
-fn reload() -> Step {
-    Step::Run(Command::new("reload units", "systemctl", ["daemon-reload"]))
 }

@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use super::{Limit, UNIT_LIMITS, is_sysctl, report::File};
+use crate::ssh::steps::HEADER;
 
-/// Without it a file is not Drover's.
-pub(super) const HEADER: &str = "# Drover made this file, keeps it as it is, and removes it.";
 /// What comes before a value that was there before Drover.
 const BEFORE: &str = "# before: ";
 /// 1 keeps memory from being swapped out but where there is no other way.

@@ -4,10 +4,9 @@ use super::{
     report::{Directory, File},
     *,
 };
+use crate::ssh::steps::{HEADER, Step};
 
 mod back;
-
-const HEADER: &str = files::HEADER;
 
 fn preparation() -> Preparation {
     let data = RemotePath::new("/srv/data").unwrap();

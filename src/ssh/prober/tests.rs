@@ -140,7 +140,7 @@ async fn only_the_machine_that_is_meant_is_compared_and_that_once_and_not_at_eve
     let is_compared = |line: &String| line.contains("zz-drover.conf");
     // The shell is this machine's own: nothing may be changed.
     let preparation = Preparation::of_sysctls([("kernel.ostype", "another")]).unwrap();
-    let treatment = Treatment { preparation, deed: Deed::Compare };
+    let treatment = Treatment { preparation, flanneld: None, deed: Deed::Compare };
     let mut bed = Bed::new(Duration::from_millis(20)).await;
     bed.watch(|it| {
         it.machine = Some("0123456789abcdef0123456789abcdef".into());
@@ -193,7 +193,7 @@ async fn what_a_host_failed_at_is_told_though_others_take_all_the_turns_to_ask_a
     until("it hangs", || hanging.seen.attempts.load(Ordering::SeqCst) == 1).await;
     let pace = Pace { probe: SECOND, stats: SECOND };
     let (remote, pool) = (&remote, &*pool);
-    let prober = Prober { remote, pool, pace, last_check: None, failures: 0, waits: 0 };
+    let prober = Prober { remote, pool, pace, last_check: None, failures: 0, waits: 0, in_vain: 0 };
     let before = View { asked: true, ..View::default() };
     let error = prober.identify(&watch, &before).await.unwrap_err();
     assert!(matches!(error, Error::Refused { .. }), "{error:?}");
@@ -267,4 +267,28 @@ fn a_host_that_does_not_answer_is_asked_soon_and_one_that_refuses_less_and_less_
     let cause = Cause::new("why");
     let handshake = Error::Handshake { host: host(), cause };
     assert_eq!(put_off(&handshake, 99, minute), Some(minute));
+}
+
+#[test]
+fn what_a_host_does_not_let_be_done_is_tried_less_and_less_often() {
+    let minute = Duration::from_mins(1);
+    let pace = Pace { probe: minute, stats: 5 * minute };
+    let failed = |deed| Treated {
+        deed,
+        before: Vec::new(),
+        left: Vec::new(),
+        lost: vec![],
+        failures: vec![Error::Busy { host: "h1:22".into() }],
+        flanneld: None,
+        began: Timestamp::UNIX_EPOCH,
+        ended: Timestamp::UNIX_EPOCH,
+    };
+    let pauses = |deed| {
+        let failed = failed(deed);
+        (1..6).map(|it| pause_after(&failed, it, pace).as_secs() / 60).collect::<Vec<_>>()
+    };
+    assert_eq!(pauses(Deed::Prepare), [1, 2, 4, 5, 5]);
+    assert_eq!(pauses(Deed::Reset), [0; 5], "whose tries are counted");
+    let whole = Treated { failures: Vec::new(), ..failed(Deed::Prepare) };
+    assert_eq!(pause_after(&whole, 9, pace), Duration::ZERO);
 }

@@ -91,6 +91,7 @@ give_distribution() {
   touch "$root/var/lib/bed/"{installed,updates,layered}
   install -m 755 "$BED_SOURCE/host/stand-in.sh" "$root/usr/lib/bed/stand-in"
   install -m 755 "$BED_SOURCE/host/command.sh" "$root/usr/lib/bed/command"
+  install -m 755 "$BED_SOURCE/host/flannel.sh" "$root/usr/lib/bed/flannel"
   case $os in
   debian) stand_ins "$root" apt-get apt ;;
   ubuntu)

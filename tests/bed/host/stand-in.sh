@@ -1,7 +1,8 @@
 #!/bin/bash
 # Stands in for a package manager inside a host, by the name it is called: apt-get, apt, dnf, yum, needs-restarting, rpm, zypper,
 # rpm-ostree. It knows which packages are installed and which updates wait, speaks and ends as the real one does, brings nothing
-# real, and keeps every call in /var/log/stand-in.log. A package called no-such-* is in no repository.
+# real but what flannel.sh stands in for, and keeps every call in /var/log/stand-in.log. A package called no-such-* is in no
+# repository.
 # State is in /var/lib/bed: updates, installed (not on Debian, which has dpkg), and on ostree systems the versions booted, staged,
 # rollback and latest, and the packages layered.
 set -eu
@@ -44,6 +45,11 @@ wanted() {
   for it in "${packages[@]}"; do is_installed "$it" || echo "$it"; done
 }
 is_installed() { grep -qx -- "$1" installed; }
+# bring PACKAGES: what is in them, then that they are there.
+bring() {
+  [[ $'\n'$1$'\n' != *$'\n'flannel$'\n'* ]] || /usr/lib/bed/flannel "$name"
+  echo "$1" >>installed
+}
 waiting() { grep -c . updates || true; }
 
 # update_all: brings what waits; what the kernel and its kin bring needs a reboot.
@@ -99,7 +105,7 @@ dnf() {
     [ -z "$it" ] || fail 1 "Error: Unable to find a match: $it"
     it=$(wanted)
     [ -n "$it" ] || { echo "Nothing to do."; return; }
-    option --downloadonly || { echo "$it" >>installed && echo "Complete!"; }
+    option --downloadonly || { bring "$it" && echo "Complete!"; }
     ;;
   upgrade | update)
     [ "$(waiting)" != 0 ] || { echo "Nothing to do."; return; }
@@ -128,7 +134,7 @@ zypper() {
     [ -z "$it" ] || fail 104 "No provider of '$it' found."
     it=$(wanted)
     [ -n "$it" ] || { echo "Nothing to do."; return; }
-    option --dry-run -D --download-only -d || echo "$it" >>installed
+    option --dry-run -D --download-only -d || bring "$it"
     ;;
   update | up | patch | dist-upgrade | dup)
     [ "$(waiting)" != 0 ] || { echo "Nothing to do."; return; }

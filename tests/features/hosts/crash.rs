@@ -12,7 +12,12 @@ use crate::common::{
 const FILE: &str = "/etc/sysctl.d/zz-drover.conf";
 
 /// Lets the machine hang in this command, kills the operator there, and starts another one.
-async fn die_in(stage: &mut Stage, host: &Host, command: &str, begin: impl AsyncFnOnce(&Stage)) {
+pub async fn die_in(
+    stage: &mut Stage,
+    host: &Host,
+    command: &str,
+    begin: impl AsyncFnOnce(&Stage),
+) {
     let before = host.calls().len();
     host.slow_command(command, 600);
     begin(stage).await;

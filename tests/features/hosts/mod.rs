@@ -1,7 +1,7 @@
 //! Hosts on real machines: a real systemd and a real sshd for each, and the operator that keeps them.
 
 mod canary;
-mod crash;
+pub mod crash;
 mod deletion;
 mod elasticsearch;
 mod families;

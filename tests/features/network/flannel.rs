@@ -18,7 +18,7 @@ const EXAMPLE: &str = include_str!("../../../examples/network-flannel.yaml");
 const CONFIG: &str = "/coreos.com/network/config";
 
 /// The network of the example in `etcd`, with this range of addresses.
-fn spec(etcd: &Etcd, range: &str) -> Value {
+pub(super) fn spec(etcd: &Etcd, range: &str) -> Value {
     let mut example: Value = serde_yaml_ng::from_str(EXAMPLE).unwrap();
     let options = &mut example["spec"]["options"];
     options["endpoints"] = json!([etcd.url()]);
@@ -28,7 +28,7 @@ fn spec(etcd: &Etcd, range: &str) -> Value {
 }
 
 impl Stage {
-    async fn etcd_ca(&self, authority: &Authority) {
+    pub(super) async fn etcd_ca(&self, authority: &Authority) {
         self.apply(&json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -38,7 +38,7 @@ impl Stage {
         .await;
     }
 
-    async fn etcd_client(&self, certificate: &Certificate) {
+    pub(super) async fn etcd_client(&self, certificate: &Certificate) {
         self.apply(&json!({
             "apiVersion": "v1",
             "kind": "Secret",

@@ -2,6 +2,7 @@
 //! a real etcd.
 
 mod flannel;
+mod flanneld;
 mod hosts;
 mod place;
 

@@ -6,10 +6,11 @@ use crate::ssh::{
     error::Error,
     facts::{Disk, Facts, Identity, Os},
     families::Family,
+    flanneld::{Flanneld, Standing, is_about},
     host_key::{Fingerprint, Otherwise, Refusal},
-    preparation::Drift,
+    steps::Drift,
     target::Target,
-    treatment::{Deed, Treated},
+    treatment::{Deed, Treated, Treatment},
 };
 
 /// The machine that is there at first.
@@ -34,6 +35,8 @@ pub struct Machine {
     pub refuses: Option<Error>,
     /// Kernel parameters that Drover has set there, of which it no longer knows what they were.
     pub lost: Vec<Box<str>>,
+    /// Whether somebody else runs flanneld there.
+    pub has_foreign_flanneld: bool,
 }
 
 /// A fingerprint that tells itself from others.
@@ -82,11 +85,13 @@ impl Machine {
             stubborn: vec![],
             refuses: None,
             lost: vec![],
+            has_foreign_flanneld: false,
         }
     }
 
     /// What comes of what is to be done on it.
-    pub fn treat(&mut self, deed: Deed, now: Timestamp) -> Treated {
+    pub fn treat(&mut self, treatment: &Treatment, now: Timestamp) -> Treated {
+        let deed = treatment.deed;
         let failures: Vec<Error> = self.refuses.iter().cloned().collect();
         let before = self.differs.clone();
         if failures.is_empty() {
@@ -97,8 +102,19 @@ impl Machine {
             }
         }
         let failures = if deed == Deed::Compare { Vec::new() } else { failures };
-        let (left, lost) = (self.differs.clone(), self.lost.clone());
-        Treated { deed, before, left, failures, lost, began: now, ended: now }
+        let lost = self.lost.clone();
+        let is_gone = treatment.flanneld.as_ref().is_some_and(Flanneld::is_gone);
+        let is_provided = treatment.flanneld.as_ref().is_some_and(Flanneld::is_provided);
+        let is_right = !self.differs.iter().any(|it| is_about(&it.path));
+        let flanneld = treatment.flanneld.as_ref().map(|_| match deed {
+            _ if is_gone && is_right => Standing::Gone,
+            _ if is_gone => Standing::Lacking,
+            _ if self.has_foreign_flanneld => Standing::Foreign,
+            _ if is_right && is_provided => Standing::Ours,
+            _ => Standing::Lacking,
+        });
+        let left = self.differs.clone();
+        Treated { deed, before, left, failures, lost, flanneld, began: now, ended: now }
     }
 
     /// Why no session comes about, as the real checks have it.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::super::{
     apply::Outcome,
     deletion,
+    network::Wish,
     observe::{ClusterView, Observed},
     plan::{self, Plan, Step},
     prepared,
@@ -57,6 +58,8 @@ pub struct Scene {
     pub problem: Option<Problem>,
     pub cluster: Option<ClusterView>,
     pub claimed_by: Option<String>,
+    /// What the Cluster's Network asks of the machine.
+    pub network: Wish,
     /// The other API servers.
     pub nodes: Nodes,
     pub machine: Machine,
@@ -120,6 +123,7 @@ impl Scene {
             problem: None,
             cluster: None,
             claimed_by: None,
+            network: Wish::Nothing,
             nodes: Nodes::default(),
             machine: Machine::good(),
             watched: None,
@@ -202,6 +206,7 @@ impl Scene {
             aside: self.aside.clone(),
             view: view.unwrap_or_default(),
             claimed_by: self.claimed_by.clone(),
+            network: self.network.clone(),
             registration: self.nodes.seen(&self.host),
         }
     }
@@ -271,7 +276,7 @@ impl Scene {
                 .treatment
                 .as_ref()
                 .filter(|_| is_meant && self.machine.root.is_ok())
-                .map(|it| Ok(self.machine.treat(it.deed, Timestamp::new(self.now, 0).unwrap()))),
+                .map(|it| Ok(self.machine.treat(it, Timestamp::new(self.now, 0).unwrap()))),
         };
         let in_vain = is_meant && !checked.is_whole();
         self.view = View {

@@ -7,7 +7,8 @@ use crate::{
     api::host_status::RunStatus,
     kubernetes::events::Notice,
     ssh::{
-        preparation::{Drift, Preparation},
+        preparation::Preparation,
+        steps::Drift,
         treatment::{Deed, Treatment},
     },
 };
@@ -39,6 +40,10 @@ fn lacking() -> Vec<Drift> {
 
 fn treatment(scene: &Scene) -> Option<Treatment> {
     scene.watched.as_ref().and_then(|it| it.treatment.clone())
+}
+
+fn prepare(preparation: Preparation) -> Treatment {
+    Treatment { preparation, flanneld: None, deed: Deed::Prepare }
 }
 
 /// The parameters are set.
@@ -75,11 +80,10 @@ fn what_is_asked_for_is_done_once_it_is_on_record_which_machine_it_is() {
     scene.check("Ready", "False", "InProgress");
     assert_eq!(treatment(&scene), None, "nothing is done before that stands there");
     notices.extend(scene.turn().notices);
-    assert_eq!(treatment(&scene), Some(Treatment { preparation: both(), deed: Deed::Prepare }));
+    assert_eq!(treatment(&scene), Some(prepare(both())));
     notices.extend(scene.settle());
     // From then on it is known what Drover itself has set.
-    let preparation = both().having_set(BOTH).unwrap();
-    assert_eq!(treatment(&scene), Some(Treatment { preparation, deed: Deed::Prepare }));
+    assert_eq!(treatment(&scene), Some(prepare(both().having_set(BOTH).unwrap())));
     scene.check("Ready", "True", "AsExpected");
     scene.check("Drifted", "False", "AsExpected");
     assert_eq!(scene.status().applied_sysctls, scene.host.spec.sysctls);
@@ -167,7 +171,7 @@ fn under_report_what_is_new_is_set_and_what_others_changed_is_only_told() {
     let names = [("vm.max_map_count", "300000"), ("vm.swappiness", "1")];
     let preparation = Preparation::of_sysctls(names).unwrap().leaving(["vm.swappiness"]);
     let preparation = preparation.having_set(BOTH).unwrap();
-    assert_eq!(treatment(&scene), Some(Treatment { preparation, deed: Deed::Prepare }));
+    assert_eq!(treatment(&scene), Some(prepare(preparation)));
     scene.machine.stubborn.clone_from(&scene.machine.differs);
     scene.machine.differs.push(differs("sysctls.vm.max_map_count", "300000", "262144"));
     scene.settle();
@@ -184,7 +188,10 @@ fn while_paused_nothing_is_changed_and_what_there_is_to_do_is_told() {
     spec["paused"] = json!(true);
     scene.spec(&spec);
     scene.settle();
-    assert_eq!(treatment(&scene), Some(Treatment { preparation: both(), deed: Deed::Compare }));
+    assert_eq!(
+        treatment(&scene),
+        Some(Treatment { preparation: both(), flanneld: None, deed: Deed::Compare })
+    );
     scene.check("Ready", "False", "Paused");
     scene.check("Stalled", "True", "Paused");
     assert!(scene.condition("Prepared").message.contains("vm.swappiness"));
@@ -201,7 +208,7 @@ fn what_is_no_longer_asked_for_is_taken_back_and_then_forgotten() {
     scene.machine.differs = vec![differs(FILE, "missing", "as Drover wrote it")];
     scene.turn();
     let none = Preparation::of_sysctls([]).unwrap().having_set(BOTH).unwrap();
-    assert_eq!(treatment(&scene), Some(Treatment { preparation: none, deed: Deed::Prepare }));
+    assert_eq!(treatment(&scene), Some(prepare(none)));
     scene.settle();
     assert!(scene.status().applied_sysctls.is_empty());
     assert_eq!(treatment(&scene), None);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::scene::{Scene, fault, lease, member};
 use crate::{
-    api::condition::Reason,
+    api::{condition::Reason, host_status::OsFamily},
     controllers::references::Problem,
     flannel::{config::Stored, error::Error, leases::Leases, network::Written},
 };
@@ -28,7 +28,7 @@ fn the_configuration_is_written_once_in_flannels_words() {
     assert_eq!(stored(&scene), json!({ "Network": "10.5.0.0/16", "Backend": backend }));
     scene.check("Ready", "True", "AsExpected");
     let message = &scene.condition("Configured").message;
-    assert!(message.contains("Drover does not install flanneld"), "{message}");
+    assert!(message.contains("status.leases shows where flanneld runs"), "{message}");
     let turn = scene.turn();
     assert!(!turn.configured && !turn.wrote, "a second time");
 }
@@ -83,6 +83,55 @@ fn leases_are_shown_by_subnet_with_the_host_that_has_the_address() {
     scene.fault = Some(fault());
     scene.settle();
     assert_eq!(scene.status().leases.len(), 2);
+}
+
+#[test]
+fn hosts_that_drover_can_not_bring_flanneld_to_are_named_until_they_hold_a_subnet() {
+    let mut scene = Scene::of_flannel();
+    scene.members = vec![member("es-1"), member("es-2"), member("es-3")];
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
+    scene.members[1].without_flannel = Some(OsFamily::Debian);
+    scene.members[1].address = "192.168.0.9".into();
+    scene.members[2].without_flannel = Some(OsFamily::Ostree);
+    let notices = scene.settle();
+    assert!(format!("{notices:?}").contains("NotAccepted"));
+    scene.check("Accepted", "False", "UnsupportedHosts");
+    scene.check("Ready", "False", "UnsupportedHosts");
+    scene.check("Stalled", "True", "UnsupportedHosts");
+    // The others have their network all the same.
+    for kind in ["ResolvedRefs", "Reachable", "Configured"] {
+        scene.check(kind, "True", "AsExpected");
+    }
+    assert!(scene.stored.is_some());
+    let message = scene.condition("Accepted").message.clone();
+    for part in ["es-2 (Debian), es-3 (ostree).", "--etcd-prefix=/coreos.com/network"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(!message.contains("es-1"), "{message}");
+    scene.leases = Leases { known: vec![lease([192, 168, 0, 9], "10.5.34.0/24")], count: 1 };
+    scene.settle();
+    let message = scene.condition("Accepted").message.clone();
+    assert!(!message.contains("es-2") && message.contains("es-3 (ostree)"), "{message}");
+    scene.members.pop();
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
+    // What etcd last told counts while it does not answer.
+    scene.fault = Some(fault());
+    scene.settle();
+    scene.check("Accepted", "True", "AsExpected");
+}
+
+#[test]
+fn of_many_such_hosts_the_first_are_named() {
+    let mut scene = Scene::of_flannel();
+    scene.members = (0..9).map(|it| member(&format!("es-{it}"))).collect();
+    for member in &mut scene.members {
+        member.without_flannel = Some(OsFamily::Rhel);
+    }
+    scene.settle();
+    let message = &scene.condition("Accepted").message;
+    assert!(message.contains("es-4 (RHEL), and others.") && !message.contains("es-5"), "{message}");
 }
 
 #[test]

@@ -74,6 +74,7 @@ pub fn member(name: &str) -> Member {
         key: ObjectKey { namespace: "shop".into(), name: name.into() },
         cluster: "es".into(),
         address: format!("{name}.example"),
+        without_flannel: None,
         serves: true,
         answers: true,
         reached: None,

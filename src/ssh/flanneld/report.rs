@@ -1,0 +1,102 @@
+//! How flanneld is on a host, as its script told.
+
+use std::collections::BTreeMap;
+
+use super::files;
+use crate::ssh::steps::HEADER;
+
+/// How flanneld is on a host. What it did not tell is taken to be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Report {
+    /// Those of [`files::ALL`] that are there, whoever made them.
+    pub(super) files: BTreeMap<Box<str>, File>,
+    /// What systemd says of the unit.
+    pub(super) unit: BTreeMap<Box<str>, Box<str>>,
+    /// Whether the program is there that was asked for.
+    pub(super) has_program: bool,
+    /// The environment of the running flanneld, as far as it is about etcd.
+    pub(super) running: BTreeMap<Box<str>, Box<str>>,
+    /// Drover's own note of what was there before.
+    pub(super) memory: Box<str>,
+}
+
+/// A file in a place of Drover's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct File {
+    /// `regular file|600|root|root`.
+    pub(super) state: Box<str>,
+    /// Its first line.
+    pub(super) first: Box<str>,
+    /// Its SHA-256.
+    pub(super) sum: Box<str>,
+}
+
+impl File {
+    pub(super) fn is_ours(&self) -> bool {
+        &*self.first == HEADER
+    }
+}
+
+impl Report {
+    pub(super) fn read(text: &str) -> Self {
+        let mut report = Self::default();
+        for (key, value) in text.lines().filter_map(|it| it.split_once('=')) {
+            let place =
+                |prefix: &str| key.strip_prefix(prefix).filter(|it| files::ALL.contains(it));
+            if let Some(path) = place("file.") {
+                report.files.entry(path.into()).or_default().state = value.into();
+            } else if let Some(path) = place("first.") {
+                report.files.entry(path.into()).or_default().first = value.into();
+            } else if let Some(path) = place("sum.") {
+                report.files.entry(path.into()).or_default().sum = value.into();
+            } else if let Some(name) = key.strip_prefix("unit.") {
+                report.unit.insert(name.into(), value.trim().into());
+            } else if let Some(name) = key.strip_prefix("running.") {
+                report.running.insert(name.into(), value.into());
+            } else if key == "program" {
+                report.has_program = value == "yes";
+            } else if key == "memory" {
+                report.memory = value.into();
+            }
+        }
+        report
+    }
+
+    pub(super) fn of_unit(&self, property: &str) -> &str {
+        self.unit.get(property).map_or("unknown", |it| it)
+    }
+
+    /// Whether systemd knows the unit.
+    pub(super) fn has_unit(&self) -> bool {
+        self.of_unit("LoadState") == "loaded"
+    }
+
+    /// Whether it neither runs nor is about to.
+    pub(super) fn rests(&self) -> bool {
+        matches!(self.of_unit("ActiveState"), "inactive" | "failed" | "unknown")
+    }
+
+    /// Whether systemd starts it at boot.
+    pub(super) fn is_enabled(&self) -> bool {
+        matches!(self.of_unit("UnitFileState"), "enabled" | "static" | "generated")
+    }
+
+    /// Whether anything of Drover's is there.
+    pub(super) fn is_ours(&self) -> bool {
+        self.files.values().any(File::is_ours) || self.running.contains_key(files::REVISION)
+    }
+
+    /// Whether somebody else runs it.
+    pub(super) fn is_foreign(&self) -> bool {
+        !self.rests() && !self.is_ours()
+    }
+
+    /// Whether the unit was enabled before Drover.
+    pub(super) fn was_enabled(&self) -> bool {
+        match self.files.get(files::ENVIRONMENT) {
+            Some(file) if file.is_ours() => files::was_enabled(&self.memory),
+            // Without the note: what Drover itself enabled has its files.
+            _ => !self.is_ours() && self.is_enabled(),
+        }
+    }
+}
