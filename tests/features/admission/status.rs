@@ -107,7 +107,8 @@ fn host_status() -> Value {
             "reason": "KubeletNotReady", "maintenance": "draining", "failedLeaves": 1,
         },
         "network": {
-            "name": "default", "configured": false, "reason": "flanneld is not installed",
+            "name": "default", "configured": false, "revision": "0123456789abcdef0123456789abcdef",
+            "reason": "flanneld is not installed",
             "unreachable": [{ "host": "es-2", "port": 9300 }], "unreachableOmitted": 1,
         },
         "appliedSysctls": { "vm.swappiness": "1" },
