@@ -166,7 +166,7 @@ pub fn notices(
             Notice::normal("NodeDeleted", "Unregister", format!("deleted {at}"))
         }
         Ending::Left(Unregistered::Released) => {
-            let note = format!("released {at}, which Drover did not make");
+            let note = format!("released {at}: it stays, since a kubelet keeps it");
             Notice::normal("NodeReleased", "Unregister", note)
         }
         Ending::Nothing if is_abandoned && before.node.is_some() => {
