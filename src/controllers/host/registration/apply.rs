@@ -3,9 +3,17 @@
 
 use kube::ResourceExt as _;
 
-use super::{super::observe::pinned, observe::place, plan::Step, record};
+use super::{
+    super::observe::pinned,
+    observe::place,
+    plan::{Step, has_its_name},
+    record,
+};
 use crate::{
-    api::{cluster::Cluster, container_manager::ContainerManager, host::Host},
+    api::{
+        cluster::Cluster, container_manager::ContainerManager, host::Host,
+        host_status::Registration,
+    },
     context::Context,
     error::Error,
     kubernetes::references::look_up,
@@ -120,14 +128,33 @@ async fn is_still_so(ctx: &Context, host: &Host, step: &Step) -> Result<bool, Er
             if same.as_ref().map(told) != Some(told(host)) {
                 return Ok(false);
             }
-            match step {
-                Step::Leave { absent_cluster: Some(cluster), .. } => {
-                    Ok(look_up::<Cluster>(client, &namespace, cluster).await?.is_none())
-                }
+            match (step, record(host)) {
+                (Step::Leave { .. }, Some(record)) => Ok(!is_to_stay(ctx, host, record).await?),
                 _ => Ok(true),
             }
         }
     }
+}
+
+/// Whether the host is to be where the record has it, as its Cluster and its `ContainerManager` are
+/// now.
+async fn is_to_stay(ctx: &Context, host: &Host, record: &Registration) -> Result<bool, Error> {
+    let (client, namespace) = (&ctx.client, namespace(host));
+    let is_going = host.metadata.deletion_timestamp.is_some();
+    let Some(cluster) = host.spec.cluster_ref.as_ref().filter(|_| !is_going) else {
+        return Ok(false);
+    };
+    if !has_its_name(host, record) {
+        return Ok(false);
+    }
+    let cluster = look_up::<Cluster>(client, &namespace, &cluster.name).await?;
+    let stays = cluster.filter(|it| it.metadata.deletion_timestamp.is_none());
+    let named = stays.and_then(|it| it.spec.container_manager_ref);
+    if named.is_none_or(|it| it.name != record.name) {
+        return Ok(false);
+    }
+    let manager = look_up::<ContainerManager>(client, &namespace, &record.name).await?;
+    Ok(manager.is_some_and(|it| it.metadata.deletion_timestamp.is_none()))
 }
 
 fn namespace(host: &Host) -> String {
@@ -174,3 +201,6 @@ fn note(manager: &Manager, host: &Host, node: &str, ending: &Ending) {
     };
     manager.note(&place, now);
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,9 +21,6 @@ pub struct Seen {
     pub wished: Option<Manager>,
     /// The one that the Host's status names.
     pub recorded: Option<Manager>,
-    /// Its Cluster, where that is not there: it has to be looked for once more before the Host
-    /// leaves on account of that.
-    pub absent_cluster: Option<String>,
 }
 
 /// A `ContainerManager`, as one Host sees it.
@@ -62,9 +59,8 @@ pub enum Access {
 #[must_use]
 pub fn world(ctx: &Context, host: &Host) -> Seen {
     let namespace = host.namespace();
-    let cluster_name = host.spec.cluster_ref.as_ref().map(|it| it.name.as_str());
-    let cluster = cluster_name.and_then(|name| {
-        ctx.stores.clusters.find(|it| it.name_any() == name && it.namespace() == namespace)
+    let cluster = host.spec.cluster_ref.as_ref().and_then(|named| {
+        ctx.stores.clusters.find(|it| it.name_any() == named.name && it.namespace() == namespace)
     });
     let wished = cluster
         .as_ref()
@@ -76,8 +72,7 @@ pub fn world(ctx: &Context, host: &Host) -> Seen {
         let node = it.node.clone().unwrap_or_else(|| host.node_name());
         manager(ctx, host, &it.name, &node)
     });
-    let absent_cluster = cluster_name.filter(|_| cluster.is_none()).map(str::to_owned);
-    Seen { wished, recorded, absent_cluster }
+    Seen { wished, recorded }
 }
 
 fn manager(ctx: &Context, host: &Host, name: &str, node: &str) -> Manager {

@@ -41,8 +41,6 @@ pub enum Step {
     Leave {
         /// Whether there is nobody to ask.
         is_trivial: bool,
-        /// The Cluster that was not seen: it must be truly gone.
-        absent_cluster: Option<String>,
     },
     /// Let go of a Node that can't be given up.
     Abandon {
@@ -78,8 +76,12 @@ pub(super) fn target<'a>(host: &Host, seen: &'a Seen) -> Option<&'a Manager> {
 }
 
 fn is_at(host: &Host, record: &Registration, target: &Manager) -> bool {
-    let is_named_so = record.node.as_ref().is_none_or(|it| *it == host.node_name());
-    record.name == target.name && is_named_so
+    record.name == target.name && has_its_name(host, record)
+}
+
+/// Whether the Node on record, if there is one, has the name that the spec gives it.
+pub(super) fn has_its_name(host: &Host, record: &Registration) -> bool {
+    record.node.as_ref().is_none_or(|it| *it == host.node_name())
 }
 
 fn begin(target: &Manager) -> Option<Step> {
@@ -121,9 +123,6 @@ fn leave(record: &Registration, seen: &Seen) -> Step {
     match access {
         None | Some(Access::Absent) => Step::Abandon { absent: Some(record.name.clone()) },
         Some(_) if TRIES <= tries => Step::Abandon { absent: None },
-        Some(access) => Step::Leave {
-            is_trivial: *access == Access::Trivial,
-            absent_cluster: seen.absent_cluster.clone(),
-        },
+        Some(access) => Step::Leave { is_trivial: *access == Access::Trivial },
     }
 }

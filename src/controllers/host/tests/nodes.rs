@@ -74,11 +74,7 @@ impl Nodes {
                 access: model.map_or(Access::Absent, |it| it.access.clone()),
             }
         };
-        Seen {
-            wished: self.wish.map(manager),
-            recorded: record(host).map(|it| manager(&it.name)),
-            absent_cluster: None,
-        }
+        Seen { wished: self.wish.map(manager), recorded: record(host).map(|it| manager(&it.name)) }
     }
 
     pub fn take(&mut self, host: &Host, step: &Step) -> Ending {
