@@ -264,7 +264,8 @@ pub struct Registration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<NodeMaintenance>,
     /// How often the machine tried in vain to leave the `ContainerManager`; absent where it shall
-    /// not leave. After 7 times it is let go, and an event says what was left behind.
+    /// not leave. Counted while the Host or the `ContainerManager` is being deleted, and 1 else:
+    /// after 7 times the machine is let go, and an event says what was left behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_leaves: Option<u32>,
 }

@@ -13,7 +13,8 @@ use crate::{
     nodes::register::Listed,
 };
 
-/// How often a Host tries to leave a `ContainerManager` that does not let it.
+/// How often a Host tries to leave a `ContainerManager` that does not let it, while one of the two is
+/// being deleted. Else it tries on: what is down comes back, and the Node would be left for good.
 pub const TRIES: u32 = 7;
 
 /// What to do; one step at a time.
@@ -64,8 +65,19 @@ pub fn next(host: &Host, seen: &Seen, stand: &Stand, fit: bool) -> Option<Step> 
             Access::Open { node } if may_work => stay(host, record, node.as_ref(), fit),
             _ => None,
         },
-        (Some(record), _) => Some(leave(record, seen)),
+        (Some(record), _) => leave(host, record, seen),
     }
+}
+
+/// Whether the machine is to leave where the record has it.
+pub(super) fn is_to_leave(host: &Host, record: &Registration, seen: &Seen) -> bool {
+    target(host, seen).is_none_or(|target| !is_at(host, record, target))
+}
+
+/// Whether the tries to leave are bounded: an object that is being deleted must not stay for ever.
+pub(super) fn is_bounded(host: &Host, seen: &Seen) -> bool {
+    let is_going = seen.recorded.as_ref().is_some_and(|it| it.is_leaving);
+    is_going || host.metadata.deletion_timestamp.is_some()
 }
 
 /// Where the machine is to be registered, as things are.
@@ -117,12 +129,14 @@ pub(super) fn holds(host: &Host, node: &Listed) -> bool {
     !node.is_leaving && machine.is_none_or(|it| Some(it) == pinned(host))
 }
 
-fn leave(record: &Registration, seen: &Seen) -> Step {
+fn leave(host: &Host, record: &Registration, seen: &Seen) -> Option<Step> {
     let access = seen.recorded.as_ref().map(|it| &it.access);
     let tries = record.failed_leaves.unwrap_or_default();
     match access {
-        None | Some(Access::Absent) => Step::Abandon { absent: Some(record.name.clone()) },
-        Some(_) if TRIES <= tries => Step::Abandon { absent: None },
-        Some(access) => Step::Leave { is_trivial: *access == Access::Trivial },
+        None | Some(Access::Absent) => Some(Step::Abandon { absent: Some(record.name.clone()) }),
+        // It is asked soon, and wakes its hosts then.
+        Some(Access::Unasked) => None,
+        Some(_) if is_bounded(host, seen) && TRIES <= tries => Some(Step::Abandon { absent: None }),
+        Some(access) => Some(Step::Leave { is_trivial: *access == Access::Trivial }),
     }
 }

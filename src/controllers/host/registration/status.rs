@@ -3,7 +3,7 @@
 use super::{
     apply::Ending,
     observe::{Access, Seen},
-    plan::{Step, holds, target},
+    plan::{Step, holds, is_bounded, is_to_leave, target},
     record,
 };
 use crate::{
@@ -43,12 +43,15 @@ pub fn after(
         }),
         Some(Step::Abandon { .. }) if matches!(ending, Ending::Stale) => before,
         Some(Step::Abandon { .. }) => None,
-        Some(Step::Leave { .. }) => left(before?, ending),
+        Some(Step::Leave { .. }) => left(before?, ending, is_bounded(host, seen)),
+        None if before.as_ref().is_some_and(|it| is_to_leave(host, it, seen)) => before,
         _ => Some(stayed(host, before?, seen, step, ending)),
     }
 }
 
-fn left(before: Registration, ending: &Ending) -> Option<Registration> {
+/// Tries that are not bounded are not counted either: the record says no more than that there were
+/// some.
+fn left(before: Registration, ending: &Ending, is_bounded: bool) -> Option<Registration> {
     let reason = match ending {
         Ending::Left(Unregistered::Leaving) => "the Node waits for finalizers of others".into(),
         Ending::Left(_) => return None,
@@ -56,7 +59,10 @@ fn left(before: Registration, ending: &Ending) -> Option<Registration> {
         Ending::NoWay => "its credentials are gone or can't be used".into(),
         _ => return Some(before),
     };
-    let failed = before.failed_leaves.unwrap_or_default().saturating_add(1);
+    let failed = match before.failed_leaves {
+        Some(tries) if is_bounded => tries.saturating_add(1),
+        _ => 1,
+    };
     Some(Registration { reason: Some(Line::new(&reason)), failed_leaves: Some(failed), ..before })
 }
 

@@ -301,6 +301,58 @@ fn a_server_that_does_not_let_a_host_go_is_left_after_a_bounded_number_of_tries(
 }
 
 #[test]
+fn a_host_that_only_moves_leaves_however_long_the_server_is_down() {
+    let mut scene = registered();
+    scene.nodes.managers.insert("b", Model::new(Access::Open { node: None }));
+    scene.nodes.wish = Some("b");
+    let down = Error::Leaving { node: "es-1".into() };
+    a(&mut scene).refusal = Some(down.clone());
+    scene.turn();
+    let record = scene.status().container_manager.clone();
+    for _ in 0..3 * TRIES {
+        let turn = scene.turn();
+        assert!(matches!(turn.next, Some(Next::Again { .. })), "{:?}", turn.next);
+        assert_eq!(scene.status().container_manager, record, "written once");
+    }
+    let message = scene.condition("Registered").message.to_string();
+    assert!(message.contains("being deleted"), "the reason is told: {message}");
+
+    // Once it is deleted, it tries no longer than any other.
+    let alive = scene.host.clone();
+    scene.delete();
+    for _ in 1..TRIES {
+        assert!(!scene.turn().plan.let_go);
+    }
+    assert_eq!(words(&scene.turn().notices), ["NodeLeftBehind"]);
+
+    scene.host = alive;
+    a(&mut scene).refusal = None;
+    assert_eq!(words(&scene.settle()), ["NodeDeleted", "NodeMade"]);
+    let record = scene.status().container_manager.as_ref().unwrap();
+    assert_eq!((record.name.as_str(), record.failed_leaves), ("b", None));
+}
+
+#[test]
+fn a_server_that_was_not_asked_yet_costs_no_try() {
+    let mut scene = registered();
+    let before = a(&mut scene).access.clone();
+    a(&mut scene).refusal = Some(Error::Leaving { node: "es-1".into() });
+    scene.delete();
+    scene.turn();
+    let record = scene.status().container_manager.clone();
+    a(&mut scene).access = Access::Unasked;
+    scene.restart();
+    for _ in 0..2 * TRIES {
+        let turn = scene.turn();
+        assert!(turn.plan.registration.is_none() && !turn.plan.let_go);
+        assert_eq!(scene.status().container_manager, record);
+    }
+    a(&mut scene).access = before;
+    a(&mut scene).refusal = None;
+    assert_eq!(words(&scene.turn().notices), ["NodeDeleted"]);
+}
+
+#[test]
 fn a_host_whose_container_manager_is_gone_is_let_go_at_once() {
     let mut scene = registered();
     scene.nodes.managers.clear();
