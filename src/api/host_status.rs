@@ -252,6 +252,11 @@ pub struct Registration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub node: Option<String>,
+    /// Address of the API server that this is so at; absent where none is asked. Where the
+    /// `ContainerManager` names another one and the Node is not found there, an event says that it was
+    /// left behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Line<1024>>,
     /// Whether the machine is a Node.
     pub registered: bool,
     /// Whether that Node is Ready.

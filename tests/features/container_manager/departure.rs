@@ -57,6 +57,8 @@ async fn a_host_that_can_not_leave_goes_after_some_tries_and_says_what_it_left()
     yard.stage.gone("es-1").await;
     let note = yard.stage.event("es-1", "NodeLeftBehind").await;
     assert!(note.contains(&yard.node_name()) && note.contains("127.0.0.1:9"), "{note}");
+    let was = yard.bed.control.kubeconfig().server.clone();
+    assert!(note.contains(&was), "where it is: {note}");
     assert!(yard.node().is_some(), "it is left behind");
 }
 

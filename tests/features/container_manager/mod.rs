@@ -6,6 +6,7 @@ mod departure;
 mod foreign;
 mod life;
 mod maintenance;
+mod moving;
 
 use drover::api::{
     cluster::Cluster,

@@ -5,7 +5,7 @@ use kube::ResourceExt as _;
 
 use super::{
     super::observe::pinned,
-    observe::place,
+    observe::{address, place},
     plan::{Step, has_its_name},
     record,
 };
@@ -83,6 +83,11 @@ pub async fn run(ctx: &Context, host: &Host, step: Option<&Step>) -> Result<Endi
         Ok(member) => member,
         Err(error) => return Ok(Ending::Failed(error)),
     };
+    // Another server than the one that was seen would know of no Node, and it would be forgotten.
+    let is_another = record.server.as_ref().is_some_and(|it| *it != address(&manager));
+    if is_another && matches!(step, Step::Leave { moved_from: None, .. }) {
+        return Ok(Ending::Stale);
+    }
     let Some(_slot) = manager.slot() else { return Ok(Ending::Deferred) };
     let ending = match take(&manager, &member, step).await {
         Ok(ending) => ending,
@@ -118,8 +123,8 @@ async fn is_still_so(ctx: &Context, host: &Host, step: &Step) -> Result<bool, Er
         | Step::RecordCordon
         | Step::Register
         | Step::Uncordon
-        | Step::Abandon { absent: None } => Ok(true),
-        Step::Abandon { absent: Some(manager) } => {
+        | Step::Abandon { absent: None, .. } => Ok(true),
+        Step::Abandon { absent: Some(manager), .. } => {
             Ok(look_up::<ContainerManager>(client, &namespace, manager).await?.is_none())
         }
         Step::Cordon | Step::Drain | Step::Leave { .. } => {

@@ -9,6 +9,7 @@ use crate::{
     api::{
         host::Host,
         host_status::{NodeMaintenance, Registration},
+        line::Line,
     },
     nodes::register::Listed,
 };
@@ -42,11 +43,15 @@ pub enum Step {
     Leave {
         /// Whether there is nobody to ask.
         is_trivial: bool,
+        /// Where it was registered, where another server is asked now.
+        moved_from: Option<Line<1024>>,
     },
     /// Let go of a Node that can't be given up.
     Abandon {
         /// The `ContainerManager` that was not seen: it must be truly gone.
         absent: Option<String>,
+        /// Where it was registered, where another server is asked now.
+        moved_from: Option<Line<1024>>,
     },
 }
 
@@ -62,7 +67,11 @@ pub fn next(host: &Host, seen: &Seen, stand: &Stand, fit: bool) -> Option<Step> 
         (None, Some(target)) => (may_work && fit).then(|| begin(target)).flatten(),
         (Some(record), Some(target)) if is_at(host, record, target) => match &target.access {
             Access::Trivial if !record.registered => begin(target),
-            Access::Open { node } if may_work => stay(host, record, node.as_ref(), fit),
+            Access::Open { node } if may_work => match (node, moved_from(record, target)) {
+                (None, moved_from @ Some(_)) => Some(Step::Abandon { absent: None, moved_from }),
+                // The same cluster at another address shows the Node that bears the Host's uid.
+                _ => stay(host, record, node.as_ref(), fit),
+            },
             _ => None,
         },
         (Some(record), _) => leave(host, record, seen),
@@ -72,6 +81,12 @@ pub fn next(host: &Host, seen: &Seen, stand: &Stand, fit: bool) -> Option<Step> 
 /// Whether the machine is to leave where the record has it.
 pub(super) fn is_to_leave(host: &Host, record: &Registration, seen: &Seen) -> bool {
     target(host, seen).is_none_or(|target| !is_at(host, record, target))
+}
+
+/// Where the machine was registered, where `manager` is another server now.
+fn moved_from(record: &Registration, manager: &Manager) -> Option<Line<1024>> {
+    let before = record.server.as_ref()?;
+    (manager.server.as_ref()? != before).then(|| before.clone())
 }
 
 /// Whether the tries to leave are bounded: an object that is being deleted must not stay for ever.
@@ -130,13 +145,17 @@ pub(super) fn holds(host: &Host, node: &Listed) -> bool {
 }
 
 fn leave(host: &Host, record: &Registration, seen: &Seen) -> Option<Step> {
-    let access = seen.recorded.as_ref().map(|it| &it.access);
     let tries = record.failed_leaves.unwrap_or_default();
-    match access {
-        None | Some(Access::Absent) => Some(Step::Abandon { absent: Some(record.name.clone()) }),
+    let Some(manager) = seen.recorded.as_ref().filter(|it| it.access != Access::Absent) else {
+        return Some(Step::Abandon { absent: Some(record.name.clone()), moved_from: None });
+    };
+    let moved_from = moved_from(record, manager);
+    match &manager.access {
         // It is asked soon, and wakes its hosts then.
-        Some(Access::Unasked) => None,
-        Some(_) if is_bounded(host, seen) && TRIES <= tries => Some(Step::Abandon { absent: None }),
-        Some(access) => Some(Step::Leave { is_trivial: *access == Access::Trivial }),
+        Access::Unasked => None,
+        _ if is_bounded(host, seen) && TRIES <= tries => {
+            Some(Step::Abandon { absent: None, moved_from })
+        }
+        access => Some(Step::Leave { is_trivial: *access == Access::Trivial, moved_from }),
     }
 }

@@ -35,6 +35,7 @@ pub fn after(
         Some(Step::Record { manager, is_trivial }) => Some(Registration {
             name: manager.clone(),
             node: (!is_trivial).then(|| host.node_name()),
+            server: target(host, seen).and_then(|it| it.server.clone()),
             registered: *is_trivial,
             ready: *is_trivial,
             reason: None,
@@ -75,13 +76,21 @@ fn stayed(
 ) -> Registration {
     record.failed_leaves = None;
     match ending {
-        Ending::Registered(registered) => tell(&mut record, Some(&registered.readiness)),
+        Ending::Registered(registered) => {
+            record.server = target(host, seen).and_then(|it| it.server.clone());
+            tell(&mut record, Some(&registered.readiness));
+        }
         Ending::Failed(error) if step == Some(&Step::Register) => {
             tell(&mut record, None);
             record.reason = Some(Line::new(&chain(error)));
         }
         _ => {
-            if let Some(Access::Open { node }) = target(host, seen).map(|it| &it.access) {
+            let target = target(host, seen);
+            if let Some(Access::Open { node }) = target.map(|it| &it.access) {
+                // Found by the Host's uid, at whatever address.
+                if node.is_some() {
+                    record.server = target.and_then(|it| it.server.clone());
+                }
                 let node = node.as_ref().filter(|it| holds(host, it) && record.registered);
                 let reason = record.reason.take();
                 tell(&mut record, node.map(|it| &it.readiness));
@@ -137,7 +146,15 @@ pub fn notices(
     after: Option<&Registration>,
 ) -> Vec<Notice> {
     let Some(before) = record(host) else { return Vec::new() };
-    let is_abandoned = matches!(step, Some(Step::Abandon { .. }));
+    let moved_from = match step {
+        Some(Step::Abandon { moved_from, .. } | Step::Leave { moved_from, .. }) => moved_from,
+        _ => &None,
+    };
+    let is_left_behind = match ending {
+        Ending::Nothing => matches!(step, Some(Step::Abandon { .. })),
+        Ending::Left(Unregistered::Absent | Unregistered::NotOurs) => moved_from.is_some(),
+        _ => false,
+    };
     let name = before.node.as_deref().unwrap_or_default();
     let at = format!("Node {name} in ContainerManager '{}'", before.name);
     let notice = match ending {
@@ -175,10 +192,16 @@ pub fn notices(
             let note = format!("released {at}: it stays, since a kubelet keeps it");
             Notice::normal("NodeReleased", "Unregister", note)
         }
-        Ending::Nothing if is_abandoned && before.node.is_some() => {
-            let reason = match &before.reason {
-                Some(reason) if before.failed_leaves.is_some() => reason.to_string(),
-                _ => "that ContainerManager is gone".into(),
+        _ if is_left_behind && before.node.is_some() => {
+            let failure = before.reason.as_ref().filter(|_| before.failed_leaves.is_some());
+            let moved = moved_from
+                .as_ref()
+                .map(|it| format!("it was registered at {it}, and another server is asked now"));
+            let reasons: Vec<String> =
+                failure.map(ToString::to_string).into_iter().chain(moved).collect();
+            let reason = match reasons.as_slice() {
+                [] => "that ContainerManager is gone".to_owned(),
+                reasons => reasons.join("; "),
             };
             let note = format!("{at} is left behind, if it is there: {reason}");
             Notice::warning("NodeLeftBehind", "Unregister", note)

@@ -333,6 +333,67 @@ fn a_host_that_only_moves_leaves_however_long_the_server_is_down() {
 }
 
 #[test]
+fn a_server_that_only_has_a_new_address_keeps_its_nodes() {
+    let mut scene = registered();
+    scene.spec(&json!({ "maintenance": true }));
+    scene.settle();
+    a(&mut scene).server = "https://new.example/";
+    a(&mut scene).steps.clear();
+    assert_eq!(words(&scene.settle()), [""; 0]);
+    assert_eq!(a(&mut scene).steps, [""; 0], "drained as it was");
+    let server = |scene: &Scene| {
+        let record = scene.status().container_manager.as_ref();
+        record.and_then(|it| it.server.as_ref()).map(ToString::to_string)
+    };
+    assert_eq!(server(&scene).as_deref(), Some("https://new.example/"));
+
+    // While the new one does not answer, the record leads to the old one.
+    let before = a(&mut scene).access.clone();
+    a(&mut scene).server = "https://typo.example/";
+    for access in [Access::Unasked, Access::Unusable { node: None }] {
+        a(&mut scene).access = access;
+        scene.settle();
+    }
+    assert_eq!(server(&scene).as_deref(), Some("https://new.example/"));
+    a(&mut scene).access = before;
+    a(&mut scene).server = "https://newer.example/";
+    scene.delete();
+    assert_eq!(words(&scene.settle()), ["NodeDeleted"]);
+}
+
+#[test]
+fn a_node_at_a_server_that_is_asked_no_more_is_told_to_be_left_behind() {
+    let at_another = || {
+        let mut scene = registered();
+        a(&mut scene).server = "https://another.example/";
+        *a(&mut scene).node() = None;
+        scene
+    };
+    let note = |notices: Vec<Notice>| {
+        let mut left = notices.into_iter().filter(|it| it.reason() == "NodeLeftBehind");
+        let mut first = left.next().expect("it is told");
+        assert!(left.next().is_none(), "once");
+        first.note().clone()
+    };
+    let mut scene = at_another();
+    let notices = scene.settle();
+    assert_eq!(words(&notices), ["NodeLeftBehind", "NodeMade"]);
+    assert!(note(notices).contains("at https://nodes.example/"));
+    assert_eq!(a(&mut scene).steps, ["Abandon", "Record", "Register"]);
+
+    let mut scene = at_another();
+    scene.delete();
+    assert!(note(scene.settle()).contains("Node es-1 in ContainerManager 'a'"));
+    assert_eq!(a(&mut scene).steps, ["Leave"]);
+
+    // It is not known where an older process registered it.
+    let mut scene = at_another();
+    let record = scene.host.status.as_mut().unwrap().container_manager.as_mut();
+    record.unwrap().server = None;
+    assert_eq!(words(&scene.settle()), ["NodeMade"]);
+}
+
+#[test]
 fn a_server_that_was_not_asked_yet_costs_no_try() {
     let mut scene = registered();
     let before = a(&mut scene).access.clone();

@@ -63,7 +63,7 @@ async fn leaves(host: Value, answered: &[(&str, Option<Value>)]) -> Ending {
     let (client, mut script) = api_server();
     let ctx = Context::for_tests(client);
     let host: Host = serde_json::from_value(host).unwrap();
-    let step = Step::Leave { is_trivial: true };
+    let step = Step::Leave { is_trivial: true, moved_from: None };
     let script = async {
         for (target, object) in answered {
             answers(&mut script, target, object.as_ref()).await;
