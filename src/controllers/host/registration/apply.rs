@@ -1,6 +1,8 @@
 //! Does what was decided about the Node of a Host. Each call reads the Node once more before it
 //! writes, and has its own deadline.
 
+use std::sync::Arc;
+
 use kube::ResourceExt as _;
 
 use super::{
@@ -63,20 +65,23 @@ pub enum Ending {
 /// When Drover's own API server can't be asked; what the other one does is data.
 pub async fn run(ctx: &Context, host: &Host, step: Option<&Step>) -> Result<Ending, Error> {
     let Some(step) = step else { return Ok(Ending::Nothing) };
+    let manager = way(ctx, host, step);
+    // Before anything is asked, so that whoever has to stand back costs nothing.
+    let turn = manager.as_ref().map(|it| it.turn(&host.uid().unwrap_or_default()));
+    if matches!(turn, Some(None)) {
+        return Ok(Ending::Deferred);
+    }
     if !is_still_so(ctx, host, step).await? {
         return Ok(Ending::Stale);
     }
-    let is_leave = match step {
+    match step {
         Step::Record { .. } | Step::RecordCordon | Step::Abandon { .. } => {
             return Ok(Ending::Nothing);
         }
         Step::Leave { is_trivial: true, .. } => return Ok(Ending::Left(Unregistered::Absent)),
-        Step::Leave { .. } => true,
-        Step::Register | Step::Cordon | Step::Drain | Step::Uncordon => false,
-    };
+        Step::Register | Step::Cordon | Step::Drain | Step::Uncordon | Step::Leave { .. } => {}
+    }
     let Some(record) = record(host) else { return Ok(Ending::Stale) };
-    let key = ObjectKey { namespace: namespace(host), name: record.name.clone() };
-    let manager = if is_leave { ctx.managers.last(&key) } else { ctx.managers.get(&key) };
     let Some(manager) = manager else { return Ok(Ending::NoWay) };
     let node = record.node.clone().unwrap_or_else(|| host.node_name());
     let member = match member(host, &node) {
@@ -88,7 +93,6 @@ pub async fn run(ctx: &Context, host: &Host, step: Option<&Step>) -> Result<Endi
     if is_another && matches!(step, Step::Leave { moved_from: None, .. }) {
         return Ok(Ending::Stale);
     }
-    let Some(_slot) = manager.slot() else { return Ok(Ending::Deferred) };
     let ending = match take(&manager, &member, step).await {
         Ok(ending) => ending,
         Err(nodes::error::Error::Closed { cause, .. }) => return Err(cause.into()),
@@ -96,6 +100,19 @@ pub async fn run(ctx: &Context, host: &Host, step: Option<&Step>) -> Result<Endi
     };
     note(&manager, host, &node, &ending);
     Ok(ending)
+}
+
+/// The server that the step needs, where there is a way to it.
+fn way(ctx: &Context, host: &Host, step: &Step) -> Option<Arc<Manager>> {
+    let key = ObjectKey { namespace: namespace(host), name: record(host)?.name.clone() };
+    match step {
+        Step::Record { .. }
+        | Step::RecordCordon
+        | Step::Abandon { .. }
+        | Step::Leave { is_trivial: true, .. } => None,
+        Step::Leave { .. } => ctx.managers.last(&key),
+        Step::Register | Step::Cordon | Step::Drain | Step::Uncordon => ctx.managers.get(&key),
+    }
 }
 
 async fn take(

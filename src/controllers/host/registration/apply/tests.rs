@@ -3,7 +3,13 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kubernetes::scripted::{Script, api_server};
+use crate::{
+    kubernetes::scripted::{Script, api_server},
+    nodes::{
+        client::Client,
+        connection::{Auth, Connection},
+    },
+};
 
 const HOSTS: &str = "/apis/drover.dev/v1alpha1/namespaces/shop/hosts/es-1";
 const CLUSTERS: &str = "/apis/drover.dev/v1alpha1/namespaces/shop/clusters/es";
@@ -121,4 +127,25 @@ async fn a_host_that_goes_or_is_in_no_cluster_or_has_another_name_leaves_whateve
         let ending = leaves(host.clone(), &[(HOSTS, Some(host.clone()))]).await;
         assert!(matches!(ending, Ending::Left(_)), "{ending:?} of {host}");
     }
+}
+
+#[tokio::test]
+async fn a_host_that_has_to_stand_back_asks_nobody() {
+    let (client, script) = api_server();
+    drop(script);
+    let ctx = Context::for_tests(client);
+    let server = "https://127.0.0.1:9".parse().unwrap();
+    let connection = Connection { server, ca: None, server_name: None, auth: Auth::Anonymous };
+    let client = Client::new(&connection, ctx.gate.clone()).unwrap();
+    let key = ObjectKey { namespace: "shop".into(), name: "a".into() };
+    ctx.managers.connect(&key, client, connection.digest());
+    let host: Host = serde_json::from_value(object()).unwrap();
+    let leave = Step::Leave { is_trivial: false, moved_from: None };
+    let turn = ctx.managers.get(&key).unwrap().turn("another").unwrap();
+    for step in [&Step::Register, &Step::Drain, &leave] {
+        let ending = run(&ctx, &host, Some(step)).await.unwrap();
+        assert!(matches!(ending, Ending::Deferred), "{ending:?}");
+    }
+    drop(turn);
+    assert!(run(&ctx, &host, Some(&leave)).await.is_err(), "now it asks what is so");
 }
