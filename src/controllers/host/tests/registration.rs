@@ -244,6 +244,29 @@ fn a_paused_host_s_node_is_left_as_it_is_until_the_object_goes() {
 }
 
 #[test]
+fn a_paused_host_says_that_its_node_stays_as_it_is() {
+    let mut scene = registered();
+    let check = |scene: &mut Scene, maintenance: bool, paused: bool, expected: (&str, &str)| {
+        scene.spec(&json!({ "maintenance": maintenance, "paused": paused }));
+        scene.settle();
+        scene.check("Ready", expected.0, expected.1);
+        scene.status().state.unwrap()
+    };
+    let held = ("False", "Paused");
+    assert_eq!(check(&mut scene, true, true, held), HostState::Active, "its pods run");
+    scene.check("Stalled", "True", "Paused");
+    let message = scene.condition("Ready").message.to_string();
+    assert!(message.contains("not taken out of service"), "{message}");
+    let well = ("True", "AsExpected");
+    assert_eq!(check(&mut scene, true, false, well), HostState::Maintenance);
+    assert_eq!(check(&mut scene, true, true, well), HostState::Maintenance);
+    assert_eq!(check(&mut scene, false, true, held), HostState::Maintenance, "no pod may come");
+    let message = scene.condition("Ready").message.to_string();
+    assert!(message.contains("not brought back into service"), "{message}");
+    assert_eq!(check(&mut scene, false, false, well), HostState::Active);
+}
+
+#[test]
 fn a_host_leaves_where_its_cluster_names_another_one_or_none() {
     let mut scene = registered();
     scene.nodes.managers.insert("b", Model::new(Access::Open { node: None }));

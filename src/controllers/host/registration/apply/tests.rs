@@ -83,9 +83,8 @@ async fn leaves(host: Value, answered: &[(&str, Option<Value>)]) -> Ending {
 #[tokio::test]
 async fn a_host_stays_where_its_cluster_names_the_manager_on_record_whatever_a_watch_has_shown() {
     let host = || (HOSTS, Some(object()));
-    let ending =
-        leaves(object(), &[host(), (CLUSTERS, Some(cluster("a"))), (MANAGERS, Some(manager()))]);
-    assert!(matches!(ending.await, Ending::Stale));
+    let named = [host(), (CLUSTERS, Some(cluster("a"))), (MANAGERS, Some(manager()))];
+    assert!(matches!(leaves(object(), &named).await, Ending::Stale));
     let mut newer = object();
     newer["metadata"]["generation"] = json!(4);
     for seen in [Some(newer), None] {
