@@ -67,7 +67,7 @@ async fn answers(script: &mut Script, target: &str, object: Option<&Value>) {
 /// What comes of leaving, where these answers are given, in turn, and nothing else is asked.
 async fn leaves(host: Value, answered: &[(&str, Option<Value>)]) -> Ending {
     let (client, mut script) = api_server();
-    let ctx = Context::for_tests(client);
+    let ctx = Box::new(Context::for_tests(client));
     let host: Host = serde_json::from_value(host).unwrap();
     let step = Step::Leave { is_trivial: true, moved_from: None };
     let script = async {
@@ -76,7 +76,7 @@ async fn leaves(host: Value, answered: &[(&str, Option<Value>)]) -> Ending {
         }
         drop(script);
     };
-    let (ending, ()) = tokio::join!(run(&ctx, &host, Some(&step)), script);
+    let (ending, ()) = tokio::join!(Box::pin(run(&ctx, &host, Some(&step))), script);
     ending.unwrap()
 }
 
