@@ -87,7 +87,7 @@ impl Context {
                 reconcile_deadline: Duration::from_mins(2),
             },
             links: Links::new(wiring::wakes().0.elasticsearch, pace),
-            managers: Managers::new(wiring::wakes().0.nodes, probing.probe),
+            managers: Managers::new(wiring::wakes().0.nodes, probing.probe, NonZeroU16::MIN),
             remotes: Remotes::new(pool, tokio::sync::mpsc::unbounded_channel().0, probing),
             now: Timestamp::now,
         }

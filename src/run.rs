@@ -188,8 +188,8 @@ fn context(
     let probing = prober::Pace { probe: settings.probe_interval, stats };
     let links = Links::new(wakers.elasticsearch, Pace { poll, stats })
         .shared_by(settings.max_concurrent_reconciles);
-    let managers = Managers::new(wakers.nodes, settings.probe_interval)
-        .shared_by(settings.max_concurrent_reconciles);
+    let workers = settings.max_concurrent_reconciles;
+    let managers = Managers::new(wakers.nodes, settings.probe_interval, workers);
     let ctx = Arc::new(Context {
         publisher: Publisher::new(client.clone(), reporter),
         client,

@@ -98,7 +98,8 @@ pub enum ContainerManagerType {
 #[serde(rename_all = "camelCase")]
 pub struct ContainerManagerOptions {
     /// Address of the API server, such as `https://192.0.2.1:6443`. Required for Kubernetes and
-    /// `OpenShift`.
+    /// `OpenShift`. The nodes of hosts are found again at a new address of the same API server; at
+    /// another one they are made anew, and an event on each host names the address where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerUrl>,
     /// The authorities that the API server's certificate must chain to. Absent: those of

@@ -253,6 +253,11 @@ pub struct Registration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub node: Option<String>,
+    /// Address of the API server that this is so at; absent where none is asked. Where the
+    /// `ContainerManager` names another one and the Node is not found there, an event says that it was
+    /// left behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Line<1024>>,
     /// Whether the machine is a Node.
     pub registered: bool,
     /// Whether that Node is Ready.
@@ -265,7 +270,8 @@ pub struct Registration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<NodeMaintenance>,
     /// How often the machine tried in vain to leave the `ContainerManager`; absent where it shall
-    /// not leave. After 7 times it is let go, and an event says what was left behind.
+    /// not leave. Counted while the Host or the `ContainerManager` is being deleted, and 1 else:
+    /// after 7 times the machine is let go, and an event says what was left behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_leaves: Option<u32>,
 }

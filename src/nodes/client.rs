@@ -35,6 +35,7 @@ const CONCURRENT: usize = 8;
 pub struct Client {
     kube: KubeClient,
     server: Box<str>,
+    address: Box<str>,
     secrets: Secrets,
     gate: WriteGate,
     slots: Semaphore,
@@ -51,11 +52,15 @@ impl Client {
             Auth::Token(token) => Secrets::new(&[token.expose_secret().to_owned()]),
             Auth::Anonymous | Auth::ClientCertificate { .. } => Secrets::new(&[]),
         };
-        Ok(Self::over(kube, origin(&connection.server), secrets, gate))
+        let server = origin(&connection.server);
+        let address = connection.server.as_str().into();
+        Ok(Self { kube, server, address, secrets, gate, slots: Semaphore::new(CONCURRENT) })
     }
 
-    fn over(kube: KubeClient, server: Box<str>, secrets: Secrets, gate: WriteGate) -> Self {
-        Self { kube, server, secrets, gate, slots: Semaphore::new(CONCURRENT) }
+    /// The whole address of the server, which carries no secret.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     pub(super) fn kube(&self) -> KubeClient {
@@ -191,8 +196,14 @@ impl fmt::Debug for Client {
 impl Client {
     /// A client of a scripted server.
     pub(super) fn scripted(kube: KubeClient) -> Self {
-        let secrets = Secrets::new(&["t0ken-of-a-test".into()]);
-        Self::over(kube, "https://nodes.example".into(), secrets, WriteGate::always_open())
+        Self {
+            kube,
+            server: "https://nodes.example".into(),
+            address: "https://nodes.example/".into(),
+            secrets: Secrets::new(&["t0ken-of-a-test".into()]),
+            gate: WriteGate::always_open(),
+            slots: Semaphore::new(CONCURRENT),
+        }
     }
 
     pub(super) fn with_gate(self, gate: WriteGate) -> Self {

@@ -53,7 +53,7 @@ pub struct Drained {
     pub unmanaged: Pods,
     /// Pods whose eviction the server refused for another reason.
     pub refused: Pods,
-    /// The first of those reasons.
+    /// The reason for the first of them by name.
     pub refusal: Option<Box<str>>,
     /// Pods that were not tried, because the call took too long or because of `fault`, or that
     /// were other ones by then.
@@ -110,8 +110,10 @@ pub async fn drain(
                 Evicted::Changed => drained.untried += 1,
                 Evicted::Blocked => drained.blocked_by_budget.add(name),
                 Evicted::Refused(error) => {
-                    drained.refused.add(name);
-                    drained.refusal.get_or_insert_with(|| chain(&error).into());
+                    drained.refused.add(name.clone());
+                    if drained.refused.names.first() == Some(&name) {
+                        drained.refusal = Some(chain(&error).into());
+                    }
                 }
                 Evicted::Failed(error) => {
                     drained.untried += 1;
@@ -119,15 +121,6 @@ pub async fn drain(
                 }
             },
         }
-    }
-    let lists = [
-        &mut drained.terminating,
-        &mut drained.blocked_by_budget,
-        &mut drained.unmanaged,
-        &mut drained.refused,
-    ];
-    for list in lists {
-        list.names.sort_unstable();
     }
     Ok(drained)
 }
@@ -179,6 +172,8 @@ async fn evict(client: &Client, pod: &Candidate) -> Evicted {
     let parameters =
         PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
     let pods = client.pods(namespace);
+    // It does not name the pod: which one comes first differs from call to call, and the status with it.
+    let attempt = || "evict a pod".into();
     let request = async {
         match pods.create_subresource::<_, Status>("eviction", name, &parameters, &eviction).await {
             Ok(_) => Ok(Evicted::Granted),
@@ -186,7 +181,7 @@ async fn evict(client: &Client, pod: &Candidate) -> Evicted {
             Err(error) => Err(error),
         }
     };
-    match client.write(|| format!("evict the pod {namespace}/{name}"), request).await {
+    match client.write(attempt, request).await {
         Ok(evicted) => evicted,
         Err(error) if error.is_not_found() || error.is_conflict() => Evicted::Changed,
         Err(error @ (Error::Refused { .. } | Error::Forbidden { .. })) => Evicted::Refused(error),

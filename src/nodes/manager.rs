@@ -7,15 +7,13 @@ use std::{
     time::Instant,
 };
 
-use tokio::{
-    sync::{Semaphore, SemaphorePermit, mpsc::UnboundedSender},
-    task::AbortHandle,
-};
+use tokio::{sync::mpsc::UnboundedSender, task::AbortHandle};
 
 use super::{
     client::Client,
     probe::Probe,
     register::{Listed, Listing},
+    turns::{Turn, Turns},
 };
 use crate::{chain::chain, object_key::ObjectKey};
 
@@ -71,7 +69,7 @@ pub struct Manager {
     client: Client,
     digest: [u8; 32],
     wakers: Wakers,
-    slots: Semaphore,
+    turns: Arc<Turns>,
     shared: Mutex<Shared>,
     task: Mutex<Option<AbortHandle>>,
 }
@@ -89,11 +87,10 @@ impl Manager {
         client: Client,
         digest: [u8; 32],
         wakers: Wakers,
-        slots: usize,
+        turns: Arc<Turns>,
     ) -> Self {
-        let slots = Semaphore::new(slots);
         let (shared, task) = (Mutex::default(), Mutex::default());
-        Self { key, client, digest, wakers, slots, shared, task }
+        Self { key, client, digest, wakers, turns, shared, task }
     }
 
     /// Talks to it.
@@ -114,11 +111,11 @@ impl Manager {
         locked(&self.shared).snapshot.clone()
     }
 
-    /// Leave to work on one of its Nodes; nothing while too many are worked on: one that hangs shall
-    /// not hold on to everybody.
+    /// Leave to work on the Node of the Host with `uid`; nothing while too many are worked on: then
+    /// the Host is woken when it is its turn.
     #[must_use]
-    pub fn slot(&self) -> Option<SemaphorePermit<'_>> {
-        self.slots.try_acquire().ok()
+    pub fn turn(&self, uid: &str) -> Option<Turn> {
+        self.turns.take(&self.key, uid)
     }
 
     /// Takes note of a Node as it is since something was done to it, until the next list. Nothing
@@ -150,6 +147,7 @@ impl Manager {
     /// Takes over what was learned by questions that were begun at `began`, and wakes whom it
     /// concerns if it is news. Nodes that were not listed this time stay as they were known.
     pub(super) fn publish(&self, began: Instant, probe: Probe, listing: Option<Listing>) {
+        self.turns.judge(&self.key, probe.fault.is_some());
         let mut shared = locked(&self.shared);
         let nodes = match listing {
             None => shared.snapshot.nodes.clone(),

@@ -14,18 +14,16 @@ use super::{
     client::Client,
     keeper,
     manager::{Manager, Wakers, locked},
+    turns::{Limits, Turns},
 };
 use crate::object_key::ObjectKey;
-
-/// The most Nodes of one server that are worked on at once.
-const SLOTS: usize = 8;
 
 /// All of them, by the object that stands for each.
 pub struct Managers {
     by_owner: Mutex<HashMap<ObjectKey, Entry>>,
     wakers: Wakers,
     pace: Duration,
-    slots: usize,
+    turns: Arc<Turns>,
 }
 
 struct Entry {
@@ -34,18 +32,12 @@ struct Entry {
 }
 
 impl Managers {
-    /// None yet. Each is asked once in `pace`.
+    /// None yet. Each is asked once in `pace`, and of so many workers some are left to the others,
+    /// and some to who needs no server, whatever hangs.
     #[must_use]
-    pub fn new(wakers: Wakers, pace: Duration) -> Self {
-        Self { by_owner: Mutex::default(), wakers, pace, slots: SLOTS }
-    }
-
-    /// Leaves one of so many workers to the other servers, whatever hangs in one; of a single worker
-    /// nothing can be left.
-    #[must_use]
-    pub fn shared_by(mut self, workers: NonZeroU16) -> Self {
-        self.slots = usize::from(workers.get() - 1).clamp(1, SLOTS);
-        self
+    pub fn new(wakers: Wakers, pace: Duration, workers: NonZeroU16) -> Self {
+        let turns = Arc::new(Turns::new(Limits::of(workers), wakers.hosts.clone()));
+        Self { by_owner: Mutex::default(), wakers, pace, turns }
     }
 
     /// The one of `key`, where it is in use.
@@ -65,7 +57,8 @@ impl Managers {
     pub fn connect(&self, key: &ObjectKey, client: Client, digest: [u8; 32]) {
         let mut by_owner = locked(&self.by_owner);
         let wakers = self.wakers.clone();
-        let manager = Arc::new(Manager::new(key.clone(), client, digest, wakers, self.slots));
+        let turns = Arc::clone(&self.turns);
+        let manager = Arc::new(Manager::new(key.clone(), client, digest, wakers, turns));
         let entry = Entry { manager: Arc::clone(&manager), is_aside: false };
         if let Some(before) = by_owner.insert(key.clone(), entry) {
             before.manager.stop();
@@ -87,5 +80,6 @@ impl Managers {
         if let Some(entry) = locked(&self.by_owner).remove(key) {
             entry.manager.stop();
         }
+        self.turns.forget(key);
     }
 }

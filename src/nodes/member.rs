@@ -14,8 +14,8 @@ pub const UID_LABEL: &str = "drover.dev/host-uid";
 pub const NAMESPACE_LABEL: &str = "drover.dev/host-namespace";
 /// The name of that Host, where it is short enough for a label.
 pub const NAME_LABEL: &str = "drover.dev/host-name";
-/// Says whether Drover made the Node or adopted it. A Node where it is missing counts as adopted,
-/// which is never deleted.
+/// Says whether Drover made the Node or adopted it. A Node where it is missing, or that a kubelet
+/// keeps by now, counts as adopted, which is never deleted.
 pub const ORIGIN_ANNOTATION: &str = "drover.dev/node-origin";
 
 /// The longest value of a label.
@@ -48,7 +48,7 @@ pub struct Host {
 pub enum Origin {
     /// Drover made it, and deletes it with the host.
     Made,
-    /// A kubelet registered it: it is never deleted.
+    /// A kubelet registered it, or joined it since: it is never deleted.
     Adopted,
 }
 
@@ -58,7 +58,7 @@ pub(super) enum Ownership {
     /// The host's, by its label.
     Ours(Origin),
     /// The host's by its label, but the kubelet of another machine keeps it by now.
-    Usurped(Origin, NotOwned),
+    Usurped(NotOwned),
     /// Nobody's whom Drover knows; a kubelet of the host's machine keeps it.
     Adoptable,
     /// Not the host's.
@@ -112,9 +112,7 @@ impl Member {
                 Ownership::Foreign(NotOwned::OtherHost { uid: capped(uid) })
             }
             Some(_) => match machine {
-                Some(found) if !is_ours => {
-                    Ownership::Usurped(origin(node), self.other_machine(found))
-                }
+                Some(found) if !is_ours => Ownership::Usurped(self.other_machine(found)),
                 _ => Ownership::Ours(origin(node)),
             },
             None if is_ours => Ownership::Adoptable,
@@ -133,9 +131,7 @@ impl Member {
         match self.ownership(node) {
             Ownership::Ours(origin) => Ok(origin),
             Ownership::Adoptable => Err(self.not_owned(NotOwned::Unlabelled)),
-            Ownership::Usurped(_, reason) | Ownership::Foreign(reason) => {
-                Err(self.not_owned(reason))
-            }
+            Ownership::Usurped(reason) | Ownership::Foreign(reason) => Err(self.not_owned(reason)),
         }
     }
 
@@ -165,9 +161,16 @@ impl Origin {
 
 fn origin(node: &Node) -> Origin {
     match annotation(node, ORIGIN_ANNOTATION) {
-        Some("Made") => Origin::Made,
+        Some("Made") if !is_kept(node) => Origin::Made,
         _ => Origin::Adopted,
     }
+}
+
+/// Whether a kubelet keeps the Node: pods may run there. One that can't read the machine's id tells
+/// its version all the same.
+fn is_kept(node: &Node) -> bool {
+    let info = node.status.as_ref().and_then(|it| it.node_info.as_ref());
+    machine_id(node).is_some() || info.is_some_and(|it| !it.kubelet_version.is_empty())
 }
 
 pub(super) fn annotation<'a>(node: &'a Node, name: &str) -> Option<&'a str> {
@@ -234,14 +237,12 @@ pub(super) mod tests {
             NotOwned::OtherMachine { found: "other".into(), expected: Some(MACHINE.into()) };
         let cases = [
             (node(Some(UID), Some("Made"), ""), Ownership::Ours(Made)),
-            (node(Some(UID), Some("Made"), MACHINE), Ownership::Ours(Made)),
+            // A kubelet has joined the Node that Drover made.
+            (node(Some(UID), Some("Made"), MACHINE), Ownership::Ours(Adopted)),
             (node(Some(UID), Some("Adopted"), MACHINE), Ownership::Ours(Adopted)),
             (node(Some(UID), None, MACHINE), Ownership::Ours(Adopted)),
             (node(Some(UID), Some("made"), ""), Ownership::Ours(Adopted)),
-            (
-                node(Some(UID), Some("Made"), "other"),
-                Ownership::Usurped(Made, other_machine.clone()),
-            ),
+            (node(Some(UID), Some("Made"), "other"), Ownership::Usurped(other_machine.clone())),
             (node(None, None, MACHINE), Ownership::Adoptable),
             (node(None, Some("Made"), ""), Ownership::Foreign(NotOwned::NoMachine)),
             (node(None, None, "other"), Ownership::Foreign(other_machine)),
@@ -253,6 +254,15 @@ pub(super) mod tests {
         for (node, expected) in cases {
             assert_eq!(ownership(&member(), node.clone()), expected, "{node}");
         }
+    }
+
+    #[test]
+    fn a_kubelet_that_does_not_know_its_machine_keeps_the_node_too() {
+        let mut node = node(Some(UID), Some("Made"), "x");
+        node["status"]["nodeInfo"]["machineID"] = json!("");
+        assert_eq!(ownership(&member(), node.clone()), Ownership::Ours(Origin::Made));
+        node["status"]["nodeInfo"]["kubeletVersion"] = json!("v1.35.4");
+        assert_eq!(ownership(&member(), node), Ownership::Ours(Origin::Adopted));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod managers;
 pub mod member;
 pub mod probe;
 pub mod register;
+pub mod turns;
 
 mod amend;
 mod keeper;

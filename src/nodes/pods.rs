@@ -10,16 +10,16 @@ const NAMED: usize = 10;
 pub struct Pods {
     /// How many.
     pub count: usize,
-    /// `namespace/name` of the first ten.
+    /// `namespace/name` of the first ten by name, whatever the order in which they were met.
     pub names: Vec<Box<str>>,
 }
 
 impl Pods {
     pub(super) fn add(&mut self, name: Box<str>) {
         self.count += 1;
-        if self.names.len() < NAMED {
-            self.names.push(name);
-        }
+        let at = self.names.partition_point(|it| *it < name);
+        self.names.insert(at, name);
+        self.names.truncate(NAMED);
     }
 
     /// Whether there are none.
@@ -128,8 +128,8 @@ mod tests {
     #[test]
     fn ten_pods_are_named_and_all_are_counted() {
         let mut pods = Pods::default();
-        (0..12).for_each(|it| pods.add(format!("shop/web-{it}").into()));
+        (10..22).rev().for_each(|it| pods.add(format!("shop/web-{it}").into()));
         assert_eq!((pods.count, pods.names.len()), (12, 10));
-        assert_eq!(&*pods.names[9], "shop/web-9");
+        assert_eq!((&*pods.names[0], &*pods.names[9]), ("shop/web-10", "shop/web-19"));
     }
 }

@@ -61,7 +61,7 @@ pub enum Unregistered {
     Deleted,
     /// It is being deleted and waits for finalizers of others.
     Leaving,
-    /// It was adopted, or another machine's kubelet keeps it by now: it stays, without Drover's marks.
+    /// It was adopted, or a kubelet keeps it by now: it stays, without Drover's marks.
     Released,
     /// It is not the host's: it was left alone.
     NotOurs,
@@ -94,8 +94,8 @@ pub async fn registered(client: &Client, member: &Member) -> Result<Option<Regis
     Ok(Some(Registered { origin, is_new: false, readiness: readiness(client, &node) }))
 }
 
-/// Gives up the Node of a host: deletes it if Drover made it, else takes Drover's marks off it and
-/// lifts a cordon of Drover's. A Node that is not the host's is left alone.
+/// Gives up the Node of a host: deletes it if Drover made it and no kubelet has joined it, else takes
+/// Drover's marks off it and lifts a cordon of Drover's. A Node that is not the host's is left alone.
 ///
 /// # Errors
 /// That the server does not do it.
@@ -191,7 +191,7 @@ async fn adopt(client: &Client, member: &Member) -> Result<Option<Registered>, E
                 let patch = json!({"metadata": marks(member, Origin::Adopted)});
                 Ok(Verdict::Patch(patch, (Origin::Adopted, true)))
             }
-            Ownership::Usurped(_, reason) | Ownership::Foreign(reason) => {
+            Ownership::Usurped(reason) | Ownership::Foreign(reason) => {
                 Err(member.not_owned(reason))
             }
         }

@@ -69,22 +69,26 @@ impl Bed {
                           "metadata": {"name": name, "labels": labels}});
         self.control.kubectl(&["create", "-f", "-"], &node.to_string());
         if !machine_id.is_empty() {
-            let fields = [
-                "architecture",
-                "bootID",
-                "kernelVersion",
-                "containerRuntimeVersion",
-                "osImage",
-                "kubeProxyVersion",
-                "kubeletVersion",
-                "operatingSystem",
-                "systemUUID",
-            ];
-            let mut info: Value =
-                fields.into_iter().map(|it| (it.to_owned(), json!("x"))).collect();
-            info["machineID"] = json!(machine_id);
-            self.patch_status("default", "node", name, &json!({"nodeInfo": info}));
+            self.kubelet_joins(name, machine_id);
         }
+    }
+
+    /// What a kubelet tells of itself on a Node that is there.
+    pub fn kubelet_joins(&self, name: &str, machine_id: &str) {
+        let fields = [
+            "architecture",
+            "bootID",
+            "kernelVersion",
+            "containerRuntimeVersion",
+            "osImage",
+            "kubeProxyVersion",
+            "kubeletVersion",
+            "operatingSystem",
+            "systemUUID",
+        ];
+        let mut info: Value = fields.into_iter().map(|it| (it.to_owned(), json!("x"))).collect();
+        info["machineID"] = json!(machine_id);
+        self.patch_status("default", "node", name, &json!({"nodeInfo": info}));
     }
 
     pub fn patch_status(&self, namespace: &str, kind: &str, name: &str, status: &Value) {
@@ -195,6 +199,19 @@ async fn the_node_of_a_kubelet_on_the_same_machine_is_adopted_and_stays() {
     assert_eq!(after["metadata"].get("annotations"), None);
     assert_eq!(after["spec"]["unschedulable"], Value::Null, "Drover's cordon went with it");
     assert_eq!(unregister(&client, &member).await.unwrap(), Unregistered::NotOurs);
+}
+
+#[tokio::test]
+async fn a_node_that_a_kubelet_has_joined_stays() {
+    let bed = Bed::shared().await;
+    let (client, member) = (bed.client(), member("m-8"));
+    assert_eq!(register(&client, &member).await.unwrap().origin, Origin::Made);
+    bed.kubelet_joins(member.node(), "m-8");
+    let joined = register(&client, &member).await.unwrap();
+    assert_eq!((joined.origin, joined.is_new), (Origin::Adopted, false));
+    assert_eq!(unregister(&client, &member).await.unwrap(), Unregistered::Released);
+    let labels = &bed.node(member.node()).unwrap()["metadata"]["labels"];
+    assert_eq!(labels.get("drover.dev/host-uid"), None);
 }
 
 #[tokio::test]

@@ -73,6 +73,7 @@ pub fn after(
     let findings = findings::conditions(host, seen, plan, facts.as_ref(), node);
     let conditions =
         condition::conditions(&before.conditions, findings, host.metadata.generation, now);
+    let is_out = registration::findings::is_out_of_service(host, container_manager.as_ref());
     let (host_key, jump_host_keys) = keys(host, &before, seen, plan, now);
     let machine = match &plan.stand {
         Stand::Ours(machine) => Some(machine.as_str()),
@@ -80,7 +81,7 @@ pub fn after(
     };
     let mut status = HostStatus {
         observed_generation: host.metadata.generation,
-        state: Some(state(host, &conditions)),
+        state: Some(state(host, &conditions, is_out)),
         conditions,
         facts,
         host_key,
@@ -158,9 +159,10 @@ fn keys(
     (host_key, jumps.collect())
 }
 
-/// Where in its life the machine is, in one word: what stands first here counts.
+/// Where in its life the machine is, in one word: what stands first here counts. `is_out` says whether
+/// it is out of service, or on its way.
 #[must_use]
-pub fn state(host: &Host, conditions: &[Condition]) -> HostState {
+pub fn state(host: &Host, conditions: &[Condition], is_out: bool) -> HostState {
     let is_false = |kind| find(conditions, kind).is_some_and(|it| it.status == "False");
     let is = |kind| is_true(conditions, kind);
     let because = |kind, reason: Reason| {
@@ -170,7 +172,7 @@ pub fn state(host: &Host, conditions: &[Condition]) -> HostState {
         HostState::Deleting
     } else if because(kinds::ACCEPTED, Reason::Unapproved) {
         HostState::Investigating
-    } else if host.spec.maintenance && is(kinds::ACCEPTED) {
+    } else if is_out && is(kinds::ACCEPTED) {
         HostState::Maintenance
     } else if is_false(kinds::REACHABLE) && because(kinds::REACHABLE, Reason::Unreachable) {
         HostState::Unreachable

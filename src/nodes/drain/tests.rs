@@ -140,6 +140,42 @@ async fn a_node_with_nothing_but_what_belongs_to_it_is_drained() {
 }
 
 #[tokio::test]
+async fn of_many_pods_each_call_tells_the_same() {
+    let pods: Vec<_> = (10..30).map(|it| pod(&format!("p{it}"), Some("ReplicaSet"))).collect();
+    let expected: Vec<_> = (10..20).map(|it| format!("shop/p{it}")).collect();
+    let member = member();
+    for code in [429, 500] {
+        let (client, mut script) = client();
+        let (drained, ()) = tokio::join!(drain(&client, &member, Unmanaged::Keep), async {
+            lists(&mut script, &pods).await;
+            for _ in &pods {
+                let (name, asked) = eviction(&mut script).await;
+                let mut answer = status(code, "DisruptionBudget");
+                answer["message"] = json!(format!("no, not {name}"));
+                asked.respond(code, &answer);
+            }
+        });
+        let drained = drained.unwrap();
+        let told = if code == 429 { &drained.blocked_by_budget } else { &drained.refused };
+        assert_eq!((told.count, names(told)), (20, expected.iter().map(|it| &**it).collect()));
+        if let Some(refusal) = &drained.refusal {
+            assert!(refusal.contains("no, not p10"), "{refusal}");
+        }
+        assert_eq!(drained.refusal.is_some(), code == 500);
+    }
+    let mut words = Vec::new();
+    for _ in 0..2 {
+        let (client, mut script) = client();
+        let (drained, ()) = tokio::join!(drain(&client, &member, Unmanaged::Keep), async {
+            lists(&mut script, &pods).await;
+            eviction(&mut script).await.1.respond(429, &status(429, ""));
+        });
+        words.push(chain(&drained.unwrap().fault.unwrap()));
+    }
+    assert_eq!(words[0], words[1], "whichever came first");
+}
+
+#[tokio::test]
 async fn a_server_that_has_too_much_to_do_is_left_alone() {
     let (client, mut script) = client();
     let member = member();

@@ -1,9 +1,11 @@
+use std::num::NonZeroU16;
+
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
 use crate::{
     kubernetes::scripted::api_server,
-    nodes::{error::Error, probe::Permission, register::Readiness},
+    nodes::{error::Error, probe::Permission, register::Readiness, turns::Limits},
 };
 
 struct Bed {
@@ -19,7 +21,9 @@ impl Bed {
         let wakers = Wakers { managers: to_managers, hosts: to_hosts };
         let key = ObjectKey { namespace: "shop".into(), name: "production".into() };
         let client = Client::scripted(api_server().0);
-        Self { manager: Manager::new(key, client, [0; 32], wakers, 1), managers, hosts }
+        let limits = Limits::of(NonZeroU16::new(16).unwrap());
+        let turns = Arc::new(Turns::new(limits, wakers.hosts.clone()));
+        Self { manager: Manager::new(key, client, [0; 32], wakers, turns), managers, hosts }
     }
 
     /// Whether the object was woken, and which Hosts: `*` stands for all.
@@ -115,10 +119,18 @@ async fn a_list_that_was_begun_before_does_not_undo_what_was_noted_since() {
 }
 
 #[tokio::test]
-async fn no_more_nodes_are_worked_on_at_once_than_there_are_slots() {
-    let bed = Bed::new();
-    let first = bed.manager.slot();
-    assert!(first.is_some() && bed.manager.slot().is_none());
-    drop(first);
-    assert!(bed.manager.slot().is_some());
+async fn a_server_that_fails_is_worked_on_by_one_at_a_time() {
+    let mut bed = Bed::new();
+    let all = |bed: &Bed| (0..9).map_while(|it| bed.manager.turn(&it.to_string())).collect();
+    let taken: Vec<Turn> = all(&bed);
+    assert_eq!(taken.len(), 4);
+    drop(taken);
+    let fault = Some(Error::Leaving { node: "any error".into() });
+    bed.manager.publish(Instant::now(), Probe { fault, ..Probe::default() }, None);
+    let taken: Vec<Turn> = all(&bed);
+    assert_eq!(taken.len(), 1);
+    drop(taken);
+    bed.listed(&[]);
+    let taken: Vec<Turn> = all(&bed);
+    assert_eq!(taken.len(), 4);
 }

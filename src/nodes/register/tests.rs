@@ -67,7 +67,7 @@ async fn a_node_that_is_registered_already_is_not_written_to() {
     let member = member();
     for (origin, word, machine) in [
         (Origin::Made, MADE, ""),
-        (Origin::Made, MADE, MACHINE),
+        (Origin::Adopted, MADE, MACHINE),
         (Origin::Adopted, ADOPTED, MACHINE),
     ] {
         let (client, mut script) = client();
@@ -185,7 +185,7 @@ async fn a_node_that_drover_made_is_deleted_exactly_as_it_was_seen() {
     let (client, mut script) = client();
     let member = member();
     let (done, ()) = tokio::join!(unregister(&client, &member), async {
-        shows(&mut script, &node(Some(UID), MADE, MACHINE)).await;
+        shows(&mut script, &node(Some(UID), MADE, "")).await;
         let target = "/api/v1/nodes/web-1?";
         asked(&mut script, Method::DELETE, target).await.refuse(409, "Conflict");
         let mut seen = node(Some(UID), MADE, "");
@@ -197,6 +197,22 @@ async fn a_node_that_drover_made_is_deleted_exactly_as_it_was_seen() {
         asked.answer(&json!({"kind": "Status", "status": "Success"}));
     });
     assert_eq!(done.unwrap(), Unregistered::Deleted);
+}
+
+#[tokio::test]
+async fn a_node_that_a_kubelet_joins_while_it_is_deleted_is_released() {
+    let (client, mut script) = client();
+    let member = member();
+    let (done, ()) = tokio::join!(unregister(&client, &member), async {
+        shows(&mut script, &node(Some(UID), MADE, "")).await;
+        let target = "/api/v1/nodes/web-1?";
+        asked(&mut script, Method::DELETE, target).await.refuse(409, "Conflict");
+        let joined = node(Some(UID), MADE, MACHINE);
+        shows(&mut script, &joined).await;
+        shows(&mut script, &joined).await;
+        patched(&mut script).await.answer(&joined);
+    });
+    assert_eq!(done.unwrap(), Unregistered::Released);
 }
 
 #[tokio::test]
@@ -216,10 +232,12 @@ async fn a_node_whose_deletion_waits_for_others_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_node_that_drover_did_not_make_is_released_and_never_deleted() {
+async fn a_node_that_a_kubelet_keeps_is_released_and_never_deleted() {
     let member = member();
-    // Adopted; without a word of how it came; made, but of another machine by now.
-    for (origin, machine) in [(ADOPTED, MACHINE), (None, MACHINE), (MADE, "other")] {
+    // Adopted; without a word of how it came; made, but joined by the machine's kubelet since, or by
+    // that of another machine.
+    let cases = [(ADOPTED, MACHINE), (None, MACHINE), (MADE, MACHINE), (MADE, "other")];
+    for (origin, machine) in cases {
         let (client, mut script) = client();
         let (done, ()) = tokio::join!(unregister(&client, &member), async {
             let node = node(Some(UID), origin, machine);

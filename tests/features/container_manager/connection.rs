@@ -32,6 +32,28 @@ async fn what_the_server_does_not_take_or_permit_is_named_and_mended_by_a_new_se
     yard.secret("certificate", &data).await;
     let mut by_certificate = yard.options();
     by_certificate["auth"] = json!({ "clientCertificate": { "secretName": "certificate" } });
+    let certificate = yard.bed.authority.client("drover-certified");
+    let data = json!({ "tls.crt": certificate.pem(), "tls.key": certificate.key_pem() });
+    yard.secret("certified", &data).await;
+    let mut certified = yard.options();
+    certified["auth"] = json!({ "clientCertificate": { "secretName": "certified" } });
+    let role = ["--clusterrole=default-drover", "--user=drover-certified"];
+    control.kubectl(&[&["create", "clusterrolebinding", "certified"], &role[..]].concat(), "");
+    let kubeconfig = |server: &str| {
+        let file = control.kubeconfig().with_token(&yard.bed.token).at(server).write();
+        let text = std::fs::read_to_string(file).unwrap();
+        let mut whole: serde_json::Value = serde_json::from_str(&text).unwrap();
+        // It names a file; the authority is that of the spec.
+        whole["clusters"][0]["cluster"].as_object_mut().unwrap().remove("certificate-authority");
+        json!({ "kubeconfig": whole.to_string() })
+    };
+    yard.secret("kubeconfig", &kubeconfig(&control.kubeconfig().server)).await;
+    yard.secret("elsewhere", &kubeconfig("https://127.0.0.1:9")).await;
+    let by_kubeconfig = |secret: &str| {
+        let mut options = yard.options();
+        options["auth"] = json!({ "kubeconfig": { "secretName": secret } });
+        options
+    };
     let mut anonymous = yard.options();
     anonymous.as_object_mut().unwrap().remove("auth");
     let mut nowhere = yard.options();
@@ -49,6 +71,9 @@ async fn what_the_server_does_not_take_or_permit_is_named_and_mended_by_a_new_se
     yard.manager("late", &by_token("late")).await;
     yard.manager("of-another", &of_another).await;
     yard.manager("by-certificate", &by_certificate).await;
+    yard.manager("certified", &certified).await;
+    yard.manager("by-kubeconfig", &by_kubeconfig("kubeconfig")).await;
+    yard.manager("elsewhere", &by_kubeconfig("elsewhere")).await;
     yard.manager("anonymous", &anonymous).await;
     yard.manager("nowhere", &nowhere).await;
 
@@ -62,7 +87,7 @@ async fn what_the_server_does_not_take_or_permit_is_named_and_mended_by_a_new_se
         assert!(!message.contains("no-such-token"), "{message}");
         yard.manager_tells(name, "Ready", "False", reason).await;
     };
-    for name in ["good", "shift", "trivial"] {
+    for name in ["good", "shift", "trivial", "certified", "by-kubeconfig"] {
         yard.manager_tells(name, "Ready", "True", "AsExpected").await;
     }
     tells("weak", "Permitted", "PrivilegeMissing", "create pods/eviction").await;
@@ -70,6 +95,7 @@ async fn what_the_server_does_not_take_or_permit_is_named_and_mended_by_a_new_se
     tells("late", "ResolvedRefs", "SecretNotFound", "spec.options.auth.token").await;
     tells("of-another", "Reachable", "CertificateRefused", "authority").await;
     tells("by-certificate", "Permitted", "PrivilegeMissing", "delete nodes").await;
+    tells("elsewhere", "ResolvedRefs", "InvalidContent", "its server is https://127.0.0.1:9").await;
     tells("anonymous", "Authenticated", "AuthenticationFailed", "anonymous").await;
     tells("hanging", "Reachable", "Unreachable", "").await;
     tells("nowhere", "Reachable", "Unreachable", "127.0.0.1:9").await;

@@ -57,6 +57,8 @@ async fn a_host_that_can_not_leave_goes_after_some_tries_and_says_what_it_left()
     yard.stage.gone("es-1").await;
     let note = yard.stage.event("es-1", "NodeLeftBehind").await;
     assert!(note.contains(&yard.node_name()) && note.contains("127.0.0.1:9"), "{note}");
+    let was = yard.bed.control.kubeconfig().server.clone();
+    assert!(note.contains(&was), "where it is: {note}");
     assert!(yard.node().is_some(), "it is left behind");
 }
 
@@ -74,4 +76,19 @@ async fn a_node_that_was_made_just_before_a_crash_is_not_forgotten() {
     })
     .await;
     yard.state(HostState::Disassociated).await;
+}
+
+#[tokio::test]
+async fn a_node_that_a_kubelet_has_joined_stays_when_its_host_goes() {
+    let yard = Yard::with_member("joined").await;
+    yard.registered().await;
+    let machine_id = yard.machine.machine_id().await;
+    yard.bed.kubelet_joins(&yard.node_name(), machine_id.trim());
+    let before = yard.node().unwrap();
+    yard.stage.delete("es-1").await;
+    yard.stage.gone("es-1").await;
+    let after = yard.node().expect("pods may run there");
+    assert_eq!(after["metadata"]["uid"], before["metadata"]["uid"]);
+    assert_eq!(after["metadata"].get("annotations"), None);
+    yard.stage.event("es-1", "NodeReleased").await;
 }

@@ -9,6 +9,7 @@ mod foreign;
 mod kubelet;
 mod life;
 mod maintenance;
+mod moving;
 
 use drover::api::{
     cluster::Cluster,

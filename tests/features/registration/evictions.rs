@@ -93,6 +93,32 @@ async fn a_drain_moves_what_budgets_let_go_and_goes_on_when_they_do() {
 }
 
 #[tokio::test]
+async fn of_more_pods_than_are_named_each_drain_tells_the_same() {
+    let bed = Bed::shared().await;
+    let (client, member) = (bed.client(), member("m-9"));
+    let namespace = bed.control.namespace("many");
+    register(&client, &member).await.unwrap();
+    cordon(&client, &member, "run").await.unwrap();
+    let pod = |number: u32| {
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("p{number}")},
+            "spec": {
+                "nodeName": member.node(), "containers": [{"name": "a", "image": "example.com/a"}],
+            },
+        })
+    };
+    let pods: Vec<Value> = (10..25).map(pod).collect();
+    bed.control
+        .apply(&namespace, &json!({"apiVersion": "v1", "kind": "List", "items": pods}).to_string());
+    let expected: Vec<String> = (10..20).map(|it| format!("{namespace}/p{it}")).collect();
+    for _ in 0..3 {
+        let drained = drain(&client, &member, Unmanaged::Keep).await.unwrap();
+        assert_eq!(drained.unmanaged.count, 15);
+        assert_eq!(names(&drained.unmanaged), expected);
+    }
+}
+
+#[tokio::test]
 async fn an_eviction_that_the_server_refuses_is_told_beside_the_others() {
     let bed = Bed::shared().await;
     let (client, member) = (bed.client(), member("m-6"));

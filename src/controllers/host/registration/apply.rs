@@ -1,19 +1,22 @@
 //! Does what was decided about the Node of a Host. Each call reads the Node once more before it
 //! writes, and has its own deadline.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use kube::ResourceExt as _;
 
 use super::{
     super::observe::pinned,
     count::{counted, label},
-    observe::place,
-    plan::Step,
+    observe::{address, place},
+    plan::{Step, has_its_name},
     record,
 };
 use crate::{
-    api::{cluster::Cluster, container_manager::ContainerManager, host::Host},
+    api::{
+        cluster::Cluster, container_manager::ContainerManager, host::Host,
+        host_status::Registration,
+    },
     context::Context,
     error::Error,
     kubernetes::{Kind as _, references::look_up},
@@ -73,27 +76,34 @@ pub async fn run(ctx: &Context, host: &Host, step: Option<&Step>) -> Result<Endi
 }
 
 async fn begin(ctx: &Context, host: &Host, step: &Step) -> Result<Ending, Error> {
+    let manager = way(ctx, host, step);
+    // Before anything is asked, so that whoever has to stand back costs nothing.
+    let turn = manager.as_ref().map(|it| it.turn(&host.uid().unwrap_or_default()));
+    if matches!(turn, Some(None)) {
+        return Ok(Ending::Deferred);
+    }
     if !is_still_so(ctx, host, step).await? {
         return Ok(Ending::Stale);
     }
-    let is_leave = match step {
+    match step {
         Step::Record { .. } | Step::RecordCordon | Step::Abandon { .. } => {
             return Ok(Ending::Nothing);
         }
         Step::Leave { is_trivial: true, .. } => return Ok(Ending::Left(Unregistered::Absent)),
-        Step::Leave { .. } => true,
-        Step::Register | Step::Cordon | Step::Drain | Step::Uncordon => false,
-    };
+        Step::Register | Step::Cordon | Step::Drain | Step::Uncordon | Step::Leave { .. } => {}
+    }
     let Some(record) = record(host) else { return Ok(Ending::Stale) };
-    let key = ObjectKey { namespace: namespace(host), name: record.name.clone() };
-    let manager = if is_leave { ctx.managers.last(&key) } else { ctx.managers.get(&key) };
     let Some(manager) = manager else { return Ok(Ending::NoWay) };
     let node = record.node.clone().unwrap_or_else(|| host.node_name());
     let member = match member(host, &node) {
         Ok(member) => member,
         Err(error) => return Ok(Ending::Failed(error)),
     };
-    let Some(_slot) = manager.slot() else { return Ok(Ending::Deferred) };
+    // Another server than the one that was seen would know of no Node, and it would be forgotten.
+    let is_another = record.server.as_ref().is_some_and(|it| *it != address(&manager));
+    if is_another && matches!(step, Step::Leave { moved_from: None, .. }) {
+        return Ok(Ending::Stale);
+    }
     let ending = match take(&manager, &member, step).await {
         Ok(ending) => ending,
         Err(nodes::error::Error::Closed { cause, .. }) => return Err(cause.into()),
@@ -101,6 +111,19 @@ async fn begin(ctx: &Context, host: &Host, step: &Step) -> Result<Ending, Error>
     };
     note(&manager, host, &node, &ending);
     Ok(ending)
+}
+
+/// The server that the step needs, where there is a way to it.
+fn way(ctx: &Context, host: &Host, step: &Step) -> Option<Arc<Manager>> {
+    let key = ObjectKey { namespace: namespace(host), name: record(host)?.name.clone() };
+    match step {
+        Step::Record { .. }
+        | Step::RecordCordon
+        | Step::Abandon { .. }
+        | Step::Leave { is_trivial: true, .. } => None,
+        Step::Leave { .. } => ctx.managers.last(&key),
+        Step::Register | Step::Cordon | Step::Drain | Step::Uncordon => ctx.managers.get(&key),
+    }
 }
 
 async fn take(
@@ -128,8 +151,8 @@ async fn is_still_so(ctx: &Context, host: &Host, step: &Step) -> Result<bool, Er
         | Step::RecordCordon
         | Step::Register
         | Step::Uncordon
-        | Step::Abandon { absent: None } => Ok(true),
-        Step::Abandon { absent: Some(manager) } => {
+        | Step::Abandon { absent: None, .. } => Ok(true),
+        Step::Abandon { absent: Some(manager), .. } => {
             Ok(look_up::<ContainerManager>(client, &namespace, manager).await?.is_none())
         }
         Step::Cordon | Step::Drain | Step::Leave { .. } => {
@@ -138,14 +161,33 @@ async fn is_still_so(ctx: &Context, host: &Host, step: &Step) -> Result<bool, Er
             if same.as_ref().map(told) != Some(told(host)) {
                 return Ok(false);
             }
-            match step {
-                Step::Leave { absent_cluster: Some(cluster), .. } => {
-                    Ok(look_up::<Cluster>(client, &namespace, cluster).await?.is_none())
-                }
+            match (step, record(host)) {
+                (Step::Leave { .. }, Some(record)) => Ok(!is_to_stay(ctx, host, record).await?),
                 _ => Ok(true),
             }
         }
     }
+}
+
+/// Whether the host is to be where the record has it, as its Cluster and its `ContainerManager` are
+/// now.
+async fn is_to_stay(ctx: &Context, host: &Host, record: &Registration) -> Result<bool, Error> {
+    let (client, namespace) = (&ctx.client, namespace(host));
+    let is_going = host.metadata.deletion_timestamp.is_some();
+    let Some(cluster) = host.spec.cluster_ref.as_ref().filter(|_| !is_going) else {
+        return Ok(false);
+    };
+    if !has_its_name(host, record) {
+        return Ok(false);
+    }
+    let cluster = look_up::<Cluster>(client, &namespace, &cluster.name).await?;
+    let stays = cluster.filter(|it| it.metadata.deletion_timestamp.is_none());
+    let named = stays.and_then(|it| it.spec.container_manager_ref);
+    if named.is_none_or(|it| it.name != record.name) {
+        return Ok(false);
+    }
+    let manager = look_up::<ContainerManager>(client, &namespace, &record.name).await?;
+    Ok(manager.is_some_and(|it| it.metadata.deletion_timestamp.is_none()))
 }
 
 fn namespace(host: &Host) -> String {
@@ -192,3 +234,6 @@ fn note(manager: &Manager, host: &Host, node: &str, ending: &Ending) {
     };
     manager.note(&place, now);
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,7 +54,7 @@ mod tests {
     }
 
     fn leave() -> Step {
-        Step::Leave { is_trivial: false, absent_cluster: None }
+        Step::Leave { is_trivial: false, moved_from: None }
     }
 
     #[test]
@@ -77,7 +77,7 @@ mod tests {
             assert_eq!(label(&step, Some(&Ending::Nothing)), None);
         }
         assert_eq!(label(&leave(), Some(&Ending::NoWay)), Some("leave"));
-        let abandon = Step::Abandon { absent: None };
+        let abandon = Step::Abandon { absent: None, moved_from: None };
         assert_eq!(label(&abandon, Some(&Ending::Nothing)), Some("abandon"));
     }
 

@@ -150,6 +150,16 @@ pub fn unhealthy(host: &Host, seen: &Seen) -> Option<Finding> {
     Some(Finding::no(kinds::HEALTHY, Reason::NodeNotReady, message))
 }
 
+/// Whether the machine is out of service, or on its way: as the spec says, but the Node of a Host that
+/// is paused is as it was left.
+#[must_use]
+pub fn is_out_of_service(host: &Host, record: Option<&Registration>) -> bool {
+    match record.filter(|it| it.registered && it.node.is_some()) {
+        Some(record) if host.spec.paused => record.maintenance.is_some(),
+        _ => host.spec.maintenance,
+    }
+}
+
 /// That the Node is on its way out of service or back, where that is so.
 #[must_use]
 pub fn in_between(case: Case<'_>) -> Option<Finding> {
@@ -157,6 +167,11 @@ pub fn in_between(case: Case<'_>) -> Option<Finding> {
     let record = after.filter(|it| it.registered && it.node.is_some())?;
     let message = match (host.spec.maintenance, record.maintenance) {
         (true, Some(NodeMaintenance::Drained)) | (false, None) => return None,
+        (wished, _) if host.spec.paused => {
+            let what = if wished { "is not taken out of" } else { "is not brought back into" };
+            let message = format!("the machine's Node {what} service, since spec.paused is set");
+            return Some(Finding::no(kinds::READY, Reason::Paused, message));
+        }
         (true, _) => match ending {
             Ending::Drained(drained) => told(drained),
             Ending::Failed(error) => {

@@ -24,8 +24,8 @@ use crate::{
 
 /// How long until pods that are going, or a Node that is, are looked at again.
 const GOING: Duration = Duration::from_secs(5);
-/// How long until a Host that had to stand back tries again.
-const TURN: Duration = Duration::from_secs(1);
+/// How long until a Host that had to stand back tries again, if it is not woken for its turn before.
+const TURN: Duration = Duration::from_secs(15);
 
 /// Where the machine is registered, or about to be, as the status has it.
 #[must_use]

@@ -8,9 +8,10 @@ use crate::{
         condition::truth,
         container_manager::{ContainerManager, ContainerManagerType, conditions},
         host::Host,
+        line::Line,
     },
     context::Context,
-    nodes::{manager::Place, register::Listed},
+    nodes::{self, manager::Place, register::Listed},
     object_key::ObjectKey,
 };
 
@@ -21,9 +22,6 @@ pub struct Seen {
     pub wished: Option<Manager>,
     /// The one that the Host's status names.
     pub recorded: Option<Manager>,
-    /// Its Cluster, where that is not there: it has to be looked for once more before the Host
-    /// leaves on account of that.
-    pub absent_cluster: Option<String>,
 }
 
 /// A `ContainerManager`, as one Host sees it.
@@ -33,6 +31,8 @@ pub struct Manager {
     pub name: String,
     /// Whether it is being deleted.
     pub is_leaving: bool,
+    /// Address of the server that is asked, or was last; nothing where none is.
+    pub server: Option<Line<1024>>,
     /// What is known of it.
     pub access: Access,
 }
@@ -62,9 +62,8 @@ pub enum Access {
 #[must_use]
 pub fn world(ctx: &Context, host: &Host) -> Seen {
     let namespace = host.namespace();
-    let cluster_name = host.spec.cluster_ref.as_ref().map(|it| it.name.as_str());
-    let cluster = cluster_name.and_then(|name| {
-        ctx.stores.clusters.find(|it| it.name_any() == name && it.namespace() == namespace)
+    let cluster = host.spec.cluster_ref.as_ref().and_then(|named| {
+        ctx.stores.clusters.find(|it| it.name_any() == named.name && it.namespace() == namespace)
     });
     let wished = cluster
         .as_ref()
@@ -76,16 +75,19 @@ pub fn world(ctx: &Context, host: &Host) -> Seen {
         let node = it.node.clone().unwrap_or_else(|| host.node_name());
         manager(ctx, host, &it.name, &node)
     });
-    let absent_cluster = cluster_name.filter(|_| cluster.is_none()).map(str::to_owned);
-    Seen { wished, recorded, absent_cluster }
+    Seen { wished, recorded }
 }
 
 fn manager(ctx: &Context, host: &Host, name: &str, node: &str) -> Manager {
     let namespace = host.namespace();
     let is_it = |it: &ContainerManager| it.name_any() == *name && it.namespace() == namespace;
     let Some(object) = ctx.stores.container_managers.find(is_it) else {
-        return Manager { name: name.to_owned(), is_leaving: false, access: Access::Absent };
+        let (name, server) = (name.to_owned(), None);
+        return Manager { name, is_leaving: false, server, access: Access::Absent };
     };
+    // As it is connected to: the object may name another one by now.
+    let connected = ctx.managers.last(&key(&object));
+    let server = connected.map(|it| address(&it));
     let access = match object.spec.kind {
         ContainerManagerType::Trivial => Access::Trivial,
         ContainerManagerType::Kubernetes | ContainerManagerType::OpenShift => {
@@ -93,12 +95,15 @@ fn manager(ctx: &Context, host: &Host, name: &str, node: &str) -> Manager {
         }
     };
     let is_leaving = object.metadata.deletion_timestamp.is_some();
-    Manager { name: name.to_owned(), is_leaving, access }
+    Manager { name: name.to_owned(), is_leaving, server, access }
+}
+
+fn key(object: &ContainerManager) -> ObjectKey {
+    ObjectKey { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
 }
 
 fn access(ctx: &Context, object: &ContainerManager, host: &Host, node: &str) -> Access {
-    let namespace = object.namespace().unwrap_or_default();
-    let Some(manager) = ctx.managers.get(&ObjectKey { namespace, name: object.name_any() }) else {
+    let Some(manager) = ctx.managers.get(&key(object)) else {
         let judged = object.status.as_ref().map(|it| it.conditions.as_slice());
         let is_false = |kind| truth(judged.unwrap_or_default(), kind) == Some(false);
         let is_hopeless = is_false(conditions::ACCEPTED) || is_false(conditions::RESOLVED_REFS);
@@ -113,6 +118,11 @@ fn access(ctx: &Context, object: &ContainerManager, host: &Host, node: &str) -> 
     } else {
         Access::Unusable { node }
     }
+}
+
+/// The address of the server, as it is put on record.
+pub(super) fn address(manager: &nodes::manager::Manager) -> Line<1024> {
+    Line::new(manager.client().address())
 }
 
 /// Where the Node of a Host is found.

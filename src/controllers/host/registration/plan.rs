@@ -9,11 +9,13 @@ use crate::{
     api::{
         host::Host,
         host_status::{NodeMaintenance, Registration},
+        line::Line,
     },
     nodes::register::Listed,
 };
 
-/// How often a Host tries to leave a `ContainerManager` that does not let it.
+/// How often a Host tries to leave a `ContainerManager` that does not let it, while one of the two is
+/// being deleted. Else it tries on: what is down comes back, and the Node would be left for good.
 pub const TRIES: u32 = 7;
 
 /// What to do; one step at a time.
@@ -41,13 +43,15 @@ pub enum Step {
     Leave {
         /// Whether there is nobody to ask.
         is_trivial: bool,
-        /// The Cluster that was not seen: it must be truly gone.
-        absent_cluster: Option<String>,
+        /// Where it was registered, where another server is asked now.
+        moved_from: Option<Line<1024>>,
     },
     /// Let go of a Node that can't be given up.
     Abandon {
         /// The `ContainerManager` that was not seen: it must be truly gone.
         absent: Option<String>,
+        /// Where it was registered, where another server is asked now.
+        moved_from: Option<Line<1024>>,
     },
 }
 
@@ -63,11 +67,32 @@ pub fn next(host: &Host, seen: &Seen, stand: &Stand, fit: bool) -> Option<Step> 
         (None, Some(target)) => (may_work && fit).then(|| begin(target)).flatten(),
         (Some(record), Some(target)) if is_at(host, record, target) => match &target.access {
             Access::Trivial if !record.registered => begin(target),
-            Access::Open { node } if may_work => stay(host, record, node.as_ref(), fit),
+            Access::Open { node } if may_work => match (node, moved_from(record, target)) {
+                (None, moved_from @ Some(_)) => Some(Step::Abandon { absent: None, moved_from }),
+                // The same cluster at another address shows the Node that bears the Host's uid.
+                _ => stay(host, record, node.as_ref(), fit),
+            },
             _ => None,
         },
-        (Some(record), _) => Some(leave(record, seen)),
+        (Some(record), _) => leave(host, record, seen),
     }
+}
+
+/// Whether the machine is to leave where the record has it.
+pub(super) fn is_to_leave(host: &Host, record: &Registration, seen: &Seen) -> bool {
+    target(host, seen).is_none_or(|target| !is_at(host, record, target))
+}
+
+/// Where the machine was registered, where `manager` is another server now.
+fn moved_from(record: &Registration, manager: &Manager) -> Option<Line<1024>> {
+    let before = record.server.as_ref()?;
+    (manager.server.as_ref()? != before).then(|| before.clone())
+}
+
+/// Whether the tries to leave are bounded: an object that is being deleted must not stay for ever.
+pub(super) fn is_bounded(host: &Host, seen: &Seen) -> bool {
+    let is_going = seen.recorded.as_ref().is_some_and(|it| it.is_leaving);
+    is_going || host.metadata.deletion_timestamp.is_some()
 }
 
 /// Where the machine is to be registered, as things are.
@@ -78,8 +103,12 @@ pub(super) fn target<'a>(host: &Host, seen: &'a Seen) -> Option<&'a Manager> {
 }
 
 fn is_at(host: &Host, record: &Registration, target: &Manager) -> bool {
-    let is_named_so = record.node.as_ref().is_none_or(|it| *it == host.node_name());
-    record.name == target.name && is_named_so
+    record.name == target.name && has_its_name(host, record)
+}
+
+/// Whether the Node on record, if there is one, has the name that the spec gives it.
+pub(super) fn has_its_name(host: &Host, record: &Registration) -> bool {
+    record.node.as_ref().is_none_or(|it| *it == host.node_name())
 }
 
 fn begin(target: &Manager) -> Option<Step> {
@@ -115,15 +144,18 @@ pub(super) fn holds(host: &Host, node: &Listed) -> bool {
     !node.is_leaving && machine.is_none_or(|it| Some(it) == pinned(host))
 }
 
-fn leave(record: &Registration, seen: &Seen) -> Step {
-    let access = seen.recorded.as_ref().map(|it| &it.access);
+fn leave(host: &Host, record: &Registration, seen: &Seen) -> Option<Step> {
     let tries = record.failed_leaves.unwrap_or_default();
-    match access {
-        None | Some(Access::Absent) => Step::Abandon { absent: Some(record.name.clone()) },
-        Some(_) if TRIES <= tries => Step::Abandon { absent: None },
-        Some(access) => Step::Leave {
-            is_trivial: *access == Access::Trivial,
-            absent_cluster: seen.absent_cluster.clone(),
-        },
+    let Some(manager) = seen.recorded.as_ref().filter(|it| it.access != Access::Absent) else {
+        return Some(Step::Abandon { absent: Some(record.name.clone()), moved_from: None });
+    };
+    let moved_from = moved_from(record, manager);
+    match &manager.access {
+        // It is asked soon, and wakes its hosts then.
+        Access::Unasked => None,
+        _ if is_bounded(host, seen) && TRIES <= tries => {
+            Some(Step::Abandon { absent: None, moved_from })
+        }
+        access => Some(Step::Leave { is_trivial: *access == Access::Trivial, moved_from }),
     }
 }

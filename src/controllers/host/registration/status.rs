@@ -3,7 +3,7 @@
 use super::{
     apply::Ending,
     observe::{Access, Seen},
-    plan::{Step, holds, target},
+    plan::{Step, holds, is_bounded, is_to_leave, target},
     record,
 };
 use crate::{
@@ -35,6 +35,7 @@ pub fn after(
         Some(Step::Record { manager, is_trivial }) => Some(Registration {
             name: manager.clone(),
             node: (!is_trivial).then(|| host.node_name()),
+            server: target(host, seen).and_then(|it| it.server.clone()),
             registered: *is_trivial,
             ready: *is_trivial,
             reason: None,
@@ -43,12 +44,15 @@ pub fn after(
         }),
         Some(Step::Abandon { .. }) if matches!(ending, Ending::Stale) => before,
         Some(Step::Abandon { .. }) => None,
-        Some(Step::Leave { .. }) => left(before?, ending),
+        Some(Step::Leave { .. }) => left(before?, ending, is_bounded(host, seen)),
+        None if before.as_ref().is_some_and(|it| is_to_leave(host, it, seen)) => before,
         _ => Some(stayed(host, before?, seen, step, ending)),
     }
 }
 
-fn left(before: Registration, ending: &Ending) -> Option<Registration> {
+/// Tries that are not bounded are not counted either: the record says no more than that there were
+/// some.
+fn left(before: Registration, ending: &Ending, is_bounded: bool) -> Option<Registration> {
     let reason = match ending {
         Ending::Left(Unregistered::Leaving) => "the Node waits for finalizers of others".into(),
         Ending::Left(_) => return None,
@@ -56,7 +60,10 @@ fn left(before: Registration, ending: &Ending) -> Option<Registration> {
         Ending::NoWay => "its credentials are gone or can't be used".into(),
         _ => return Some(before),
     };
-    let failed = before.failed_leaves.unwrap_or_default().saturating_add(1);
+    let failed = match before.failed_leaves {
+        Some(tries) if is_bounded => tries.saturating_add(1),
+        _ => 1,
+    };
     Some(Registration { reason: Some(Line::new(&reason)), failed_leaves: Some(failed), ..before })
 }
 
@@ -69,13 +76,21 @@ fn stayed(
 ) -> Registration {
     record.failed_leaves = None;
     match ending {
-        Ending::Registered(registered) => tell(&mut record, Some(&registered.readiness)),
+        Ending::Registered(registered) => {
+            record.server = target(host, seen).and_then(|it| it.server.clone());
+            tell(&mut record, Some(&registered.readiness));
+        }
         Ending::Failed(error) if step == Some(&Step::Register) => {
             tell(&mut record, None);
             record.reason = Some(Line::new(&chain(error)));
         }
         _ => {
-            if let Some(Access::Open { node }) = target(host, seen).map(|it| &it.access) {
+            let target = target(host, seen);
+            if let Some(Access::Open { node }) = target.map(|it| &it.access) {
+                // Found by the Host's uid, at whatever address.
+                if node.is_some() {
+                    record.server = target.and_then(|it| it.server.clone());
+                }
                 let node = node.as_ref().filter(|it| holds(host, it) && record.registered);
                 let reason = record.reason.take();
                 tell(&mut record, node.map(|it| &it.readiness));
@@ -131,7 +146,15 @@ pub fn notices(
     after: Option<&Registration>,
 ) -> Vec<Notice> {
     let Some(before) = record(host) else { return Vec::new() };
-    let is_abandoned = matches!(step, Some(Step::Abandon { .. }));
+    let moved_from = match step {
+        Some(Step::Abandon { moved_from, .. } | Step::Leave { moved_from, .. }) => moved_from,
+        _ => &None,
+    };
+    let is_left_behind = match ending {
+        Ending::Nothing => matches!(step, Some(Step::Abandon { .. })),
+        Ending::Left(Unregistered::Absent | Unregistered::NotOurs) => moved_from.is_some(),
+        _ => false,
+    };
     let name = before.node.as_deref().unwrap_or_default();
     let at = format!("Node {name} in ContainerManager '{}'", before.name);
     let notice = match ending {
@@ -166,13 +189,19 @@ pub fn notices(
             Notice::normal("NodeDeleted", "Unregister", format!("deleted {at}"))
         }
         Ending::Left(Unregistered::Released) => {
-            let note = format!("released {at}, which Drover did not make");
+            let note = format!("released {at}: it stays, since a kubelet keeps it");
             Notice::normal("NodeReleased", "Unregister", note)
         }
-        Ending::Nothing if is_abandoned && before.node.is_some() => {
-            let reason = match &before.reason {
-                Some(reason) if before.failed_leaves.is_some() => reason.to_string(),
-                _ => "that ContainerManager is gone".into(),
+        _ if is_left_behind && before.node.is_some() => {
+            let failure = before.reason.as_ref().filter(|_| before.failed_leaves.is_some());
+            let moved = moved_from
+                .as_ref()
+                .map(|it| format!("it was registered at {it}, and another server is asked now"));
+            let reasons: Vec<String> =
+                failure.map(ToString::to_string).into_iter().chain(moved).collect();
+            let reason = match reasons.as_slice() {
+                [] => "that ContainerManager is gone".to_owned(),
+                reasons => reasons.join("; "),
             };
             let note = format!("{at} is left behind, if it is there: {reason}");
             Notice::warning("NodeLeftBehind", "Unregister", note)

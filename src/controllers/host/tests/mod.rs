@@ -9,6 +9,7 @@ mod facts;
 mod farewell;
 mod identity;
 mod keys;
+mod leaving;
 mod network;
 mod notices;
 mod registration;

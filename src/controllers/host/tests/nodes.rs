@@ -9,7 +9,7 @@ use super::super::registration::{
     record,
 };
 use crate::{
-    api::host::Host,
+    api::{host::Host, line::Line},
     nodes::{
         cordon::{Cordoned, Uncordoned},
         drain::Drained,
@@ -29,6 +29,8 @@ pub struct Nodes {
 /// One of them.
 pub struct Model {
     pub access: Access,
+    /// Address of the server.
+    pub server: &'static str,
     pub is_leaving: bool,
     /// Why it refuses whatever is asked, where it does.
     pub refusal: Option<Error>,
@@ -47,6 +49,7 @@ impl Model {
         let cordon = Cordoned::Ours { is_new: true };
         Self {
             access,
+            server: "https://nodes.example/",
             is_leaving: false,
             refusal: None,
             cordon,
@@ -71,14 +74,13 @@ impl Nodes {
             Manager {
                 name: name.to_owned(),
                 is_leaving: model.is_some_and(|it| it.is_leaving),
+                server: model
+                    .filter(|it| it.access != Access::Trivial)
+                    .map(|it| Line::new(it.server)),
                 access: model.map_or(Access::Absent, |it| it.access.clone()),
             }
         };
-        Seen {
-            wished: self.wish.map(manager),
-            recorded: record(host).map(|it| manager(&it.name)),
-            absent_cluster: None,
-        }
+        Seen { wished: self.wish.map(manager), recorded: record(host).map(|it| manager(&it.name)) }
     }
 
     pub fn take(&mut self, host: &Host, step: &Step) -> Ending {
@@ -88,7 +90,7 @@ impl Nodes {
             (step, None) => panic!("{step:?} without a record"),
         };
         let Some(model) = self.managers.get_mut(name.as_str()) else {
-            assert!(matches!(step, Step::Abandon { absent: Some(_) }), "{step:?}");
+            assert!(matches!(step, Step::Abandon { absent: Some(_), .. }), "{step:?}");
             return Ending::Nothing;
         };
         let word = format!("{step:?}");
@@ -127,10 +129,10 @@ impl Nodes {
                 model.node().as_mut().unwrap().is_cordoned = false;
                 Ending::Uncordoned(Uncordoned::Lifted)
             }
-            _ => {
-                *model.node() = None;
-                Ending::Left(Unregistered::Deleted)
-            }
+            _ => Ending::Left(match model.node().take() {
+                Some(_) => Unregistered::Deleted,
+                None => Unregistered::Absent,
+            }),
         }
     }
 }

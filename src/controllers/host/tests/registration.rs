@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use super::{
-    super::registration::{observe::Access, plan::TRIES},
+    super::registration::observe::Access,
     nodes::{Model, node},
     scene::{MACHINE, OTHER, Scene},
 };
 use crate::{
     api::host_status::{HostState, NodeMaintenance},
-    controllers::{Next, host::observe::ClusterView},
+    controllers::host::observe::ClusterView,
     kubernetes::events::Notice,
     nodes::{
         cordon::Cordoned,
@@ -33,7 +33,7 @@ fn member() -> Scene {
 }
 
 /// One that is registered and in service.
-fn registered() -> Scene {
+pub(super) fn registered() -> Scene {
     let mut scene = member();
     scene.settle();
     scene.check("Registered", "True", "AsExpected");
@@ -42,11 +42,11 @@ fn registered() -> Scene {
     scene
 }
 
-fn a(scene: &mut Scene) -> &mut Model {
+pub(super) fn a(scene: &mut Scene) -> &mut Model {
     scene.nodes.managers.get_mut("a").unwrap()
 }
 
-fn words(notices: &[Notice]) -> Vec<&'static str> {
+pub(super) fn words(notices: &[Notice]) -> Vec<&'static str> {
     notices.iter().map(Notice::reason).filter(|it| it.starts_with("Node")).collect()
 }
 
@@ -244,80 +244,24 @@ fn a_paused_host_s_node_is_left_as_it_is_until_the_object_goes() {
 }
 
 #[test]
-fn a_host_leaves_where_its_cluster_names_another_one_or_none() {
+fn a_paused_host_says_that_its_node_stays_as_it_is() {
     let mut scene = registered();
-    scene.nodes.managers.insert("b", Model::new(Access::Open { node: None }));
-    scene.nodes.wish = Some("b");
-    assert_eq!(words(&scene.settle()), ["NodeDeleted", "NodeMade"]);
-    assert_eq!(scene.status().container_manager.as_ref().unwrap().name, "b");
-    scene.nodes.managers.get_mut("b").unwrap().is_leaving = true;
-    assert_eq!(words(&scene.settle()), ["NodeDeleted"]);
-    scene.check("Registered", "False", "Waiting");
-    scene.nodes.wish = None;
-    scene.settle();
-    let conditions = &scene.status().conditions;
-    assert!(conditions.iter().all(|it| it.type_ != "Registered"));
-    assert_eq!(scene.status().state, Some(HostState::Active));
-}
-
-#[test]
-fn a_new_node_name_is_another_node() {
-    let mut scene = registered();
-    scene.spec(&json!({ "nodeName": "node-1" }));
-    scene.settle();
-    assert_eq!(a(&mut scene).steps, ["Leave", "Record", "Register"]);
-    let record = scene.status().container_manager.as_ref().unwrap();
-    assert_eq!(record.node.as_deref(), Some("node-1"));
-}
-
-#[test]
-fn a_deleted_host_leaves_before_it_goes() {
-    let mut scene = registered();
-    scene.delete();
-    let turn = scene.turn();
-    assert!(!turn.plan.let_go);
-    assert_eq!(words(&turn.notices), ["NodeDeleted"]);
-    assert!(scene.turn().plan.let_go);
-}
-
-#[test]
-fn a_server_that_does_not_let_a_host_go_is_left_after_a_bounded_number_of_tries() {
-    let mut scene = registered();
-    a(&mut scene).refusal = Some(Error::Leaving { node: "es-1".into() });
-    scene.delete();
-    for tries in 1..=TRIES {
-        let turn = scene.turn();
-        assert!(!turn.plan.let_go);
-        let is_soon = matches!(turn.next, Some(Next::After(_)));
-        assert_eq!(is_soon, tries == TRIES, "{:?}", turn.next);
-        let record = scene.status().container_manager.as_ref().unwrap();
-        assert_eq!(record.failed_leaves, Some(tries));
-    }
-    let turn = scene.turn();
-    assert_eq!(words(&turn.notices), ["NodeLeftBehind"]);
-    let note = turn.notices.into_iter().map(|mut it| it.note().clone()).next().unwrap();
-    assert!(note.contains("Node es-1 in ContainerManager 'a'") && note.contains("being deleted"));
-    assert!(scene.turn().plan.let_go);
-}
-
-#[test]
-fn a_host_whose_container_manager_is_gone_is_let_go_at_once() {
-    let mut scene = registered();
-    scene.nodes.managers.clear();
-    scene.delete();
-    assert_eq!(words(&scene.turn().notices), ["NodeLeftBehind"]);
-    assert!(scene.turn().plan.let_go);
-}
-
-#[test]
-fn a_step_that_was_decided_on_what_is_not_so_changes_nothing() {
-    let mut scene = registered();
-    a(&mut scene).is_stale = true;
-    scene.nodes.wish = None;
-    for _ in 0..3 {
-        assert!(!scene.turn().wrote);
-    }
-    scene.nodes.wish = Some("a");
-    scene.turn();
-    scene.check("Registered", "True", "AsExpected");
+    let check = |scene: &mut Scene, maintenance: bool, paused: bool, expected: (&str, &str)| {
+        scene.spec(&json!({ "maintenance": maintenance, "paused": paused }));
+        scene.settle();
+        scene.check("Ready", expected.0, expected.1);
+        scene.status().state.unwrap()
+    };
+    let held = ("False", "Paused");
+    assert_eq!(check(&mut scene, true, true, held), HostState::Active, "its pods run");
+    scene.check("Stalled", "True", "Paused");
+    let message = scene.condition("Ready").message.to_string();
+    assert!(message.contains("not taken out of service"), "{message}");
+    let well = ("True", "AsExpected");
+    assert_eq!(check(&mut scene, true, false, well), HostState::Maintenance);
+    assert_eq!(check(&mut scene, true, true, well), HostState::Maintenance);
+    assert_eq!(check(&mut scene, false, true, held), HostState::Maintenance, "no pod may come");
+    let message = scene.condition("Ready").message.to_string();
+    assert!(message.contains("not brought back into service"), "{message}");
+    assert_eq!(check(&mut scene, false, false, well), HostState::Active);
 }

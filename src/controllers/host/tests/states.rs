@@ -74,9 +74,10 @@ fn the_state_is_read_off_the_conditions() {
         let fields = fields.as_object().unwrap().clone();
         spec.as_object_mut().unwrap().extend(fields.clone());
         host.spec = serde_json::from_value(spec).unwrap();
-        assert_eq!(state(&host, &told(differing)), *expected, "{fields:?} {differing:?}");
+        let is_out = host.spec.maintenance;
+        assert_eq!(state(&host, &told(differing), is_out), *expected, "{fields:?} {differing:?}");
         host.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
-        assert_eq!(state(&host, &told(differing)), HostState::Deleting);
+        assert_eq!(state(&host, &told(differing), is_out), HostState::Deleting);
     }
 }
 
