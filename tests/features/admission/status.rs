@@ -103,7 +103,8 @@ fn host_status() -> Value {
         ],
         "lastCheck": THEN,
         "containerManager": {
-            "name": "production", "node": "es-1", "registered": true, "ready": false,
+            "name": "production", "node": "es-1", "server": "https://192.0.2.1:6443/",
+            "registered": true, "ready": false,
             "reason": "KubeletNotReady", "maintenance": "draining", "failedLeaves": 1,
         },
         "network": {
