@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use super::process::logs;
 
 /// Asks again until the answer is there; panics at the deadline, with the last answer.
@@ -14,6 +16,17 @@ pub async fn eventually<T, E: Display>(
     poll_until(deadline, Duration::from_millis(50), check)
         .await
         .unwrap_or_else(|last| panic!("{what}: not within {deadline:?}: {last}{}", logs()))
+}
+
+/// Waits until an object that is made now is younger than this one: ages are whole seconds, and of
+/// two that were made in the same one either may count as the older.
+pub async fn second_after(made: &ObjectMeta) {
+    let made = made.creation_timestamp.as_ref().expect("it is stored").0.as_second();
+    eventually("the second is over", Duration::from_secs(10), async || {
+        let now = jiff::Timestamp::now().as_second();
+        if made < now { Ok(()) } else { Err(now) }
+    })
+    .await;
 }
 
 /// Asks again and again for a while, and panics as soon as the answer is an error.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    common::elasticsearch::Elasticsearch,
+    common::{elasticsearch::Elasticsearch, wait::second_after},
     world::{Stage, calls, elasticsearch, get, uuid},
 };
 
@@ -199,13 +199,7 @@ async fn of_two_objects_for_one_index_the_older_keeps_it_until_it_goes() {
         json!({ "name": "contested", "settings": settings, "adoptionPolicy": "Always" })
     };
     let older = stage.ready_index("older", &spec("5s")).await;
-    let created = older.metadata.creation_timestamp.clone().unwrap();
-    // Ages count in whole seconds: the younger one is to be younger without doubt.
-    crate::common::wait::eventually("a second has gone by", crate::world::SOON, async || {
-        let now = jiff::Timestamp::now().as_second();
-        if created.0.as_second() < now { Ok(()) } else { Err("not yet") }
-    })
-    .await;
+    second_after(&older.metadata).await;
     stage.index("younger", &spec("9s"));
     let message = stage.index_reason("younger", "Accepted", "Conflict").await;
     assert!(message.contains("'older'"), "{message}");

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::Stage;
-use crate::common::hosts::{Host, Os, Settings};
+use crate::common::{
+    hosts::{Host, Os, Settings},
+    wait::second_after,
+};
 
 #[tokio::test]
 async fn another_machine_behind_the_address_is_left_alone_until_a_person_names_it() {
@@ -31,7 +34,7 @@ async fn of_two_objects_for_one_machine_the_younger_stands_back_also_after_a_res
     let hosts = Host::start_all([Settings::new(Os::Debian), Settings::new(Os::Fedora)]).await;
     let [one, other] = &hosts[..] else { unreachable!() };
     stage.ready("older", one, &json!({})).await;
-    // Ages are whole seconds.
+    second_after(&stage.hosts().get("older").await.unwrap().metadata).await;
     stage.ready("between", other, &json!({})).await;
     stage.host("younger", one, &json!({})).await;
     let message = stage.tells("younger", "Accepted", "False", "Conflict").await;

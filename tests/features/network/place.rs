@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    common::wait::eventually,
-    hosts::{SOON, Stage},
-};
+use crate::{common::wait::second_after, hosts::Stage};
 
 /// A network in an etcd that is nowhere.
 fn nowhere(prefix: &str) -> Value {
@@ -17,18 +14,6 @@ fn nowhere(prefix: &str) -> Value {
             "config": { "network": "10.5.0.0/16", "backend": { "type": "HostGw" } },
         },
     })
-}
-
-impl Stage {
-    /// Waits until an object that is made now is younger than this one: ages are whole seconds.
-    async fn second_after(&self, name: &str) {
-        let made = self.networks().get(name).await.unwrap().metadata.creation_timestamp.unwrap();
-        eventually("the second is over", SOON, async || {
-            let now = jiff::Timestamp::now().as_second();
-            if made.0.as_second() < now { Ok(()) } else { Err(now.to_string()) }
-        })
-        .await;
-    }
 }
 
 #[tokio::test]
@@ -43,7 +28,7 @@ async fn a_flannel_server_and_a_second_network_in_one_place_are_not_worked_with(
 
     stage.network("older", &nowhere("/one")).await;
     stage.network_lacks("older", "Reachable", "Unreachable").await;
-    stage.second_after("older").await;
+    second_after(&stage.networks().get("older").await.unwrap().metadata).await;
     stage.network("younger", &nowhere("/one")).await;
     let message = stage.network_lacks("younger", "Accepted", "Conflict").await;
     assert!(message.contains(&format!("{}/older", stage.namespace)), "{message}");
