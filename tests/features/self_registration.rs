@@ -6,6 +6,7 @@ use drover::api::{
     cluster::{Cluster, ClusterStatus, HostCounts},
     condition::is_true,
     host::{Host as HostObject, HostSpec},
+    network::{Network, NetworkSpec},
 };
 use kube::{
     Api,
@@ -27,6 +28,7 @@ use crate::{
 };
 
 const APPROVAL: &str = include_str!("../../examples/kubernetes/approval.yaml");
+const FLANNEL: &str = include_str!("../../examples/network-flannel.yaml");
 const REGISTRATION: &str = include_str!("../../examples/kubernetes/registration.yaml");
 
 /// Applies the examples, the second one to a namespace of the test.
@@ -48,9 +50,15 @@ async fn client(token: &str) -> kube::Client {
 
 /// The Hosts of a namespace, for somebody with these verbs on them.
 async fn somebody(namespace: &str, name: &str, verbs: &[&str]) -> Api<HostObject> {
-    let rules = json!([{ "apiGroups": ["drover.dev"], "resources": ["hosts"], "verbs": verbs }]);
+    let client = somebody_who(namespace, name, verbs).await;
+    Api::namespaced(client, namespace)
+}
+
+async fn somebody_who(namespace: &str, name: &str, verbs: &[&str]) -> kube::Client {
+    let resources = ["hosts", "networks"];
+    let rules = json!([{ "apiGroups": ["drover.dev"], "resources": resources, "verbs": verbs }]);
     let token = control_plane().await.service_account(namespace, name, &rules);
-    Api::namespaced(client(&token).await, namespace)
+    client(&token).await
 }
 
 fn host(name: &str, spec: &Value) -> HostObject {
@@ -141,6 +149,44 @@ async fn only_who_may_approve_lets_a_host_in_or_leads_it_elsewhere() {
     // What is not approved yet may still be put right.
     change(&editor, "e", &json!({ "spec": { "port": 2222 } })).await.expect("it still waits");
     create(&approver, &labelled("b", &required)).await.expect("an approver");
+}
+
+#[tokio::test]
+async fn only_who_may_approve_says_where_flanneld_on_hosts_has_its_network_from() {
+    let namespace = control_plane().await.namespace("approval-networks");
+    install(&namespace).await;
+    let who = async |name: &str, verbs: &[&str]| -> Api<Network> {
+        Api::namespaced(somebody_who(&namespace, name, verbs).await, &namespace)
+    };
+    let editor = who("editor", &["create", "get", "patch", "update"]).await;
+    let approver = who("approver", &["create", "get", "patch", "approve"]).await;
+    let example: Network = serde_yaml_ng::from_str(FLANNEL).expect("an example");
+    let of = |name: &str, spec: NetworkSpec| Network::new(name, spec);
+    let flannel = || of("flannel", example.spec.clone());
+    let create = async |who: &Api<Network>, network: Network, is_tried: bool| {
+        let parameters = PostParams { dry_run: is_tried, ..Default::default() };
+        who.create(&parameters, &network).await.map(drop).map_err(|it| it.to_string())
+    };
+    eventually("the policy is in force", SOON, async || {
+        match create(&editor, flannel(), true).await {
+            Ok(()) => Err("not yet"),
+            Err(_) => Ok(()),
+        }
+    })
+    .await;
+    refused(create(&editor, flannel(), false).await, "spec.options");
+    let plain = serde_json::from_value(json!({ "type": "HostNetwork" })).expect("a spec");
+    create(&editor, of("plain", plain), false).await.expect("nothing runs on a host for it");
+    create(&approver, flannel(), false).await.expect("an approver");
+    let change = async |who: &Api<Network>, patch: Value| {
+        let answer = who.patch("flannel", &PatchParams::default(), &Patch::Merge(&patch)).await;
+        answer.map(drop).map_err(|it| it.to_string())
+    };
+    let elsewhere = json!({ "spec": { "options": { "endpoints": ["https://etcd.example:1"] } } });
+    refused(change(&editor, elsewhere.clone()).await, "spec.options");
+    let label = json!({ "metadata": { "labels": { "a": "b" } } });
+    change(&editor, label).await.expect("what approval is not about");
+    change(&approver, elsewhere).await.expect("an approver");
 }
 
 /// Runs `drover host cloud-init`, and returns what it printed.
