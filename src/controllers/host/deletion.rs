@@ -17,7 +17,7 @@ use crate::{
     },
     chain::chain,
     kubernetes::events::Notice,
-    ssh::treatment::Deed,
+    ssh::{flanneld::Standing, treatment::Deed},
 };
 
 /// How often a machine is asked in vain to undo what Drover did, before the object goes without.
@@ -57,7 +57,7 @@ pub fn farewell(host: &Host, seen: &Observed, stand: &Stand) -> Farewell {
     let another = seen.view.identity.as_ref().map(|it| it.machine_id.as_deref() != Some(machine));
     match stand {
         // It was the older object's machine all along, and what it needs is not known here.
-        Stand::Claimed { by, .. } if !applied(host).is_empty() => {
+        Stand::Claimed { by, .. } if !applied(host).is_empty() || record(host).is_some() => {
             return left(&format!("Host {by} is older and stands for the same machine"));
         }
         Stand::Claimed { .. } => return Farewell::Nothing,
@@ -73,6 +73,7 @@ pub fn farewell(host: &Host, seen: &Observed, stand: &Stand) -> Farewell {
     if let Some(Ok(treated)) = treated
         && treated.deed == Deed::Reset
         && treated.failures.is_empty()
+        && treated.flanneld.is_none_or(|it| it == Standing::Gone)
     {
         return match treated.lost.as_slice() {
             [] => Farewell::Undone,
@@ -99,7 +100,13 @@ fn why_not(seen: &Observed) -> Option<String> {
     }
     match checked.treated.as_ref()? {
         Err(error) => Some(chain(error)),
-        Ok(treated) => treated.failures.first().map(|it| chain(it)),
+        Ok(treated) => match (treated.failures.first(), treated.flanneld) {
+            (Some(error), _) => Some(chain(error)),
+            (None, Some(standing)) if treated.deed == Deed::Reset && standing != Standing::Gone => {
+                Some("flanneld still runs with Drover's settings".into())
+            }
+            (None, _) => None,
+        },
     }
 }
 

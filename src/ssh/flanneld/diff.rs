@@ -188,7 +188,8 @@ fn left_over(report: &Report) -> Vec<Finding> {
 fn steps_back(report: &Report) -> Vec<Step> {
     let disable = if report.was_enabled() { "" } else { "disable" };
     let mut steps = Vec::new();
-    if report.has_unit() {
+    // Its unit may have been removed under it.
+    if report.has_unit() || !report.rests() {
         steps.push(Step::Run(
             Command::script("stop flanneld", STOP, [UNIT, disable]).deadline(STARTING),
         ));

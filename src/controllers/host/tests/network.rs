@@ -302,3 +302,15 @@ fn a_reset_takes_flanneld_back_too_and_one_that_fails_says_what_is_left() {
     let told = format!("{notices:?}");
     assert!(told.contains("LeftBehind") && told.contains("/etc/drover-flanneld"), "{told}");
 }
+
+#[test]
+fn of_an_object_that_has_to_stand_back_what_flanneld_leaves_is_told_too() {
+    let mut scene = member();
+    scene.spec(&json!({ "deletionPolicy": "Reset" }));
+    scene.claimed_by = Some("shop/older".into());
+    scene.settle();
+    scene.delete();
+    scene.network = Wish::Nothing;
+    let told = format!("{:?}", scene.turn().notices);
+    assert!(told.contains("LeftBehind") && told.contains("/etc/drover-flanneld"), "{told}");
+}
