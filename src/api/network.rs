@@ -324,6 +324,14 @@ pub struct NetworkStatus {
     /// How many hosts use the network: those that are members of a Cluster that names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosts: Option<u32>,
+    /// `FlannelEtcd`: the etcd behind the endpoints, as `etcdctl member list -w json` names the
+    /// cluster, in hexadecimal. Two Networks keep nothing under one prefix of one etcd.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etcd_cluster_id: Option<Line<16>>,
+    /// `FlannelEtcd`: tells the endpoints, certificates and prefix with which the configuration was
+    /// last found, or put, in etcd. Hosts are given no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings_revision: Option<Line<32>>,
     /// `FlannelEtcd`: which subnet each host holds, by subnet, as etcd last told; at most 256.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]

@@ -12,9 +12,10 @@ use crate::{
     api::{
         condition::Reason,
         host_status::OsFamily,
-        network::{EtcdTls, Network},
+        network::{DEFAULT_PREFIX, EtcdTls, Network},
     },
     context::Context,
+    digest::Digest,
     error::Error,
     flannel::connection::{ClientCertificate, Connection},
     ssh::families::Family,
@@ -49,6 +50,25 @@ pub async fn connection(
         Err(problem) => return Ok(Err(problem)),
     };
     Ok(Ok(Connection { endpoints, ca, server_name: None, certificate, timeout: TIMEOUT }))
+}
+
+/// Tells one way to a network from another, keys and certificates among it.
+#[must_use]
+pub fn revision(connection: &Connection, network: &Network) -> String {
+    let mut digest = Digest::new();
+    digest.count(connection.endpoints.len());
+    for endpoint in &connection.endpoints {
+        digest.field(endpoint.as_str().as_bytes());
+    }
+    digest.optional(connection.ca.as_deref());
+    let certificate = connection.certificate.as_ref();
+    digest.optional(certificate.map(|it| it.certificate.as_slice()));
+    digest.optional(certificate.map(|it| it.key.expose_secret()));
+    let prefix = network.spec.options.as_ref().map_or(DEFAULT_PREFIX, |it| it.prefix());
+    digest.field(prefix.as_bytes());
+    let mut start = [0; 16];
+    start.copy_from_slice(&digest.finish()[..16]);
+    format!("{:032x}", u128::from_be_bytes(start))
 }
 
 fn endpoints(network: &Network) -> Result<Vec<Url>, Problem> {

@@ -65,6 +65,28 @@ pub(super) struct Found {
     pub(super) count: u64,
 }
 
+/// What one member said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// Which member.
+    pub(super) endpoint: EndpointId,
+    /// Of which etcd.
+    pub(super) cluster: ClusterId,
+    /// One for each range.
+    pub(super) found: Vec<Found>,
+}
+
+/// Tells one etcd from all others, whatever its members are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterId(pub u64);
+
+impl fmt::Display for ClusterId {
+    /// As `etcdctl member list` prints it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
 /// A key that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -126,7 +148,7 @@ impl Client {
         &self,
         attempt: &'static str,
         ranges: &[Range],
-    ) -> Result<(EndpointId, Vec<Found>), Error> {
+    ) -> Result<Reading, Error> {
         let operation = |it: &Range| Operation::RequestRange {
             key: Bytes(it.key.clone()),
             range_end: it.end.clone().map(Bytes),
@@ -136,12 +158,17 @@ impl Client {
             Transaction { compare: Vec::new(), success: ranges.iter().map(operation).collect() };
         let mut round = self.failover.begin(self.timeout);
         loop {
-            let id = EndpointId(round.place());
-            let answer = self.send(id, attempt, &body, round.deadline()).await;
-            match answer.and_then(|it| self.found(id, attempt, ranges, it)) {
-                Ok(found) => {
+            let endpoint = EndpointId(round.place());
+            let answer = self.send(endpoint, attempt, &body, round.deadline()).await;
+            let reading = answer.and_then(|answer| {
+                let cluster = ClusterId(answer.header.cluster_id.0.cast_unsigned());
+                let found = self.found(endpoint, attempt, ranges, answer)?;
+                Ok(Reading { endpoint, cluster, found })
+            });
+            match reading {
+                Ok(reading) => {
                     round.served();
-                    return Ok((id, found));
+                    return Ok(reading);
                 }
                 Err(error) => {
                     let progress = error.progress();

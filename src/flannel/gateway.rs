@@ -51,8 +51,7 @@ pub(super) enum Operation {
 #[derive(Deserialize)]
 pub(super) struct Answer {
     /// In every answer of etcd, and in no other server's.
-    #[serde(rename = "header")]
-    pub(super) _header: Header,
+    pub(super) header: Header,
     #[serde(default)]
     pub(super) succeeded: bool,
     #[serde(default)]
@@ -61,8 +60,8 @@ pub(super) struct Answer {
 
 #[derive(Deserialize)]
 pub(super) struct Header {
-    #[serde(rename = "cluster_id")]
-    pub(super) _cluster_id: Number,
+    /// The same from all members of one etcd, and another one from each other etcd.
+    pub(super) cluster_id: Number,
 }
 
 #[derive(Deserialize)]
@@ -216,6 +215,7 @@ mod tests {
         }))
         .unwrap();
         assert!(!answer.succeeded);
+        assert_eq!(answer.header.cluster_id.0.cast_unsigned(), 14_841_639_068_965_178_418);
         let first = answer.responses[0].response_range.as_ref().unwrap();
         assert_eq!((first.count, first.kvs[0].value.clone()), (Number(2), Bytes::default()));
         assert_eq!(answer.responses[1].response_range.as_ref().unwrap().count, Number(0));

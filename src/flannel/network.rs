@@ -1,7 +1,7 @@
 //! A network in etcd: where it stands, what is there, and how its configuration is written.
 
 use super::{
-    client::{Client, EndpointId, Range, Swap},
+    client::{Client, ClusterId, EndpointId, Range, Reading, Swap},
     config::{Change, Stored},
     error::Error,
     leases::{self, Leases},
@@ -53,6 +53,8 @@ pub struct Observed {
     pub config: Option<Stored>,
     /// Who has which part of it.
     pub leases: Leases,
+    /// The etcd that it stands in.
+    pub cluster: ClusterId,
     /// The member that said so, which a write goes to.
     endpoint: EndpointId,
 }
@@ -73,7 +75,8 @@ pub enum Written {
 pub async fn observe(client: &Client, prefix: &Prefix) -> Result<Observed, Error> {
     let subnets = prefix.subnets();
     let ranges = [Range::key(&prefix.config()), Range::below(&subnets, leases::LIMIT)];
-    let (endpoint, found) = client.read("read the network's configuration", &ranges).await?;
+    let Reading { endpoint, cluster, found } =
+        client.read("read the network's configuration", &ranges).await?;
     // There is one answer for each range.
     let mut found = found.into_iter();
     let config = found.next().and_then(|it| it.entries.into_iter().next());
@@ -82,7 +85,7 @@ pub async fn observe(client: &Client, prefix: &Prefix) -> Result<Observed, Error
         revision: it.revision,
     });
     let leases = found.next().map(|it| Leases::read(&it, &subnets)).unwrap_or_default();
-    Ok(Observed { config, leases, endpoint })
+    Ok(Observed { config, leases, cluster, endpoint })
 }
 
 /// Writes the configuration of a network, if etcd is still as it was seen.

@@ -18,9 +18,10 @@ use super::{
 };
 use crate::{
     api::{
-        condition::{Reason, find, is_true},
+        condition::{Reason, find},
         host::{self, Host},
         host_status::OsFamily,
+        line::Line,
         network::{Network, conditions},
     },
     context::{Context, Stores},
@@ -106,11 +107,9 @@ pub(super) fn hosts_of_networks(
 }
 
 /// What of a Network decides what it asks of the machines that use it.
-fn asked(network: &Network) -> (Option<i64>, bool, bool) {
-    let conditions = network.status.as_ref().map(|it| it.conditions.as_slice());
-    let is_configured = is_true(conditions.unwrap_or_default(), conditions::CONFIGURED);
-    let is_leaving = network.metadata.deletion_timestamp.is_some();
-    (network.metadata.generation, is_leaving, is_configured)
+fn asked(network: &Network) -> (Option<i64>, bool, Option<Line<32>>) {
+    let tried = network.status.as_ref().and_then(|it| it.settings_revision.clone());
+    (network.metadata.generation, network.metadata.deletion_timestamp.is_some(), tried)
 }
 
 /// The Hosts that use a Network, or did.

@@ -31,7 +31,8 @@ impl Etcd {
         paths::control_plane();
         let dir = paths::scratch("etcd");
         let authority = Authority::shared();
-        let server = authority.issue("etcd", &format!("IP:127.0.0.1,IP:{address}"), None);
+        let server =
+            authority.issue("etcd", &format!("DNS:localhost,IP:127.0.0.1,IP:{address}"), None);
         let files = [
             (server.certificate, "etcd.crt"),
             (server.key, "etcd.key"),

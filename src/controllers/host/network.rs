@@ -5,13 +5,15 @@ use kube::{ResourceExt as _, runtime::reflector::Store};
 use crate::{
     api::{
         cluster::Cluster,
-        condition::is_true,
         host::Host,
         host_status::NetworkMembership,
-        network::{Network, NetworkType, conditions as kinds},
+        network::{Network, NetworkType},
     },
     context::Context,
-    controllers::{flannel::connection, object_ref},
+    controllers::{
+        flannel::{connection, revision},
+        object_ref,
+    },
     error::Error,
     flannel::connection::Connection,
     kubernetes::{Kind, known::ObjectName, references::look_up},
@@ -38,7 +40,18 @@ pub enum Wish {
     },
 }
 
-/// Reads what the Network asks.
+/// Which Network a Host is to be in.
+enum Named {
+    /// None: it is in no Cluster, or in one without.
+    None,
+    /// This.
+    Network(String),
+    /// Nobody can say, since this is gone.
+    Gone(String),
+}
+
+/// Reads what the Network asks. Something is asked no more only where the Cluster says so itself:
+/// that an object is gone, or was never there, undoes nothing on a machine.
 ///
 /// # Errors
 /// When the API server can't be asked.
@@ -46,39 +59,84 @@ pub async fn wish(ctx: &Context, host: &Host) -> Result<Wish, Error> {
     if host.metadata.deletion_timestamp.is_some() {
         return Ok(Wish::Nothing);
     }
-    let Some(cluster) = &host.spec.cluster_ref else { return Ok(Wish::Nothing) };
-    let cluster: Option<Cluster> = find(ctx, host, &ctx.stores.clusters, &cluster.name).await?;
-    let Some(named) = cluster.and_then(|it| it.spec.network_ref) else { return Ok(Wish::Nothing) };
-    let network: Option<Network> = find(ctx, host, &ctx.stores.networks, &named.name).await?;
-    let is_flannel = |it: &Network| {
-        it.metadata.deletion_timestamp.is_none() && it.spec.kind == NetworkType::FlannelEtcd
+    let name = match named(ctx, host).await? {
+        Named::None => return Ok(Wish::Nothing),
+        Named::Gone(what) => return Ok(gone(host, &what)),
+        Named::Network(name) => name,
     };
-    let Some(network) = network.filter(is_flannel) else { return Ok(Wish::Nothing) };
-    let name = network.name_any();
-    let conditions = network.status.as_ref().map(|it| it.conditions.as_slice());
-    let is_configured = is_true(conditions.unwrap_or_default(), kinds::CONFIGURED);
-    // flanneld would wait in vain.
-    if !is_configured && !is_begun(host, &name) {
-        let why = format!("Network {name} does not stand in etcd yet: see its conditions");
+    let network: Option<Network> = find(ctx, host, &ctx.stores.networks, &name).await?;
+    let Some(network) = network.filter(|it| it.metadata.deletion_timestamp.is_none()) else {
+        return Ok(gone(host, &format!("Network {name}")));
+    };
+    if network.spec.kind != NetworkType::FlannelEtcd {
+        return Ok(Wish::Nothing);
+    }
+    let connection = match connection(ctx, &network).await? {
+        Ok(connection) => connection,
+        Err(problem) => {
+            return Ok(Wish::Unknown { why: format!("Network {name}: {}", problem.message) });
+        }
+    };
+    // What etcd has not taken from Drover it would not take from flanneld, on all hosts at once.
+    let tried = network.status.as_ref().and_then(|it| it.settings_revision.as_ref());
+    if tried.is_none_or(|it| it.as_str() != revision(&connection, &network)) {
+        let why = format!("Network {name} does not stand in etcd as declared: see its conditions");
         return Ok(Wish::Unknown { why });
     }
-    Ok(match connection(ctx, &network).await? {
-        Ok(connection) => {
-            let settings = Box::new(settings(host, &network, connection));
-            Wish::Flannel { network: name, settings }
-        }
-        Err(problem) => Wish::Unknown { why: format!("Network {name}: {}", problem.message) },
-    })
+    let settings = Box::new(settings(host, &network, connection));
+    Ok(Wish::Flannel { network: name, settings })
+}
+
+/// Which Network `host` is to be in. Where that would have something undone, the objects themselves
+/// are asked: a watch may be behind.
+async fn named(ctx: &Context, host: &Host) -> Result<Named, Error> {
+    let namespace = host.namespace().unwrap_or_default();
+    let cluster = host.spec.cluster_ref.as_ref().and_then(|it| {
+        let key = ObjectName { namespace: namespace.clone(), name: it.name.clone() };
+        ctx.stores.clusters.get(&object_ref(&key))
+    });
+    let cached = of(host, cluster.as_deref());
+    let Some(record) = record(host) else { return Ok(cached) };
+    if matches!(&cached, Named::Network(name) if *name == record.name) {
+        return Ok(cached);
+    }
+    let Some(host) = look_up::<Host>(&ctx.client, &namespace, &host.name_any()).await? else {
+        return Ok(Named::Gone("this Host".into()));
+    };
+    let cluster = match &host.spec.cluster_ref {
+        Some(cluster) => look_up::<Cluster>(&ctx.client, &namespace, &cluster.name).await?,
+        None => None,
+    };
+    Ok(of(&host, cluster.as_ref()))
+}
+
+/// Which Network a Host and its Cluster name.
+fn of(host: &Host, cluster: Option<&Cluster>) -> Named {
+    let Some(reference) = &host.spec.cluster_ref else { return Named::None };
+    match cluster.map(|it| it.spec.network_ref.as_ref()) {
+        None => Named::Gone(format!("Cluster {}", reference.name)),
+        Some(None) => Named::None,
+        Some(Some(network)) => Named::Network(network.name.clone()),
+    }
+}
+
+/// Nobody says what is wanted.
+fn gone(host: &Host, what: &str) -> Wish {
+    match record(host) {
+        None => Wish::Nothing,
+        Some(_) => Wish::Unknown {
+            why: format!(
+                "{what} is gone, and flanneld stays as it is: to have it taken away, take \
+                 spec.clusterRef away, or spec.networkRef of the Cluster"
+            ),
+        },
+    }
 }
 
 /// How the machine stands in a Network, by the status.
 #[must_use]
 pub fn record(host: &Host) -> Option<&NetworkMembership> {
     host.status.as_ref()?.network.as_ref()
-}
-
-fn is_begun(host: &Host, network: &str) -> bool {
-    record(host).is_some_and(|it| it.name == network && it.revision.is_some())
 }
 
 /// The object of this name in the namespace of `host`. That it is gone is asked once more where that

@@ -6,7 +6,7 @@ use kube::ResourceExt as _;
 
 use super::{
     key,
-    references::{Declared, resolve, share_a_place, unusable},
+    references::{Declared, resolve, share_a_place, stands_in, unusable},
 };
 use crate::{
     api::{
@@ -16,11 +16,14 @@ use crate::{
         network::{Network, NetworkType},
     },
     context::Context,
-    controllers::{flannel::family, references::Problem},
+    controllers::{
+        flannel::{family, revision},
+        references::Problem,
+    },
     error::Error,
     flannel::{
         self,
-        client::Client,
+        client::{Client, ClusterId},
         config::{Config, Stored},
         leases::Leases,
         network::Prefix,
@@ -68,6 +71,10 @@ pub struct Found {
     pub stored: Option<Stored>,
     /// Who has which part of the network.
     pub leases: Leases,
+    /// The etcd.
+    pub cluster: ClusterId,
+    /// Tells the way there from others.
+    pub revision: String,
 }
 
 /// Why it is not known what stands in etcd.
@@ -109,7 +116,7 @@ pub async fn world(ctx: &Context, network: &Network) -> Result<(Observed, Option
     let is_leaving = network.metadata.deletion_timestamp.is_some();
     let mut seen = Observed {
         members: if is_leaving { Vec::new() } else { members(ctx, network) },
-        claimed_by: claimed_by(ctx, network),
+        claimed_by: claimed_by(ctx, network, |it| share_a_place(it, network)),
         etcd: None,
     };
     let is_flannel = network.spec.kind == NetworkType::FlannelEtcd;
@@ -123,10 +130,14 @@ pub async fn world(ctx: &Context, network: &Network) -> Result<(Observed, Option
             return Ok((seen, None));
         }
     };
-    match ask(ctx, declared).await {
+    let way = revision(&declared.connection, network);
+    match ask(ctx, declared, way).await {
         Ok((found, etcd)) => {
-            seen.etcd = Some(Ok(found));
-            Ok((seen, Some(etcd)))
+            // One etcd goes by many names; only now is it known which one this is.
+            seen.claimed_by = claimed_by(ctx, network, |it| stands_in(it, network, found.cluster));
+            let is_free = seen.claimed_by.is_none();
+            seen.etcd = is_free.then_some(Ok(found));
+            Ok((seen, is_free.then_some(etcd)))
         }
         Err(trouble) => {
             seen.etcd = Some(Err(trouble));
@@ -135,13 +146,18 @@ pub async fn world(ctx: &Context, network: &Network) -> Result<(Observed, Option
     }
 }
 
-async fn ask(ctx: &Context, declared: Declared) -> Result<(Found, Etcd), Trouble> {
+async fn ask(
+    ctx: &Context,
+    declared: Declared,
+    revision: String,
+) -> Result<(Found, Etcd), Trouble> {
     let Declared { connection, prefix, config } = declared;
     let client = Client::new(&connection, ctx.gate.clone());
     let client = client.map_err(|it| Trouble::Unusable(unusable(&it)))?;
     let seen = flannel::network::observe(&client, &prefix).await.map_err(Trouble::Failed)?;
     let (stored, leases) = (seen.config.clone(), seen.leases.clone());
-    Ok((Found { declared: config, stored, leases }, Etcd { client, prefix, seen }))
+    let found = Found { declared: config, stored, leases, cluster: seen.cluster, revision };
+    Ok((found, Etcd { client, prefix, seen }))
 }
 
 /// The hosts of all Clusters that name the network.
@@ -213,13 +229,17 @@ fn conditions(host: &Host) -> &[Condition] {
 
 /// The oldest Network that keeps its configuration in the same place, where it is older than
 /// `network`. One etcd may be named in two namespaces, so all that are watched count.
-fn claimed_by(ctx: &Context, network: &Network) -> Option<String> {
+fn claimed_by(
+    ctx: &Context,
+    network: &Network,
+    is_in_place: impl Fn(&Network) -> bool,
+) -> Option<String> {
     let age = |it: &Network| (it.metadata.creation_timestamp.clone(), it.metadata.uid.clone());
     let networks = ctx.stores.networks.state();
     let others = networks.iter().filter(|it| {
         it.metadata.uid != network.metadata.uid
             && it.metadata.deletion_timestamp.is_none()
-            && share_a_place(it, network)
+            && is_in_place(it)
     });
     let oldest = others.min_by_key(|it| age(it))?;
     (age(oldest) < age(network)).then(|| key(oldest).to_string())

@@ -12,6 +12,7 @@ use crate::{
     controllers::{flannel, references::Problem},
     error::Error,
     flannel::{
+        client::ClusterId,
         config::Config,
         connection::{Connection, ConnectionError},
         network::Prefix,
@@ -70,19 +71,29 @@ pub fn unusable(error: &ConnectionError) -> Problem {
     Problem { reason, message: format!("{path}: {error}") }
 }
 
-/// Whether both keep a configuration in one place: under one prefix, with an endpoint in common.
+/// Whether both keep a configuration in one place, by what they say: under one prefix, with an
+/// endpoint in common.
 #[must_use]
 pub fn share_a_place(one: &Network, other: &Network) -> bool {
-    let is_flannel = |it: &Network| it.spec.kind == NetworkType::FlannelEtcd;
-    let prefix =
-        |it: &Network| it.spec.options.as_ref().map_or(DEFAULT_PREFIX, |it| it.prefix()).to_owned();
     let urls = |it: &Network| -> Vec<Url> {
         let endpoints = it.spec.options.iter().flat_map(|it| it.endpoints.iter().flatten());
         endpoints.filter_map(|it| Url::parse(&it.0).ok()).collect()
     };
     let others = urls(other);
-    is_flannel(one)
-        && is_flannel(other)
-        && prefix(one) == prefix(other)
-        && urls(one).iter().any(|it| others.contains(it))
+    share_a_prefix(one, other) && urls(one).iter().any(|it| others.contains(it))
+}
+
+/// Whether `other` keeps its configuration under the prefix of `network` in the etcd `cluster`, as
+/// far as its status tells.
+#[must_use]
+pub fn stands_in(other: &Network, network: &Network, cluster: ClusterId) -> bool {
+    let id = other.status.as_ref().and_then(|it| it.etcd_cluster_id.as_ref());
+    share_a_prefix(other, network) && id.is_some_and(|it| it.as_str() == cluster.to_string())
+}
+
+fn share_a_prefix(one: &Network, other: &Network) -> bool {
+    let is_flannel = |it: &Network| it.spec.kind == NetworkType::FlannelEtcd;
+    let prefix =
+        |it: &Network| it.spec.options.as_ref().map_or(DEFAULT_PREFIX, |it| it.prefix()).to_owned();
+    is_flannel(one) && is_flannel(other) && prefix(one) == prefix(other)
 }

@@ -16,7 +16,7 @@ use crate::{
         network::{Lease, Network, NetworkStatus, NetworkType, conditions as kinds},
     },
     controllers::lists::omitted,
-    flannel::{leases::Leases, network::Written},
+    flannel::{config::Decision, leases::Leases, network::Written},
     kubernetes::events::Notice,
 };
 
@@ -62,12 +62,27 @@ pub fn after(
         Some(Ok(found)) => leases(&found.leases, &seen.members),
         _ => (before.leases, before.leases_omitted),
     };
+    let etcd_cluster_id = match &seen.etcd {
+        Some(Ok(found)) => Some(Line::new(&found.cluster.to_string())),
+        _ => before.etcd_cluster_id,
+    };
+    let is_in_place = match &plan.config {
+        Some(Decision::InPlace) => true,
+        Some(Decision::Write(_)) => matches!(outcome.written, Some(Ok(Written::Done))),
+        _ => false,
+    };
+    let settings_revision = match &seen.etcd {
+        Some(Ok(found)) if is_in_place => Some(Line::new(&found.revision)),
+        _ => before.settings_revision,
+    };
     let unreachable_omitted = omitted(mesh.apart.len(), PAIRS);
     let unreachable = mesh.apart.into_iter().take(PAIRS).map(|it| it.pair).collect();
     NetworkStatus {
         observed_generation: network.metadata.generation,
         conditions,
         hosts: Some(hosts),
+        etcd_cluster_id,
+        settings_revision,
         leases,
         leases_omitted,
         unreachable,

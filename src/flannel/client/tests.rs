@@ -40,7 +40,7 @@ fn client(connection: &Connection) -> Client {
 }
 
 async fn ask(client: &Client) -> Result<EndpointId, Error> {
-    client.read(ATTEMPT, &[Range::key("/a")]).await.map(|(id, _)| id)
+    client.read(ATTEMPT, &[Range::key("/a")]).await.map(|it| it.endpoint)
 }
 
 async fn swap(client: &Client, id: EndpointId) -> Result<bool, Error> {
@@ -65,7 +65,8 @@ async fn several_ranges_are_read_at_one_moment() {
     let server = Server::http(move |_| reply(200, &answer)).await;
     let client = client(&connection(&[&server]));
     let ranges = [Range::key("/a"), Range::below("/b/", 1)];
-    let (_, found) = client.read(ATTEMPT, &ranges).await.unwrap();
+    let Reading { cluster, found, .. } = client.read(ATTEMPT, &ranges).await.unwrap();
+    assert_eq!(cluster.to_string(), "1");
     let entry = Entry { key: b"/a".to_vec(), value: b"{}".to_vec(), revision: 7 };
     assert_eq!(found[0], Found { entries: vec![entry], count: 1 });
     assert_eq!((found[1].entries.len(), found[1].count), (1, 3));

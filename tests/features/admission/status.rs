@@ -138,6 +138,8 @@ async fn the_status_of_a_network_comes_back_as_written() {
         "observedGeneration": 1,
         "conditions": conditions(),
         "hosts": 3,
+        "etcdClusterId": "cdf818194e3a8c32",
+        "settingsRevision": "0123456789abcdef0123456789abcdef",
         "leases": [{ "subnet": "10.5.34.0/24", "address": "192.0.2.11", "host": "es-1" }],
         "leasesOmitted": 1,
         "unreachable": [{ "from": "es-1", "to": "es-2", "port": 9300 }],

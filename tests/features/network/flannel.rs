@@ -7,7 +7,7 @@ use crate::{
         certificates::{Authority, Certificate},
         etcd::Etcd,
         proxy::lines,
-        wait::eventually,
+        wait::{eventually, second_after},
     },
     hosts::{SOON, Stage},
 };
@@ -129,6 +129,16 @@ async fn a_configuration_is_kept_as_declared_and_its_range_is_not_moved_under_a_
     assert!(network.status.unwrap().leases.is_empty());
     assert_eq!(config(&etcd).await.unwrap()["Network"], "10.6.0.0/16");
     assert_eq!(version(&etcd).await, "4");
+
+    // Another name of the same etcd is the same place.
+    second_after(&stage.networks().get("net").await.unwrap().metadata).await;
+    let mut again = spec(&etcd, "10.7.0.0/16");
+    again["options"]["endpoints"] = json!([etcd.url().replace("127.0.0.1", "localhost")]);
+    stage.network("again", &again).await;
+    let message = stage.network_lacks("again", "Accepted", "Conflict").await;
+    assert!(message.contains(&format!("{}/net", stage.namespace)), "{message}");
+    assert_eq!(version(&etcd).await, "4");
+    stage.delete_network("again").await;
 
     // Whoever runs flannel goes on with it.
     stage.delete_network("net").await;

@@ -146,7 +146,7 @@ async fn flanneld_is_brought_to_hosts_kept_as_told_and_taken_back() {
     stage.until("fedora", "Ready", "True").await;
     assert_eq!((starts(fedora), starts(suse)), (4, 2));
 
-    // A host that leaves the Cluster while nobody looks, and one whose Network is deleted.
+    // A host that leaves the Cluster while nobody looks, and one whose Cluster names no Network.
     stage.operator.stop().await;
     stage.host("fedora", fedora, &json!({})).await;
     stage.operator.restart().await;
@@ -155,7 +155,11 @@ async fn flanneld_is_brought_to_hosts_kept_as_told_and_taken_back() {
     stage.until("fedora", "Ready", "True").await;
     fedora.inside("test -x /usr/bin/flanneld");
     assert!(remains(suse).contains(&"active".to_owned()));
+    // That the Network is gone, by mistake or for good, stops nothing.
     stage.delete_network("net").await;
+    stage.look_anew("suse").await;
+    assert!(remains(suse).contains(&"active".to_owned()));
+    stage.object("Cluster", "es", &json!({})).await;
     for (name, host) in [("suse", suse), ("debian", debian)] {
         stage.membership(name, "it has left", |it| it.is_none()).await;
         assert!(!remains(host).iter().any(|it| it.starts_with('/')), "{:?}", remains(host));

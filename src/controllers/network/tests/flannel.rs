@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::scene::{Scene, fault, lease, member};
 use crate::{
-    api::{condition::Reason, host_status::OsFamily},
+    api::{condition::Reason, host_status::OsFamily, line::Line},
     controllers::references::Problem,
     flannel::{config::Stored, error::Error, leases::Leases, network::Written},
 };
@@ -265,6 +265,9 @@ fn the_younger_of_two_networks_in_one_place_writes_nothing() {
     scene.claimed_by = None;
     scene.settle();
     scene.check("Ready", "True", "AsExpected");
+    // By this another one is known to stand in the same etcd, whatever it calls it.
+    let id = scene.status().etcd_cluster_id.as_ref().map(Line::as_str);
+    assert_eq!(id, Some("cdf8"));
 }
 
 #[test]

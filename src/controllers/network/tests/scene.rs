@@ -21,6 +21,7 @@ use crate::{
     },
     controllers::references::Problem,
     flannel::{
+        client::ClusterId,
         config::{Decision, Stored},
         error::Error as EtcdError,
         leases::{Lease, Leases},
@@ -45,6 +46,8 @@ pub struct Scene {
     pub fault: Option<EtcdError>,
     pub stored: Option<Stored>,
     pub leases: Leases,
+    /// Tells the way to etcd from others.
+    pub revision: &'static str,
     /// What becomes of the next write, where it is not done.
     pub write: Option<Result<Written, EtcdError>>,
     now: i64,
@@ -103,6 +106,7 @@ impl Scene {
             fault: None,
             stored: None,
             leases: Leases::default(),
+            revision: "first",
             write: None,
             now: 1_000,
         }
@@ -177,7 +181,9 @@ impl Scene {
             (None, None) => match config(declared) {
                 Err(problem) => Err(Trouble::Unusable(problem)),
                 Ok(declared) => {
-                    Ok(Found { declared, stored: self.stored.clone(), leases: self.leases.clone() })
+                    let (stored, leases) = (self.stored.clone(), self.leases.clone());
+                    let (cluster, revision) = (ClusterId(0xcdf8), self.revision.to_owned());
+                    Ok(Found { declared, stored, leases, cluster, revision })
                 }
             },
         };
