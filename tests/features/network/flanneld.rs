@@ -218,9 +218,12 @@ async fn what_fails_on_the_way_to_flanneld_is_told_and_an_operator_that_dies_the
     assert_eq!(installs(&host, "dnf"), installed, "installed twice");
 
     // Between the new files, and between them and the start.
-    for command in ["mktemp", "timeout"] {
-        let other = Authority::shared().client(command);
-        die_in(&mut stage, &host, command, async |stage| stage.etcd_client(&other).await).await;
+    let mut key = String::new();
+    for (name, command) in [("files", "mktemp"), ("start", "timeout 120 systemctl")] {
+        let other = Authority::shared().client(name);
+        key = other.key_pem();
+        let begin = async |stage: &Stage| stage.etcd_client(&other).await;
+        die_in(&mut stage, &host, command, &key, begin).await;
         let sum = "sha256sum </etc/drover-flanneld/client.pem | cut -c 1-16";
         eventually("it runs with the new certificate", SOON, async || {
             let sum = host.inside(sum);
@@ -233,7 +236,7 @@ async fn what_fails_on_the_way_to_flanneld_is_told_and_an_operator_that_dies_the
         stage.until("es", "Ready", "True").await;
     }
     // The same for what takes it back.
-    die_in(&mut stage, &host, "rm", async |stage| stage.delete("es").await).await;
+    die_in(&mut stage, &host, "rm", &key, async |stage| stage.delete("es").await).await;
     stage.gone("es").await;
     assert_eq!(remains(&host), ["inactive", "disabled"]);
     stage.event("es", "HostReset").await;
