@@ -1,7 +1,7 @@
 //! flanneld on real machines: installed by a stand-in for their package manager, which brings a
 //! program that asks a real etcd, and run by a real systemd.
 
-use drover::api::{condition, host_status::NetworkMembership};
+use drover::api::{condition, host::Host as HostObject, host_status::NetworkMembership};
 use serde_json::{Value, json};
 
 use super::flannel::spec;
@@ -204,15 +204,27 @@ async fn what_fails_on_the_way_to_flanneld_is_told_and_an_operator_that_dies_the
     // What keeps flanneld from its network is told in its own words.
     host.failing_command("curl", 7, "curl: (7) Failed to connect");
     stage.operator.restart().await;
-    stage
+    let prepared = |it: &HostObject| {
+        let conditions = it.status.clone().unwrap_or_default().conditions;
+        condition::find(&conditions, "Prepared").expect("it was judged").message.to_string()
+    };
+    let told = stage
         .when("es", "flanneld's words are told", |it| {
-            let conditions = it.status.clone().unwrap_or_default().conditions;
-            let prepared = condition::find(&conditions, "Prepared").expect("it was judged");
-            let words = ["start flanneld", "curl: (7) Failed to connect"];
-            let is_told = words.iter().all(|it| prepared.message.contains(it));
-            if is_told { Ok(()) } else { Err(format!("{prepared:?}")) }
+            let message = prepared(it);
+            let words = ["start flanneld", "curl: (7) Failed to connect", "fetch network config"];
+            let is_told = words.iter().all(|it| message.contains(it));
+            if is_told { Ok(()) } else { Err(message) }
         })
         .await;
+    assert!(!prepared(&told).contains("main.go"), "{}", prepared(&told));
+    let tries = stage.ran("start flanneld").await;
+    eventually("it is tried twice more", SOON, async || {
+        let now = stage.ran("start flanneld").await;
+        if tries + 2.0 <= now { Ok(()) } else { Err(now.to_string()) }
+    })
+    .await;
+    let again = stage.hosts().get("es").await.unwrap();
+    assert_eq!(prepared(&again), prepared(&told), "the same failure is told in the same words");
     host.mend_commands();
     stage.until("es", "Ready", "True").await;
     assert_eq!(installs(&host, "dnf"), installed, "installed twice");
