@@ -84,7 +84,7 @@ pub struct Settings {
 pub enum Standing {
     /// Drover, as it shall be.
     Ours,
-    /// Somebody else.
+    /// Somebody else, or they mean to where Drover could.
     Foreign,
     /// Nobody, or not as it shall be.
     Lacking,
@@ -207,7 +207,8 @@ impl Flanneld {
     fn standing(&self, report: &Report) -> Standing {
         match &self.aim {
             Aim::Gone if self.findings(report).is_empty() => Standing::Gone,
-            Aim::Runs(_) | Aim::Seen if report.is_foreign() => Standing::Foreign,
+            Aim::Runs(_) if report.is_foreign() => Standing::Foreign,
+            Aim::Seen if report.is_foreign() && !report.rests() => Standing::Foreign,
             Aim::Runs(_) if self.findings(report).is_empty() => Standing::Ours,
             _ => Standing::Lacking,
         }

@@ -9,7 +9,7 @@ provision_kubernetes_node() {
     say "Kubernetes node: left out, it takes root"
     return
   fi
-  need containerd containerd
+  command -v containerd >/dev/null || install_at_rest containerd
   need runc runc
   cni_home >/dev/null || install_package "CNI, the network plugins of containers," containernetworking-plugins
   need nsenter util-linux
@@ -21,6 +21,23 @@ provision_kubernetes_node() {
   fi
   say "Kubernetes node: $home"
 }
+
+# install_at_rest PACKAGE: installs a package with a service of its name, which this machine neither starts now nor at boot. Where there
+# is a policy about services already, it stays.
+install_at_rest() (
+  local policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    # shellcheck disable=SC2064 # now
+    trap "rm -f '$policy'" EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  install_package "$1" "$1"
+  if command -v systemctl >/dev/null; then
+    systemctl --quiet disable "$1.service"
+    [ ! -d /run/systemd/system ] || systemctl stop "$1.service"
+  fi
+)
 
 build_kubernetes_node() {
   local home=$1 work

@@ -74,6 +74,8 @@ spare_kernel_parameters() {
 containerd_config() {
   cat >/run/containerd.toml <<TOML
 version = 2
+[plugins."io.containerd.internal.v1.opt"]
+  path = "/var/lib/containerd/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "localhost/pause:1"
   restrict_oom_score_adj = true

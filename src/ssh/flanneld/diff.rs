@@ -137,9 +137,6 @@ impl Setup {
     fn steps(&self, report: &Report, found: &[Finding]) -> Vec<Step> {
         let has = |item| found.iter().any(|it| it.item == item);
         let mut steps = Vec::new();
-        if has(Item::Package) {
-            steps.extend(self.install());
-        }
         let wanted = self.wanted(report);
         if has(Item::Files) {
             let unlike = |it: &&Wanted| !report.files.get(it.path).is_some_and(|live| is(live, it));
@@ -149,6 +146,10 @@ impl Setup {
             steps.extend(folders.into_iter().map(make_directory));
             steps.extend(unlike.drain(..).filter_map(write));
             steps.extend(surplus(report, &wanted).map(|it| remove(it, "")));
+        }
+        // After the files: what it enables or starts, is known to be Drover's by them.
+        if has(Item::Package) {
+            steps.extend(self.install());
         }
         steps.push(reload());
         // What it was started with is only known from the files of then.

@@ -20,7 +20,7 @@ for path in "$@"; do
 done
 
 systemctl show --no-pager -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload \
-  -p MainPID -- "$unit" 2>/dev/null | head -n 20 | sed 's/^/unit./'
+  -p Job -p MainPID -- "$unit" 2>/dev/null | head -n 20 | sed 's/^/unit./'
 pid=$(systemctl show -p MainPID --value -- "$unit" 2>/dev/null)
 if [ "${pid:-0}" != 0 ] && [ -r "/proc/$pid/environ" ]; then
   tr '\0' '\n' <"/proc/$pid/environ" | grep -E '^(FLANNELD_|FLANNEL_ETCD_|DROVER_REVISION=)' |

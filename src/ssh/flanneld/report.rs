@@ -86,9 +86,15 @@ impl Report {
         self.files.values().any(File::is_ours) || self.running.contains_key(files::REVISION)
     }
 
-    /// Whether somebody else runs it.
+    /// Whether somebody else runs it, or means it to run: after a boot it may still wait for its turn,
+    /// and it may have failed for now.
     pub(super) fn is_foreign(&self) -> bool {
-        !self.rests() && !self.is_ours()
+        // A unit of package files alone, which is static, says nothing.
+        let is_meant_to =
+            matches!(self.of_unit("UnitFileState"), "enabled" | "enabled-runtime" | "generated");
+        let is_queued = self.unit.get("Job").is_some_and(|it| !matches!(&**it, "" | "0"));
+        let has_failed = self.of_unit("ActiveState") == "failed";
+        !self.is_ours() && (!self.rests() || is_meant_to || is_queued || has_failed)
     }
 
     /// Whether the unit was enabled before Drover.

@@ -149,7 +149,6 @@ fn on_a_bare_host_it_is_installed_told_and_started_and_then_nothing_is_left_to_d
     assert_eq!(
         words(&steps),
         [
-            "sh -s -- drover-install-flannel.service '' env 'LC_ALL=C' dnf -y install flannel",
             "sh -s -- /etc/drover-flanneld",
             "sh -s -- /etc/systemd/system/flanneld.service.d",
             "/etc/drover-flanneld/environment 600",
@@ -157,6 +156,7 @@ fn on_a_bare_host_it_is_installed_told_and_started_and_then_nothing_is_left_to_d
             "/etc/drover-flanneld/client.pem 600",
             "/etc/drover-flanneld/client-key.pem 600",
             "/etc/systemd/system/flanneld.service.d/zz-drover.conf 644",
+            "sh -s -- drover-install-flannel.service '' env 'LC_ALL=C' dnf -y install flannel",
             "systemctl daemon-reload",
             "sh -s -- flanneld.service restart enable",
         ]
@@ -208,11 +208,9 @@ fn where_the_package_brings_no_unit_drover_does() {
     let flanneld = Flanneld::runs(Family::Suse, &settings());
     let steps = flanneld.steps(&bare());
     let all = words(&steps);
-    assert_eq!(
-        all[0],
-        "sh -s -- drover-install-flannel.service '102 103' env 'LC_ALL=C' zypper \
-         --non-interactive install --no-recommends flannel"
-    );
+    let install = "sh -s -- drover-install-flannel.service '102 103' env 'LC_ALL=C' zypper \
+                   --non-interactive install --no-recommends flannel";
+    assert!(all.iter().any(|it| it == install), "{all:?}");
     assert!(all.contains(&"/etc/systemd/system/flanneld.service 644".to_owned()), "{all:?}");
     let after = carry_out(&bare(), &steps);
     assert_eq!(drift(&flanneld, &after), [""; 0]);
@@ -337,7 +335,7 @@ fn what_drover_did_is_taken_back_the_package_and_what_was_enabled_before_stay() 
     assert!(gone.steps(&bare()).is_empty() && gone.steps(&installed()).is_empty());
 
     let mut enabled = installed();
-    enabled.unit.insert("UnitFileState".into(), "enabled".into());
+    enabled.unit.insert("UnitFileState".into(), "static".into());
     let ready = carry_out(&enabled, &flanneld.steps(&enabled));
     assert_eq!(drift(&flanneld, &ready), [""; 0], "what it remembers is no difference");
     assert_eq!(words(&gone.steps(&ready))[0], "sh -s -- flanneld.service ''");
@@ -358,6 +356,51 @@ fn one_that_somebody_else_runs_is_left_as_it_is() {
     // Once they let go of it, it is Drover's to run.
     assert_eq!(fedora().standing(&installed()), Standing::Lacking);
     assert!(!fedora().steps(&installed()).is_empty());
+}
+
+#[test]
+fn one_that_somebody_else_means_to_run_is_left_too_after_a_boot_and_where_it_has_failed() {
+    let theirs = |properties: &[(&str, &str)]| {
+        let mut report = installed();
+        let properties = properties.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        report.unit.extend(properties);
+        report
+    };
+    let waits = [("UnitFileState", "enabled"), ("Job", "217")];
+    let began_by_hand = [("Job", "217")];
+    let failed = [("UnitFileState", "enabled"), ("ActiveState", "failed")];
+    let failed_by_hand = [("ActiveState", "failed")];
+    for what in [&waits[..], &waits[..1], &began_by_hand, &failed, &failed_by_hand] {
+        let report = theirs(what);
+        assert_eq!(drift(&fedora(), &report), [""; 0], "{what:?}");
+        assert!(fedora().steps(&report).is_empty(), "{what:?}");
+        assert_eq!(fedora().standing(&report), Standing::Foreign, "{what:?}");
+        assert!(Flanneld::gone().steps(&report).is_empty(), "{what:?}");
+        // Where Drover could not run it, nobody does.
+        let debian = Flanneld::runs(Family::Debian, &settings());
+        assert_eq!(debian.standing(&report), Standing::Lacking, "{what:?}");
+    }
+    let rests = theirs(&[("Job", "0")]);
+    assert_eq!(fedora().standing(&rests), Standing::Lacking);
+    assert!(!fedora().steps(&rests).is_empty());
+}
+
+#[test]
+fn what_its_own_package_enables_and_starts_is_drovers_from_the_beginning() {
+    let flanneld = fedora();
+    let steps = flanneld.steps(&bare());
+    let installs = |it: &Step| word(it).contains("drover-install-flannel");
+    let at = steps.iter().position(installs).unwrap();
+    for state in ["inactive", "activating", "failed"] {
+        let mut cut = carry_out(&bare(), &steps[..=at]);
+        cut.unit.insert("UnitFileState".into(), "enabled".into());
+        cut.unit.insert("ActiveState".into(), state.into());
+        let after = carry_out(&cut, &flanneld.steps(&cut));
+        assert_eq!(drift(&flanneld, &after), [""; 0], "{state}");
+        assert_eq!(flanneld.standing(&after), Standing::Ours, "{state}");
+        let back = Flanneld::gone().steps(&after);
+        assert_eq!(words(&back)[0], "sh -s -- flanneld.service disable", "{state}");
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 #!/bin/bash
 # Inside a host: puts something else in place of a command, real or stand-in, wherever it is called from. Calls go to the log
 # of the stand-ins.
-#   command slow NAME SECONDS       does its work, that much later
-#   command fail NAME STATUS TEXT   says TEXT on stderr, and ends so
-#   command endless NAME            prints for ever
-#   command mend                    ends all of these
+#   command slow NAME SECONDS [BEGIN]  does its work, that much later; with BEGIN only where its arguments begin so
+#   command fail NAME STATUS TEXT      says TEXT on stderr, and ends so
+#   command endless NAME               prints for ever
+#   command mend                       ends all of these
 set -eu
+begin=${4:-}
 
 # replace NAME BODY
 replace() {
@@ -24,7 +25,7 @@ WRAPPER
 
 case ${1:-} in
 # Waits without a child that would outlive it.
-slow) replace "$2" "read -rt $3 <> <(:) || true; BED_LOGGED=1 exec -a $2 \"\$0.real\" \"\$@\"" ;;
+slow) replace "$2" "[[ \"\$*\" != ${begin@Q}* ]] || read -rt $3 <> <(:) || true; BED_LOGGED=1 exec -a $2 \"\$0.real\" \"\$@\"" ;;
 fail) replace "$2" "echo ${4@Q} >&2; exit $3" ;;
 endless) replace "$2" "exec yes 'this never ends'" ;;
 mend)

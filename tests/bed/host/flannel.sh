@@ -25,13 +25,15 @@ call() {
     --cacert "$FLANNELD_ETCD_CAFILE" --cert "$FLANNELD_ETCD_CERTFILE" --key "$FLANNELD_ETCD_KEYFILE" \
     --data "$2" "${FLANNELD_ETCD_ENDPOINTS%%,*}$1"
 }
-printf '%s %s %s %s\n' "$(date -u +%FT%TZ)" "$FLANNELD_ETCD_ENDPOINTS" "$FLANNELD_ETCD_PREFIX" \
-  "$(sha256sum <"$FLANNELD_ETCD_CERTFILE" | cut -c 1-16)" >>/var/log/flanneld.log
-found=$(call /v3/kv/range "{\"key\": \"$(base64_of "$FLANNELD_ETCD_PREFIX/config")\"}")
-[[ $found == *'"kvs"'* ]] || {
-  echo "Couldn't fetch network config: key not found" >&2
+# fail WORDS: with the head that glog gives a line.
+fail() {
+  printf 'E%(%m%d %H:%M:%S)T.%06d %7d main.go:335] %s\n' -1 "$RANDOM" $$ "$1" >&2
   exit 1
 }
+printf '%s %s %s %s\n' "$(date -u +%FT%TZ)" "$FLANNELD_ETCD_ENDPOINTS" "$FLANNELD_ETCD_PREFIX" \
+  "$(sha256sum <"$FLANNELD_ETCD_CERTFILE" | cut -c 1-16)" >>/var/log/flanneld.log
+found=$(call /v3/kv/range "{\"key\": \"$(base64_of "$FLANNELD_ETCD_PREFIX/config")\"}") || fail "Couldn't fetch network config: no answer"
+[[ $found == *'"kvs"'* ]] || fail "Couldn't fetch network config: key not found"
 lease=$(base64_of "{\"PublicIP\":\"$FLANNELD_PUBLIC_IP\",\"BackendType\":\"vxlan\"}")
 subnet=$FLANNELD_ETCD_PREFIX/subnets/10.5.${FLANNELD_PUBLIC_IP##*.}.0-24
 call /v3/kv/put "{\"key\": \"$(base64_of "$subnet")\", \"value\": \"$lease\"}" >/dev/null

@@ -191,9 +191,11 @@ impl Host {
         self.write("/var/lib/bed/updates", &packages.join("\n"));
     }
 
-    /// A command takes so many seconds longer, wherever it is called from.
-    pub fn slow_command(&self, name: &str, seconds: u32) {
-        self.replace(&["slow", name, &seconds.to_string()]);
+    /// A command takes so many seconds longer, wherever it is called from: a program, or one with what
+    /// its arguments begin with.
+    pub fn slow_command(&self, command: &str, seconds: u32) {
+        let (name, begin) = command.split_once(' ').unwrap_or((command, ""));
+        self.replace(&["slow", name, &seconds.to_string(), begin]);
     }
 
     /// A command says this on its standard error and ends with this status.

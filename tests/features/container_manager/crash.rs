@@ -197,7 +197,8 @@ impl Journey {
         eventually(what, SOON, async || {
             if self.point.as_ref().is_some_and(|it| it.reached().is_some()) {
                 self.reached += 1;
-                self.yard.stage.operator.restart().await;
+                self.yard.stage.operator.relaunch();
+                // Before it is ready: it writes as soon as it knows the objects.
                 self.arm();
             }
             let all = pods.list(&ListParams::default()).await.map_err(|it| it.to_string())?;

@@ -12,10 +12,13 @@ use crate::common::{
 const FILE: &str = "/etc/sysctl.d/zz-drover.conf";
 
 /// Lets the machine hang in this command, kills the operator there, and starts another one.
+/// `command` is a program, or one with what its arguments begin with. `secret` is PEM, or nothing: it
+/// may not be an argument of a process there.
 pub async fn die_in(
     stage: &mut Stage,
     host: &Host,
     command: &str,
+    secret: &str,
     begin: impl AsyncFnOnce(&Stage),
 ) {
     let before = host.calls().len();
@@ -23,26 +26,28 @@ pub async fn die_in(
     begin(stage).await;
     eventually(&format!("the machine is at {command}"), SOON, async || {
         let calls = host.calls();
-        let is_at = calls.iter().skip(before).any(|it| it.split(' ').next() == Some(command));
+        let mut since = calls.iter().skip(before);
+        let is_at = since.any(|it| format!("{it} ").starts_with(&format!("{command} ")));
         if is_at { Ok(()) } else { Err(format!("{calls:?}")) }
     })
     .await;
-    assert_no_secret_is_an_argument(stage, host);
+    assert_no_secret_is_an_argument(stage, host, secret);
     stage.operator.kill();
     host.mend_commands();
     // What hangs there would do its work in ten minutes.
-    host.inside(&format!("for it in $(pgrep -x {command}); do kill -9 \"$it\"; done; true"));
+    let program = command.split(' ').next().expect("a program");
+    host.inside(&format!("for it in $(pgrep -x {program}); do kill -9 \"$it\"; done; true"));
     stage.operator.restart().await;
 }
 
 /// Everybody on a machine may read the arguments of its processes.
-fn assert_no_secret_is_an_argument(stage: &Stage, host: &Host) {
+fn assert_no_secret_is_an_argument(stage: &Stage, host: &Host, other: &str) {
     let there = host.inside("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'; true");
     assert!(there.contains("sshd: ") || there.contains("/usr/sbin/sshd"), "{there}");
     let here = std::fs::read(format!("/proc/{}/cmdline", stage.operator.pid())).expect("it runs");
     let here = String::from_utf8_lossy(&here).replace('\0', "\n");
     let key = SshKey::shared().private();
-    let lines = key.lines().filter(|it| !it.starts_with("-----"));
+    let lines = key.lines().chain(other.lines()).filter(|it| !it.starts_with("-----"));
     // What is in a file is sent as a secret is, whether it is one or not.
     for secret in lines.chain(["# before: vm"]) {
         assert!(!there.contains(secret) && !here.contains(secret), "{there}\n{here}");
@@ -64,8 +69,8 @@ async fn an_operator_that_dies_at_any_step_of_a_preparation_is_followed_by_one_t
             "deletionPolicy": "Reset",
             "sysctls": { "vm.swappiness": value, "vm.max_map_count": "262144" },
         });
-        die_in(&mut stage, &host, command, async |stage| stage.host("es", &host, &spec).await)
-            .await;
+        let begin = async |stage: &Stage| stage.host("es", &host, &spec).await;
+        die_in(&mut stage, &host, command, "", begin).await;
         stage.until("es", "Ready", "True").await;
         assert_eq!(live(&host, "swappiness"), value, "after {command}");
         let (written, set) =
@@ -93,7 +98,7 @@ async fn an_operator_that_dies_at_any_step_of_a_preparation_is_followed_by_one_t
     assert_eq!(host.inside(&format!("stat -c '%i %y' {FILE}")), made);
 
     // The same for what undoes it: the values are back, and the file that tells them still there.
-    die_in(&mut stage, &host, "rm", async |stage| stage.delete("es").await).await;
+    die_in(&mut stage, &host, "rm", "", async |stage| stage.delete("es").await).await;
     stage.gone("es").await;
     assert_eq!((&*live(&host, "swappiness"), &*live(&host, "max_map_count")), ("60", "65530"));
     host.inside(&format!("test ! -e {FILE}"));

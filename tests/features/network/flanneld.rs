@@ -1,7 +1,7 @@
 //! flanneld on real machines: installed by a stand-in for their package manager, which brings a
 //! program that asks a real etcd, and run by a real systemd.
 
-use drover::api::{condition, host_status::NetworkMembership};
+use drover::api::{condition, host::Host as HostObject, host_status::NetworkMembership};
 use serde_json::{Value, json};
 
 use super::flannel::spec;
@@ -10,6 +10,7 @@ use crate::{
         certificates::Authority,
         etcd::Etcd,
         hosts::{Host, HostNetwork, Os, Settings},
+        operator,
         wait::eventually,
     },
     hosts::{SOON, Stage, crash::die_in},
@@ -20,7 +21,10 @@ const DROP_IN: &str = "/etc/systemd/system/flanneld.service.d/zz-drover.conf";
 /// A stage with an etcd that hosts reach, and a network in it that a Cluster uses.
 async fn stage_with_etcd(name: &str) -> (Stage, Etcd) {
     // One that dies holds no Lease that the next would have to wait for.
-    let stage = Stage::with(name, |it| it.switch("--leader-elect=false")).await;
+    let flags = |it: operator::Settings| {
+        it.switch("--leader-elect=false").environment("DROVER_LOG", "info,drover=debug")
+    };
+    let stage = Stage::with(name, flags).await;
     let etcd = Etcd::start_on(&HostNetwork::shared().await.gateway()).await;
     stage.etcd_ca(Authority::shared()).await;
     stage.etcd_client(etcd.client_certificate()).await;
@@ -59,16 +63,19 @@ fn remains(host: &Host) -> Vec<String> {
 }
 
 impl Stage {
-    /// Waits until the operator has looked at flanneld twice more, on all hosts together.
-    async fn looks_again(&self) {
-        let label = r#"command="inspect flanneld""#;
-        let looks = async || {
-            self.operator.metric("drover_ssh_command_duration_seconds_count", &[label]).await
+    /// Waits until the operator has looked at flanneld twice more on each of these hosts: the second
+    /// look began after this was called.
+    async fn looks_again(&self, hosts: &[Host]) {
+        let looks = |host: &Host| {
+            let address = format!("{:?}", host.address());
+            let of_host = |it: &&str| it.contains("inspect flanneld") && it.contains(&address);
+            self.operator.log().lines().filter(of_host).count()
         };
-        let before = looks().await;
-        eventually("flanneld is looked at", SOON, async || {
-            let now = looks().await;
-            if before + 2.0 <= now { Ok(()) } else { Err(now.to_string()) }
+        let before: Vec<_> = hosts.iter().map(looks).collect();
+        eventually("flanneld is looked at on each host", SOON, async || {
+            let now: Vec<_> = hosts.iter().map(looks).collect();
+            let all = before.iter().zip(&now).all(|(before, now)| before + 2 <= *now);
+            if all { Ok(()) } else { Err(format!("{before:?}, {now:?}")) }
         })
         .await;
     }
@@ -125,11 +132,12 @@ async fn flanneld_is_brought_to_hosts_kept_as_told_and_taken_back() {
     assert_eq!(holders, ["debian", "fedora", "suse"]);
 
     // At rest, and after a restart of Drover, nothing is done.
-    stage.looks_again().await;
+    stage.looks_again(&hosts).await;
     stage.operator.stop().await;
     stage.operator.restart().await;
-    stage.looks_again().await;
+    stage.looks_again(&hosts).await;
     assert_eq!((installs(fedora, "dnf"), starts(fedora)), (1, 1));
+    assert_eq!((installs(suse, "zypper"), starts(suse)), (1, 1));
 
     // Others' changes are put back.
     fedora.inside("systemctl stop flanneld");
@@ -142,7 +150,8 @@ async fn flanneld_is_brought_to_hosts_kept_as_told_and_taken_back() {
     // Another certificate restarts it once.
     stage.etcd_client(&Authority::shared().client("second")).await;
     started(fedora, 4).await;
-    stage.looks_again().await;
+    started(suse, 2).await;
+    stage.looks_again(&hosts).await;
     stage.until("fedora", "Ready", "True").await;
     assert_eq!((starts(fedora), starts(suse)), (4, 2));
 
@@ -199,23 +208,38 @@ async fn what_fails_on_the_way_to_flanneld_is_told_and_an_operator_that_dies_the
     // What keeps flanneld from its network is told in its own words.
     host.failing_command("curl", 7, "curl: (7) Failed to connect");
     stage.operator.restart().await;
-    stage
+    let prepared = |it: &HostObject| {
+        let conditions = it.status.clone().unwrap_or_default().conditions;
+        condition::find(&conditions, "Prepared").expect("it was judged").message.to_string()
+    };
+    let told = stage
         .when("es", "flanneld's words are told", |it| {
-            let conditions = it.status.clone().unwrap_or_default().conditions;
-            let prepared = condition::find(&conditions, "Prepared").expect("it was judged");
-            let words = ["start flanneld", "curl: (7) Failed to connect"];
-            let is_told = words.iter().all(|it| prepared.message.contains(it));
-            if is_told { Ok(()) } else { Err(format!("{prepared:?}")) }
+            let message = prepared(it);
+            let words = ["start flanneld", "curl: (7) Failed to connect", "fetch network config"];
+            let is_told = words.iter().all(|it| message.contains(it));
+            if is_told { Ok(()) } else { Err(message) }
         })
         .await;
+    assert!(!prepared(&told).contains("main.go"), "{}", prepared(&told));
+    let tries = stage.ran("start flanneld").await;
+    eventually("it is tried twice more", SOON, async || {
+        let now = stage.ran("start flanneld").await;
+        if tries + 2.0 <= now { Ok(()) } else { Err(now.to_string()) }
+    })
+    .await;
+    let again = stage.hosts().get("es").await.unwrap();
+    assert_eq!(prepared(&again), prepared(&told), "the same failure is told in the same words");
     host.mend_commands();
     stage.until("es", "Ready", "True").await;
     assert_eq!(installs(&host, "dnf"), installed, "installed twice");
 
     // Between the new files, and between them and the start.
-    for command in ["mktemp", "timeout"] {
-        let other = Authority::shared().client(command);
-        die_in(&mut stage, &host, command, async |stage| stage.etcd_client(&other).await).await;
+    let mut key = String::new();
+    for (name, command) in [("files", "mktemp"), ("start", "timeout 120 systemctl")] {
+        let other = Authority::shared().client(name);
+        key = other.key_pem();
+        let begin = async |stage: &Stage| stage.etcd_client(&other).await;
+        die_in(&mut stage, &host, command, &key, begin).await;
         let sum = "sha256sum </etc/drover-flanneld/client.pem | cut -c 1-16";
         eventually("it runs with the new certificate", SOON, async || {
             let sum = host.inside(sum);
@@ -228,7 +252,7 @@ async fn what_fails_on_the_way_to_flanneld_is_told_and_an_operator_that_dies_the
         stage.until("es", "Ready", "True").await;
     }
     // The same for what takes it back.
-    die_in(&mut stage, &host, "rm", async |stage| stage.delete("es").await).await;
+    die_in(&mut stage, &host, "rm", &key, async |stage| stage.delete("es").await).await;
     stage.gone("es").await;
     assert_eq!(remains(&host), ["inactive", "disabled"]);
     stage.event("es", "HostReset").await;
