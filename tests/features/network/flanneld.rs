@@ -67,7 +67,7 @@ impl Stage {
     /// look began after this was called.
     async fn looks_again(&self, hosts: &[Host]) {
         let looks = |host: &Host| {
-            let address = format!("{:?}", host.address());
+            let address = format!("\"{}:", host.address());
             let of_host = |it: &&str| it.contains("inspect flanneld") && it.contains(&address);
             self.operator.log().lines().filter(of_host).count()
         };
