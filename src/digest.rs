@@ -1,5 +1,7 @@
 //! Tells one set of inputs, secrets among them, from another.
 
+use std::fmt::Write as _;
+
 use ring::digest::{Context, SHA256};
 
 /// Hashes fields with their lengths, so that no two different lists of fields look the same.
@@ -29,4 +31,13 @@ impl Digest {
         bytes.copy_from_slice(self.0.finish().as_ref());
         bytes
     }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, it| {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{it:02x}");
+        text
+    })
 }

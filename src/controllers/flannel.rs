@@ -15,7 +15,7 @@ use crate::{
         network::{DEFAULT_PREFIX, EtcdTls, Network},
     },
     context::Context,
-    digest::Digest,
+    digest::{Digest, hex},
     error::Error,
     flannel::connection::{ClientCertificate, Connection},
     ssh::families::Family,
@@ -56,19 +56,10 @@ pub async fn connection(
 #[must_use]
 pub fn revision(connection: &Connection, network: &Network) -> String {
     let mut digest = Digest::new();
-    digest.count(connection.endpoints.len());
-    for endpoint in &connection.endpoints {
-        digest.field(endpoint.as_str().as_bytes());
-    }
-    digest.optional(connection.ca.as_deref());
-    let certificate = connection.certificate.as_ref();
-    digest.optional(certificate.map(|it| it.certificate.as_slice()));
-    digest.optional(certificate.map(|it| it.key.expose_secret()));
+    digest.field(&connection.digest());
     let prefix = network.spec.options.as_ref().map_or(DEFAULT_PREFIX, |it| it.prefix());
     digest.field(prefix.as_bytes());
-    let mut start = [0; 16];
-    start.copy_from_slice(&digest.finish()[..16]);
-    format!("{:032x}", u128::from_be_bytes(start))
+    hex(&digest.finish()[..16])
 }
 
 fn endpoints(network: &Network) -> Result<Vec<Url>, Problem> {

@@ -199,4 +199,4 @@ pub fn quote(word: &str) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

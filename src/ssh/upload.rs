@@ -1,11 +1,10 @@
 //! Writes small files on a host, whole or not at all.
 
-use std::fmt::Write;
-
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretSlice};
 
 use super::{command::Command, error::Error, path::RemotePath, session::Session};
+use crate::digest::hex;
 
 const SCRIPT: &str = include_str!("upload.sh");
 
@@ -63,13 +62,4 @@ impl Upload {
 /// The SHA-256 of a file, as sha256sum prints it.
 pub(super) fn sum_of(content: &[u8]) -> String {
     hex(digest(&SHA256, content).as_ref())
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, it| {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{it:02x}");
-        text
-    })
 }

@@ -1,6 +1,6 @@
 //! What the Network of a Host's Cluster asks of its machine.
 
-use kube::{ResourceExt as _, runtime::reflector::Store};
+use kube::ResourceExt as _;
 
 use crate::{
     api::{
@@ -16,7 +16,7 @@ use crate::{
     },
     error::Error,
     flannel::connection::Connection,
-    kubernetes::{Kind, known::ObjectName, references::look_up},
+    kubernetes::{known::ObjectName, references::look_up},
     ssh::flanneld::Settings,
     transport::origin,
 };
@@ -64,7 +64,7 @@ pub async fn wish(ctx: &Context, host: &Host) -> Result<Wish, Error> {
         Named::Gone(what) => return Ok(gone(host, &what)),
         Named::Network(name) => name,
     };
-    let network: Option<Network> = find(ctx, host, &ctx.stores.networks, &name).await?;
+    let network = find(ctx, host, &name).await?;
     let Some(network) = network.filter(|it| it.metadata.deletion_timestamp.is_none()) else {
         return Ok(gone(host, &format!("Network {name}")));
     };
@@ -139,17 +139,12 @@ pub fn record(host: &Host) -> Option<&NetworkMembership> {
     host.status.as_ref()?.network.as_ref()
 }
 
-/// The object of this name in the namespace of `host`. That it is gone is asked once more where that
-/// would have something undone: a watch may not have shown all.
-async fn find<K: Kind>(
-    ctx: &Context,
-    host: &Host,
-    store: &Store<K>,
-    name: &str,
-) -> Result<Option<K>, Error> {
+/// The Network of this name. That it is gone is asked once more where something was done for one: a
+/// watch may not have shown all.
+async fn find(ctx: &Context, host: &Host, name: &str) -> Result<Option<Network>, Error> {
     let namespace = host.namespace().unwrap_or_default();
     let key = ObjectName { namespace: namespace.clone(), name: name.to_owned() };
-    match store.get(&object_ref(&key)) {
+    match ctx.stores.networks.get(&object_ref(&key)) {
         Some(found) => Ok(Some(found.as_ref().clone())),
         None if record(host).is_none() => Ok(None),
         None => Ok(look_up(&ctx.client, &namespace, name).await?),

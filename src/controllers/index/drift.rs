@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ring::digest::{Context, SHA256};
 use serde_json::Value;
 
-use crate::{api::index::Index, elasticsearch::values::Difference};
+use crate::{api::index::Index, digest::hex, elasticsearch::values::Difference};
 
 /// The longest value that a status quotes, in characters: it is for people, and stored for each.
 pub const QUOTE: usize = 1024;
@@ -51,8 +51,7 @@ pub fn digest(difference: &Difference) -> String {
     if let Some(desired) = &difference.desired {
         context.update(desired.to_string().as_bytes());
     }
-    let digest = context.finish();
-    digest.as_ref().iter().take(6).map(|it| format!("{it:02x}")).collect::<Vec<_>>().concat()
+    hex(&context.finish().as_ref()[..6])
 }
 
 /// Whether a status that lists the difference shows all of what is desired.

@@ -16,7 +16,7 @@ use crate::{
         network::{Lease, Network, NetworkStatus, NetworkType, conditions as kinds},
     },
     controllers::lists::omitted,
-    flannel::{config::Decision, leases::Leases, network::Written},
+    flannel::{leases::Leases, network::Written},
     kubernetes::events::Notice,
 };
 
@@ -66,13 +66,10 @@ pub fn after(
         Some(Ok(found)) => Some(Line::new(&found.cluster.to_string())),
         _ => before.etcd_cluster_id,
     };
-    let is_in_place = match &plan.config {
-        Some(Decision::InPlace) => true,
-        Some(Decision::Write(_)) => matches!(outcome.written, Some(Ok(Written::Done))),
-        _ => false,
-    };
     let settings_revision = match &seen.etcd {
-        Some(Ok(found)) if is_in_place => Some(Line::new(&found.revision)),
+        Some(Ok(found)) if is_true(&conditions, kinds::CONFIGURED) => {
+            Some(Line::new(&found.revision))
+        }
         _ => before.settings_revision,
     };
     let unreachable_omitted = omitted(mesh.apart.len(), PAIRS);

@@ -50,7 +50,7 @@ impl Drop for Folder {
 }
 
 /// Runs a command as a host would: the line goes to a shell, the rest over standard input.
-fn run(command: &Command) -> Output {
+pub fn run(command: &Command) -> Output {
     let folder = Folder::new();
     let mut process = Process::new("sh")
         .args(["-c", &command.line().unwrap()])

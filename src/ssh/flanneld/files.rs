@@ -6,11 +6,8 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::Settings;
 use crate::{
-    digest::Digest,
-    ssh::{
-        steps::HEADER,
-        upload::{hex, sum_of},
-    },
+    digest::{Digest, hex},
+    ssh::{steps::HEADER, upload::sum_of},
 };
 
 /// What flanneld has in its environment. It is the first one to be made and the last one to go, since

@@ -1,5 +1,6 @@
 use super::{diff::Item, report::File, *};
 use crate::ssh::{
+    command::tests::run,
     steps::{HEADER, Step},
     upload::{Upload, sum_of},
 };
@@ -357,18 +358,7 @@ fn what_is_left_alone_or_has_no_package_is_told_and_not_changed() {
 
 #[test]
 fn the_script_that_looks_tells_nothing_of_what_is_not_there() {
-    use std::process::{Command as Process, Stdio};
-    let command = Flanneld::runs(Family::Suse, &settings()).look();
-    let mut process = Process::new("sh")
-        .args(["-c", &command.line().unwrap()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let script = command.script_on_stdin().unwrap();
-    std::io::Write::write_all(&mut process.stdin.take().unwrap(), script.as_bytes()).unwrap();
-    let output = process.wait_with_output().unwrap();
+    let output = run(&Flanneld::runs(Family::Suse, &settings()).look());
     assert!(output.status.success());
     let report = Report::read(std::str::from_utf8(&output.stdout).unwrap());
     assert!(report.files.is_empty() && report.running.is_empty() && !report.has_program);

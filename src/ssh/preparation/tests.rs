@@ -1,10 +1,11 @@
-use std::process::{Command as Process, Stdio};
-
 use super::{
     report::{Directory, File},
     *,
 };
-use crate::ssh::steps::{HEADER, Step};
+use crate::ssh::{
+    command::tests::run,
+    steps::{HEADER, Step},
+};
 
 mod back;
 
@@ -294,16 +295,7 @@ fn the_script_that_looks_reads_what_is_there() {
     let data = RemotePath::new("/proc/sys").unwrap();
     let preparation =
         Preparation::new([("kernel.ostype", "Linux")], Some(data), Some(unit)).unwrap();
-    let command = preparation.look();
-    let mut process = Process::new("sh")
-        .args(["-c", &command.line().unwrap()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let script = command.script_on_stdin().unwrap();
-    std::io::Write::write_all(&mut process.stdin.take().unwrap(), script.as_bytes()).unwrap();
-    let output = process.wait_with_output().unwrap();
+    let output = run(&preparation.look());
     assert!(output.status.success());
     let report = Report::read(std::str::from_utf8(&output.stdout).unwrap());
     assert_eq!(report.sysctls["kernel.ostype"], "Linux".into());

@@ -102,10 +102,7 @@ impl server::Handler for Peer {
         _: &mut Session,
     ) -> Result<(), russh::Error> {
         if self.script.hang == Hang::Channel {
-            tokio::spawn(async move {
-                let _reply = reply;
-                pending::<()>().await;
-            });
+            withhold(reply);
             return Ok(());
         }
         if self.script.channels <= self.seen.open.load(Ordering::SeqCst) {
@@ -133,10 +130,7 @@ impl server::Handler for Peer {
         _: &mut Session,
     ) -> Result<(), russh::Error> {
         if self.script.hang == Hang::Channel {
-            tokio::spawn(async move {
-                let _reply = reply;
-                pending::<()>().await;
-            });
+            withhold(reply);
             return Ok(());
         }
         let port = u16::try_from(port).unwrap();
@@ -179,4 +173,12 @@ impl server::Handler for Peer {
             _ => session.channel_success(channel),
         }
     }
+}
+
+/// Never answers: dropping the handle would be an answer.
+fn withhold(reply: ChannelOpenHandle) {
+    tokio::spawn(async move {
+        let _reply = reply;
+        pending::<()>().await;
+    });
 }

@@ -1,27 +1,13 @@
 //! The commands of each family of systems, on hosts of the bed. Their package managers are stand-ins, which take what the
 //! real ones take and end as they do.
 
-use drover::{
-    api::host_status::OsFamily,
-    ssh::families::{Action, Family, Name},
-};
+use drover::ssh::families::{Action, Family, Name};
 
 use super::Stage;
 use crate::common::hosts::{Host, SshKey};
 
 /// The version that hosts of the bed with images are offered.
 const LATEST: &str = "40.20240519.3.0";
-
-/// What facts call a family, as the table of commands has it.
-pub fn of(family: OsFamily) -> Family {
-    match family {
-        OsFamily::Debian => Family::Debian,
-        OsFamily::Fedora => Family::Fedora,
-        OsFamily::Rhel => Family::Rhel,
-        OsFamily::Suse => Family::Suse,
-        OsFamily::Ostree => Family::Ostree,
-    }
-}
 
 /// One line for a shell: nothing in it is read by one.
 fn line(action: &Action) -> String {

@@ -53,7 +53,7 @@ async fn hosts_of_six_distributions_go_from_apply_to_ready_with_their_facts_and_
 
     let one_of_each = systems.into_iter().zip(&hosts).filter(|it| it.0.0 != "centos");
     for ((_, _, family, _), host) in one_of_each {
-        families::assert_commands_work(host, families::of(family));
+        families::assert_commands_work(host, drover::controllers::flannel::family(family));
     }
     let atomic = hosts.last().expect("as above");
     families::assert_restarts_into_the_new_image(&stage, "atomic", atomic).await;
