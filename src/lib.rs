@@ -19,6 +19,7 @@ pub mod kubernetes;
 pub mod nodes;
 pub mod object_key;
 mod redaction;
+pub mod rollout;
 pub mod run;
 pub mod shutdown;
 pub mod ssh;

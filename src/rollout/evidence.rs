@@ -1,0 +1,228 @@
+//! What Elasticsearch says of itself at one moment, as far as it decides whether a host may go down.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::elasticsearch::cluster_reads::HealthStatus;
+
+/// Elasticsearch's own id of a node. It stays with the node's data directory.
+pub type NodeId = Box<str>;
+
+/// One look at a cluster. Whoever could not read all of it has no evidence, and nothing is safe.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// The members by id.
+    pub nodes: BTreeMap<NodeId, Node>,
+    /// The elected master.
+    pub master: Option<NodeId>,
+    /// The nodes whose majority elects masters: the committed voting configuration.
+    pub voters: BTreeSet<NodeId>,
+    /// Every copy of every shard, those that no node holds too.
+    pub copies: Vec<Copy>,
+    /// What `_cluster/health` counts.
+    pub health: Counts,
+    /// Who may be given which shards.
+    pub allocation: Allocation,
+    /// What others hold back or take out, each in a few words: allocation filters, voting
+    /// exclusions, shutdown records.
+    pub foreign: Vec<Box<str>>,
+    /// Snapshots that are being taken, by name.
+    pub snapshots: Vec<Box<str>>,
+    /// Nodes whose data disks are fuller than the high watermark.
+    pub full: BTreeSet<NodeId>,
+}
+
+/// One member.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// `node.name`.
+    pub name: Box<str>,
+    /// Another one for each start of the process.
+    pub ephemeral_id: Box<str>,
+    /// The IP address that it publishes for transport.
+    pub address: Box<str>,
+    /// In any order.
+    pub roles: BTreeSet<Box<str>>,
+    /// What it runs.
+    pub version: Box<str>,
+}
+
+impl Node {
+    /// Whether it may be elected.
+    #[must_use]
+    pub fn is_master_eligible(&self) -> bool {
+        self.roles.contains("master")
+    }
+}
+
+/// One copy of a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copy {
+    /// The physical index.
+    pub index: Box<str>,
+    /// Number of the shard.
+    pub shard: u32,
+    /// Whether writes go to it first.
+    pub is_primary: bool,
+    /// How far it is.
+    pub state: CopyState,
+    /// Who has it; of a copy that moves, who had it before.
+    pub node: Option<NodeId>,
+    /// Why no node has it, in Elasticsearch's word, such as `NODE_LEFT`.
+    pub unassigned: Option<Box<str>>,
+    /// Whether the data stands in a snapshot repository, and the copy is only a cache of it.
+    pub is_mounted: bool,
+}
+
+impl Copy {
+    /// Whether it serves.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        matches!(self.state, CopyState::Started | CopyState::Relocating)
+    }
+
+    /// What it is a copy of.
+    #[must_use]
+    pub fn shard(&self) -> (&str, u32) {
+        (&self.index, self.shard)
+    }
+}
+
+/// How far a copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyState {
+    /// It serves.
+    Started,
+    /// It serves, and moves to another node.
+    Relocating,
+    /// It is being built.
+    Initializing,
+    /// No node has it.
+    Unassigned,
+}
+
+/// What `_cluster/health` counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The worst of all indices.
+    pub status: HealthStatus,
+    /// Members.
+    pub nodes: usize,
+    /// Copies that serve, those that move among them.
+    pub active: usize,
+    /// Copies that move.
+    pub relocating: usize,
+    /// Copies that are being built.
+    pub initializing: usize,
+    /// Copies that no node has.
+    pub unassigned: usize,
+    /// Of these, copies that wait for their node to come back.
+    pub delayed: usize,
+    /// Questions to nodes what they have on disk, which have no answer yet.
+    pub fetches: usize,
+}
+
+/// `cluster.routing.allocation.enable`, in its places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allocation {
+    /// The persistent setting.
+    pub persistent: Option<Box<str>>,
+    /// The transient setting, which wins.
+    pub transient: Option<Box<str>>,
+    /// What Drover keeps beside it while hosts are down: the persistent setting as it was before,
+    /// which may be none.
+    pub prior: Option<Prior>,
+}
+
+/// A persistent setting as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prior {
+    /// There was none.
+    Unset,
+    /// This.
+    Value(Box<str>),
+}
+
+impl Prior {
+    /// What is kept in the cluster for it. Elasticsearch's own values are words in lower case.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Unset => "UNSET",
+            Self::Value(value) => value,
+        }
+    }
+
+    /// The same, read back.
+    #[must_use]
+    pub fn of_text(text: &str) -> Self {
+        if text == "UNSET" { Self::Unset } else { Self::Value(text.into()) }
+    }
+}
+
+impl Allocation {
+    /// Whether Drover has restricted it.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        self.prior.is_some()
+    }
+
+    /// Whether all shards may be allocated, as far as anybody but Drover says.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        let persistent = match &self.prior {
+            Some(Prior::Unset) => None,
+            Some(Prior::Value(value)) => Some(value),
+            None => self.persistent.as_ref(),
+        };
+        [persistent, self.transient.as_ref()].into_iter().flatten().all(|it| &**it == "all")
+    }
+
+    /// What protection has to put back one day.
+    #[must_use]
+    pub fn as_prior(&self) -> Prior {
+        self.persistent.clone().map_or(Prior::Unset, Prior::Value)
+    }
+}
+
+/// Why what was read can't be taken for one state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction(pub String);
+
+impl Evidence {
+    /// Holds the routing table against health: they are two questions, and the cluster may have
+    /// moved in between, or have hidden indices from one of them.
+    ///
+    /// # Errors
+    /// Where they differ.
+    pub fn check(&self) -> Result<(), Contradiction> {
+        let count = |state| self.copies.iter().filter(|it| it.state == state).count();
+        let relocating = count(CopyState::Relocating);
+        let Counts { nodes, active, initializing, unassigned, .. } = self.health;
+        let pairs = [
+            ("nodes", self.nodes.len(), nodes),
+            ("active copies", count(CopyState::Started) + relocating, active),
+            ("relocating copies", relocating, self.health.relocating),
+            ("initializing copies", count(CopyState::Initializing), initializing),
+            ("unassigned copies", count(CopyState::Unassigned), unassigned),
+        ];
+        if let Some((what, _, _)) = pairs.iter().find(|(_, table, health)| table != health) {
+            return Err(Contradiction(format!(
+                "the routing table and _cluster/health differ in the number of {what}"
+            )));
+        }
+        let stranger = self.copies.iter().find(|it| {
+            let held = it.state != CopyState::Unassigned;
+            held && !it.node.as_ref().is_some_and(|node| self.nodes.contains_key(node))
+        });
+        if let Some(copy) = stranger {
+            let (index, shard) = copy.shard();
+            return Err(Contradiction(format!(
+                "a copy of shard {shard} of {index} is on a node that is no member"
+            )));
+        }
+        match &self.master {
+            Some(master) if self.nodes.contains_key(master) => Ok(()),
+            _ => Err(Contradiction("there is no elected master among the nodes".into())),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The hosts of a cluster as a roll sees them, and which nodes run on which machine.
+
+use std::collections::BTreeSet;
+
+use super::{
+    evidence::{Evidence, NodeId},
+    run::{RunId, Step},
+};
+
+/// One member host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Name of the Host.
+    pub name: Box<str>,
+    /// Its uid: one that is made again under its name is another.
+    pub uid: Box<str>,
+    /// Addresses of the machine, by which nodes that nobody matched are still known to be on it.
+    pub addresses: BTreeSet<Box<str>>,
+    /// Which nodes of the cluster run on it.
+    pub nodes: Match,
+    /// Whether it can be worked on; why not, in words for people.
+    pub fit: Result<(), Box<str>>,
+    /// Whether a person has taken it out of service.
+    pub in_maintenance: bool,
+    /// Whether its Node is cordoned by Drover for a roll.
+    pub is_cordoned: bool,
+    /// What it says of the permit that it acts on.
+    pub answer: Option<Answer>,
+}
+
+/// The nodes of the cluster that run on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// These, and no other Elasticsearch runs there.
+    Nodes(BTreeSet<NodeId>),
+    /// No Elasticsearch runs there: the host says so itself.
+    Stopped,
+    /// Nobody knows; why, in words for people.
+    Unknown(Box<str>),
+}
+
+impl Member {
+    /// The ids of its nodes that are members of the cluster now.
+    pub fn live<'a>(&'a self, evidence: &'a Evidence) -> impl Iterator<Item = &'a NodeId> {
+        let matched = match &self.nodes {
+            Match::Nodes(nodes) => Some(nodes),
+            Match::Stopped | Match::Unknown(_) => None,
+        };
+        let is_here = move |id: &NodeId, address: &str| {
+            matched.is_some_and(|it| it.contains(id)) || self.addresses.contains(address)
+        };
+        evidence.nodes.iter().filter(move |(id, it)| is_here(id, &it.address)).map(|(id, _)| id)
+    }
+
+    /// Whether none of its nodes is in the cluster.
+    #[must_use]
+    pub fn is_down(&self, evidence: &Evidence) -> bool {
+        self.live(evidence).next().is_none()
+    }
+}
+
+/// What a host says of the last permit that it took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Of which run.
+    pub run: RunId,
+    /// Which step.
+    pub step: Step,
+    /// Which attempt at it.
+    pub attempt: u32,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// How far a host is with a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// At it.
+    Working,
+    /// Done, and verified by reading back.
+    Done,
+    /// It did not go; why, in words for people.
+    Failed {
+        /// Why.
+        reason: Box<str>,
+        /// Whether Elasticsearch was stopped, or may have been.
+        touched: bool,
+    },
+}

@@ -1,0 +1,79 @@
+//! Which host comes next.
+
+use super::{
+    evidence::{Evidence, Node},
+    hosts::Member,
+    run::{Run, Step},
+};
+
+/// Where a host stands in the order: the lower, the sooner. Data tiers from the coldest to the
+/// hottest as Elastic's upgrade guide has it, then what holds no data, then masters, the elected one
+/// last. A host that is down is first: nothing can get worse there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Down,
+    Frozen,
+    Cold,
+    Warm,
+    Hot,
+    Data,
+    Other,
+    Master,
+    Elected,
+}
+
+/// The host of `run` that is to be begun next, of those that have not been.
+#[must_use]
+pub fn next<'a>(run: &Run, members: &'a [Member], evidence: &Evidence) -> Option<&'a Member> {
+    let waiting = run.hosts.iter().filter(|it| it.step == Step::Waiting);
+    let members = waiting.filter_map(|host| members.iter().find(|it| it.uid == host.uid));
+    members.min_by_key(|it| (rank(it, evidence), it.name.clone()))
+}
+
+fn rank(member: &Member, evidence: &Evidence) -> Rank {
+    let nodes = member.live(evidence).filter_map(|id| Some((id, evidence.nodes.get(id)?)));
+    let of_node = |(id, node)| {
+        if evidence.master.as_ref() == Some(id) { Rank::Elected } else { tier(node) }
+    };
+    nodes.map(of_node).max().unwrap_or(Rank::Down)
+}
+
+/// A node with the roles of several tiers counts as the last of them.
+fn tier(node: &Node) -> Rank {
+    let roles = node.roles.iter().map(|role| match &**role {
+        "data_frozen" => Rank::Frozen,
+        "data_cold" => Rank::Cold,
+        "data_warm" => Rank::Warm,
+        "data_hot" => Rank::Hot,
+        "data" | "data_content" => Rank::Data,
+        "master" => Rank::Master,
+        _ => Rank::Down,
+    });
+    match roles.max() {
+        None | Some(Rank::Down) => Rank::Other,
+        Some(rank) => rank,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_counts_as_the_last_of_its_tiers() {
+        let node = |roles: &[&str]| Node {
+            roles: roles.iter().map(|it| (*it).into()).collect(),
+            ..Node::default()
+        };
+        for (roles, expected) in [
+            (&["data_frozen"][..], Rank::Frozen),
+            (&["data_hot", "data_warm", "ingest"], Rank::Hot),
+            (&["data_hot", "data_content"], Rank::Data),
+            (&["ingest", "ml"], Rank::Other),
+            (&[], Rank::Other),
+            (&["master", "data_frozen"], Rank::Master),
+        ] {
+            assert_eq!(tier(&node(roles)), expected, "{roles:?}");
+        }
+    }
+}

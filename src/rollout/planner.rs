@@ -1,0 +1,644 @@
+//! The one next step of a run. It is decided from the world as it is and from what the status says
+//! was intended: whoever decides again after a crash, or twice, comes to the same.
+//!
+//! A step that changes something is in the status before it is taken. One decision takes at most one
+//! disruptive step. Whatever can't be known is waited for.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    evidence::{Evidence, Prior},
+    gate::{Block, Gate},
+    hosts::{Answer, Match, Member, Progress},
+    order,
+    run::{Blocked, HostRun, Kind, Pause, Run, RunId, Step},
+    safety::{self, Permitted, Scene, since},
+};
+
+/// How long a host may take to say that it has begun. After that the gates are judged anew.
+pub const PERMIT: Duration = Duration::from_mins(1);
+/// How long after a failure that left the host as it was the step is tried again: doubled with each
+/// attempt, up to [`RETRY_LIMIT`].
+const RETRY: Duration = Duration::from_secs(30);
+const RETRY_LIMIT: Duration = Duration::from_mins(10);
+
+/// What a decision rests on.
+#[derive(Clone, Debug)]
+pub struct World<'a> {
+    /// What Elasticsearch says; why it could not be read in full, in words for people.
+    pub evidence: Result<&'a Evidence, &'a str>,
+    /// All hosts of the cluster.
+    pub members: &'a [Member],
+    /// What the spec permits.
+    pub permitted: &'a Permitted,
+    /// What the spec says of the pace.
+    pub pace: &'a Pace,
+    /// What is wanted of the hosts now, if anything.
+    pub wanted: Option<&'a Wanted>,
+    /// Why nothing new may be begun, in one word; nothing where it may.
+    pub hold: Option<&'a str>,
+    /// The token with which a person lets a paused run go on.
+    pub resume: Option<&'a str>,
+    /// The run that the status tells of.
+    pub run: Option<&'a Run>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What the spec says of the pace of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// After which hosts a person has to let it go on.
+    pub pause_after: PauseAfter,
+    /// How long a host may take from the permit to stop until its nodes are back.
+    pub host_timeout: Duration,
+    /// How long the cluster has to be well before the next host.
+    pub min_ready: Duration,
+}
+
+/// After which hosts a run waits for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseAfter {
+    /// The first.
+    First,
+    /// Each.
+    Each,
+    /// None.
+    Never,
+}
+
+/// Something that is wanted of hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// What the run would be called.
+    pub id: RunId,
+    /// What is to be done.
+    pub kind: Kind,
+    /// What it leads to.
+    pub target: Box<str>,
+    /// The uids of the hosts that are not there yet.
+    pub hosts: Vec<Box<str>>,
+}
+
+/// What is to be done now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The run, as the status has to tell it before anything is done.
+    pub run: Option<Run>,
+    /// What is to be written to Elasticsearch, after the status was.
+    pub act: Option<Act>,
+    /// How the run that the status told of came to its end; nothing while it goes on.
+    pub ended: Option<End>,
+}
+
+/// A change of Elasticsearch's settings, in one persistent request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Only primaries may be allocated; what was there before is kept beside it.
+    Protect(Prior),
+    /// What was there before comes back, and is kept no longer.
+    Unprotect(Prior),
+}
+
+/// How a run came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every host is as it was wanted.
+    Finished,
+    /// Something else is wanted now.
+    Superseded,
+}
+
+/// Decides.
+#[must_use]
+pub fn next(world: &World<'_>) -> Decision {
+    let Some(run) = world.run else { return idle(world) };
+    let mut planner =
+        Planner { world, run: run.clone(), blocks: BTreeMap::new(), act: None, stops: 0 };
+    planner.look();
+    planner.resume();
+    planner.retarget();
+    for at in 0..planner.run.hosts.len() {
+        planner.advance(at);
+    }
+    planner.drop_missing();
+    let ended = planner.begin_more();
+    planner.note_blocks();
+    let Planner { run, act, .. } = planner;
+    Decision { run: ended.is_none().then_some(run), act, ended }
+}
+
+/// Nothing is under way: what an earlier run left is put back, and something new may begin.
+fn idle(world: &World<'_>) -> Decision {
+    let nothing = Decision { run: None, act: None, ended: None };
+    if let Ok(evidence) = world.evidence
+        && let Some(prior) = &evidence.allocation.prior
+    {
+        return Decision { act: Some(Act::Unprotect(prior.clone())), ..nothing };
+    }
+    let (Some(wanted), None) = (world.wanted, world.hold) else { return nothing };
+    Decision { run: begin(world, wanted), ..nothing }
+}
+
+fn begin(world: &World<'_>, wanted: &Wanted) -> Option<Run> {
+    let uids = wanted.hosts.iter();
+    let members = uids.filter_map(|uid| world.members.iter().find(|it| it.uid == *uid));
+    let hosts: Vec<HostRun> = members.map(|it| waiting(it, world.now)).collect();
+    (!hosts.is_empty()).then(|| Run {
+        id: wanted.id.clone(),
+        kind: wanted.kind,
+        target: wanted.target.clone(),
+        hosts,
+        pause: None,
+        passed: 0,
+        blocked: BTreeMap::new(),
+        settled: None,
+        well_since: None,
+        started_at: world.now,
+    })
+}
+
+fn waiting(member: &Member, now: Timestamp) -> HostRun {
+    HostRun {
+        name: member.name.clone(),
+        uid: member.uid.clone(),
+        step: Step::Waiting,
+        attempt: 1,
+        since: now,
+        before: BTreeMap::new(),
+        touched: false,
+        withdrawn: false,
+        trouble: None,
+    }
+}
+
+struct Planner<'a> {
+    world: &'a World<'a>,
+    run: Run,
+    blocks: BTreeMap<Gate, String>,
+    act: Option<Act>,
+    /// How many hosts this decision permits to stop.
+    stops: usize,
+}
+
+impl<'a> Planner<'a> {
+    fn now(&self) -> Timestamp {
+        self.world.now
+    }
+
+    fn member(&self, at: usize) -> Option<&'a Member> {
+        let uid = &self.run.hosts[at].uid;
+        self.world.members.iter().find(|it| it.uid == *uid)
+    }
+
+    fn host(&mut self, at: usize) -> &mut HostRun {
+        &mut self.run.hosts[at]
+    }
+
+    fn enter(&mut self, at: usize, step: Step) {
+        let now = self.now();
+        self.host(at).enter(step, now);
+    }
+
+    /// Takes note of how the cluster looks.
+    fn look(&mut self) {
+        let Ok(evidence) = self.world.evidence else {
+            (self.run.settled, self.run.well_since) = (None, None);
+            return;
+        };
+        self.run.settled = safety::looks(evidence, self.run.settled.as_ref(), self.now());
+        let scene = self.scene(evidence);
+        let is_well = scene.recovered().is_empty();
+        self.run.well_since = is_well.then(|| self.run.well_since.unwrap_or(self.now()));
+    }
+
+    fn scene<'s>(&'s self, evidence: &'s Evidence) -> Scene<'s> {
+        let World { members, permitted, .. } = *self.world;
+        Scene { evidence, members, permitted, run: &self.run, now: self.now() }
+    }
+
+    /// A person lets the run go on.
+    fn resume(&mut self) {
+        let Some(pause) = &self.run.pause else { return };
+        if self.world.resume != Some(&*pause.token) {
+            return;
+        }
+        self.run.pause = None;
+        self.run.passed = self.done();
+        let now = self.now();
+        for host in &mut self.run.hosts {
+            if host.trouble.is_some() {
+                host.again(now);
+            }
+        }
+    }
+
+    fn done(&self) -> usize {
+        self.run.hosts.iter().filter(|it| it.step == Step::Done).count()
+    }
+
+    /// Whether the run no longer is what is wanted.
+    fn is_overtaken(&self) -> bool {
+        let is_same = |it: &Wanted| (it.kind, &it.target) == (self.run.kind, &self.run.target);
+        self.world.hold.is_none() && self.world.wanted.is_some_and(|it| !is_same(it))
+    }
+
+    /// Something else is wanted, and a host that is down by this run can't come back as it is: the new
+    /// target may be the cure. It counts for that host at once.
+    fn retarget(&mut self) {
+        let (true, Some(wanted)) = (self.is_overtaken(), self.world.wanted) else { return };
+        let is_stuck =
+            |it: &HostRun| it.trouble.is_some() && matches!(it.step, Step::Stop | Step::Rejoin);
+        let stuck = self.run.hosts.iter().any(is_stuck);
+        let in_hand = self.run.hosts.iter().filter(|it| it.step.is_in_hand()).count();
+        if !stuck || in_hand != 1 {
+            return;
+        }
+        let now = self.now();
+        let Some(mut run) = begin(self.world, wanted) else { return };
+        for before in self.run.hosts.iter().filter(|it| is_stuck(it)) {
+            let place = run.hosts.iter_mut().find(|it| it.uid == before.uid);
+            // A host that the new target says nothing of has to come back all the same.
+            let Some(host) = place else {
+                run.hosts.push(before.clone());
+                continue;
+            };
+            *host = HostRun { attempt: before.attempt, ..before.clone() };
+            host.step = Step::Stop;
+            host.again(now);
+        }
+        run.started_at = now;
+        self.run = run;
+    }
+
+    /// Brings one host a step further.
+    fn advance(&mut self, at: usize) {
+        let Some(member) = self.member(at) else { return self.without_host(at) };
+        match self.run.hosts[at].step {
+            Step::Waiting | Step::Done => {}
+            Step::Stage => self.stage(at, member),
+            Step::Gate => self.gate(at, member),
+            Step::Protect => self.protect(at, member),
+            Step::Cordon => self.cordon(at, member),
+            Step::Stop => self.stop(at, member),
+            Step::Withdraw => self.withdraw(at, member),
+            Step::Rejoin => self.rejoin(at, member),
+            Step::Unprotect => self.unprotect(at),
+            Step::Uncordon => self.uncordon(at, member),
+            Step::Settle => self.settle(at),
+        }
+    }
+
+    /// What the host says of the permit that it has.
+    fn answer(&self, at: usize, member: &'a Member) -> Option<&'a Progress> {
+        let host = &self.run.hosts[at];
+        let is_of_permit = |it: &&Answer| {
+            (&it.run, it.step, it.attempt) == (&self.run.id, host.step, host.attempt)
+        };
+        member.answer.as_ref().filter(is_of_permit).map(|it| &it.progress)
+    }
+
+    fn stage(&mut self, at: usize, member: &'a Member) {
+        if self.world.hold.is_some() || self.is_overtaken() {
+            return self.enter(at, Step::Waiting);
+        }
+        match self.answer(at, member) {
+            Some(Progress::Done) => self.enter(at, Step::Gate),
+            Some(Progress::Failed { reason, .. }) => self.retry(at, reason),
+            Some(Progress::Working) | None => self.shut_for_host(member),
+        }
+    }
+
+    /// The host was left as it is: the step is tried again after a while.
+    fn retry(&mut self, at: usize, reason: &str) {
+        let now = self.now();
+        let host = self.host(at);
+        let wait = RETRY.saturating_mul(1 << (host.attempt - 1).min(8)).min(RETRY_LIMIT);
+        if wait <= since(host.since, now) {
+            host.again(now);
+        } else if host.trouble.as_deref() != Some(reason) {
+            host.trouble = Some(reason.into());
+        }
+    }
+
+    fn shut_for_host(&mut self, member: &Member) {
+        if let Err(why) = &member.fit {
+            self.shut(Gate::Host, format!("{}: {why}", member.name));
+        }
+    }
+
+    fn gate(&mut self, at: usize, member: &Member) {
+        if self.world.hold.is_some() || self.is_overtaken() {
+            return self.enter(at, Step::Waiting);
+        }
+        if self.is_open(member).is_some() {
+            self.enter(at, Step::Protect);
+        }
+    }
+
+    /// The evidence, where every gate is open for `member`; else what is shut is noted.
+    fn is_open(&mut self, member: &Member) -> Option<&'a Evidence> {
+        match self.world.evidence {
+            Err(why) => {
+                self.shut(Gate::Evidence, why.to_owned());
+                None
+            }
+            Ok(evidence) => {
+                let blocks = self.scene(evidence).judge(member);
+                let is_open = blocks.is_empty();
+                for Block { gate, message } in blocks {
+                    self.shut(gate, message);
+                }
+                is_open.then_some(evidence)
+            }
+        }
+    }
+
+    fn shut(&mut self, gate: Gate, message: String) {
+        self.blocks.entry(gate).or_insert(message);
+    }
+
+    fn protect(&mut self, at: usize, member: &Member) {
+        if self.world.hold.is_some() || self.is_overtaken() {
+            return self.take_back(at);
+        }
+        let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
+        if evidence.allocation.is_protected() {
+            self.enter(at, Step::Cordon);
+        } else if self.act.is_none() {
+            self.act = Some(Act::Protect(evidence.allocation.as_prior()));
+        }
+    }
+
+    /// Goes back to before the host was touched.
+    fn take_back(&mut self, at: usize) {
+        self.host(at).withdrawn = true;
+        self.enter(at, Step::Unprotect);
+    }
+
+    fn cordon(&mut self, at: usize, member: &'a Member) {
+        if self.world.hold.is_some() || self.is_overtaken() {
+            return self.take_back(at);
+        }
+        match self.answer(at, member) {
+            Some(Progress::Done) => {}
+            Some(Progress::Failed { reason, .. }) => return self.retry(at, reason),
+            Some(Progress::Working) | None => return self.shut_for_host(member),
+        }
+        // Once more, with what is so now, and protection in place.
+        let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
+        if !evidence.allocation.is_protected() {
+            return self.enter(at, Step::Protect);
+        }
+        if self.stops == 0 {
+            self.stops += 1;
+            self.permit_stop(at, member, evidence);
+        }
+    }
+
+    fn permit_stop(&mut self, at: usize, member: &Member, evidence: &Evidence) {
+        let live = member.live(evidence);
+        let starts: BTreeMap<_, _> = live
+            .filter_map(|id| Some((id.clone(), evidence.nodes.get(id)?.ephemeral_id.clone())))
+            .collect();
+        // A host that was down already shows nothing; what is known from before it went stays.
+        if !starts.is_empty() {
+            self.host(at).before = starts;
+        }
+        self.enter(at, Step::Stop);
+    }
+
+    fn stop(&mut self, at: usize, member: &'a Member) {
+        let age = since(self.run.hosts[at].since, self.now());
+        match self.answer(at, member) {
+            Some(Progress::Done) => self.enter(at, Step::Rejoin),
+            Some(Progress::Failed { reason, touched: false }) if !self.run.hosts[at].touched => {
+                self.take_back(at);
+                self.host(at).trouble = Some(reason.clone());
+            }
+            Some(Progress::Failed { reason, .. }) => {
+                self.host(at).touched = true;
+                self.host(at).trouble = Some(reason.clone());
+            }
+            Some(Progress::Working) => {
+                self.host(at).touched = true;
+                let limit = self.world.pace.host_timeout;
+                if limit < age {
+                    let reason = format!("it has not come to an end within {limit:?}");
+                    self.host(at).trouble = Some(reason.into());
+                }
+            }
+            // A host that was begun before is beyond asking: only a person's word is waited for.
+            None if self.run.hosts[at].touched => self.shut_for_host(member),
+            None if PERMIT < age || self.is_open(member).is_none() => {
+                self.enter(at, Step::Withdraw);
+            }
+            None => self.shut_for_host(member),
+        }
+    }
+
+    /// The status has said for a while that there is no permit. A host that had begun has said so
+    /// by now: it says so first, and looks whether the permit is still there before it acts.
+    fn withdraw(&mut self, at: usize, member: &'a Member) {
+        let host = &self.run.hosts[at];
+        let began = member.answer.as_ref().is_some_and(|it| {
+            it.run == self.run.id && it.step == Step::Stop && it.attempt == host.attempt
+        });
+        if began {
+            self.enter(at, Step::Stop);
+        } else {
+            self.take_back(at);
+        }
+    }
+
+    fn rejoin(&mut self, at: usize, member: &Member) {
+        let Ok(evidence) = self.world.evidence else {
+            return self.late(at, "Elasticsearch can't be asked");
+        };
+        if evidence.check().is_err() {
+            return self.late(at, "Elasticsearch's answers do not agree");
+        }
+        let before = &self.run.hosts[at].before;
+        let is_back = match &member.nodes {
+            // None ran there before, and none does now.
+            Match::Stopped => before.is_empty(),
+            Match::Unknown(_) => false,
+            Match::Nodes(nodes) => nodes.iter().all(|id| {
+                let start = evidence.nodes.get(id).map(|it| &it.ephemeral_id);
+                start.is_some_and(|it| before.get(id) != Some(it))
+            }),
+        };
+        let are_all = before.keys().all(|id| evidence.nodes.contains_key(id));
+        if is_back && are_all {
+            self.host(at).touched = false;
+            self.enter(at, Step::Unprotect);
+        } else {
+            self.late(at, "its Elasticsearch has not come back to the cluster");
+        }
+    }
+
+    fn late(&mut self, at: usize, why: &str) {
+        let limit = self.world.pace.host_timeout;
+        if limit < since(self.run.hosts[at].since, self.now()) {
+            self.host(at).trouble = Some(format!("{why} within {limit:?}").into());
+        }
+    }
+
+    fn unprotect(&mut self, at: usize) {
+        // As long as any host may be down, or is about to go, protection stays.
+        let needs = |it: &HostRun| it.step.may_be_down() || it.step == Step::Cordon;
+        if self.run.hosts.iter().any(needs) {
+            return;
+        }
+        let Ok(evidence) = self.world.evidence else { return self.unknown() };
+        match &evidence.allocation.prior {
+            Some(prior) => self.act = Some(Act::Unprotect(prior.clone())),
+            None => {
+                let trouble = self.host(at).trouble.take();
+                self.enter(at, Step::Uncordon);
+                self.host(at).trouble = trouble;
+            }
+        }
+    }
+
+    fn unknown(&mut self) {
+        if let Err(why) = self.world.evidence {
+            self.shut(Gate::Evidence, why.to_owned());
+        }
+    }
+
+    fn uncordon(&mut self, at: usize, member: &'a Member) {
+        if member.is_cordoned && !matches!(self.answer(at, member), Some(Progress::Done)) {
+            return self.shut_for_host(member);
+        }
+        if !self.run.hosts[at].withdrawn {
+            return self.enter(at, Step::Settle);
+        }
+        let trouble = self.host(at).trouble.take();
+        self.host(at).withdrawn = false;
+        self.host(at).attempt += 1;
+        // What went wrong before anything was touched is waited out from the start.
+        self.enter(at, Step::Waiting);
+        if let Some(trouble) = trouble {
+            self.host(at).trouble = Some(trouble);
+        }
+    }
+
+    fn settle(&mut self, at: usize) {
+        let Ok(evidence) = self.world.evidence else { return self.unknown() };
+        let blocks = self.scene(evidence).recovered();
+        for Block { gate, message } in blocks {
+            self.shut(gate, message);
+        }
+        let well = self.run.well_since.map(|it| since(it, self.now()));
+        if well.is_some_and(|it| self.world.pace.min_ready <= it) {
+            self.enter(at, Step::Done);
+        }
+    }
+
+    /// The Host is gone, and with it the way to its machine. What it left in Elasticsearch is put
+    /// right.
+    fn without_host(&mut self, at: usize) {
+        match self.run.hosts[at].step {
+            Step::Protect | Step::Cordon | Step::Stop | Step::Withdraw | Step::Rejoin => {
+                self.enter(at, Step::Unprotect);
+            }
+            Step::Unprotect => self.unprotect(at),
+            Step::Uncordon => self.enter(at, Step::Settle),
+            Step::Settle => self.settle(at),
+            Step::Waiting | Step::Stage | Step::Gate | Step::Done => {}
+        }
+    }
+
+    /// Hosts that are gone, and that nothing has to be put right for.
+    fn drop_missing(&mut self) {
+        let members = self.world.members;
+        self.run
+            .hosts
+            .retain(|it| it.step.is_in_hand() || members.iter().any(|member| member.uid == it.uid));
+    }
+
+    /// Begins the next host, if one may be begun; or tells how the run has come to its end.
+    fn begin_more(&mut self) -> Option<End> {
+        let busy = |it: &HostRun| it.step != Step::Waiting && it.step != Step::Done;
+        let is_idle = !self.run.hosts.iter().any(busy);
+        if is_idle && self.run.hosts.iter().all(|it| it.step == Step::Done) {
+            return Some(End::Finished);
+        }
+        if is_idle && self.is_overtaken() {
+            return Some(End::Superseded);
+        }
+        self.note_pause();
+        if self.run.pause.is_some() || self.world.hold.is_some() || self.is_overtaken() {
+            return None;
+        }
+        let has_room =
+            self.run.hosts.iter().filter(|it| busy(it)).count() < self.world.permitted.unavailable;
+        // The next batch begins when the last one is over.
+        let is_closing =
+            self.run.hosts.iter().any(|it| Step::Stop <= it.step && it.step.is_in_hand());
+        if !has_room || is_closing {
+            return None;
+        }
+        match self.world.evidence {
+            Err(why) => self.shut(Gate::Evidence, why.to_owned()),
+            Ok(evidence) => {
+                if let Some(next) = order::next(&self.run, self.world.members, evidence) {
+                    let at = self.run.hosts.iter().position(|it| it.uid == next.uid);
+                    if let Some(at) = at {
+                        self.enter(at, Step::Stage);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// A run pauses where a host has trouble, and where the spec says so; what has passed by itself
+    /// is no longer waited for.
+    fn note_pause(&mut self) {
+        let trouble = self.run.hosts.iter().find(|it| it.trouble.is_some());
+        let done = self.done();
+        let reason = match (trouble, self.world.pace.pause_after) {
+            (Some(host), _) => {
+                let trouble = host.trouble.as_deref().unwrap_or_default();
+                Some((
+                    format!(
+                        "{}/{}/{}/{}",
+                        self.run.id,
+                        host.name,
+                        host.step.as_str(),
+                        host.attempt
+                    ),
+                    format!("{} at {}: {trouble}", host.name, host.step.as_str()),
+                ))
+            }
+            (None, PauseAfter::First) if done == 1 && self.run.passed == 0 => self.after(done),
+            (None, PauseAfter::Each) if self.run.passed < done => self.after(done),
+            _ => None,
+        };
+        self.run.pause =
+            reason.map(|(token, reason)| Pause { token: token.into(), reason: reason.into() });
+    }
+
+    fn after(&self, done: usize) -> Option<(String, String)> {
+        Some((
+            format!("{}/{done}", self.run.id),
+            format!("{done} hosts are done: rollout.pauseAfter"),
+        ))
+    }
+
+    /// Keeps since when a gate is shut.
+    fn note_blocks(&mut self) {
+        let before = std::mem::take(&mut self.run.blocked);
+        let now = self.now();
+        let blocked = std::mem::take(&mut self.blocks).into_iter().map(|(gate, message)| {
+            let since = before.get(&gate).map_or(now, |it| it.since);
+            (gate, Blocked { message, since })
+        });
+        self.run.blocked = blocked.collect();
+    }
+}
+

@@ -1,0 +1,208 @@
+//! A run, as the status keeps it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{evidence::NodeId, gate::Gate};
+
+/// How long a permit to stop Elasticsearch is good for. What was judged longer ago may have changed:
+/// a host that comes later than that leaves Elasticsearch alone and says so.
+pub const FRESH: Duration = Duration::from_secs(15);
+
+/// Names a run; no other run has the same.
+pub type RunId = Box<str>;
+
+/// What a run does to each host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Another version of Elasticsearch is installed.
+    ElasticsearchVersion,
+    /// Elasticsearch starts with another configuration.
+    Config,
+    /// Elasticsearch is stopped and started.
+    ElasticsearchRestart,
+    /// The machine boots.
+    HostRestart,
+    /// The packages of the operating system are upgraded.
+    OsUpgrade,
+    /// Another image of the operating system is deployed.
+    OsDeploy,
+}
+
+/// One run over the hosts of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its name.
+    pub id: RunId,
+    /// What it does.
+    pub kind: Kind,
+    /// What it leads to: a version, a digest, the request's id.
+    pub target: Box<str>,
+    /// The hosts, in the order in which they were found.
+    pub hosts: Vec<HostRun>,
+    /// Why it waits for a person; nothing while it goes on.
+    pub pause: Option<Pause>,
+    /// How many hosts were done when a person last let it go on.
+    pub passed: usize,
+    /// What keeps the next step back, and since when.
+    pub blocked: BTreeMap<Gate, Blocked>,
+    /// Since when a cluster that is not green has looked as it does.
+    pub settled: Option<Settled>,
+    /// Since when the cluster is as well as it can be; nothing while it is not.
+    pub well_since: Option<Timestamp>,
+    /// When it began.
+    pub started_at: Timestamp,
+}
+
+/// A gate that is shut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// What is so, and what would open it.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What a cluster that is not green looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// A digest of the copies that no node has.
+    pub digest: u64,
+    /// Since when it is that.
+    pub since: Timestamp,
+}
+
+/// A run that waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// What the person has to repeat to let it go on; good once.
+    pub token: Box<str>,
+    /// Why.
+    pub reason: Box<str>,
+}
+
+/// One host in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostRun {
+    /// Name of the Host.
+    pub name: Box<str>,
+    /// Its uid.
+    pub uid: Box<str>,
+    /// How far it is.
+    pub step: Step,
+    /// Which attempt at the host, from 1. It never goes back within a run, so that an answer to an
+    /// older permit is told from one to this.
+    pub attempt: u32,
+    /// When the step, or this attempt at it, began.
+    pub since: Timestamp,
+    /// Its nodes before it went down, by id, with the start that they ran in.
+    pub before: BTreeMap<NodeId, Box<str>>,
+    /// Whether the host has begun to stop Elasticsearch, or may have, since it was last in the cluster.
+    pub touched: bool,
+    /// Whether it goes back to where it was, since a gate shut before it went down.
+    pub withdrawn: bool,
+    /// What went wrong, in words for people; nothing while nothing did.
+    pub trouble: Option<Box<str>>,
+}
+
+/// What is done on the way, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// Its turn has not come.
+    Waiting,
+    /// The host checks itself, and fetches what will be needed.
+    Stage,
+    /// Elasticsearch is asked whether the host may go down.
+    Gate,
+    /// Allocation of replicas is held back.
+    Protect,
+    /// The host's Node is cordoned and drained.
+    Cordon,
+    /// The host stops Elasticsearch, does what the run is for, and starts it again.
+    Stop,
+    /// The permit for that is taken back, if the host has not begun.
+    Withdraw,
+    /// Its nodes come back to the cluster.
+    Rejoin,
+    /// Allocation goes back to what it was.
+    Unprotect,
+    /// The host's Node is uncordoned.
+    Uncordon,
+    /// The cluster recovers.
+    Settle,
+    /// The host is as the run wants it.
+    Done,
+}
+
+impl Step {
+    /// Every step.
+    pub const ALL: [Self; 12] = [
+        Self::Waiting,
+        Self::Stage,
+        Self::Gate,
+        Self::Protect,
+        Self::Cordon,
+        Self::Stop,
+        Self::Withdraw,
+        Self::Rejoin,
+        Self::Unprotect,
+        Self::Uncordon,
+        Self::Settle,
+        Self::Done,
+    ];
+
+    /// The word in the status.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "Waiting",
+            Self::Stage => "Stage",
+            Self::Gate => "Gate",
+            Self::Protect => "Protect",
+            Self::Cordon => "Cordon",
+            Self::Stop => "Stop",
+            Self::Withdraw => "Withdraw",
+            Self::Rejoin => "Rejoin",
+            Self::Unprotect => "Unprotect",
+            Self::Uncordon => "Uncordon",
+            Self::Settle => "Settle",
+            Self::Done => "Done",
+        }
+    }
+
+    /// Whether something was, or may have been, changed for the host that has to be brought to its
+    /// end.
+    #[must_use]
+    pub fn is_in_hand(self) -> bool {
+        Self::Protect <= self && self <= Self::Settle
+    }
+
+    /// Whether Elasticsearch there may be down by Drover's doing.
+    #[must_use]
+    pub fn may_be_down(self) -> bool {
+        matches!(self, Self::Stop | Self::Withdraw | Self::Rejoin)
+    }
+
+    /// Whether the host itself acts: its Host controller takes it as a permit.
+    #[must_use]
+    pub fn is_permit(self) -> bool {
+        matches!(self, Self::Stage | Self::Cordon | Self::Stop | Self::Uncordon)
+    }
+}
+
+impl HostRun {
+    /// Goes to `step`, within the attempt at hand.
+    pub fn enter(&mut self, step: Step, now: Timestamp) {
+        self.step = step;
+        self.since = now;
+        self.trouble = None;
+    }
+
+    /// Tries the same step again.
+    pub fn again(&mut self, now: Timestamp) {
+        self.attempt = self.attempt.saturating_add(1);
+        self.since = now;
+        self.trouble = None;
+    }
+}

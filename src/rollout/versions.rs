@@ -1,0 +1,114 @@
+//! Which version may follow which, as Elastic documents its upgrades.
+
+use std::{collections::BTreeSet, fmt};
+
+use crate::elasticsearch::version::Version;
+
+/// Why a version may not follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is older than what runs.
+    Downgrade {
+        /// What runs.
+        from: Version,
+    },
+    /// Another one has to come first.
+    Between {
+        /// What runs.
+        from: Version,
+        /// What has to come first.
+        first: &'static str,
+    },
+    /// Nodes run several versions, and this is none of them.
+    Mixed,
+    /// It is of a major version that Drover knows nothing of.
+    Unknown,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Downgrade { from } => {
+                write!(f, "nodes run {from}, and Elasticsearch can't go back to an older version")
+            }
+            Self::Between { from, first } => {
+                write!(f, "nodes run {from}: upgrade to {first} first")
+            }
+            Self::Mixed => f.write_str(
+                "nodes run several versions: let the upgrade under way come to its end first",
+            ),
+            Self::Unknown => f.write_str("Drover does not know this major version"),
+        }
+    }
+}
+
+/// Whether `target` may follow what runs: from 7.17 to 8, from 8.18 to 9.0, from 8.19 or 9.0 to 9.1
+/// and later. While an upgrade is under way two versions run, of which one is the target.
+///
+/// # Errors
+/// Why it may not.
+pub fn may_follow(running: &BTreeSet<Version>, target: Version) -> Result<(), Refusal> {
+    if target.0 != 7 && target.0 != 8 && target.0 != 9 {
+        return Err(Refusal::Unknown);
+    }
+    if let Some(from) = running.iter().rev().find(|it| target < **it) {
+        return Err(Refusal::Downgrade { from: *from });
+    }
+    let older: Vec<&Version> = running.iter().filter(|it| **it != target).collect();
+    let [from] = older[..] else {
+        return if older.is_empty() { Ok(()) } else { Err(Refusal::Mixed) };
+    };
+    let first = match (from.0, target.0) {
+        (before, after) if before == after => return Ok(()),
+        (7, 8) if (7, 17) <= (from.0, from.1) => return Ok(()),
+        (7, 8) => "the last 7.17",
+        (8, 9) if 19 <= from.1 || (from.1 == 18 && target.1 == 0) => return Ok(()),
+        (8, 9) => "the last 8.19",
+        (7, 9) => "the last 8.19, by way of 7.17",
+        _ => "the last 7.17",
+    };
+    Err(Refusal::Between { from: *from, first })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> Version {
+        Version::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_version_follows_only_where_elastic_says_that_it_may() {
+        let cases: [(&[&str], &str, Option<&str>); 17] = [
+            (&["7.17.9"], "8.0.0", None),
+            (&["7.17.9"], "8.19.0", None),
+            (&["7.16.3"], "8.19.0", Some("the last 7.17")),
+            (&["7.17.29"], "9.0.0", Some("by way of 7.17")),
+            (&["8.17.9"], "9.0.0", Some("the last 8.19")),
+            (&["8.18.0"], "9.0.1", None),
+            (&["8.18.0"], "9.1.0", Some("the last 8.19")),
+            (&["8.19.0"], "9.2.0", None),
+            (&["9.0.0"], "9.2.0", None),
+            (&["8.15.0"], "8.19.0", None),
+            (&["8.19.0"], "8.19.0", None),
+            (&["8.19.0"], "8.15.0", Some("go back")),
+            (&["8.15.0", "8.19.0"], "8.19.0", None),
+            (&["8.15.0", "8.19.0"], "8.18.0", Some("go back")),
+            (&["8.14.0", "8.15.0"], "8.19.0", Some("under way")),
+            (&[], "8.19.0", None),
+            (&["9.2.0"], "10.0.0", Some("does not know")),
+        ];
+        for (running, target, refusal) in cases {
+            let running = running.iter().map(|it| version(it)).collect();
+            let result = may_follow(&running, version(target));
+            match refusal {
+                None => assert_eq!(result, Ok(()), "{running:?} to {target}"),
+                Some(words) => {
+                    let said = result.unwrap_err().to_string();
+                    assert!(said.contains(words), "{running:?} to {target}: {said}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Hosts as their controller brings them along: it takes permits, says so, looks again, and acts.
+
+use std::collections::BTreeMap;
+
+use drover::rollout::{
+    hosts::{Answer, Match, Member, Progress},
+    run::{FRESH, Run, RunId, Step},
+    safety::since,
+};
+use jiff::Timestamp;
+
+use super::elasticsearch::Elasticsearch;
+
+/// One machine.
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub number: usize,
+    pub cordoned: bool,
+    pub answer: Option<Answer>,
+    /// Whether it has stopped Elasticsearch for the permit that it works at.
+    stopped: bool,
+    /// Whether Elasticsearch does not start here until somebody mends it.
+    pub broken: bool,
+    /// The target that it was last brought to.
+    pub reached: u64,
+    /// How often Elasticsearch was stopped, by run.
+    pub stops: BTreeMap<RunId, usize>,
+    /// Whether it can be worked on.
+    pub fit: bool,
+}
+
+impl Host {
+    pub fn new(number: usize) -> Self {
+        Self {
+            number,
+            cordoned: false,
+            answer: None,
+            stopped: false,
+            broken: false,
+            reached: 0,
+            stops: BTreeMap::new(),
+            fit: true,
+        }
+    }
+
+    pub fn uid(&self) -> Box<str> {
+        format!("uid-{}", self.number).into()
+    }
+
+    pub fn member(&self, elasticsearch: &Elasticsearch) -> Member {
+        let nodes = match elasticsearch.running[self.number] {
+            Some(_) => Match::Nodes([Elasticsearch::id(self.number)].into()),
+            None => Match::Stopped,
+        };
+        Member {
+            name: format!("host-{}", self.number).into(),
+            uid: self.uid(),
+            addresses: [Elasticsearch::address(self.number)].into(),
+            nodes,
+            fit: if self.fit { Ok(()) } else { Err("it can't be reached".into()) },
+            in_maintenance: false,
+            is_cordoned: self.cordoned,
+            answer: self.answer.clone(),
+        }
+    }
+
+    /// One reconcile, of which nothing is remembered but what the status and the machine hold.
+    /// Returns what it stopped Elasticsearch for.
+    pub fn reconcile(
+        &mut self,
+        run: Option<&Run>,
+        elasticsearch: &mut Elasticsearch,
+        rng: &mut fastrand::Rng,
+        troubled: bool,
+        now: Timestamp,
+    ) -> Option<RunId> {
+        if !self.fit {
+            return None;
+        }
+        let run = run?;
+        let permit = run.hosts.iter().find(|it| it.uid == self.uid() && it.step.is_permit())?;
+        let is_known =
+            |it: &&Answer| (&it.run, it.step, it.attempt) == (&run.id, permit.step, permit.attempt);
+        if self.answer.as_ref().filter(is_known).is_none() {
+            // It says so before it acts; whether the permit still stands it looks at the next time.
+            let (step, attempt) = (permit.step, permit.attempt);
+            let progress = Progress::Working;
+            self.answer = Some(Answer { run: run.id.clone(), step, attempt, progress });
+            self.stopped = false;
+            return None;
+        }
+        if self.answer.as_ref()?.progress != Progress::Working && permit.step != Step::Stop {
+            return None;
+        }
+        let may_fail = troubled && rng.u8(..) < 8;
+        let mut stopped_for = None;
+        let progress = match permit.step {
+            Step::Stage if may_fail => failed("no room for the archive", false),
+            Step::Cordon => {
+                self.cordoned = true;
+                Progress::Done
+            }
+            Step::Uncordon => {
+                self.cordoned = false;
+                Progress::Done
+            }
+            Step::Stop => {
+                let target: u64 = run.target.parse().unwrap();
+                if self.reached == target && elasticsearch.running[self.number].is_some() {
+                    Progress::Done
+                } else if !self.stopped {
+                    // One that was begun before goes on whenever it can.
+                    if !permit.touched && FRESH < since(permit.since, now) {
+                        failed("the permit is too old", false)
+                    } else if may_fail {
+                        failed("sudo asks for a password", false)
+                    } else {
+                        self.stopped = true;
+                        if elasticsearch.running[self.number].is_some() {
+                            stopped_for = Some(run.id.clone());
+                        }
+                        self.broken |= may_fail;
+                        Progress::Working
+                    }
+                } else if self.broken {
+                    failed("the unit fails to start", true)
+                } else {
+                    elasticsearch.start(self.number);
+                    self.reached = target;
+                    Progress::Done
+                }
+            }
+            _ => Progress::Done,
+        };
+        self.answer.as_mut()?.progress = progress;
+        stopped_for
+    }
+}
+
+fn failed(reason: &str, touched: bool) -> Progress {
+    Progress::Failed { reason: reason.into(), touched }
+}

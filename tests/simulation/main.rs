@@ -1,0 +1,58 @@
+//! Runs over the hosts of a cluster, against a model of the world that goes wrong in every way that
+//! a seed brings: crashes between any two writes, hosts that fail, Elasticsearch that can't be asked,
+//! people who change their minds. What must never happen is checked at every state, and when the
+//! faults end, every run has to come to its end.
+
+mod elasticsearch;
+mod hosts;
+mod operator;
+mod world;
+
+use std::{thread, time::Duration};
+
+use world::World;
+
+/// Events while things go wrong, and at most as many after that.
+const TROUBLED: usize = 600;
+const CALM: usize = 6000;
+
+fn seeds() -> u64 {
+    let soak = std::env::var_os("DROVER_SOAK").is_some();
+    if soak { 20_000 } else { 400 }
+}
+
+fn simulate(seed: u64) -> usize {
+    let mut world = World::new(seed);
+    for _ in 0..TROUBLED {
+        world.event(true);
+        world.check();
+    }
+    world.calm();
+    for left in 0..CALM {
+        if world.is_at_rest() {
+            return TROUBLED + left;
+        }
+        world.event(false);
+        world.check();
+    }
+    panic!("seed {seed} does not come to rest:\n{}", world.story());
+}
+
+#[test]
+fn whatever_goes_wrong_no_data_is_at_risk_and_every_run_comes_to_its_end() {
+    let threads = thread::available_parallelism().map_or(2, usize::from).min(8) as u64;
+    let all = seeds();
+    let counts: Vec<usize> = thread::scope(|scope| {
+        let parts = (0..threads).map(|part| {
+            scope.spawn(move || (part..all).step_by(threads as usize).map(simulate).sum())
+        });
+        let parts: Vec<_> = parts.collect();
+        parts.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    println!("{all} worlds, {} events", counts.iter().sum::<usize>());
+}
+
+/// Some time in which something happens.
+fn moment(rng: &mut fastrand::Rng) -> Duration {
+    Duration::from_millis(rng.u64(100..3_000))
+}

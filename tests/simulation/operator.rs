@@ -1,0 +1,64 @@
+//! The Cluster controller: it looks, decides, writes the status, and acts, and may end in between.
+
+use drover::rollout::{
+    evidence::{Evidence, Prior},
+    hosts::Member,
+    planner::{self, Act, End, Wanted},
+    run::{Kind, Run},
+    safety::Permitted,
+};
+use jiff::Timestamp;
+
+use super::world::Spec;
+
+/// What it looked at.
+pub struct Look {
+    pub evidence: Option<Evidence>,
+    pub members: Vec<Member>,
+    pub spec: Spec,
+    pub run: Option<Run>,
+    pub behind: Vec<Box<str>>,
+    pub resume: Option<Box<str>>,
+    pub now: Timestamp,
+}
+
+/// What it decided.
+pub struct Decided {
+    pub run: Option<Run>,
+    pub act: Option<Act>,
+    pub ended: Option<End>,
+}
+
+impl Look {
+    pub fn decide(&self) -> Decided {
+        let wanted = Wanted {
+            id: format!("run-{}", self.spec.target).into(),
+            kind: Kind::ElasticsearchRestart,
+            target: self.spec.target.to_string().into(),
+            hosts: self.behind.clone(),
+        };
+        let permitted =
+            Permitted { unavailable: self.spec.unavailable, downtime: false, single_copies: false };
+        let world = planner::World {
+            evidence: self.evidence.as_ref().ok_or("Elasticsearch does not answer"),
+            members: &self.members,
+            permitted: &permitted,
+            pace: &self.spec.pace,
+            wanted: (!self.behind.is_empty()).then_some(&wanted),
+            hold: self.spec.paused.then_some("Paused"),
+            resume: self.resume.as_deref(),
+            run: self.run.as_ref(),
+            now: self.now,
+        };
+        let planner::Decision { run, act, ended } = planner::next(&world);
+        Decided { run, act, ended }
+    }
+}
+
+/// The setting that a prior value stands for.
+pub fn setting(prior: &Prior) -> Option<Box<str>> {
+    match prior {
+        Prior::Unset => None,
+        Prior::Value(value) => Some(value.clone()),
+    }
+}
