@@ -10,6 +10,7 @@ pub mod snapshot;
 pub mod client;
 pub mod connection;
 pub mod error;
+pub mod evidence;
 
 pub mod answer;
 pub mod calls;

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    evidence::{Evidence, NodeId},
-    run::{RunId, Step},
-};
+use super::run::{RunId, Step};
+use crate::elasticsearch::evidence::{Evidence, NodeId};
 
 /// One member host.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Which host comes next.
 
 use super::{
-    evidence::{Evidence, Node},
     hosts::Member,
     run::{Run, Step},
 };
+use crate::elasticsearch::evidence::{Evidence, Node};
 
 /// Where a host stands in the order: the lower, the sooner. Data tiers from the coldest to the
 /// hottest as Elastic's upgrade guide has it, then what holds no data, then masters, the elected one

@@ -9,13 +9,13 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    evidence::{Evidence, Prior},
     gate::{Block, Gate},
     hosts::{Answer, Match, Member, Progress},
     order,
     run::{Blocked, HostRun, Kind, Pause, Run, RunId, Step},
     safety::{self, Permitted, Scene, since},
 };
+use crate::elasticsearch::evidence::{Evidence, Prior};
 
 /// How long a host may take to say that it has begun. After that the gates are judged anew.
 pub const PERMIT: Duration = Duration::from_mins(1);
@@ -641,4 +641,3 @@ impl<'a> Planner<'a> {
         self.run.blocked = blocked.collect();
     }
 }
-

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{evidence::NodeId, gate::Gate};
+use super::gate::Gate;
+use crate::elasticsearch::evidence::NodeId;
 
 /// How long a permit to stop Elasticsearch is good for. What was judged longer ago may have changed:
 /// a host that comes later than that leaves Elasticsearch alone and says so.

@@ -9,12 +9,14 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    evidence::{CopyState, Evidence, NodeId},
     gate::{Block, Gate},
     hosts::{Match, Member},
     run::{Run, Settled, Step},
 };
-use crate::elasticsearch::cluster_reads::HealthStatus;
+use crate::elasticsearch::{
+    cluster_reads::HealthStatus,
+    evidence::{CopyState, Evidence, NodeId},
+};
 
 /// How long a cluster that is not green has to look the same before that is taken for how it is.
 pub const SETTLED: Duration = Duration::from_mins(1);
@@ -340,4 +342,3 @@ fn named(names: &[&str]) -> String {
         more => format!("{first} and {more} more"),
     }
 }
-

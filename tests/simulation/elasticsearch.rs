@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use drover::{
-    elasticsearch::cluster_reads::HealthStatus,
-    rollout::evidence::{Allocation, Copy, CopyState, Counts, Evidence, Node, NodeId, Prior},
+use drover::elasticsearch::{
+    cluster_reads::HealthStatus,
+    evidence::{Allocation, Copy, CopyState, Counts, Evidence, Node, NodeId, Prior},
 };
 
 /// The nodes that run, the copies, and the settings.
@@ -241,6 +241,7 @@ impl Elasticsearch {
                 persistent: self.persistent.clone(),
                 transient: None,
                 prior: self.prior.clone(),
+                owner: self.prior.is_some().then(|| super::operator::OWNER.into()),
             },
             foreign: self.exclusion.then(|| "an exclusion".into()).into_iter().collect(),
             snapshots: self.snapshot.then(|| "nightly".into()).into_iter().collect(),
@@ -259,6 +260,7 @@ impl Elasticsearch {
             address: Self::address(host),
             roles,
             version: "8.19.0".into(),
+            process: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The Cluster controller: it looks, decides, writes the status, and acts, and may end in between.
 
+use drover::elasticsearch::evidence::{Evidence, Prior};
 use drover::rollout::{
-    evidence::{Evidence, Prior},
     hosts::Member,
     planner::{self, Act, End, Wanted},
     run::{Kind, Run},
@@ -10,6 +10,9 @@ use drover::rollout::{
 use jiff::Timestamp;
 
 use super::world::Spec;
+
+/// The uid of the object that is reconciled.
+pub const OWNER: &str = "uid";
 
 /// What it looked at.
 pub struct Look {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::elasticsearch::cluster_reads::HealthStatus;
+use super::cluster_reads::HealthStatus;
 
 /// Elasticsearch's own id of a node. It stays with the node's data directory.
 pub type NodeId = Box<str>;
@@ -44,6 +44,8 @@ pub struct Node {
     pub roles: BTreeSet<Box<str>>,
     /// What it runs.
     pub version: Box<str>,
+    /// Number of its process on its machine; nothing where it does not tell.
+    pub process: Option<u32>,
 }
 
 impl Node {
@@ -131,6 +133,8 @@ pub struct Allocation {
     /// What Drover keeps beside it while hosts are down: the persistent setting as it was before,
     /// which may be none.
     pub prior: Option<Prior>,
+    /// Who keeps it: the uid of a Cluster object. Nothing where nothing is kept.
+    pub owner: Option<Box<str>>,
 }
 
 /// A persistent setting as it was.
