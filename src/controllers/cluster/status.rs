@@ -71,6 +71,10 @@ pub fn after(
         diagnostics_omitted,
         hosts,
         state,
+        rollout: before.rollout,
+        restart: before.restart,
+        requests: before.requests,
+        history: before.history,
     }
 }
 
