@@ -9,6 +9,7 @@ pub mod cloud_init;
 pub mod contained;
 pub mod context;
 pub mod controllers;
+pub mod deploy;
 mod digest;
 pub mod elasticsearch;
 pub mod error;

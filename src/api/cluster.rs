@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     condition::Condition,
+    elasticsearch::ElasticsearchSpec,
     fields::{DurationText, Endpoint, Fingerprint},
     reference::{
         ApiKeyReference, CertificatesReference, ObjectReference, SecretReference, TokenReference,
     },
-    rollout::{ElasticsearchSpec, Operations, RolloutSpec},
+    rollout::{Operations, RolloutSpec},
     rollout_status::{PastRun, Requests, RestartStatus, RolloutStatus},
 };
 
@@ -50,7 +51,7 @@ pub mod conditions {
     namespaced,
     status = "ClusterStatus",
     derive = "PartialEq",
-    doc = "One live Elasticsearch cluster that Drover watches and works in. Deleting this object touches nothing in Elasticsearch.",
+    doc = "One live Elasticsearch cluster that Drover watches and works in. Deleting this object touches nothing in Elasticsearch, unless deletionPolicy says otherwise.",
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -65,10 +66,13 @@ pub mod conditions {
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(self.elasticsearch) || has(self.connection)")
+    validation = Rule::new("!has(self.elasticsearch) || has(self.connection) || has(self.elasticsearch.version)")
         .message("needs `connection`: without it nobody could ask Elasticsearch before a host goes down")
         .field_path(".elasticsearch"),
-    validation = Rule::new("!has(self.operations) || !has(self.operations.restart) || self.operations.restart.target != 'Elasticsearch' || has(self.connection)")
+    validation = Rule::new("!has(self.deleteData) || !self.deleteData || (has(self.deletionPolicy) && self.deletionPolicy == 'Delete')")
+        .message("may be true only with `deletionPolicy` Delete")
+        .field_path(".deleteData"),
+    validation = Rule::new("!has(self.operations) || !has(self.operations.restart) || self.operations.restart.target != 'Elasticsearch' || has(self.connection) || (has(self.elasticsearch) && has(self.elasticsearch.version))")
         .message("needs `connection`: without it there is no Elasticsearch to restart")
         .field_path(".operations.restart.target")
 )]
@@ -98,6 +102,24 @@ pub struct ClusterSpec {
     /// Default: false.
     #[serde(default)]
     pub paused: bool,
+    /// What becomes of an Elasticsearch that Drover installed when this object is deleted. One that
+    /// somebody else installed is never touched. Default: `Retain`.
+    #[serde(default)]
+    pub deletion_policy: ClusterDeletionPolicy,
+    /// Whether `deletionPolicy` Delete removes the data of Elasticsearch from the hosts too. It can't
+    /// be had back. Default: false.
+    #[serde(default)]
+    pub delete_data: bool,
+}
+
+/// What becomes of an Elasticsearch that Drover installed when its Cluster is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ClusterDeletionPolicy {
+    /// It goes on running; nothing on any host is touched.
+    #[default]
+    Retain,
+    /// It is stopped and removed, but for its data.
+    Delete,
 }
 
 /// How Drover reaches Elasticsearch over HTTP.

@@ -5,6 +5,8 @@
 pub mod cluster;
 pub mod condition;
 pub mod container_manager;
+pub mod elasticsearch;
+pub mod elasticsearch_fields;
 pub mod fields;
 pub mod host;
 pub mod host_fields;
@@ -15,6 +17,7 @@ pub mod network;
 pub mod reference;
 pub mod rollout;
 pub mod rollout_status;
+pub mod selector;
 pub mod text;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

@@ -8,45 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::DurationText;
 
-/// The Elasticsearch that runs on the hosts of a Cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ElasticsearchSpec {
-    /// The systemd unit that runs Elasticsearch on each host, which somebody else installed. Drover
-    /// restarts it, and installs nothing. Default: `elasticsearch.service`.
-    #[serde(default)]
-    pub unit: UnitName,
-}
-
-/// The name of a systemd service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct UnitName(pub String);
-
-impl Default for UnitName {
-    fn default() -> Self {
-        Self("elasticsearch.service".into())
-    }
-}
-
-impl JsonSchema for UnitName {
-    fn schema_name() -> Cow<'static, str> {
-        "UnitName".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "minLength": 9,
-            "maxLength": 255,
-            "x-kubernetes-validations": [{
-                "rule": "self.matches('^[A-Za-z0-9_][A-Za-z0-9:_.@-]*[.]service$')",
-                "message": "must be the name of a systemd service, such as 'elasticsearch.service'"
-            }]
-        })
-    }
-}
-
 /// How hosts are taken out of service in turn. No host goes down before Elasticsearch itself says
 /// that no data is at risk by it, whatever is set here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]

@@ -3,6 +3,7 @@
 
 pub mod command;
 pub mod credentials;
+pub mod deploy;
 pub mod error;
 pub mod facts;
 pub mod families;

@@ -12,7 +12,7 @@ const DIRECTORY: &str = include_str!("steps/directory.sh");
 const REMOVE: &str = include_str!("steps/remove.sh");
 
 /// The first line of Drover's files. Without it a file is not Drover's.
-pub(super) const HEADER: &str = "# Drover made this file, keeps it as it is, and removes it.";
+pub(crate) const HEADER: &str = "# Drover made this file, keeps it as it is, and removes it.";
 
 /// One thing that is not as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]

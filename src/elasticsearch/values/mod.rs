@@ -11,7 +11,7 @@ pub mod aliases;
 mod filter;
 pub mod mappings;
 pub mod mark;
-mod number;
+pub(crate) mod number;
 pub mod settings;
 #[cfg(test)]
 mod tests;

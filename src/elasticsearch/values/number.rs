@@ -17,7 +17,7 @@ pub(super) fn text(number: &Number) -> String {
 }
 
 /// The scalar as Elasticsearch stores it in settings: as text. `None` for null, lists and objects.
-pub(super) fn scalar_text(value: &Value) -> Option<String> {
+pub(crate) fn scalar_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(it) => Some(it.to_string()),

@@ -1,0 +1,113 @@
+//! Which host is in which group of nodes.
+
+use std::collections::BTreeMap;
+
+use super::{Member, Problem};
+use crate::api::{elasticsearch::NodeGroup, elasticsearch_fields::NodeRole};
+
+/// Where in the spec groups are.
+pub(super) const PATH: &str = "elasticsearch.nodeGroups";
+
+/// The group of each host, by the host's name.
+///
+/// # Errors
+/// All that can't be: hosts in two groups or in none, groups that can't be told apart, no host that
+/// may be master.
+pub fn assign<'a>(
+    groups: &'a [NodeGroup],
+    members: &'a [Member],
+) -> Result<BTreeMap<&'a str, &'a NodeGroup>, Vec<Problem>> {
+    let mut problems = impossible(groups);
+    let mut assigned = BTreeMap::new();
+    let rest: Vec<&NodeGroup> = groups.iter().filter(|it| it.host_selector.is_none()).collect();
+    for member in members {
+        let selects = |group: &&NodeGroup| {
+            group.host_selector.as_ref().is_some_and(|it| it.matches(&member.labels))
+        };
+        let selected: Vec<&NodeGroup> = groups.iter().filter(selects).collect();
+        match (&selected[..], &rest[..]) {
+            ([group], _) | ([], [group, ..]) => {
+                assigned.insert(&*member.name, *group);
+            }
+            ([], []) => {
+                let message = format!(
+                    "no group selects host '{}': label it for one, or take `hostSelector` away \
+                     from the group that gets the rest",
+                    member.name
+                );
+                problems.push(Problem::new(PATH, message));
+            }
+            (several, _) => {
+                let names: Vec<_> = several.iter().map(|it| format!("'{}'", it.name)).collect();
+                let message = format!(
+                    "host '{}' is in the groups {}: it can only be in one",
+                    member.name,
+                    names.join(" and ")
+                );
+                problems.push(Problem::new(PATH, message));
+            }
+        }
+    }
+    if problems.is_empty() && !members.is_empty() && !assigned.values().any(|it| is_master(it)) {
+        let message = "no host is in a group with the role master: no cluster could be formed";
+        problems.push(Problem::new(PATH, message));
+    }
+    if problems.is_empty() { Ok(assigned) } else { Err(problems) }
+}
+
+/// Whether nodes of the group may be elected master.
+#[must_use]
+pub fn is_master(group: &NodeGroup) -> bool {
+    has(group, &[NodeRole::Master]) && !names(group, NodeRole::VotingOnly)
+}
+
+/// Whether nodes of the group vote in elections.
+#[must_use]
+pub fn votes(group: &NodeGroup) -> bool {
+    has(group, &[NodeRole::Master])
+}
+
+/// Whether nodes of the group hold data of any tier.
+#[must_use]
+pub fn holds_data(group: &NodeGroup) -> bool {
+    has(
+        group,
+        &[
+            NodeRole::Data,
+            NodeRole::DataContent,
+            NodeRole::DataHot,
+            NodeRole::DataWarm,
+            NodeRole::DataCold,
+            NodeRole::DataFrozen,
+        ],
+    )
+}
+
+/// Whether its nodes have one of these roles; without a list they have all but `voting_only`.
+fn has(group: &NodeGroup, roles: &[NodeRole]) -> bool {
+    group.roles.as_ref().is_none_or(|it| roles.iter().any(|role| it.contains(role)))
+}
+
+fn names(group: &NodeGroup, role: NodeRole) -> bool {
+    group.roles.as_ref().is_some_and(|it| it.contains(&role))
+}
+
+/// What no host could run.
+fn impossible(groups: &[NodeGroup]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let without: Vec<_> = groups.iter().filter(|it| it.host_selector.is_none()).collect();
+    if let [first, second, ..] = &without[..] {
+        let message = format!(
+            "the groups '{}' and '{}' are both without `hostSelector`: only one can get the rest",
+            first.name, second.name
+        );
+        problems.push(Problem::new(PATH, message));
+    }
+    for group in groups {
+        if names(group, NodeRole::VotingOnly) && !names(group, NodeRole::Master) {
+            let message = "has `voting_only` without `master`, which Elasticsearch does not take";
+            problems.push(Problem::new(format!("{PATH}[{}].roles", group.name), message));
+        }
+    }
+    problems
+}

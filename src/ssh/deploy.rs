@@ -1,0 +1,7 @@
+//! Elasticsearch on a host, as Drover runs it.
+
+pub mod layout;
+
+mod files;
+
+pub use files::File;

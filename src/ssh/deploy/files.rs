@@ -1,0 +1,68 @@
+//! Files of an Elasticsearch that Drover runs: what they are, not what is in them.
+
+use secrecy::{ExposeSecret as _, SecretSlice};
+
+use super::layout::{self, NEXT};
+use crate::ssh::{steps::HEADER, upload::sum_of};
+
+/// Who owns what Elasticsearch may read and not write.
+const READABLE: &str = "root:elasticsearch";
+
+/// A file as it shall be.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Where, one of those of [`layout`].
+    pub path: &'static str,
+    /// What is in it.
+    pub content: SecretSlice<u8>,
+    pub(super) mode: u16,
+    pub(super) owner: &'static str,
+}
+
+impl File {
+    /// One that Elasticsearch reads.
+    #[must_use]
+    pub fn readable(path: &'static str, content: impl Into<SecretSlice<u8>>) -> Self {
+        Self { path, content: content.into(), mode: 0o640, owner: READABLE }
+    }
+
+    /// One of systemd's.
+    #[must_use]
+    pub fn of_systemd(path: &'static str, content: impl Into<SecretSlice<u8>>) -> Self {
+        Self { path, content: content.into(), mode: 0o644, owner: "root:root" }
+    }
+
+    /// Certificates, or a key. Whoever reads them passes over what comes before.
+    #[must_use]
+    pub fn pem(path: &'static str, pem: &[u8]) -> Self {
+        Self::readable(path, [HEADER.as_bytes(), b"\n", pem.trim_ascii(), b"\n"].concat())
+    }
+
+    /// Its SHA-256.
+    pub(super) fn sum(&self) -> String {
+        sum_of(self.content.expose_secret())
+    }
+
+    /// As `stat` tells it.
+    pub(super) fn state(&self) -> String {
+        format!("regular file|{:o}|{}", self.mode, self.owner.replace(':', "|"))
+    }
+
+    /// Where it waits for the next start.
+    pub(super) fn waiting(&self) -> String {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        format!("{NEXT}/{name}")
+    }
+}
+
+/// Files that Elasticsearch reads when it starts, in the order of their places.
+pub(super) const AT_START: [&str; 3] = [layout::SETTINGS, layout::JAVA_OPTIONS, layout::UNIT_FILE];
+/// Files that it reads again whenever they change. A key comes before its certificate.
+pub(super) const LIVE: [&str; 6] = [
+    layout::AUTHORITIES,
+    layout::KEY,
+    layout::CERTIFICATE,
+    layout::SEEDS,
+    layout::USERS,
+    layout::USERS_ROLES,
+];
