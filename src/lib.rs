@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md is the map of this crate.
 
 pub mod api;
+pub mod authority;
 pub mod chain;
 pub mod cli;
 pub mod cloud_init;

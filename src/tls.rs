@@ -22,7 +22,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 mod certificate;
 mod problem;
 
-use certificate::Validity;
+pub(crate) use certificate::Validity;
 use problem::WrongFingerprint;
 pub use problem::{CertificateProblem, Unusable};
 
@@ -294,7 +294,8 @@ impl Authorities {
     }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+/// The certificates of a PEM text; at least one.
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err("no PEM certificate found"),

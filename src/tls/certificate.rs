@@ -10,14 +10,14 @@ const VERSION: u8 = 0xa0;
 
 /// From when until when a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Validity {
-    pub(super) not_before: Timestamp,
-    pub(super) not_after: Timestamp,
+pub(crate) struct Validity {
+    pub(crate) not_before: Timestamp,
+    pub(crate) not_after: Timestamp,
 }
 
 impl Validity {
     /// Reads the dates out of a DER certificate; nothing when it is none.
-    pub(super) fn of(certificate: &[u8]) -> Option<Self> {
+    pub(crate) fn of(certificate: &[u8]) -> Option<Self> {
         // RFC 5280, 4.1: Certificate { TBSCertificate { [0] version, serialNumber, signature,
         // issuer, validity { notBefore, notAfter }, ... }, ... }
         let (body, _) = element(certificate, SEQUENCE)?;
