@@ -120,6 +120,10 @@ impl Authority {
         let pair = KeyPair::from_pem(text).map_err(|_| AuthorityError::Key)?;
         let wrong = |_| AuthorityError::Certificate("it is no X.509 certificate");
         let issuer = Issuer::from_ca_cert_der(&first, pair).map_err(wrong)?;
+        let usages = issuer.key_usages();
+        if !usages.is_empty() && !usages.contains(&KeyUsagePurpose::KeyCertSign) {
+            return Err(AuthorityError::Certificate("it may not sign others"));
+        }
         let pem = pem_of(&first).into();
         Ok(Self { certificate: first, pem, key: text.into(), issuer })
     }

@@ -136,8 +136,8 @@ fn what_can_not_sign_is_refused_before_anything_is_handed_out() {
     // A node's certificate is no authority.
     let node = one.issue("es-1", &names(), now()).unwrap();
     let key = SecretSlice::from(node.key.expose_secret().as_bytes().to_vec());
-    let node = Authority::read(node.certificate.as_bytes(), &key).unwrap();
-    assert!(node.issue("es-2", &names(), now()).is_err());
+    let refused = Authority::read(node.certificate.as_bytes(), &key).unwrap_err();
+    assert_eq!(refused, AuthorityError::Certificate("it may not sign others"));
     assert!(one.issue("es-1", &names(), after(3653)).is_err(), "its time is over");
 
     let nothing = Authority::read(b"", &key).unwrap_err();

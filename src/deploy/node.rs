@@ -15,9 +15,13 @@ use super::{
 };
 use crate::{
     api::elasticsearch::{Distribution, NodeGroup},
+    authority::Issued,
     digest::{Digest, hex},
     elasticsearch::version::Version,
-    ssh::deploy::{File, layout},
+    ssh::{
+        deploy::{Deployment, File, layout},
+        path::{PathError, RemotePath},
+    },
 };
 
 /// The user that Drover itself is in a cluster that it runs.
@@ -74,6 +78,28 @@ pub struct NodePlan {
     pub revision: Box<str>,
     /// Changes whenever anything else about it does.
     pub live_revision: Box<str>,
+}
+
+impl NodePlan {
+    /// What is to be made so on the host; `issued` where its node needs another certificate.
+    ///
+    /// # Errors
+    /// The data can't be where the spec says.
+    pub fn deployment(&self, issued: Option<&Issued>) -> Result<Deployment, PathError> {
+        let mut live = self.live.clone();
+        if let Some(issued) = issued {
+            // The key first: Elasticsearch takes neither alone.
+            live.push(File::pem(layout::KEY, issued.key.expose_secret().as_bytes()));
+            live.push(File::pem(layout::CERTIFICATE, issued.certificate.as_bytes()));
+        }
+        Ok(Deployment {
+            version: self.version.to_string().into(),
+            data: RemotePath::new(&self.data)?,
+            at_start: self.at_start.clone(),
+            live,
+            revision: self.revision.clone(),
+        })
+    }
 }
 
 /// What every host runs, by the host's name.

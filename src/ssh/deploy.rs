@@ -1,7 +1,239 @@
-//! Elasticsearch on a host, as Drover runs it.
+//! Elasticsearch on a host, as Drover runs it: versions unpacked side by side, a link to the one that
+//! runs, settings that Elasticsearch can read and not write, and a unit of Drover's own.
+//!
+//! What needs no restart is written in place. All else waits in a folder of its own until the unit
+//! is stopped, so that a node that starts again by itself starts as it was. Fetching a version, and
+//! stopping and starting, are units of systemd: they go on without Drover.
 
+pub mod job;
 pub mod layout;
+pub mod report;
 
+mod diff;
 mod files;
 
-pub use files::File;
+use secrecy::SecretSlice;
+
+pub use self::files::File;
+use self::{
+    job::{Job, Progress},
+    report::Report,
+};
+use super::{
+    command::Command,
+    error::Error,
+    path::RemotePath,
+    preparation::ACCOUNT_NAME,
+    session::Session,
+    steps::{self, HEADER, Prepared, Step},
+};
+
+const INSPECT: &str = include_str!("deploy/inspect.sh");
+const FOLDERS: &str = include_str!("deploy/folders.sh");
+const PRUNE: &str = include_str!("deploy/prune.sh");
+const FORMED: &str = include_str!("deploy/formed.sh");
+const REMOVE: &str = include_str!("deploy/remove.sh");
+/// For stopping Elasticsearch for good, and removing all that it had.
+const REMOVING: std::time::Duration = std::time::Duration::from_mins(10);
+
+/// The Elasticsearch that shall run on a host.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// Its version.
+    pub version: Box<str>,
+    /// Where its data is.
+    pub data: RemotePath,
+    /// Files that it reads when it starts.
+    pub at_start: Vec<File>,
+    /// Files that it reads again whenever they change.
+    pub live: Vec<File>,
+    /// What it has to be started with.
+    pub revision: Box<str>,
+}
+
+/// Where a version comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Where the archive is; http or https, printable and without blanks.
+    pub url: Box<str>,
+    /// The archive's SHA-512, in 128 lower-case hexadecimal digits.
+    pub sha512: Box<str>,
+    /// The Java that runs it; absent for the archive's own.
+    pub java_home: Option<RemotePath>,
+}
+
+impl Deployment {
+    /// Looks at a host, and changes nothing; as root, by sudo where `sudo` is true.
+    ///
+    /// # Errors
+    /// Why it could not be looked at.
+    pub async fn inspect(&self, session: &Session, sudo: bool) -> Result<Report, Error> {
+        let output = session.run(&self.look().sudo(sudo)).await?.succeeded()?;
+        Ok(Report::read(&output.text()))
+    }
+
+    /// Writes what needs no restart: what a running Elasticsearch reads again by itself, and files of
+    /// its next start that somebody else has changed. Safe to repeat.
+    ///
+    /// # Errors
+    /// Why the host could not be asked, or not be told on the way. That one thing could not be
+    /// changed is no error here.
+    pub async fn settle(&self, session: &Session, sudo: bool) -> Result<Prepared, Error> {
+        let report = self.inspect(session, sudo).await?;
+        let before = self.drift(&report);
+        if before.is_empty() {
+            return Ok(Prepared::default());
+        }
+        let failures = steps::run(session, vec![self.steps(&report)], sudo).await?;
+        let left = self.drift(&self.inspect(session, sudo).await?);
+        Ok(Prepared { before, left, failures, ..Prepared::default() })
+    }
+
+    /// Puts the files of the next start where they wait, and begins to fetch and unpack the version,
+    /// unless that is under way or done. Nothing that runs is touched. Safe to repeat.
+    ///
+    /// # Errors
+    /// Why it was not begun.
+    pub async fn begin_stage(
+        &self,
+        session: &Session,
+        sudo: bool,
+        run: &str,
+        source: &Source,
+    ) -> Result<Job, Error> {
+        let job = Job::stage(run);
+        let report = self.inspect(session, sudo).await?;
+        let mut steps = self.waiting(&report);
+        if !report.trees.contains_key(&self.version) {
+            steps.extend(job.stage_steps(&self.version, source));
+        }
+        run_all(session, steps, sudo).await?;
+        Ok(job)
+    }
+
+    /// Begins to stop Elasticsearch, put in place what waits, and start it, unless that is under way
+    /// or done. A failure starts what there was. `attempt` makes another try of what was done.
+    ///
+    /// # Errors
+    /// Why it was not begun.
+    pub async fn begin_swap(
+        &self,
+        session: &Session,
+        sudo: bool,
+        run: &str,
+        attempt: u32,
+    ) -> Result<Job, Error> {
+        let job = Job::swap(run, attempt);
+        run_all(session, job.swap_steps(&self.version, &self.revision), sudo).await?;
+        Ok(job)
+    }
+
+    /// Removes versions that neither run nor shall, nor are in `keep`.
+    ///
+    /// # Errors
+    /// Why they are still there.
+    pub async fn prune(
+        &self,
+        session: &Session,
+        sudo: bool,
+        keep: &[Box<str>],
+    ) -> Result<(), Error> {
+        let kept = [layout::TREES, &*self.version].into_iter().chain(keep.iter().map(|it| &**it));
+        let command = Command::script("remove versions", PRUNE, kept);
+        session.run(&command.sudo(sudo)).await?.succeeded().map(drop)
+    }
+
+    fn look(&self) -> Command {
+        let arguments = [layout::UNIT, layout::TREES, layout::CONFIG, self.data.as_str()];
+        let arguments = arguments.into_iter().map(str::to_owned).chain(files::all_places());
+        Command::script("inspect elasticsearch", INSPECT, arguments).read_only()
+    }
+}
+
+/// How far a job is.
+///
+/// # Errors
+/// Why the host could not be asked.
+pub async fn progress(session: &Session, sudo: bool, job: &Job) -> Result<Progress, Error> {
+    let output = session.run(&job.look().sudo(sudo)).await?.succeeded()?;
+    Ok(Progress::read(&output.text()))
+}
+
+/// Forgets a job that has come to its end.
+///
+/// # Errors
+/// Why it is still known.
+pub async fn forget(session: &Session, sudo: bool, job: &Job) -> Result<(), Error> {
+    session.run(&job.forget().sudo(sudo)).await?.succeeded().map(drop)
+}
+
+/// Writes down on a host that it is a member of the cluster with this uuid, once.
+///
+/// # Errors
+/// Why it is not written down: the host may be a member of another one.
+pub async fn note_cluster(session: &Session, sudo: bool, uuid: &str) -> Result<(), Error> {
+    let arguments = [layout::CLUSTER_UUID, ACCOUNT_NAME, uuid, HEADER];
+    let command = Command::script("write down the cluster", FORMED, arguments);
+    session.run(&command.sudo(sudo)).await?.succeeded().map(drop)
+}
+
+/// What becomes of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// It stays.
+    Kept,
+    /// It goes, for ever.
+    Removed,
+}
+
+/// Stops Elasticsearch for good and removes what Drover put there; the user stays, as the owner of
+/// the data. Safe to repeat.
+///
+/// # Errors
+/// Why it is not gone.
+pub async fn remove(
+    session: &Session,
+    sudo: bool,
+    path: &RemotePath,
+    data: Data,
+) -> Result<(), Error> {
+    session.run(&removal(path, data).sudo(sudo)).await?.succeeded().map(drop)
+}
+
+fn removal(path: &RemotePath, data: Data) -> Command {
+    let word = match data {
+        Data::Kept => "",
+        Data::Removed => "data",
+    };
+    let arguments = [
+        layout::UNIT,
+        layout::UNIT_FILE,
+        layout::TREES,
+        layout::CONFIG,
+        layout::LOGS,
+        HEADER,
+        path.as_str(),
+        word,
+    ];
+    Command::script("remove elasticsearch", REMOVE, arguments).deadline(REMOVING)
+}
+
+/// All of them, or up to the first failure.
+async fn run_all(session: &Session, steps: Vec<Step>, sudo: bool) -> Result<(), Error> {
+    let failures = steps::run(session, vec![steps], sudo).await?;
+    failures.into_iter().next().map_or(Ok(()), Err)
+}
+
+fn make_folders() -> Step {
+    let arguments = [layout::TREES, layout::CONFIG, layout::LOGS, layout::RUN, ACCOUNT_NAME];
+    Step::Run(Command::script("make folders", FOLDERS, arguments))
+}
+
+/// The revision that waits for the next start, as the last of its files.
+fn waiting_revision(revision: &str) -> File {
+    let text = format!("{HEADER}\n{revision}\n").into_bytes();
+    File::readable(layout::REVISION_FILE, SecretSlice::from(text))
+}
+
+#[cfg(test)]
+mod tests;

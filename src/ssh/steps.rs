@@ -25,6 +25,23 @@ pub struct Drift {
     pub live: Box<str>,
 }
 
+/// A file in a place of Drover's, as a script told of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct File {
+    /// `regular file|600|root|root`.
+    pub(super) state: Box<str>,
+    /// Its first line.
+    pub(super) first: Box<str>,
+    /// Its SHA-256.
+    pub(super) sum: Box<str>,
+}
+
+impl File {
+    pub(super) fn is_ours(&self) -> bool {
+        &*self.first == HEADER
+    }
+}
+
 /// What came of preparing a host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Prepared {

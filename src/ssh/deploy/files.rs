@@ -3,7 +3,11 @@
 use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::layout::{self, NEXT};
-use crate::ssh::{steps::HEADER, upload::sum_of};
+use crate::ssh::{
+    path::RemotePath,
+    steps::{HEADER, Step},
+    upload::{Upload, sum_of},
+};
 
 /// Who owns what Elasticsearch may read and not write.
 const READABLE: &str = "root:elasticsearch";
@@ -15,8 +19,8 @@ pub struct File {
     pub path: &'static str,
     /// What is in it.
     pub content: SecretSlice<u8>,
-    pub(super) mode: u16,
-    pub(super) owner: &'static str,
+    mode: u16,
+    owner: &'static str,
 }
 
 impl File {
@@ -48,17 +52,24 @@ impl File {
         format!("regular file|{:o}|{}", self.mode, self.owner.replace(':', "|"))
     }
 
-    /// Where it waits for the next start.
-    pub(super) fn waiting(&self) -> String {
-        let name = self.path.rsplit('/').next().unwrap_or_default();
-        format!("{NEXT}/{name}")
+    /// Writes it at `path`, which is its own place or where it waits.
+    pub(super) fn write(&self, path: &str) -> Option<Step> {
+        let upload = Upload {
+            what: "write file",
+            path: RemotePath::new(path).ok()?,
+            content: self.content.clone(),
+            mode: self.mode,
+            owner: self.owner,
+            sudo: false,
+        };
+        Some(Step::Write(upload))
     }
 }
 
-/// Files that Elasticsearch reads when it starts, in the order of their places.
-pub(super) const AT_START: [&str; 3] = [layout::SETTINGS, layout::JAVA_OPTIONS, layout::UNIT_FILE];
-/// Files that it reads again whenever they change. A key comes before its certificate.
-pub(super) const LIVE: [&str; 6] = [
+/// Files that Elasticsearch reads when it starts.
+const AT_START: [&str; 3] = [layout::SETTINGS, layout::JAVA_OPTIONS, layout::UNIT_FILE];
+/// Files that it reads again whenever they change.
+const LIVE: [&str; 6] = [
     layout::AUTHORITIES,
     layout::KEY,
     layout::CERTIFICATE,
@@ -66,3 +77,14 @@ pub(super) const LIVE: [&str; 6] = [
     layout::USERS,
     layout::USERS_ROLES,
 ];
+
+/// Every place where a file of Drover's may be.
+pub(super) fn all_places() -> impl Iterator<Item = String> {
+    let places = AT_START.into_iter().chain(LIVE).map(str::to_owned);
+    places.chain(AT_START.into_iter().map(waiting_place))
+}
+
+/// Where a file waits for the next start.
+pub(super) fn waiting_place(path: &str) -> String {
+    format!("{NEXT}/{}", path.rsplit('/').next().unwrap_or_default())
+}

@@ -16,6 +16,8 @@ pub const NEXT: &str = "/etc/drover-elasticsearch/next";
 pub const LOGS: &str = "/var/log/drover-elasticsearch";
 /// What a command that outlives its session is told, and tells.
 pub const RUN: &str = "/run/drover";
+/// What the settings in place belong to.
+pub const REVISION_FILE: &str = "/etc/drover-elasticsearch/revision";
 /// The cluster that this host is a member of; it is written once, when that is formed.
 pub const CLUSTER_UUID: &str = "/etc/drover-elasticsearch/cluster-uuid";
 

@@ -3,7 +3,7 @@
 use super::{
     Aim, Flanneld, INSTALL, INSTALLER, INSTALLING, START, STARTING, STOP, Setup, UNIT,
     files::{self, Wanted},
-    report::{File, Report},
+    report::Report,
 };
 use crate::{
     foreign::capped,
@@ -11,7 +11,7 @@ use crate::{
         command::Command,
         families::Name,
         path::RemotePath,
-        steps::{Drift, Step, make_directory, reload, remove},
+        steps::{Drift, File, Step, make_directory, reload, remove},
         upload::Upload,
     },
 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::files;
-use crate::ssh::steps::HEADER;
+use crate::ssh::steps::File;
 
 /// How flanneld is on a host. What it did not tell is taken to be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,23 +18,6 @@ pub(super) struct Report {
     pub(super) running: BTreeMap<Box<str>, Box<str>>,
     /// Drover's own note of what was there before.
     pub(super) memory: Box<str>,
-}
-
-/// A file in a place of Drover's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct File {
-    /// `regular file|600|root|root`.
-    pub(super) state: Box<str>,
-    /// Its first line.
-    pub(super) first: Box<str>,
-    /// Its SHA-256.
-    pub(super) sum: Box<str>,
-}
-
-impl File {
-    pub(super) fn is_ours(&self) -> bool {
-        &*self.first == HEADER
-    }
 }
 
 impl Report {

@@ -1,7 +1,7 @@
-use super::{diff::Item, report::File, *};
+use super::{diff::Item, *};
 use crate::ssh::{
     command::tests::run,
-    steps::{HEADER, Step},
+    steps::{File, HEADER, Step},
     upload::{Upload, sum_of},
 };
 

@@ -1,0 +1,59 @@
+# Prints how Elasticsearch is on this host, one "key=value" a line. $1: the unit; $2: the folder of
+# versions; $3: the folder of settings; $4: the data directory; then the files that Drover keeps. Of
+# files that may hold secrets only the sums are printed.
+LC_ALL=C
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+export LC_ALL PATH
+unit=$1 trees=$2 config=$3 data=$4
+shift 4
+
+say() { printf '%s=%s\n' "$1" "$2"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+# The line after the one that says whose file it is.
+second() { [ ! -f "$1" ] || sed -n 2p "$1" | cut -c 1-200; }
+free() { df -Pk -- "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'; }
+
+for path in "$@"; do
+  [ -e "$path" ] || [ -L "$path" ] || continue
+  say "file.$path" "$(stat -c '%F|%a|%U|%G' -- "$path")"
+  [ -f "$path" ] || continue
+  say "first.$path" "$(head -n 1 -- "$path" | cut -c 1-512)"
+  say "sum.$path" "$(sha256sum <"$path" | cut -d ' ' -f 1)"
+done
+[ ! -f "$config/node.crt" ] || grep -v '^#' "$config/node.crt" | head -n 200 | cut -c 1-80 | sed 's/^/certificate=/'
+say cluster_uuid "$(second "$config/cluster-uuid")"
+say revision "$(second "$config/revision")"
+say next "$(second "$config/next/revision")"
+
+for tree in "$trees"/*; do
+  [ ! -L "$tree" ] && [ -f "$tree/.drover" ] || continue
+  name=${tree##*/}
+  say "tree.$name" "$(second "$tree/.drover")"
+  for plugin in "$tree"/plugins/*/plugin-descriptor.properties; do
+    [ ! -f "$plugin" ] || { plugin=${plugin%/*}; say "plugin.$name" "${plugin##*/}"; }
+  done
+done
+say current "$(readlink "$trees/current" 2>/dev/null)"
+folder=$trees
+while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+say free "$(free "$folder")"
+if has curl; then say fetcher curl; elif has wget; then say fetcher wget; fi
+
+if [ ! -e "$data" ]; then
+  say data missing
+elif [ ! -d "$data" ] || [ ! -r "$data" ]; then
+  say data unknown
+elif [ -n "$(ls -A -- "$data" | head -n 1)" ]; then
+  say data used
+else
+  say data empty
+fi
+
+systemctl show --no-pager -p LoadState -p ActiveState -p SubState -p Result -p UnitFileState \
+  -p NeedDaemonReload -p InvocationID -p MainPID -- "$unit" 2>/dev/null | head -n 20 | sed 's/^/unit./'
+pid=$(systemctl show -p MainPID --value -- "$unit" 2>/dev/null)
+if [ "${pid:-0}" != 0 ] && [ -r "/proc/$pid/environ" ]; then
+  tr '\0' '\n' <"/proc/$pid/environ" | grep -E '^DROVER_(REVISION|VERSION)=' | cut -c 1-200 |
+    sed 's/^/running./'
+fi
+exit 0

@@ -1,0 +1,160 @@
+//! Work on a host that takes its time: a script that systemd runs under a name, which is its lock. It
+//! goes on when the session breaks or Drover ends, and whoever knows the name can ask how far it is.
+
+use std::time::Duration;
+
+use super::{Source, layout, make_folders};
+use crate::ssh::{
+    command::Command, path::RemotePath, preparation::ACCOUNT_NAME, steps::Step, upload::Upload,
+};
+
+const BEGIN: &str = include_str!("begin.sh");
+const PROGRESS: &str = include_str!("progress.sh");
+const FORGET: &str = include_str!("forget.sh");
+const STAGE: &str = include_str!("stage.sh");
+const SWAP: &str = include_str!("swap.sh");
+
+/// For fetching and unpacking.
+const STAGING: Duration = Duration::from_hours(4);
+/// For stopping and starting: Elasticsearch may have much to write down.
+const SWAPPING: Duration = Duration::from_hours(1);
+/// The largest archive that is fetched, in kilobytes.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// Work that systemd runs on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    name: Box<str>,
+}
+
+/// How far a job is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nobody began it, or the host was restarted since.
+    Unknown,
+    /// It is under way.
+    Working,
+    /// It came to its end as it should.
+    Done,
+    /// It did not; why, in its own words.
+    Failed(Box<str>),
+}
+
+impl Job {
+    /// Fetches and unpacks a version for the run of this name.
+    #[must_use]
+    pub fn stage(run: &str) -> Self {
+        Self::new(run, "stage".into())
+    }
+
+    /// Stops Elasticsearch, and starts it as it shall be.
+    #[must_use]
+    pub fn swap(run: &str, attempt: u32) -> Self {
+        Self::new(run, format!("swap-{attempt}"))
+    }
+
+    /// Runs are named by Drover; what is no part of such a name can't get into one of a unit.
+    fn new(run: &str, step: String) -> Self {
+        let plain = |it: &char| it.is_ascii_alphanumeric() || *it == '-';
+        let run: String = run.chars().filter(plain).take(64).collect();
+        Self { name: format!("drover-{run}-{step}").into() }
+    }
+
+    /// The unit.
+    #[must_use]
+    pub fn unit(&self) -> String {
+        format!("{}.service", self.name)
+    }
+
+    fn file(&self, suffix: &str) -> String {
+        format!("{}/{}.{suffix}", layout::RUN, self.name)
+    }
+
+    /// What begins to fetch and unpack a version.
+    pub(super) fn stage_steps(&self, version: &str, source: &Source) -> Vec<Step> {
+        let java = source.java_home.as_ref().map_or("", RemotePath::as_str);
+        let most = LARGEST.to_string();
+        let settings = [
+            &*source.url,
+            &*source.sha512,
+            version,
+            layout::TREES,
+            layout::LOGS,
+            ACCOUNT_NAME,
+            java,
+            &most,
+        ];
+        self.begin(STAGE, &settings, STAGING)
+    }
+
+    /// What begins to stop and start it.
+    pub(super) fn swap_steps(&self, version: &str, revision: &str) -> Vec<Step> {
+        let settings = [
+            layout::UNIT,
+            revision,
+            version,
+            layout::TREES,
+            layout::CONFIG,
+            layout::UNIT_FILE,
+            ACCOUNT_NAME,
+        ];
+        self.begin(SWAP, &settings, SWAPPING)
+    }
+
+    fn begin(&self, script: &str, settings: &[&str], limit: Duration) -> Vec<Step> {
+        let mut steps = vec![make_folders()];
+        // A line each: none holds the end of one.
+        let lines: String =
+            settings.iter().map(|it| it.replace(['\n', '\r', '\0'], "") + "\n").collect();
+        steps.extend(self.write("sh", script));
+        steps.extend(self.write("settings", &lines));
+        let seconds = limit.as_secs().to_string();
+        let arguments = [self.unit(), self.file("sh"), self.file("settings"), seconds];
+        steps.push(Step::Run(Command::script("begin job", BEGIN, arguments)));
+        steps
+    }
+
+    fn write(&self, suffix: &str, text: &str) -> Option<Step> {
+        let upload = Upload {
+            what: "write file",
+            path: RemotePath::new(&self.file(suffix)).ok()?,
+            content: text.as_bytes().to_vec().into(),
+            mode: 0o600,
+            owner: "root:root",
+            sudo: false,
+        };
+        Some(Step::Write(upload))
+    }
+
+    pub(super) fn look(&self) -> Command {
+        let arguments = [self.unit(), self.file("log")];
+        Command::script("look at job", PROGRESS, arguments).read_only()
+    }
+
+    pub(super) fn forget(&self) -> Command {
+        let files = ["sh", "settings", "log"].map(|it| self.file(it));
+        let arguments = [self.unit()].into_iter().chain(files);
+        Command::script("forget job", FORGET, arguments)
+    }
+}
+
+impl Progress {
+    pub(super) fn read(text: &str) -> Self {
+        let of =
+            |name: &str| text.lines().filter_map(|it| it.split_once('=')).rfind(|it| it.0 == name);
+        let value = |name: &str| of(name).map_or("", |it| it.1);
+        match value("ActiveState") {
+            "active" => Self::Done,
+            "activating" | "reloading" | "deactivating" => Self::Working,
+            "failed" => {
+                let why = match (value("Result"), value("said")) {
+                    ("timeout", _) => "it took too long",
+                    (_, "") => "it ended without a word",
+                    (_, said) => said,
+                };
+                Self::Failed(crate::foreign::capped(why))
+            }
+            _ => Self::Unknown,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+# Removes versions below $1 that Drover unpacked, but for the one that runs and those named after it,
+# and what is left of fetching others.
+set -eu
+trees=$1
+shift
+current=$(readlink "$trees/current" 2>/dev/null || true)
+for path in "$trees"/*; do
+  [ -d "$path" ] && [ ! -L "$path" ] && [ -f "$path/.drover" ] && [ "$path" != "$current" ] || continue
+  keep=no
+  for name in "$@"; do [ "$path" != "$trees/$name" ] || keep=yes; done
+  [ "$keep" = yes ] || rm -rf -- "$path"
+done
+for path in "$trees"/*.part; do
+  keep=no
+  for name in "$@"; do
+    case $path in "$trees/$name.part" | "$trees/$name.tar.gz.part") keep=yes ;; esac
+  done
+  [ "$keep" = yes ] || rm -rf -- "$path"
+done

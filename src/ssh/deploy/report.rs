@@ -1,0 +1,174 @@
+//! How Elasticsearch is on a host, as its script told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::layout;
+use crate::ssh::steps::File;
+
+/// The most that is kept of a list that a host tells.
+const MOST: usize = 64;
+
+/// How Elasticsearch is on a host. What it did not tell is taken to be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// PEM: the certificate of its node; empty where there is none.
+    pub certificate: String,
+    /// The cluster that this host was written down to be a member of.
+    pub cluster_uuid: Option<Box<str>>,
+    /// What the settings in place belong to.
+    pub revision: Option<Box<str>>,
+    /// What the settings that wait for the next start belong to.
+    pub next: Option<Box<str>>,
+    /// The versions that are unpacked.
+    pub trees: BTreeMap<Box<str>, Tree>,
+    /// The version that is started.
+    pub current: Option<Box<str>>,
+    /// What the running one was started as; absent where none of Drover's runs.
+    pub running: Option<Running>,
+    /// Room where versions are unpacked, in kilobytes.
+    pub free_kilobytes: Option<u64>,
+    /// What fetches archives: `curl` or `wget`.
+    pub fetcher: Option<Box<str>>,
+    /// Whether anything is in the data directory.
+    pub data: DataDirectory,
+    pub(super) files: BTreeMap<Box<str>, File>,
+    pub(super) unit: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// A version that is unpacked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tree {
+    /// What it says of itself, such as `Version: 8.19.0, Build: tar/<hash>/<date>, JVM: 21`.
+    pub build: Box<str>,
+    /// The plugins in it.
+    pub plugins: BTreeSet<Box<str>>,
+}
+
+/// What an Elasticsearch was started as.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Running {
+    /// Its version.
+    pub version: Box<str>,
+    /// Its settings.
+    pub revision: Box<str>,
+}
+
+/// What is in a data directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataDirectory {
+    /// Nobody knows.
+    #[default]
+    Unknown,
+    /// There is no such directory.
+    Missing,
+    /// Nothing.
+    Empty,
+    /// Something.
+    Used,
+}
+
+impl Tree {
+    /// When it was built, as it says itself: dates in this spelling are ordered as texts.
+    #[must_use]
+    pub fn built(&self) -> Option<&str> {
+        let build = self.build.split(", ").find_map(|it| it.strip_prefix("Build: "))?;
+        let date = build.rsplit('/').next()?;
+        let is_date = date.len() <= 40 && date.contains('T') && date.ends_with('Z');
+        is_date.then_some(date)
+    }
+}
+
+impl Report {
+    pub(super) fn read(text: &str) -> Self {
+        let mut report = Self::default();
+        let some = |value: &str| (!value.is_empty()).then(|| Box::from(value));
+        for (key, value) in text.lines().filter_map(|it| it.split_once('=')) {
+            match key {
+                "certificate" => {
+                    report.certificate += value;
+                    report.certificate.push('\n');
+                }
+                "cluster_uuid" => report.cluster_uuid = some(value),
+                "revision" => report.revision = some(value),
+                "next" => report.next = some(value),
+                "current" => report.current = some(value.rsplit('/').next().unwrap_or_default()),
+                "free" => report.free_kilobytes = value.parse().ok(),
+                "fetcher" => report.fetcher = some(value),
+                "data" => report.data = DataDirectory::read(value),
+                _ => report.read_named(key, value),
+            }
+        }
+        report
+    }
+
+    /// Reads what is told of one thing among several, which the key names.
+    fn read_named(&mut self, key: &str, value: &str) {
+        let Some((kind, name)) = key.split_once('.') else { return };
+        let files = &mut self.files;
+        let mut file = |set: &dyn Fn(&mut File)| {
+            if files.contains_key(name) || files.len() < MOST {
+                set(files.entry(name.into()).or_default());
+            }
+        };
+        match kind {
+            "file" => file(&|it| it.state = value.into()),
+            "first" => file(&|it| it.first = value.into()),
+            "sum" => file(&|it| it.sum = value.into()),
+            "tree" if self.trees.len() < MOST => {
+                self.trees.entry(name.into()).or_default().build = value.into();
+            }
+            "plugin" => {
+                let tree = self.trees.get_mut(name).filter(|it| it.plugins.len() < MOST);
+                tree.into_iter().for_each(|it| _ = it.plugins.insert(value.into()));
+            }
+            "unit" => _ = self.unit.insert(name.into(), value.trim().into()),
+            "running" => {
+                let running = self.running.get_or_insert_default();
+                match name {
+                    layout::VERSION => running.version = value.into(),
+                    layout::REVISION => running.revision = value.into(),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn of_unit(&self, property: &str) -> &str {
+        self.unit.get(property).map_or("unknown", |it| it)
+    }
+
+    /// Whether the unit runs.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self.of_unit("ActiveState"), "active" | "reloading")
+    }
+
+    /// Tells one run of the unit from the next; empty where it never ran.
+    #[must_use]
+    pub fn invocation(&self) -> &str {
+        self.unit.get("InvocationID").map_or("", |it| it)
+    }
+
+    /// Plugins that the version that is started has and `version` has not: it would start without
+    /// them. Nothing where one of the two is not there.
+    #[must_use]
+    pub fn lost_plugins(&self, version: &str) -> Vec<&str> {
+        let current = self.current.as_ref().and_then(|it| self.trees.get(it));
+        let (Some(current), Some(next)) = (current, self.trees.get(version)) else {
+            return Vec::new();
+        };
+        current.plugins.difference(&next.plugins).map(|it| &**it).collect()
+    }
+}
+
+impl DataDirectory {
+    fn read(word: &str) -> Self {
+        match word {
+            "missing" => Self::Missing,
+            "empty" => Self::Empty,
+            "used" => Self::Used,
+            _ => Self::Unknown,
+        }
+    }
+}
