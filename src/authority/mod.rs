@@ -150,7 +150,10 @@ impl Authority {
         names: &[Box<str>],
         now: Timestamp,
     ) -> Result<Issued, AuthorityError> {
-        let mut params = params(host, now, NODE_LIFE)?;
+        // What is signed lives no longer than who signed it.
+        let end = Validity::of(&self.certificate).map_or(now, |it| it.not_after);
+        let left = Duration::try_from(end.duration_since(now)).unwrap_or_default();
+        let mut params = params(host, now, NODE_LIFE.min(left))?;
         params.subject_alt_names = subject_names(names)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         // To each other, nodes are both.
@@ -174,7 +177,10 @@ impl Authority {
         is_good_for(leaf, &self.certificate, names, now)?;
         let validity = Validity::of(leaf).ok_or(Unfit::Unreadable)?;
         let authority = Validity::of(&self.certificate).ok_or(Unfit::Unreadable)?;
-        // What is signed lives no longer than who signed it; a new one would not either.
+        if authority.not_after <= now {
+            return Err(Unfit::NotSigned);
+        }
+        // A new one would not live longer either.
         let is_last = authority.not_after <= validity.not_after;
         if is_expiring(validity, now) && !is_last { Err(Unfit::Expiring) } else { Ok(()) }
     }

@@ -159,6 +159,10 @@ fn a_certificate_is_renewed_when_a_third_of_its_time_is_left() {
     assert_eq!(check(366), Err(Unfit::NotSigned));
     assert_eq!(check(-1), Err(Unfit::NotSigned), "not valid yet");
     assert!(!authority.is_expiring(after(2400)) && authority.is_expiring(after(2500)));
+    // The last one before the authority's own time is over.
+    let last = authority.issue("es-1", &names(), after(3650)).unwrap();
+    let check = |days| authority.check(last.certificate.as_bytes(), &names(), after(days));
+    assert_eq!((check(3651), check(3652)), (Ok(()), Err(Unfit::NotSigned)));
 }
 
 #[test]

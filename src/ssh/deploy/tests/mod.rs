@@ -1,0 +1,5 @@
+mod difference;
+mod scripts;
+mod staging;
+mod stand;
+mod swapping;

@@ -1,0 +1,168 @@
+use std::{fs, os::unix::fs::symlink};
+
+use super::{
+    super::report::{DataDirectory, Report},
+    stand::{BUILD, Stand},
+};
+use crate::ssh::{deploy::layout, steps::HEADER};
+
+const INSPECT: &str = include_str!("../inspect.sh");
+const FORMED: &str = include_str!("../formed.sh");
+const PRUNE: &str = include_str!("../prune.sh");
+const REMOVE: &str = include_str!("../remove.sh");
+
+fn inspect(stand: &Stand) -> Report {
+    let output = std::process::Command::new("/bin/sh")
+        .args(["-c", INSPECT, "sh", "es.service"])
+        .args(["trees", "config", "data", "config/elasticsearch.yml"].map(|it| stand.path(it)))
+        .env("PATH", format!("{}:{}", stand.path("bin"), std::env::var("PATH").unwrap()))
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    Report::read(std::str::from_utf8(&output.stdout).unwrap())
+}
+
+#[test]
+fn a_host_on_which_nothing_is_tells_of_nothing() {
+    let stand = Stand::new();
+    for folder in ["trees", "config"] {
+        fs::remove_dir_all(stand.0.join(folder)).unwrap();
+    }
+    let report = inspect(&stand);
+    assert!(report.trees.is_empty() && report.files.is_empty() && report.certificate.is_empty());
+    assert_eq!((&report.current, &report.revision, &report.cluster_uuid), (&None, &None, &None));
+    assert_eq!(report.data, DataDirectory::Missing);
+    assert!(report.free_kilobytes.unwrap() > 0 && report.fetcher.is_some());
+    assert!(!report.is_active() && report.running.is_none());
+}
+
+#[test]
+fn a_host_tells_what_is_there_and_of_secrets_only_their_sums() {
+    let stand = Stand::new();
+    let tree = |version: &str, plugins: &[&str]| {
+        stand.write(&format!("trees/{version}/.drover"), &format!("{HEADER}\n{BUILD}\n"));
+        for plugin in plugins {
+            let name = format!("trees/{version}/plugins/{plugin}/plugin-descriptor.properties");
+            stand.write(&name, "");
+        }
+    };
+    tree("8.18.0", &["analysis-icu", "analysis-phonetic"]);
+    tree("8.19.0", &["analysis-icu"]);
+    stand.write("trees/9.0.0/theirs", "");
+    stand.write("trees/8.20.0.part/lib/x", "");
+    symlink(stand.path("trees/8.18.0"), stand.path("trees/current")).unwrap();
+    let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (name, text) in [
+        ("config/revision", format!("{HEADER}\nold\n")),
+        ("config/next/revision", format!("{HEADER}\nnew\n")),
+        ("config/cluster-uuid", format!("{HEADER}\nuuid-1\n")),
+        ("config/node.crt", format!("{HEADER}\n{certificate}")),
+        ("config/elasticsearch.yml", format!("{HEADER}\ns3cret: 1\n")),
+        ("data/nodes/0/x", String::new()),
+        ("state", "active".into()),
+    ] {
+        stand.write(name, &text);
+    }
+    let report = inspect(&stand);
+    let versions: Vec<_> = report.trees.keys().map(|it| &**it).collect();
+    assert_eq!(versions, ["8.18.0", "8.19.0"], "neither a half one nor somebody else's");
+    assert_eq!(report.trees["8.19.0"].built(), Some("2025-07-23T22:10:18.138212839Z"));
+    assert_eq!(report.current.as_deref(), Some("8.18.0"));
+    assert_eq!(report.lost_plugins("8.19.0"), ["analysis-phonetic"]);
+    assert!(report.lost_plugins("9.0.0").is_empty());
+    assert_eq!(report.revision.as_deref(), Some("old"));
+    assert_eq!(report.next.as_deref(), Some("new"));
+    assert_eq!(report.cluster_uuid.as_deref(), Some("uuid-1"));
+    assert_eq!(report.certificate, certificate);
+    assert_eq!(report.data, DataDirectory::Used);
+    assert!(report.is_active());
+    let file = &report.files[&*stand.path("config/elasticsearch.yml")];
+    assert!(file.is_ours() && file.sum.len() == 64);
+    assert!(!format!("{report:?}").contains("s3cret"));
+    fs::remove_dir_all(stand.0.join("data/nodes")).unwrap();
+    assert_eq!(inspect(&stand).data, DataDirectory::Empty);
+}
+
+#[test]
+fn what_runs_is_known_by_its_own_environment() {
+    let text = "running.DROVER_VERSION=8.19.0\nrunning.DROVER_REVISION=abc\nrunning.X=y\n";
+    let running = Report::read(text).running.unwrap();
+    assert_eq!((&*running.version, &*running.revision), ("8.19.0", "abc"));
+    assert_eq!((layout::VERSION, layout::REVISION), ("DROVER_VERSION", "DROVER_REVISION"));
+}
+
+#[test]
+fn a_host_is_a_member_of_one_cluster_for_ever() {
+    let stand = Stand::new();
+    let file = stand.path("config/cluster-uuid");
+    let note = |uuid: &str| stand.run(FORMED, &[&file, "elasticsearch", uuid, HEADER]);
+    assert_eq!(note("uuid-1"), Ok(String::new()));
+    assert_eq!(note("uuid-1"), Ok(String::new()));
+    let refused = note("uuid-2").unwrap_err();
+    assert_eq!(refused, "this host is a member of another cluster: uuid-1");
+    assert_eq!(stand.read("config/cluster-uuid"), format!("{HEADER}\nuuid-1\n"));
+}
+
+#[test]
+fn old_versions_go_but_for_what_runs_what_is_wanted_and_what_is_somebody_else_s() {
+    let stand = Stand::new();
+    for version in ["8.17.0", "8.18.0", "8.19.0", "8.19.1"] {
+        stand.write(&format!("trees/{version}/.drover"), HEADER);
+    }
+    stand.write("trees/9.0.0/theirs", "");
+    for part in ["8.16.0.part/x", "8.16.0.tar.gz.part", "8.19.1.tar.gz.part"] {
+        stand.write(&format!("trees/{part}"), "");
+    }
+    symlink(stand.path("trees/8.18.0"), stand.path("trees/current")).unwrap();
+    stand.run(PRUNE, &[&stand.path("trees"), "8.19.1", "8.19.0"]).unwrap();
+    let mut left: Vec<String> = fs::read_dir(stand.0.join("trees"))
+        .unwrap()
+        .map(|it| it.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort_unstable();
+    assert_eq!(left, ["8.18.0", "8.19.0", "8.19.1", "8.19.1.tar.gz.part", "9.0.0", "current"]);
+}
+
+#[test]
+fn what_drover_put_there_goes_and_data_only_where_that_is_asked_for() {
+    let stand = Stand::new();
+    let fill = || {
+        stand.write("units/es.service", &format!("{HEADER}\n[Service]\n"));
+        for name in ["drover/trees/8.19.0/x", "config/users", "logs/x.log", "data/nodes/0"] {
+            stand.write(name, "");
+        }
+        stand.write("state", "active");
+    };
+    let remove = |data: &str| {
+        let paths = ["units/es.service", "drover/trees", "config", "logs"].map(|it| stand.path(it));
+        let [unit, trees, config, logs] = paths.each_ref().map(String::as_str);
+        let at = stand.path("data");
+        stand.run(REMOVE, &["es.service", unit, trees, config, logs, HEADER, &at, data])
+    };
+    fill();
+    remove("").unwrap();
+    for name in ["units/es.service", "drover", "config", "logs"] {
+        assert!(!stand.has(name), "{name}");
+    }
+    assert!(stand.has("data/nodes/0"));
+    assert_eq!(stand.read("state"), "inactive\n");
+    let asked = stand.asked();
+    let place = |it: &str| asked.iter().position(|line| line == it).unwrap();
+    assert!(place("--quiet disable -- es.service") < place("stop -- es.service"));
+    assert!(place("stop -- es.service") < place("daemon-reload"));
+    remove("").unwrap();
+
+    fill();
+    remove("data").unwrap();
+    assert!(stand.has("data") && !stand.has("data/nodes"), "the folder may be a mount");
+
+    fill();
+    stand.write("units/es.service", "[Service]\n");
+    assert!(remove("data").unwrap_err().contains("Drover did not make"));
+    assert!(stand.has("config") && stand.has("data/nodes/0"));
+    fill();
+    stand.write("hangs", "");
+    assert!(remove("data").is_err());
+    assert!(stand.has("data/nodes/0"), "what still runs keeps all it has");
+}
