@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::super::elasticsearch::{self, Elasticsearch, Node};
 use super::super::wait::poll_until;
@@ -13,6 +14,13 @@ use super::{Host, HostNetwork, Settings};
 /// Room for a start of three nodes beside a compiler.
 const START: Duration = Duration::from_mins(3);
 
+/// Room for one cluster on hosts, until it is dropped: three nodes take 2 GB and both processors while they start, so that no
+/// more than two of them are there at once, however many tests run. Waits for its turn.
+pub async fn room() -> SemaphorePermit<'static> {
+    static ROOMS: Semaphore = Semaphore::const_new(2);
+    ROOMS.acquire().await.expect("never closed")
+}
+
 /// A cluster with one node on each of its hosts.
 #[derive(Debug)]
 pub struct Brownfield {
@@ -20,6 +28,7 @@ pub struct Brownfield {
     pub hosts: Vec<Host>,
     /// For requests; whoever wants to stop a node does that on its host.
     pub elasticsearch: Elasticsearch,
+    _room: SemaphorePermit<'static>,
 }
 
 impl Brownfield {
@@ -30,6 +39,7 @@ impl Brownfield {
         hosts: impl IntoIterator<Item = Settings>,
     ) -> Self {
         init();
+        let room = room().await;
         let began = Instant::now();
         drop(paths::archive(&settings.version)); // with it comes the Java that hosts have
         let network = HostNetwork::shared().await;
@@ -60,7 +70,8 @@ impl Brownfield {
         });
         let hosts = join_all(launch).await;
         let settings = settings.nodes(u16::try_from(nodes.len()).expect("a few"));
-        let it = Self { hosts, elasticsearch: Elasticsearch::elsewhere(settings, nodes) };
+        let it =
+            Self { hosts, elasticsearch: Elasticsearch::elsewhere(settings, nodes), _room: room };
         it.green().await;
         let (count, took) = (it.hosts.len(), began.elapsed().as_secs());
         paths::say(&format!("{count} hosts and a green cluster on them: {took} s"));

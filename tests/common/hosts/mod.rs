@@ -22,7 +22,7 @@ use super::process::{Process, logs};
 use super::wait::eventually;
 #[allow(unused_imports)] // each test binary needs some of these
 pub use {
-    elasticsearch::Brownfield,
+    elasticsearch::{Brownfield, room},
     faults::Sudo,
     keys::{KeyType, SshAuthority, SshCertificate, SshKey},
     network::HostNetwork,
