@@ -18,6 +18,7 @@ pub mod operator;
 pub mod paths;
 pub mod process;
 pub mod proxy;
+pub mod traffic;
 pub mod wait;
 
 /// Whether this is `make soak`: campaigns do many more rounds then.
