@@ -4,8 +4,11 @@
 #[path = "common/mod.rs"]
 mod common;
 
+use common::archives::Archives;
 use common::elasticsearch::Settings;
-use common::hosts::{self, Brownfield, Os};
+use common::hosts::{self, Brownfield, Os, SshKey};
+use common::paths;
+use common::proxy::Damage;
 use common::traffic::{Target, Traffic};
 
 #[tokio::test]
@@ -25,4 +28,50 @@ async fn nothing_is_lost_while_one_of_three_hosts_is_rebooted() {
     counted.assert_unharmed();
     assert_eq!(counted.most_down, 1, "{counted:#?}");
     assert!(counted.retried > 0, "{counted:#?}");
+}
+
+#[tokio::test]
+async fn hosts_fetch_archives_that_run_and_damaged_ones_show() {
+    let (archives, host) =
+        (Archives::start().await, hosts::Settings::new(Os::Fedora).start().await);
+    Archives::trust(&host);
+    let versions = ["7.17.29", "8.17.0", "8.19.0", "9.2.0"];
+    for version in versions.into_iter().filter(|it| paths::runs_here(it)) {
+        let url = archives.url(version);
+        host.run(&format!("cd /var/tmp && curl -fsS -O {url} -O {url}.sha512")).await;
+        host.run("cd /var/tmp && sha512sum -c *.sha512 && tar -xzf *.tar.gz && rm *.tar.gz").await;
+        let told = host.run("cat /var/tmp/*.sha512").await;
+        assert!(told.starts_with(&Archives::digest(version)), "{told}");
+        // Without a word about its heap it takes half of this machine's memory.
+        let program = format!("/var/tmp/elasticsearch-{version}/bin/elasticsearch");
+        let command = format!("ES_JAVA_OPTS='-Xms64m -Xmx64m' {program} --version");
+        let told = host.run(&command).await;
+        assert!(told.contains(&format!("Version: {version}")), "{told}");
+        host.run("rm -rf /var/tmp/elasticsearch-*").await;
+        assert_eq!(archives.fetched(version), 1);
+    }
+    let fetch = async |options: &str| {
+        let url = archives.plain_url("7.17.29");
+        let command = format!("cd /var/tmp && curl -fsS {options} -O {url}");
+        host.ssh("root", SshKey::shared(), &command).await
+    };
+    let digest = Archives::digest("7.17.29");
+    let digested = async || host.run("sha512sum /var/tmp/*.tar.gz").await.starts_with(&digest);
+    for (damage, options, status) in [
+        (Some(Damage::Short), "", 18),
+        (None, "", 22),
+        // Of 57 MB, in two seconds.
+        (Some(Damage::Slow), "--max-time 2", 28),
+        (Some(Damage::WrongByte), "", 0),
+    ] {
+        archives.damage("7.17.29", damage);
+        let fetched = fetch(options).await;
+        assert_eq!(fetched.status, status, "{damage:?}: {fetched:?}");
+        if status == 0 {
+            assert!(!digested().await, "{damage:?}");
+        }
+    }
+    archives.mend();
+    assert_eq!(fetch("").await.status, 0);
+    assert!(digested().await);
 }

@@ -318,7 +318,7 @@ impl Caller {
         let client = Client::builder()
             .tls_certs_only([authority])
             .no_proxy()
-            .connect_timeout(Duration::from_secs(1))
+            .connect_timeout(Duration::from_secs(3))
             .timeout(PATIENCE)
             .build()
             .expect("a client");
