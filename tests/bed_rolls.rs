@@ -4,12 +4,17 @@
 #[path = "common/mod.rs"]
 mod common;
 
+use std::path::Path;
+use std::time::Duration;
+
 use common::archives::Archives;
 use common::elasticsearch::Settings;
 use common::hosts::{self, Brownfield, Os, SshKey};
+use common::leftovers::{is_victim, left_of, tell, victim};
 use common::paths;
 use common::proxy::Damage;
 use common::traffic::{Target, Traffic};
+use common::wait::eventually;
 
 #[tokio::test]
 async fn nothing_is_lost_while_one_of_three_hosts_is_rebooted() {
@@ -74,4 +79,33 @@ async fn hosts_fetch_archives_that_run_and_damaged_ones_show() {
     archives.mend();
     assert_eq!(fetch("").await.status, 0);
     assert!(digested().await);
+}
+
+/// The test runs itself once more as a process of its own, and kills that.
+#[tokio::test]
+async fn nothing_is_left_of_elasticsearch_on_hosts_when_its_test_process_is_killed() {
+    const NAME: &str = "nothing_is_left_of_elasticsearch_on_hosts_when_its_test_process_is_killed";
+    if is_victim() {
+        let settings = Settings::new("7.17.29").name("killed").heap_megabytes(256);
+        let field = Brownfield::start(settings, vec![hosts::Settings::new(Os::Rhel); 2]).await;
+        let told = field.hosts.iter().map(|it| format!("{} {}", it.pid(), it.dir().display()));
+        tell(&told.collect::<Vec<_>>().join(" ")).await;
+    }
+    let (mut victim, words) = victim(NAME);
+    let left = || {
+        let of = |it: &[String]| left_of(it[0].parse().unwrap(), Path::new(&it[1]));
+        let dirs = words.chunks(2).map(|it| Path::new(&it[1]).to_owned()).filter(|it| it.exists());
+        words.chunks(2).flat_map(of).chain(dirs).collect::<Vec<_>>()
+    };
+    let is_java = |it: &Path| {
+        std::fs::read_link(it.join("exe")).is_ok_and(|it| it.to_string_lossy().contains("java"))
+    };
+    assert_eq!(left().iter().filter(|it| is_java(it)).count(), 2, "{:?}", left());
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    eventually("it is all gone", Duration::from_secs(20), async || {
+        let left = left();
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await;
 }
