@@ -185,6 +185,7 @@ fn decisions_are_pure() {
     files.retain(|(path, _)| pure.iter().any(|it| path.ends_with(it)));
     assert!(files.len() >= 12, "only {} decision files were found", files.len());
     files.extend(sources("src/elasticsearch/values"));
+    files.extend(sources("src/deploy"));
     let mut flannel = sources("src/flannel");
     flannel.retain(|(path, _)| path.ends_with("config.rs"));
     assert_eq!(flannel.len(), 1);
@@ -222,6 +223,11 @@ fn what_is_decided_about_hosts_is_pure() {
         "flanneld/diff.rs",
         "flanneld/files.rs",
         "flanneld/report.rs",
+        "deploy/diff.rs",
+        "deploy/files.rs",
+        "deploy/job.rs",
+        "deploy/layout.rs",
+        "deploy/report.rs",
     ];
     let mut files = sources("src/ssh");
     files.retain(|(path, _)| pure.iter().any(|it| path.ends_with(it)));
@@ -238,6 +244,12 @@ fn what_a_shell_on_a_host_reads_is_drovers_own_text() {
     check(&files, &["Box::leak", ".leak()"]);
     files.retain(|(path, _)| !path.ends_with("ssh/command.rs"));
     check(&files, &["\"sh\"", "\"bash\"", "quote("]);
+}
+
+#[test]
+fn what_signs_knows_nobody_that_it_signs_for() {
+    check(&sources("src/authority"), &KUBERNETES);
+    check(&sources("src/authority"), &["crate::ssh", "crate::deploy", "async ", "::now()"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! others ask, write and reach the hosts. What it knows of a run stands in [`run::Run`], which is
 //! kept in the status, so that a process that begins anew goes on where the last one ended.
 
+pub mod ages;
 pub mod gate;
 pub mod hosts;
 pub mod order;

@@ -106,10 +106,10 @@ impl Job {
         // A line each: none holds the end of one.
         let lines: String =
             settings.iter().map(|it| it.replace(['\n', '\r', '\0'], "") + "\n").collect();
-        steps.extend(self.write("sh", script));
+        steps.extend(self.write("script", script));
         steps.extend(self.write("settings", &lines));
         let seconds = limit.as_secs().to_string();
-        let arguments = [self.unit(), self.file("sh"), self.file("settings"), seconds];
+        let arguments = [self.unit(), self.file("script"), self.file("settings"), seconds];
         steps.push(Step::Run(Command::script("begin job", BEGIN, arguments)));
         steps
     }
@@ -132,7 +132,7 @@ impl Job {
     }
 
     pub(super) fn forget(&self) -> Command {
-        let files = ["sh", "settings", "log"].map(|it| self.file(it));
+        let files = ["script", "settings", "log"].map(|it| self.file(it));
         let arguments = [self.unit()].into_iter().chain(files);
         Command::script("forget job", FORGET, arguments)
     }

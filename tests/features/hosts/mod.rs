@@ -3,6 +3,7 @@
 mod canary;
 pub mod crash;
 mod deletion;
+mod deploy;
 mod elasticsearch;
 mod families;
 mod faults;

@@ -202,9 +202,9 @@ fn a_job_has_a_name_that_is_its_lock_and_its_settings_go_in_a_file() {
     assert_eq!(
         words[1..],
         [
-            "/run/drover/drover-run-1-stage.sh 600 root:root",
+            "/run/drover/drover-run-1-stage.script 600 root:root",
             "/run/drover/drover-run-1-stage.settings 600 root:root",
-            "sh -s -- drover-run-1-stage.service /run/drover/drover-run-1-stage.sh \
+            "sh -s -- drover-run-1-stage.service /run/drover/drover-run-1-stage.script \
              /run/drover/drover-run-1-stage.settings 14400",
         ]
     );

@@ -1,0 +1,265 @@
+//! Elasticsearch on bare machines by the steps that a member of a managed Cluster gets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover::{
+    api::elasticsearch::ElasticsearchSpec,
+    authority::{Authority, secrets::password},
+    deploy::{
+        Member,
+        archive::Sha512,
+        node::{NodePlan, Site, plan},
+        realm,
+    },
+    elasticsearch::version::Version,
+    ssh::{
+        deploy::{
+            self, Data, Deployment, Source,
+            job::{Job, Progress},
+            layout,
+        },
+        path::RemotePath,
+        pool::Pool,
+        preparation::Preparation,
+        session::Session,
+    },
+};
+use futures::future::join_all;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::elasticsearch::session;
+use crate::common::{
+    archives::Archives,
+    hosts::{Host, Os, Settings, room},
+    proxy::Damage,
+    wait::eventually,
+};
+
+/// Room for fetching, and for starts of three nodes, beside a compiler.
+const LONG: Duration = Duration::from_mins(4);
+
+/// What the hosts of the test shall run.
+struct Site3 {
+    spec: ElasticsearchSpec,
+    members: Vec<Member>,
+    authority: Authority,
+    password: SecretString,
+}
+
+impl Site3 {
+    fn new(hosts: &[Host], archives: &Archives) -> Self {
+        let url =
+            format!("{}/elasticsearch-{{version}}-linux-{{arch}}.tar.gz", archives.plain.url());
+        let digests: BTreeMap<String, String> = ["8.17.0", "8.19.0"]
+            .map(|it| (format!("elasticsearch-{it}-linux-x86_64.tar.gz"), Archives::digest(it)))
+            .into();
+        let spec = json!({
+            "version": "8.19.0",
+            "distribution": { "url": url, "sha512": digests },
+            "nodeGroups": [{ "name": "all", "heap": "320m" }],
+        });
+        let member = |(at, host): (usize, &Host)| Member {
+            name: format!("es-{}", at + 1).into(),
+            labels: BTreeMap::new(),
+            address: host.address().into(),
+            hostname: None,
+            memory_bytes: None,
+            architecture: Some("x86_64".into()),
+        };
+        Self {
+            spec: serde_json::from_value(spec).unwrap(),
+            members: hosts.iter().enumerate().map(member).collect(),
+            authority: Authority::make("a test", Timestamp::now()).unwrap(),
+            password: password().unwrap(),
+        }
+    }
+
+    fn plans(&self, version: &str, bootstrap: Option<&str>) -> Vec<NodePlan> {
+        let site = Site {
+            name: "managed",
+            version: Version::parse(version).unwrap(),
+            distribution: self.spec.distribution.as_ref().unwrap(),
+            groups: &self.spec.node_groups,
+            authorities: self.authority.certificate().as_bytes(),
+            hash: &realm::hash("uid", "drover", &self.password),
+            bootstrap,
+        };
+        plan(&site, &self.members).unwrap().into_values().collect()
+    }
+
+    /// Asks the node of a host over TLS, with a check of its certificate.
+    async fn ask(&self, host: &Host, path: &str) -> Result<Value, String> {
+        let url = format!("https://{}:9200{path}", host.address());
+        let user = format!("drover:{}", self.password.expose_secret());
+        let command = format!("curl -sS -m 10 --cacert {} -u {user} '{url}'", layout::AUTHORITIES);
+        let told = host.inside(&format!("{command} 2>&1 || true"));
+        serde_json::from_str(&told).map_err(|_| told)
+    }
+
+    async fn green(&self, host: &Host, nodes: usize) {
+        let path =
+            format!("/_cluster/health?wait_for_status=green&wait_for_nodes={nodes}&timeout=1s");
+        eventually("the cluster is green", LONG, async || match self.ask(host, &path).await {
+            Ok(health) if health["status"] == "green" && health["timed_out"] == false => Ok(()),
+            other => Err(format!("{other:?}\n{}", host.inside(LAST_WORDS))),
+        })
+        .await;
+    }
+}
+
+const LAST_WORDS: &str = "journalctl --no-pager -o cat -u drover-elasticsearch --lines=20; true";
+
+fn source(plan: &NodePlan) -> Source {
+    let Sha512::Given(sha512) = plan.archive.sha512.clone() else { panic!("{plan:?}") };
+    Source { url: plan.archive.url.clone(), sha512, java_home: None }
+}
+
+async fn ended(session: &Session, job: &Job) -> Progress {
+    let mut last = Progress::Unknown;
+    eventually("the job ends", LONG, async || {
+        last = deploy::progress(session, true, job).await.unwrap();
+        if last == Progress::Working { Err("it is under way".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    last
+}
+
+async fn run(session: &Session, deployment: &Deployment, plan: &NodePlan, name: &str) {
+    let job = deployment.begin_stage(session, true, name, &source(plan)).await.unwrap();
+    // A second operator finds it under way.
+    deployment.begin_stage(session, true, name, &source(plan)).await.unwrap();
+    let fetched = ended(session, &job).await;
+    let report = deployment.inspect(session, true).await.unwrap();
+    assert!(deployment.is_staged(&report), "{fetched:?} {report:?}");
+    let job = deployment.begin_swap(session, true, name, 1).await.unwrap();
+    deployment.begin_swap(session, true, name, 1).await.unwrap();
+    assert_eq!(ended(session, &job).await, Progress::Done);
+    let report = deployment.inspect(session, true).await.unwrap();
+    assert!(deployment.is_running(&report), "{report:?}");
+    deploy::forget(session, true, &job).await.unwrap();
+}
+
+#[tokio::test]
+async fn bare_machines_become_a_secured_cluster_which_is_changed_with_one_restart_or_none() {
+    let _room = room().await;
+    let systems = [Os::Debian, Os::Fedora, Os::Rhel];
+    let machines = systems.map(|it| Settings::new(it).disk_megabytes(800));
+    let hosts = Host::start_all(machines).await;
+    let archives = Archives::start().await;
+    let mut site = Site3::new(&hosts, &archives);
+    let sessions: Vec<(Pool, Arc<Session>)> = join_all(hosts.iter().map(session)).await;
+    let data = RemotePath::new("/var/lib/drover-elasticsearch").unwrap();
+
+    // From bare to green.
+    let plans = site.plans("8.19.0", Some("es-1"));
+    let make = |((_, session), plan): (&(Pool, Arc<Session>), &NodePlan)| {
+        let (session, plan) = (Arc::clone(session), plan.clone());
+        let issued = site.authority.issue("node", &plan.names, Timestamp::now()).unwrap();
+        let data = data.clone();
+        async move {
+            let preparation = Preparation::new([], Some(data), None).unwrap();
+            let prepared = preparation.apply(&session, true).await.unwrap();
+            assert!(prepared.failures.is_empty() && prepared.left.is_empty(), "{prepared:?}");
+            let deployment = plan.deployment(Some(&issued)).unwrap();
+            let settled = deployment.settle(&session, true).await.unwrap();
+            assert!(settled.failures.is_empty() && settled.left.is_empty(), "{settled:?}");
+            run(&session, &deployment, &plan, "first").await;
+        }
+    };
+    join_all(sessions.iter().zip(&plans).map(make)).await;
+    site.green(&hosts[0], 3).await;
+    assert_eq!(archives.fetched("8.19.0"), 3);
+    let who = site.ask(&hosts[1], "/_security/_authenticate").await.unwrap();
+    assert_eq!((&who["username"], &who["roles"]), (&json!("drover"), &json!(["superuser"])));
+    let anybody = hosts[1].inside(&format!(
+        "curl -s -o /dev/null -w '%{{http_code}}' --cacert {} https://{}:9200/",
+        layout::AUTHORITIES,
+        hosts[1].address()
+    ));
+    assert_eq!(anybody, "401");
+
+    // Once it is formed, what formed it goes, and nothing is restarted for that.
+    let root = site.ask(&hosts[2], "/").await.unwrap();
+    let uuid = root["cluster_uuid"].as_str().unwrap();
+    let plans = site.plans("8.19.0", None);
+    let mut invocations = Vec::new();
+    for (at, ((_, session), plan)) in sessions.iter().zip(&plans).enumerate() {
+        let deployment = plan.deployment(None).unwrap();
+        let before = deployment.inspect(session, true).await.unwrap();
+        let settled = deployment.settle(session, true).await.unwrap();
+        let paths: Vec<&str> = settled.before.iter().map(|it| &*it.path).collect();
+        assert_eq!(paths, if at == 0 { vec![layout::SETTINGS] } else { vec![] });
+        assert_eq!(deployment.settle(session, true).await.unwrap().before, [], "a second time");
+        deploy::note_cluster(session, true, uuid).await.unwrap();
+        assert!(deploy::note_cluster(session, true, "another").await.is_err());
+        let after = deployment.inspect(session, true).await.unwrap();
+        assert_eq!(after.cluster_uuid.as_deref(), Some(uuid));
+        assert_eq!(after.invocation(), before.invocation());
+        let names = &plan.names;
+        let shown = after.certificate.as_bytes();
+        assert_eq!(site.authority.check(shown, names, Timestamp::now()), Ok(()));
+        invocations.push(before.invocation().to_owned());
+    }
+
+    // Another certificate is read without a restart.
+    let (session, host, plan) = (&sessions[1].1, &hosts[1], &plans[1]);
+    let served = || {
+        let at = format!("{}:9200", host.address());
+        let script =
+            "openssl s_client -connect \"$0\" </dev/null 2>/dev/null | openssl x509 -noout -serial";
+        let output = std::process::Command::new("sh").args(["-c", script, &at]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    let before = served();
+    let issued = site.authority.issue("node", &plan.names, Timestamp::now()).unwrap();
+    let deployment = plan.deployment(Some(&issued)).unwrap();
+    assert_eq!(deployment.settle(session, true).await.unwrap().left, []);
+    eventually("the new certificate is served", LONG, async || {
+        if served() == before { Err("the old one") } else { Ok(()) }
+    })
+    .await;
+    let report = deployment.inspect(session, true).await.unwrap();
+    assert_eq!(report.invocation(), invocations[1]);
+
+    // What is fetched damaged touches nothing that runs.
+    archives.damage("8.17.0", Some(Damage::WrongByte));
+    let other = &site.plans("8.17.0", None)[1];
+    let deployment = other.deployment(None).unwrap();
+    let job = deployment.begin_stage(session, true, "bad", &source(other)).await.unwrap();
+    let Progress::Failed(reason) = ended(session, &job).await else { panic!("it was taken") };
+    assert!(reason.contains("its SHA-512 is not the given one"), "{reason}");
+    let report = deployment.inspect(session, true).await.unwrap();
+    assert!(!deployment.is_staged(&report) && report.is_active());
+    assert_eq!(report.invocation(), invocations[1]);
+
+    // Other settings take one restart, of that node alone.
+    site.spec.node_groups[0].config =
+        serde_json::from_value(json!({ "node.attr.x": "1" })).unwrap();
+    let plan = &site.plans("8.19.0", None)[1];
+    let deployment = plan.deployment(None).unwrap();
+    let report = deployment.inspect(session, true).await.unwrap();
+    assert!(!deployment.is_running(&report) && deployment.drift(&report).is_empty());
+    run(session, &deployment, plan, "second").await;
+    site.green(&hosts[0], 3).await;
+    let report = deployment.inspect(session, true).await.unwrap();
+    assert_ne!(report.invocation(), invocations[1]);
+    let nodes = site.ask(&hosts[0], "/_nodes/es-2?filter_path=nodes.*.attributes").await.unwrap();
+    assert!(nodes.to_string().contains(r#""x":"1""#), "{nodes}");
+
+    // It comes back over a boot, and goes when it shall.
+    hosts[2].reboot().await;
+    site.green(&hosts[0], 3).await;
+    let (_pool, again) = super::elasticsearch::session(&hosts[2]).await;
+    deploy::remove(&again, true, &data, Data::Kept).await.unwrap();
+    deploy::remove(&again, true, &data, Data::Kept).await.unwrap();
+    hosts[2].inside(
+        "test -d /var/lib/drover-elasticsearch/nodes || ls /var/lib/drover-elasticsearch/*",
+    );
+    hosts[2].inside("test ! -e /opt/drover && test ! -e /etc/drover-elasticsearch");
+    assert_eq!(hosts[2].inside("pgrep -u elasticsearch java || echo none"), "none");
+}
