@@ -20,6 +20,7 @@ pub mod gate;
 pub mod kubernetes;
 pub mod nodes;
 pub mod object_key;
+pub mod published;
 mod redaction;
 pub mod rollout;
 pub mod run;

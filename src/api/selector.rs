@@ -38,7 +38,7 @@ pub struct LabelExpression {
     pub key: String,
     /// How it is compared.
     pub operator: LabelOperator,
-    /// The values that In and NotIn compare with; at most 32.
+    /// The values that `In` and `NotIn` compare with; at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

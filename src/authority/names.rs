@@ -16,16 +16,16 @@ use super::{AuthorityError, Unfit};
 
 /// Host names and addresses, as a certificate has them.
 pub(super) fn subject_names(names: &[Box<str>]) -> Result<Vec<SanType>, AuthorityError> {
-    let read = |name: &Box<str>| {
+    let read = |name: &str| {
         if let Ok(address) = name.parse::<IpAddr>() {
             return Ok(SanType::IpAddress(address));
         }
         let wrong = || AuthorityError::Name(crate::foreign::capped(name));
         // What no client could look for would only keep others from reading the certificate.
-        ServerName::try_from(&**name).map_err(|_| wrong())?;
+        ServerName::try_from(name).map_err(|_| wrong())?;
         Ok(SanType::DnsName(name.to_string().try_into().map_err(|_| wrong())?))
     };
-    names.iter().map(read).collect()
+    names.iter().map(|it| read(it)).collect()
 }
 
 /// Whether `authority` has signed it, it is valid now, and good for all of `names`.

@@ -41,15 +41,15 @@ pub fn archive(
             return Err(Problem::new("elasticsearch.distribution.url", message));
         }
     };
-    let fill = |template: &str| -> Box<str> {
+    let filled = |template: &str| -> Box<str> {
         template.replace("{version}", &version.to_string()).replace("{arch}", architecture).into()
     };
-    let url = fill(&distribution.url.0);
+    let url = filled(&distribution.url.0);
     let file: Box<str> = url.rsplit('/').next().unwrap_or_default().into();
     let given = distribution.sha512.as_ref().and_then(|it| it.0.get(&*file));
     let sha512 = match (given, &distribution.sha512_url) {
         (Some(digest), _) => Sha512::Given(digest.to_ascii_lowercase().into()),
-        (None, Some(template)) => Sha512::At(fill(&template.0)),
+        (None, Some(template)) => Sha512::At(filled(&template.0)),
         (None, None) if url.starts_with("https://") => Sha512::At(format!("{url}.sha512").into()),
         (None, None) => {
             let message = format!("has no digest of '{file}', which comes over http");

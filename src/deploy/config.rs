@@ -43,7 +43,7 @@ pub fn flatten(config: &Map<String, Value>, path: &str) -> Result<Settings, Vec<
     let mut flat = Settings::new();
     let mut problems = Vec::new();
     walk(config, "", &mut |key, value| {
-        let found = own(key).map_or_else(|| taken(key, value), |it| Err(it.into()));
+        let found = own(key).map_or_else(|| taken(key, value), Err);
         match found {
             Ok(value) if flat.get(key).is_some_and(|it| *it != value) => {
                 let message = "is said twice, with two values";

@@ -22,6 +22,7 @@ use self::{
 use super::{
     command::Command,
     error::Error,
+    families::Family,
     path::RemotePath,
     preparation::ACCOUNT_NAME,
     session::Session,
@@ -60,6 +61,8 @@ pub struct Source {
     pub sha512: Box<str>,
     /// The Java that runs it; absent for the archive's own.
     pub java_home: Option<RemotePath>,
+    /// Whose commands the host has, for advice; absent where that is not known.
+    pub family: Option<Family>,
 }
 
 impl Deployment {

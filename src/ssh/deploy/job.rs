@@ -5,7 +5,12 @@ use std::time::Duration;
 
 use super::{Source, layout, make_folders};
 use crate::ssh::{
-    command::Command, path::RemotePath, preparation::ACCOUNT_NAME, steps::Step, upload::Upload,
+    command::Command,
+    families::{Family, Name},
+    path::RemotePath,
+    preparation::ACCOUNT_NAME,
+    steps::Step,
+    upload::Upload,
 };
 
 const BEGIN: &str = include_str!("begin.sh");
@@ -44,17 +49,17 @@ impl Job {
     /// Fetches and unpacks a version for the run of this name.
     #[must_use]
     pub fn stage(run: &str) -> Self {
-        Self::new(run, "stage".into())
+        Self::new(run, "stage")
     }
 
     /// Stops Elasticsearch, and starts it as it shall be.
     #[must_use]
     pub fn swap(run: &str, attempt: u32) -> Self {
-        Self::new(run, format!("swap-{attempt}"))
+        Self::new(run, &format!("swap-{attempt}"))
     }
 
     /// Runs are named by Drover; what is no part of such a name can't get into one of a unit.
-    fn new(run: &str, step: String) -> Self {
+    fn new(run: &str, step: &str) -> Self {
         let plain = |it: &char| it.is_ascii_alphanumeric() || *it == '-';
         let run: String = run.chars().filter(plain).take(64).collect();
         Self { name: format!("drover-{run}-{step}").into() }
@@ -83,6 +88,7 @@ impl Job {
             ACCOUNT_NAME,
             java,
             &most,
+            &advice(source.family),
         ];
         self.begin(STAGE, &settings, STAGING)
     }
@@ -136,6 +142,16 @@ impl Job {
         let arguments = [self.unit()].into_iter().chain(files);
         Command::script("forget job", FORGET, arguments)
     }
+}
+
+/// How a program that fetches archives is installed, for people.
+fn advice(family: Option<Family>) -> String {
+    let action = family.zip(Name::new("curl")).map(|(family, curl)| family.install(&[curl]));
+    let Some(action) = action else { return "install one of them".into() };
+    // What only keeps its output readable for programs is no part of the advice.
+    let words = [action.program.to_owned()].into_iter().chain(action.arguments);
+    let words = words.filter(|it| it != "env" && !it.contains('='));
+    format!("install one of them, such as by `{}`", words.collect::<Vec<_>>().join(" "))
 }
 
 impl Progress {

@@ -118,8 +118,10 @@ impl Report {
                 self.trees.entry(name.into()).or_default().build = value.into();
             }
             "plugin" => {
-                let tree = self.trees.get_mut(name).filter(|it| it.plugins.len() < MOST);
-                tree.into_iter().for_each(|it| _ = it.plugins.insert(value.into()));
+                let tree = self.trees.get_mut(name);
+                if let Some(tree) = tree.filter(|it| it.plugins.len() < MOST) {
+                    tree.plugins.insert(value.into());
+                }
             }
             "unit" => _ = self.unit.insert(name.into(), value.trim().into()),
             "running" => {

@@ -1,14 +1,15 @@
 # Fetches an archive of Elasticsearch and unpacks it, whole or not at all. $1: a file with, a line
 # each, the URL, the SHA-512 of the archive, the version, the folder of versions, that of logs, the
-# user that will run it, the folder of Java or "", and the most kilobytes that it may have. The last
-# line of the output tells how it went. Safe to repeat: it goes on where it was.
+# user that will run it, the folder of Java or "", the most kilobytes that it may have, and what to do
+# where nothing can fetch it. The last line of the output tells how it went. Safe to repeat: it goes on
+# where it was.
 set -u
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export LC_ALL PATH
 {
   read -r url && read -r digest && read -r version && read -r trees && read -r logs && read -r user &&
-    read -r java && read -r most
+    read -r java && read -r most && read -r advice
 } <"$1" || { echo "its settings can't be read"; exit 1; }
 header='# Drover made this file, keeps it as it is, and removes it.'
 tree=$trees/$version part=$trees/$version.tar.gz.part new=$trees/$version.part
@@ -41,7 +42,7 @@ if [ -f "$tree/.drover" ]; then
   exit 0
 fi
 [ ! -e "$tree" ] || fail "$tree is there, and Drover did not make it"
-has curl || has wget || fail "neither curl nor wget is installed: install one of them"
+has curl || has wget || fail "neither curl nor wget is installed: $advice"
 if [ -f "$part" ] && [ "$(size)" -ge $((most * 1024)) ]; then rm -f -- "$part"; fi
 tries=0
 while ! is_right; do

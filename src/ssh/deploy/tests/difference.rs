@@ -195,6 +195,7 @@ fn a_job_has_a_name_that_is_its_lock_and_its_settings_go_in_a_file() {
         url: "https://m.example/$(touch canary)%h\n/es.tar.gz".into(),
         sha512: "ab".repeat(64).into(),
         java_home: None,
+        family: Some(Family::Rhel),
     };
     let job = Job::stage("run-1");
     let steps = job.stage_steps("8.19.0", &source);
@@ -211,7 +212,8 @@ fn a_job_has_a_name_that_is_its_lock_and_its_settings_go_in_a_file() {
     let Step::Write(settings) = &steps[2] else { panic!("{words:?}") };
     use secrecy::ExposeSecret as _;
     let text = std::str::from_utf8(settings.content.expose_secret()).unwrap();
-    assert_eq!(text.lines().count(), 8, "{text}");
+    assert_eq!(text.lines().count(), 9, "{text}");
+    assert!(text.ends_with("install one of them, such as by `yum -y install curl`\n"), "{text}");
     assert_eq!(Job::swap("a/../b;c", 2).unit(), "drover-abc-swap-2.service");
 }
 

@@ -130,7 +130,8 @@ fn stage_in(
     path: &str,
 ) -> Result<String, String> {
     let (trees, logs) = (stand.path("trees"), stand.path("logs"));
-    let lines = [url, digest, "8.19.0", &trees, &logs, "elasticsearch", java, &most.to_string()];
+    let lines =
+        [url, digest, "8.19.0", &trees, &logs, "elasticsearch", java, &most.to_string(), "do this"];
     let settings = stand.write("settings", &(lines.join("\n") + "\n"));
     stand.run_in(STAGE, &[&settings], path)
 }
@@ -216,7 +217,7 @@ fn wget_does_where_there_is_no_curl_and_without_both_it_is_said_what_to_install(
     assert!(server.heads.lock().unwrap().iter().all(|it| it.contains("Wget")));
     fs::remove_dir_all(stand.0.join("trees/8.19.0")).unwrap();
     fs::remove_file(format!("{few}/wget")).unwrap();
-    assert_eq!(run(), Err("neither curl nor wget is installed: install one of them".into()));
+    assert_eq!(run(), Err("neither curl nor wget is installed: do this".into()));
 }
 
 #[test]
