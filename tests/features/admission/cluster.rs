@@ -161,51 +161,40 @@ async fn what_a_cluster_may_say_is_accepted() {
     .await;
 }
 
+const ARCHIVE: &str = "https://m.example/es-{version}-{arch}.tar.gz";
+
+/// A Cluster for which Drover installs Elasticsearch.
+fn managed(path: &str, value: Value) -> Value {
+    let mut spec = json!({ "version": "8.19.0", "distribution": { "url": ARCHIVE } });
+    set(&mut spec, path, value);
+    cluster("elasticsearch", spec)
+}
+
+/// One with a group of nodes.
+fn group(path: &str, value: Value) -> Value {
+    let mut group = json!({ "name": "hot" });
+    set(&mut group, path, value);
+    managed("nodeGroups", json!([group]))
+}
+
 #[tokio::test]
 async fn an_elasticsearch_that_could_not_be_installed_is_refused() {
-    let archive = "https://m.example/es-{version}-{arch}.tar.gz";
-    let elasticsearch = |path: &str, value: Value| {
-        let mut spec = json!({ "version": "8.19.0", "distribution": { "url": archive } });
-        set(&mut spec, path, value);
-        cluster("elasticsearch", spec)
-    };
-    let group = |path: &str, value: Value| {
-        let mut group = json!({ "name": "hot" });
-        set(&mut group, path, value);
-        elasticsearch("nodeGroups", json!([group]))
-    };
-    let url = |value: &str| elasticsearch("distribution.url", json!(value));
+    let url = |value: &str| managed("distribution.url", json!(value));
     let digests =
-        |name: &str, digest: &str| elasticsearch("distribution.sha512", json!({ name: digest }));
+        |name: &str, digest: &str| managed("distribution.sha512", json!({ name: digest }));
     let digest = "aB".repeat(64);
-    let selector = |value: Value| group("hostSelector", value);
-    let expression = |operator: &str, values: Value| {
-        selector(
-            json!({ "matchExpressions": [{ "key": "k", "operator": operator, "values": values }] }),
-        )
-    };
     let place = "spec.elasticsearch";
-    let alone = json!({ "elasticsearch": { "version": "8.19.0" } });
     refuses(vec![
-        (
-            elasticsearch("unit", json!("es.service")),
-            "elasticsearch.unit",
-            "somebody else installed",
-        ),
+        (managed("unit", json!("es.service")), "elasticsearch.unit", "somebody else installed"),
         (cluster("elasticsearch", json!({ "version": "8.19.0" })), place, "needs `distribution`"),
         (
-            cluster("elasticsearch", json!({ "distribution": { "url": archive } })),
+            cluster("elasticsearch", json!({ "distribution": { "url": ARCHIVE } })),
             "elasticsearch.distribution",
             "no effect without `version`",
         ),
-        (
-            cluster("elasticsearch", json!({ "nodeGroups": [{ "name": "a" }] })),
-            "elasticsearch.nodeGroups",
-            "no effect without `version`",
-        ),
-        (elasticsearch("version", json!("8.19")), "elasticsearch.version", "all three numbers"),
-        (elasticsearch("version", json!("7.16.3")), "elasticsearch.version", "from 7.17"),
-        (elasticsearch("version", json!("8.19.0-SNAPSHOT")), "elasticsearch.version", "8.19.0"),
+        (managed("version", json!("8.19")), "elasticsearch.version", "all three numbers"),
+        (managed("version", json!("7.16.3")), "elasticsearch.version", "from 7.17"),
+        (managed("version", json!("8.19.0-SNAPSHOT")), "elasticsearch.version", "8.19.0"),
         (url("http://m.example/a.tar.gz"), "distribution.url", "needs `sha512`"),
         (url("ftp://m.example/a.tar.gz"), "distribution.url", "http or https"),
         (url("https://u:p@m.example/a.tar.gz"), "distribution.url", "no user-info"),
@@ -213,14 +202,47 @@ async fn an_elasticsearch_that_could_not_be_installed_is_refused() {
         (url("https://m.example/$(id).tar.gz"), "distribution.url", "http or https"),
         (url("https://m.example/{other}.tar.gz"), "distribution.url", "http or https"),
         (
-            elasticsearch("distribution.sha512Url", json!("http://m.example/a")),
+            managed("distribution.sha512Url", json!("http://m.example/a")),
             "distribution.sha512Url",
             "https URL",
         ),
         (digests("a.tar.gz", "abc"), "distribution.sha512", "128"),
         (digests("../a", &digest), "distribution.sha512", "names of files"),
-        (elasticsearch("distribution.javaHome", json!("/a b")), "javaHome", "absolute path"),
-        (elasticsearch("distribution.javaHome", json!("/a/../b")), "javaHome", "absolute path"),
+        (managed("distribution.javaHome", json!("/a b")), "javaHome", "absolute path"),
+        (managed("distribution.javaHome", json!("/a/../b")), "javaHome", "absolute path"),
+        (cluster("deleteData", json!(true)), "spec.deleteData", "only with `deletionPolicy`"),
+        (cluster("deletionPolicy", json!("Orphan")), "spec.deletionPolicy", "Unsupported value"),
+    ])
+    .await;
+    // Without a connection: it will be at the hosts.
+    let mut alone = managed("", Value::Null);
+    alone["spec"].as_object_mut().unwrap().remove("connection");
+    let mut restarted = alone.clone();
+    let restart = json!({ "requestId": "1", "target": "Elasticsearch" });
+    set(&mut restarted, "spec.operations.restart", restart);
+    let mut open = url("http://[::1]:8080/a/{version}/es-{version}-{arch}.tar.gz");
+    let digest_url = json!("https://m.example/{version}.sha512");
+    set(&mut open, "spec.elasticsearch.distribution.sha512Url", digest_url);
+    let mut deleted = cluster("deletionPolicy", json!("Delete"));
+    set(&mut deleted, "spec.deleteData", json!(true));
+    let java = managed("distribution.javaHome", json!("/usr/lib/jvm/java-21"));
+    accepts(vec![alone, restarted, open, deleted, digests("es-8.19.0.tar.gz", &digest), java])
+        .await;
+}
+
+#[tokio::test]
+async fn groups_of_nodes_that_could_not_be_are_refused() {
+    let selector = |value: Value| group("hostSelector", value);
+    let expression = |operator: &str, values: Value| {
+        let one = json!({ "key": "k", "operator": operator, "values": values });
+        selector(json!({ "matchExpressions": [one] }))
+    };
+    refuses(vec![
+        (
+            cluster("elasticsearch", json!({ "nodeGroups": [{ "name": "a" }] })),
+            "elasticsearch.nodeGroups",
+            "no effect without `version`",
+        ),
         (group("name", json!("Hot!")), "nodeGroups[0].name", "match"),
         (group("roles", json!(["king"])), "nodeGroups[0].roles", "Unsupported value"),
         (group("roles", json!(["data", "data"])), "nodeGroups[0].roles", "Duplicate"),
@@ -232,44 +254,22 @@ async fn an_elasticsearch_that_could_not_be_installed_is_refused() {
         (expression("In", json!([])), "values", "must be set for In"),
         (expression("Exists", json!(["x"])), "values", "and for nothing else"),
         (
-            elasticsearch("nodeGroups", json!([{ "name": "a" }, { "name": "b" }])),
+            managed("nodeGroups", json!([{ "name": "a" }, { "name": "b" }])),
             "elasticsearch.nodeGroups",
             "only one group",
         ),
         (
-            elasticsearch("nodeGroups", json!([{ "name": "a" }, { "name": "a" }])),
+            managed("nodeGroups", json!([{ "name": "a" }, { "name": "a" }])),
             "nodeGroups[1]",
             "Duplicate",
         ),
-        (
-            cluster("deleteData", json!(true)),
-            "spec.deleteData",
-            "only with `deletionPolicy` Delete",
-        ),
-        (cluster("deletionPolicy", json!("Orphan")), "spec.deletionPolicy", "Unsupported value"),
     ])
     .await;
-    let mut managed = cluster("", Value::Null);
-    managed["spec"] = alone;
-    set(&mut managed, "spec.elasticsearch.distribution.url", json!(archive));
-    let restart = json!({ "requestId": "1", "target": "Elasticsearch" });
-    let mut restarted = managed.clone();
-    set(&mut restarted, "spec.operations.restart", restart);
-    let mut open = url("http://[::1]:8080/a/{version}/es-{version}-{arch}.tar.gz");
-    let digest_url = json!("https://m.example/{version}.sha512");
-    set(&mut open, "spec.elasticsearch.distribution.sha512Url", digest_url);
-    let mut deleted = cluster("deletionPolicy", json!("Delete"));
-    set(&mut deleted, "spec.deleteData", json!(true));
     accepts(vec![
-        managed,
-        restarted,
-        deleted,
-        digests("es-8.19.0.tar.gz", &digest),
-        elasticsearch("distribution.javaHome", json!("/usr/lib/jvm/java-21")),
         expression("NotIn", json!(["x"])),
         group("config", json!({ "node.attr": { "zone": "a" }, "a.b": [1] })),
         group("roles", json!([])),
-        open,
+        group("heap", json!("512m")),
     ])
     .await;
 }

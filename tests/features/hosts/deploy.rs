@@ -1,6 +1,7 @@
 //! Elasticsearch on bare machines by the steps that a member of a managed Cluster gets.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use drover::{
         realm,
     },
     elasticsearch::version::Version,
+    rollout::ages::is_built_before,
     ssh::{
         deploy::{
             self, Data, Deployment, Source,
@@ -54,7 +56,7 @@ impl Site3 {
     fn new(hosts: &[Host], archives: &Archives) -> Self {
         let url =
             format!("{}/elasticsearch-{{version}}-linux-{{arch}}.tar.gz", archives.plain.url());
-        let digests: BTreeMap<String, String> = ["8.17.0", "8.19.0"]
+        let digests: BTreeMap<String, String> = ["7.17.29", "8.17.0", "8.19.0"]
             .map(|it| (format!("elasticsearch-{it}-linux-x86_64.tar.gz"), Archives::digest(it)))
             .into();
         let spec = json!({
@@ -92,10 +94,24 @@ impl Site3 {
     }
 
     /// Asks the node of a host over TLS, with a check of its certificate.
-    async fn ask(&self, host: &Host, path: &str) -> Result<Value, String> {
+    fn ask(&self, host: &Host, path: &str) -> Result<Value, String> {
+        self.request(host, "GET", path, "")
+    }
+
+    /// Sends a body, and fails unless it is taken.
+    fn tell(&self, host: &Host, method: &str, path: &str, body: &Value) -> Result<(), String> {
+        let answer = self.request(host, method, path, &body.to_string())?;
+        if answer["error"].is_null() { Ok(()) } else { Err(answer.to_string()) }
+    }
+
+    fn request(&self, host: &Host, method: &str, path: &str, body: &str) -> Result<Value, String> {
         let url = format!("https://{}:9200{path}", host.address());
         let user = format!("drover:{}", self.password.expose_secret());
-        let command = format!("curl -sS -m 10 --cacert {} -u {user} '{url}'", layout::AUTHORITIES);
+        let mut command = format!("curl -sS -m 10 --cacert {} -u {user}", layout::AUTHORITIES);
+        if !body.is_empty() {
+            let _ = write!(command, " -H 'content-type: application/json' -d '{body}'");
+        }
+        let command = format!("{command} -X {method} '{url}'");
         let told = host.inside(&format!("{command} 2>&1 || true"));
         serde_json::from_str(&told).map_err(|_| told)
     }
@@ -103,7 +119,7 @@ impl Site3 {
     async fn green(&self, host: &Host, nodes: usize) {
         let path =
             format!("/_cluster/health?wait_for_status=green&wait_for_nodes={nodes}&timeout=1s");
-        eventually("the cluster is green", LONG, async || match self.ask(host, &path).await {
+        eventually("the cluster is green", LONG, async || match self.ask(host, &path) {
             Ok(health) if health["status"] == "green" && health["timed_out"] == false => Ok(()),
             other => Err(format!("{other:?}\n{}", host.inside(LAST_WORDS))),
         })
@@ -143,6 +159,53 @@ async fn run(session: &Session, deployment: &Deployment, plan: &NodePlan, name: 
     deploy::forget(session, true, &job).await.unwrap();
 }
 
+/// From a bare machine to a node that runs.
+async fn install(site: &Site3, session: &Session, plan: &NodePlan) {
+    let data = RemotePath::new(&plan.data).unwrap();
+    let preparation = Preparation::new([], Some(data), None).unwrap();
+    let prepared = preparation.apply(session, true).await.unwrap();
+    assert!(prepared.failures.is_empty() && prepared.left.is_empty(), "{prepared:?}");
+    let issued = site.authority.issue("node", &plan.names, Timestamp::now()).unwrap();
+    let deployment = plan.deployment(Some(&issued)).unwrap();
+    let settled = deployment.settle(session, true).await.unwrap();
+    assert!(settled.failures.is_empty() && settled.left.is_empty(), "{settled:?}");
+    run(session, &deployment, plan, "first").await;
+}
+
+#[tokio::test]
+async fn a_node_goes_from_7_17_to_8_19_with_its_data_and_the_old_version_goes_when_it_is_told_to() {
+    let _room = room().await;
+    let hosts = [Settings::new(Os::Debian).disk_megabytes(800).start().await];
+    let archives = Archives::start().await;
+    let site = Site3::new(&hosts, &archives);
+    let (_pool, session) = session(&hosts[0]).await;
+    install(&site, &session, &site.plans("7.17.29", Some("es-1"))[0]).await;
+    site.green(&hosts[0], 1).await;
+    let replicas = json!({ "settings": { "number_of_replicas": 0 } });
+    site.tell(&hosts[0], "PUT", "/kept", &replicas).unwrap();
+    let document = json!({ "word": "kept" });
+    site.tell(&hosts[0], "PUT", "/kept/_doc/1?refresh=true", &document).unwrap();
+
+    let plan = &site.plans("8.19.0", None)[0];
+    let deployment = plan.deployment(None).unwrap();
+    run(&session, &deployment, plan, "second").await;
+    site.green(&hosts[0], 1).await;
+    let root = site.ask(&hosts[0], "/").unwrap();
+    assert_eq!(root["version"]["number"], "8.19.0");
+    let found = site.ask(&hosts[0], "/kept/_doc/1").unwrap();
+    assert_eq!(found["_source"], document, "{found}");
+
+    let report = deployment.inspect(&session, true).await.unwrap();
+    let built = |version: &str| report.trees[version].built().unwrap().to_owned();
+    assert!(is_built_before(&built("7.17.29"), &built("8.19.0")));
+    assert!(report.lost_plugins("8.19.0").is_empty());
+    deployment.prune(&session, true, &["7.17.29".into()]).await.unwrap();
+    assert_eq!(deployment.inspect(&session, true).await.unwrap().trees.len(), 2);
+    deployment.prune(&session, true, &[]).await.unwrap();
+    let trees = deployment.inspect(&session, true).await.unwrap().trees;
+    assert_eq!(trees.keys().map(|it| &**it).collect::<Vec<_>>(), ["8.19.0"]);
+}
+
 #[tokio::test]
 async fn bare_machines_become_a_secured_cluster_which_is_changed_with_one_restart_or_none() {
     let _room = room().await;
@@ -156,24 +219,11 @@ async fn bare_machines_become_a_secured_cluster_which_is_changed_with_one_restar
 
     // From bare to green.
     let plans = site.plans("8.19.0", Some("es-1"));
-    let make = |((_, session), plan): (&(Pool, Arc<Session>), &NodePlan)| {
-        let (session, plan) = (Arc::clone(session), plan.clone());
-        let issued = site.authority.issue("node", &plan.names, Timestamp::now()).unwrap();
-        let data = data.clone();
-        async move {
-            let preparation = Preparation::new([], Some(data), None).unwrap();
-            let prepared = preparation.apply(&session, true).await.unwrap();
-            assert!(prepared.failures.is_empty() && prepared.left.is_empty(), "{prepared:?}");
-            let deployment = plan.deployment(Some(&issued)).unwrap();
-            let settled = deployment.settle(&session, true).await.unwrap();
-            assert!(settled.failures.is_empty() && settled.left.is_empty(), "{settled:?}");
-            run(&session, &deployment, &plan, "first").await;
-        }
-    };
-    join_all(sessions.iter().zip(&plans).map(make)).await;
+    let pairs = sessions.iter().zip(&plans);
+    join_all(pairs.map(|(it, plan)| install(&site, &it.1, plan))).await;
     site.green(&hosts[0], 3).await;
     assert_eq!(archives.fetched("8.19.0"), 3);
-    let who = site.ask(&hosts[1], "/_security/_authenticate").await.unwrap();
+    let who = site.ask(&hosts[1], "/_security/_authenticate").unwrap();
     assert_eq!((&who["username"], &who["roles"]), (&json!("drover"), &json!(["superuser"])));
     let anybody = hosts[1].inside(&format!(
         "curl -s -o /dev/null -w '%{{http_code}}' --cacert {} https://{}:9200/",
@@ -183,7 +233,7 @@ async fn bare_machines_become_a_secured_cluster_which_is_changed_with_one_restar
     assert_eq!(anybody, "401");
 
     // Once it is formed, what formed it goes, and nothing is restarted for that.
-    let root = site.ask(&hosts[2], "/").await.unwrap();
+    let root = site.ask(&hosts[2], "/").unwrap();
     let uuid = root["cluster_uuid"].as_str().unwrap();
     let plans = site.plans("8.19.0", None);
     let mut invocations = Vec::new();
@@ -248,7 +298,7 @@ async fn bare_machines_become_a_secured_cluster_which_is_changed_with_one_restar
     site.green(&hosts[0], 3).await;
     let report = deployment.inspect(session, true).await.unwrap();
     assert_ne!(report.invocation(), invocations[1]);
-    let nodes = site.ask(&hosts[0], "/_nodes/es-2?filter_path=nodes.*.attributes").await.unwrap();
+    let nodes = site.ask(&hosts[0], "/_nodes/es-2?filter_path=nodes.*.attributes").unwrap();
     assert!(nodes.to_string().contains(r#""x":"1""#), "{nodes}");
 
     // It comes back over a boot, and goes when it shall.

@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeSet,
+    fmt::Write as _,
     fs,
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -10,7 +11,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use super::stand::{BUILD, Stand};
+use super::stand::{BUILD, Stand, machine_path};
 
 const STAGE: &str = include_str!("../stage.sh");
 
@@ -79,15 +80,8 @@ fn answer(
     let mut head = String::new();
     let mut reader = BufReader::new(stream);
     while reader.read_line(&mut head)? > 2 {}
-    let mut seen = seen.lock().unwrap();
-    let is_first = seen.is_empty();
-    let range = head.lines().find_map(|it| {
-        let (name, value) = it.split_once(": ")?;
-        let from = value.strip_prefix("bytes=")?.strip_suffix('-')?;
-        (name.eq_ignore_ascii_case("range")).then(|| from.parse::<usize>().unwrap())
-    });
-    seen.push(head);
-    drop(seen);
+    let range = begin_of(&head);
+    let is_first = is_first(seen, head);
     let (status, from) = match (manner, range) {
         (Manner::Missing, _) => {
             return stream.write_all(
@@ -104,7 +98,9 @@ fn answer(
     let mut head =
         format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
     if from != 0 {
-        head += &format!("Content-Range: bytes {from}-{}/{}\r\n", bytes.len() - 1, bytes.len());
+        let (last, all) = (bytes.len() - 1, bytes.len());
+        // Writing to a String can't fail.
+        let _ = write!(head, "Content-Range: bytes {from}-{last}/{all}\r\n");
     }
     stream.write_all((head + "\r\n").as_bytes())?;
     match manner {
@@ -115,10 +111,24 @@ fn answer(
     }
 }
 
+/// Where the range begins that is asked for.
+fn begin_of(head: &str) -> Option<usize> {
+    head.lines().find_map(|it| {
+        let (name, value) = it.split_once(": ")?;
+        let from = value.strip_prefix("bytes=")?.strip_suffix('-')?;
+        if name.eq_ignore_ascii_case("range") { from.parse().ok() } else { None }
+    })
+}
+
+fn is_first(seen: &Mutex<Vec<String>>, head: String) -> bool {
+    let mut seen = seen.lock().unwrap();
+    seen.push(head);
+    seen.len() == 1
+}
+
 /// Runs the script as the unit would.
 fn stage(stand: &Stand, url: &str, digest: &str, java: &str, most: u64) -> Result<String, String> {
-    let path = std::env::var("PATH").unwrap();
-    stage_in(stand, url, digest, java, most, &path)
+    stage_in(stand, url, digest, java, most, &machine_path())
 }
 
 fn stage_in(
@@ -188,7 +198,7 @@ fn a_server_that_always_begins_anew_serves_too() {
 fn what_is_left_of_another_archive_is_thrown_away() {
     let stand = Stand::new();
     let (bytes, digest) = archive(&stand);
-    for old in [&b"something else"[..], &[7; 10_000_000]] {
+    for old in [b"something else".to_vec(), vec![7; 10_000_000]] {
         let _ = fs::remove_dir_all(stand.0.join("trees/8.19.0"));
         fs::write(stand.0.join("trees/8.19.0.tar.gz.part"), old).unwrap();
         let server = Server::new(bytes.clone(), Manner::Whole);

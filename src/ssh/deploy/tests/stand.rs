@@ -78,18 +78,21 @@ impl Stand {
 
     /// Runs a script; its last line of output, or all of standard error where it fails without one.
     pub fn run(&self, script: &str, arguments: &[&str]) -> Result<String, String> {
-        self.run_in(script, arguments, &std::env::var("PATH").unwrap())
+        self.run_in(script, arguments, &machine_path())
     }
 
     pub fn run_in(&self, script: &str, arguments: &[&str], path: &str) -> Result<String, String> {
-        let output = Command::new("/bin/sh")
+        told(&self.output(script, arguments, path))
+    }
+
+    fn output(&self, script: &str, arguments: &[&str], path: &str) -> Output {
+        Command::new("/bin/sh")
             .args(["-c", script, "sh"])
             .args(arguments)
             .env("PATH", format!("{}:{path}", self.path("bin")))
             .current_dir(&self.0)
             .output()
-            .unwrap();
-        told(&output)
+            .unwrap()
     }
 
     /// A distribution below the folder of this name; `words` is what it says of itself.
@@ -118,6 +121,11 @@ impl Stand {
         let digest = sha512(&bytes);
         (bytes, digest)
     }
+}
+
+/// Where this machine's programs are.
+pub fn machine_path() -> String {
+    std::env::var("PATH").unwrap()
 }
 
 pub fn sha512(bytes: &[u8]) -> String {
