@@ -217,6 +217,7 @@ fn removal(path: &RemotePath, data: Data) -> Command {
         HEADER,
         path.as_str(),
         word,
+        ACCOUNT_NAME,
     ];
     Command::script("remove elasticsearch", REMOVE, arguments).deadline(REMOVING)
 }

@@ -134,12 +134,15 @@ fn what_drover_put_there_goes_and_data_only_where_that_is_asked_for() {
         }
         stand.write("state", "active");
     };
-    let remove = |data: &str| {
+    let remove_of = |user: &str, data: &str| {
         let paths = ["units/es.service", "drover/trees", "config", "logs"].map(|it| stand.path(it));
         let [unit, trees, config, logs] = paths.each_ref().map(String::as_str);
         let at = stand.path("data");
-        stand.run(REMOVE, &["es.service", unit, trees, config, logs, HEADER, &at, data])
+        stand.run(REMOVE, &["es.service", unit, trees, config, logs, HEADER, &at, data, user])
     };
+    let owner = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
+    let owner = String::from_utf8(owner).unwrap();
+    let remove = |data: &str| remove_of(owner.trim(), data);
     fill();
     remove("").unwrap();
     for name in ["units/es.service", "drover", "config", "logs"] {
@@ -154,6 +157,8 @@ fn what_drover_put_there_goes_and_data_only_where_that_is_asked_for() {
     remove("").unwrap();
 
     fill();
+    assert!(remove_of("somebody", "data").unwrap_err().contains("does not belong to somebody"));
+    assert!(stand.has("data/nodes/0") && stand.has("config"));
     remove("data").unwrap();
     assert!(stand.has("data") && !stand.has("data/nodes"), "the folder may be a mount");
 
