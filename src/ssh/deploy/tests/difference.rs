@@ -1,3 +1,5 @@
+use secrecy::ExposeSecret as _;
+
 use super::super::{
     files::waiting_place,
     job::{Job, Progress},
@@ -38,7 +40,6 @@ fn words(steps: &[Step]) -> Vec<String> {
 }
 
 fn see(report: &mut Report, step: &Step) {
-    use secrecy::ExposeSecret as _;
     let Step::Write(upload) = step else { return };
     let content = upload.content.expose_secret();
     let owner = upload.owner.replace(':', "|");
@@ -210,7 +211,6 @@ fn a_job_has_a_name_that_is_its_lock_and_its_settings_go_in_a_file() {
         ]
     );
     let Step::Write(settings) = &steps[2] else { panic!("{words:?}") };
-    use secrecy::ExposeSecret as _;
     let text = std::str::from_utf8(settings.content.expose_secret()).unwrap();
     assert_eq!(text.lines().count(), 9, "{text}");
     assert!(text.ends_with("install one of them, such as by `yum -y install curl`\n"), "{text}");
