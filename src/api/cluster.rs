@@ -32,6 +32,8 @@ pub mod conditions {
     pub const AVAILABLE: &str = "Available";
     /// Elasticsearch's health is green.
     pub const HEALTHY: &str = "Healthy";
+    /// `spec.paused` holds back what is wanted; present only while True.
+    pub const PAUSED: &str = "Paused";
     /// Work is under way; present only while True.
     pub const RECONCILING: &str = "Reconciling";
     /// A person must act; present only while True.

@@ -232,6 +232,7 @@ impl Elasticsearch {
             fetches: 0,
         };
         Some(Evidence {
+            uuid: "uuid".into(),
             nodes,
             master,
             voters: (0..self.masters).map(Self::id).collect(),
@@ -246,6 +247,7 @@ impl Elasticsearch {
             foreign: self.exclusion.then(|| "an exclusion".into()).into_iter().collect(),
             snapshots: self.snapshot.then(|| "nightly".into()).into_iter().collect(),
             full: BTreeSet::new(),
+            is_of_none: false,
         })
     }
 
