@@ -232,7 +232,7 @@ impl Elasticsearch {
             fetches: 0,
         };
         Some(Evidence {
-            uuid: "uuid".into(),
+            uuid: "the cluster".into(),
             nodes,
             master,
             voters: (0..self.masters).map(Self::id).collect(),

@@ -1,0 +1,83 @@
+//! Who may be given which shards, and how Drover restricts that for a while.
+
+/// The setting that says who may be given which shards.
+pub(super) const ENABLE: &str = "cluster.routing.allocation.enable";
+/// The setting that keeps what [`ENABLE`] was before Drover restricted it. Elasticsearch lets anybody
+/// keep anything under `cluster.metadata`.
+pub(super) const PRIOR: &str = "cluster.metadata.drover.prior";
+/// The setting that keeps for whom Drover did: the uid of a Cluster object.
+pub(super) const OWNER: &str = "cluster.metadata.drover.owner";
+
+/// `cluster.routing.allocation.enable`, in its places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allocation {
+    /// The persistent setting.
+    pub persistent: Option<Box<str>>,
+    /// The transient setting, which wins.
+    pub transient: Option<Box<str>>,
+    /// What Drover keeps beside it while hosts are down: the persistent setting as it was before,
+    /// which may be none.
+    pub prior: Option<Prior>,
+    /// Who keeps it: the uid of a Cluster object. Nothing where nothing is kept.
+    pub owner: Option<Box<str>>,
+}
+
+/// A persistent setting as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prior {
+    /// There was none.
+    Unset,
+    /// This.
+    Value(Box<str>),
+}
+
+impl Prior {
+    /// What is kept in the cluster for it. Elasticsearch's own values are words in lower case.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Unset => "UNSET",
+            Self::Value(value) => value,
+        }
+    }
+
+    /// The same, read back.
+    #[must_use]
+    pub fn of_text(text: &str) -> Self {
+        if text == "UNSET" { Self::Unset } else { Self::Value(text.into()) }
+    }
+}
+
+impl Allocation {
+    /// Whether Drover has restricted it.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        self.prior.is_some()
+    }
+
+    /// What is kept for the run of `owner`; nothing where another's run keeps it.
+    #[must_use]
+    pub fn kept_for(&self, owner: &str) -> Option<&Prior> {
+        self.prior.as_ref().filter(|_| self.owner.as_deref() == Some(owner))
+    }
+
+    /// Whether all shards may be allocated, as far as anybody but Drover says.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        let persistent = match &self.prior {
+            Some(Prior::Unset) => None,
+            Some(Prior::Value(value)) => Some(value),
+            None => self.persistent.as_ref(),
+        };
+        [persistent, self.transient.as_ref()]
+            .into_iter()
+            .flatten()
+            .all(|it| it.eq_ignore_ascii_case("all"))
+    }
+
+    /// What protection has to put back one day.
+    #[must_use]
+    pub fn as_prior(&self) -> Prior {
+        self.persistent.clone().map_or(Prior::Unset, Prior::Value)
+    }
+}
