@@ -32,6 +32,7 @@ mod properties;
 mod refusals;
 mod registration;
 mod rights;
+mod rolls;
 mod scope;
 mod self_registration;
 mod stores;
