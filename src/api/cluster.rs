@@ -10,6 +10,8 @@ use super::{
     reference::{
         ApiKeyReference, CertificatesReference, ObjectReference, SecretReference, TokenReference,
     },
+    rollout::{ElasticsearchSpec, Operations, RolloutSpec},
+    rollout_status::{PastRun, Requests, RestartStatus, RolloutStatus},
 };
 
 /// Condition types of a Cluster.
@@ -30,6 +32,8 @@ pub mod conditions {
     pub const AVAILABLE: &str = "Available";
     /// Elasticsearch's health is green.
     pub const HEALTHY: &str = "Healthy";
+    /// `spec.paused` holds back what is wanted; present only while True.
+    pub const PAUSED: &str = "Paused";
     /// Work is under way; present only while True.
     pub const RECONCILING: &str = "Reconciling";
     /// A person must act; present only while True.
@@ -62,6 +66,14 @@ pub mod conditions {
     printcolumn(name = "State", type_ = "string", json_path = ".status.state", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.elasticsearch) || has(self.connection)")
+        .message("needs `connection`: without it nobody could ask Elasticsearch before a host goes down")
+        .field_path(".elasticsearch"),
+    validation = Rule::new("!has(self.operations) || !has(self.operations.restart) || self.operations.restart.target != 'Elasticsearch' || has(self.connection)")
+        .message("needs `connection`: without it there is no Elasticsearch to restart")
+        .field_path(".operations.restart.target")
+)]
 pub struct ClusterSpec {
     /// How Drover reaches Elasticsearch. TLS verification can't be switched off. Absent: the object
     /// is a group of hosts, and stands for no Elasticsearch.
@@ -74,6 +86,20 @@ pub struct ClusterSpec {
     /// The `ContainerManager` that the hosts of this Cluster are registered in. Absent: in none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_manager_ref: Option<ObjectReference>,
+    /// The Elasticsearch that runs on the hosts of this Cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elasticsearch: Option<ElasticsearchSpec>,
+    /// How hosts are taken out of service in turn. Absent: one at a time, each gated on what
+    /// Elasticsearch says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutSpec>,
+    /// What is asked to be done to the hosts, once for each request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Operations>,
+    /// Nothing new is begun while this is true: a host that a run has in hand is brought back first.
+    /// Default: false.
+    #[serde(default)]
+    pub paused: bool,
 }
 
 /// How Drover reaches Elasticsearch over HTTP.
@@ -201,6 +227,20 @@ pub struct ClusterStatus {
     /// How the hosts stand, in one word for people; absent where the Cluster has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<ClusterState>,
+    /// The run over the hosts that is under way; absent while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutStatus>,
+    /// The last restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartStatus>,
+    /// The requests of `spec.operations` that have been dealt with, or are under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
+    /// The last runs that are over, the newest first; at most 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub history: Vec<PastRun>,
 }
 
 /// The members of a Cluster.

@@ -42,6 +42,9 @@ pub struct HostStatus {
     /// When the machine last answered. Written at most once per stats interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_check: Option<Time>,
+    /// The Elasticsearch that runs on the machine; absent where its Cluster has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elasticsearch: Option<HostElasticsearch>,
     /// How the machine stands in the Cluster's `ContainerManager`; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_manager: Option<Registration>,
@@ -326,6 +329,34 @@ pub struct UnreachablePeer {
     pub port: u16,
 }
 
+/// The Elasticsearch that runs on a machine, by which its nodes are found in the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostElasticsearch {
+    /// The systemd unit that was looked at.
+    pub unit: Line<255>,
+    /// systemd's word for it, such as `active`, `inactive` or `failed`.
+    pub state: Line<32>,
+    /// systemd's id of this run of the unit; absent where it does not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invocation_id: Option<Line<64>>,
+    /// Numbers of the processes of the unit; at most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub processes: Vec<u32>,
+    /// Numbers of the Elasticsearch processes that are not of the unit; at most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub other_processes: Vec<u32>,
+    /// IP addresses of the machine, without loopback and link-local ones; at most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub addresses: Vec<Line<64>>,
+}
+
 /// What is done on a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum OperationKind {
@@ -335,6 +366,10 @@ pub enum OperationKind {
     ConfigureNetwork,
     /// Taking it out of service, and back.
     Maintenance,
+    /// Restarting Elasticsearch, as a step of a run over the hosts of a Cluster.
+    RestartElasticsearch,
+    /// Booting the machine, as a step of such a run.
+    RestartHost,
     /// Undoing what Drover wrote.
     Reset,
 }
@@ -368,6 +403,19 @@ pub struct Operation {
     /// Whether Drover cordoned the Node, and so has to uncordon it.
     #[serde(default)]
     pub cordoned_by_us: bool,
+    /// systemd's id of the run of Elasticsearch's unit before the step: it was restarted when this
+    /// differs. Absent where it did not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invocation_id_before: Option<Line<64>>,
+    /// How the step stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<RunStatus>,
+    /// Why it failed; absent where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Line<1024>>,
+    /// Whether Elasticsearch was stopped for it, or may have been.
+    #[serde(default)]
+    pub touched: bool,
 }
 
 /// How a run stands.

@@ -13,6 +13,8 @@ pub mod index;
 pub mod line;
 pub mod network;
 pub mod reference;
+pub mod rollout;
+pub mod rollout_status;
 pub mod text;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -36,6 +38,9 @@ pub const APPROVED: &str = "drover.dev/approved";
 /// Annotation that lets an Index be made again, empty, after it was deleted behind Drover's back:
 /// its value is the uuid of the lost index.
 pub const RECREATE: &str = "drover.dev/recreate";
+/// Annotation that lets a run over hosts go on that waits for a person: its value is
+/// `status.rollout.pause.token`.
+pub const RESUME: &str = "drover.dev/resume";
 /// Annotation that asks for one more look: any new value starts a reconcile.
 pub const RECONCILE_AT: &str = "drover.dev/reconcile-at";
 

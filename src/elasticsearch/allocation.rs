@@ -55,6 +55,12 @@ impl Allocation {
         self.prior.is_some()
     }
 
+    /// What is kept for the run of `owner`; nothing where another's run keeps it.
+    #[must_use]
+    pub fn kept_for(&self, owner: &str) -> Option<&Prior> {
+        self.prior.as_ref().filter(|_| self.owner.as_deref() == Some(owner))
+    }
+
     /// Whether all shards may be allocated, as far as anybody but Drover says.
     #[must_use]
     pub fn is_free(&self) -> bool {

@@ -5,6 +5,7 @@
 
 pub mod gate;
 pub mod hosts;
+pub mod matching;
 pub mod order;
 pub mod planner;
 pub mod run;

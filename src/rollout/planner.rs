@@ -29,6 +29,8 @@ const RETRY_LIMIT: Duration = Duration::from_mins(10);
 pub struct World<'a> {
     /// What Elasticsearch says; why it could not be read in full, in words for people.
     pub evidence: Result<&'a Evidence, &'a str>,
+    /// Whose run it is: a uid, by which what protects it is told from what protects another.
+    pub owner: &'a str,
     /// All hosts of the cluster.
     pub members: &'a [Member],
     /// What the spec permits.
@@ -89,8 +91,9 @@ pub struct Decision {
     pub run: Option<Run>,
     /// What is to be written to Elasticsearch, after the status was.
     pub act: Option<Act>,
-    /// How the run that the status told of came to its end; nothing while it goes on.
-    pub ended: Option<End>,
+    /// How the run that the status told of came to its end, and how it looked then; nothing while
+    /// it goes on.
+    pub ended: Option<(End, Run)>,
 }
 
 /// A change of Elasticsearch's settings, in one persistent request.
@@ -127,14 +130,17 @@ pub fn next(world: &World<'_>) -> Decision {
     let ended = planner.begin_more();
     planner.note_blocks();
     let Planner { run, act, .. } = planner;
-    Decision { run: ended.is_none().then_some(run), act, ended }
+    match ended {
+        None => Decision { run: Some(run), act, ended: None },
+        Some(end) => Decision { run: None, act, ended: Some((end, run)) },
+    }
 }
 
 /// Nothing is under way: what an earlier run left is put back, and something new may begin.
 fn idle(world: &World<'_>) -> Decision {
     let nothing = Decision { run: None, act: None, ended: None };
     if let Ok(evidence) = world.evidence
-        && let Some(prior) = &evidence.allocation.prior
+        && let Some(prior) = evidence.allocation.kept_for(world.owner)
     {
         return Decision { act: Some(Act::Unprotect(prior.clone())), ..nothing };
     }
@@ -172,6 +178,11 @@ fn waiting(member: &Member, now: Timestamp) -> HostRun {
         withdrawn: false,
         trouble: None,
     }
+}
+
+/// Whether nothing is allocated elsewhere while a host is down, where there is anything to allocate.
+fn is_guarded(evidence: &Evidence) -> bool {
+    evidence.is_of_none || evidence.allocation.is_protected()
 }
 
 struct Planner<'a> {
@@ -215,8 +226,8 @@ impl<'a> Planner<'a> {
     }
 
     fn scene<'s>(&'s self, evidence: &'s Evidence) -> Scene<'s> {
-        let World { members, permitted, .. } = *self.world;
-        Scene { evidence, members, permitted, run: &self.run, now: self.now() }
+        let World { members, permitted, owner, .. } = *self.world;
+        Scene { evidence, members, permitted, run: &self.run, owner, now: self.now() }
     }
 
     /// A person lets the run go on.
@@ -365,7 +376,7 @@ impl<'a> Planner<'a> {
             return self.take_back(at);
         }
         let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
-        if evidence.allocation.is_protected() {
+        if is_guarded(evidence) {
             self.enter(at, Step::Cordon);
         } else if self.act.is_none() {
             self.act = Some(Act::Protect(evidence.allocation.as_prior()));
@@ -389,7 +400,7 @@ impl<'a> Planner<'a> {
         }
         // Once more, with what is so now, and protection in place.
         let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
-        if !evidence.allocation.is_protected() {
+        if !is_guarded(evidence) {
             return self.enter(at, Step::Protect);
         }
         if self.stops == 0 {
@@ -493,7 +504,7 @@ impl<'a> Planner<'a> {
             return;
         }
         let Ok(evidence) = self.world.evidence else { return self.unknown() };
-        match &evidence.allocation.prior {
+        match evidence.allocation.kept_for(self.world.owner) {
             Some(prior) => self.act = Some(Act::Unprotect(prior.clone())),
             None => {
                 let trouble = self.host(at).trouble.take();

@@ -17,18 +17,10 @@ pub type RunId = Box<str>;
 /// What a run does to each host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Another version of Elasticsearch is installed.
-    ElasticsearchVersion,
-    /// Elasticsearch starts with another configuration.
-    Config,
     /// Elasticsearch is stopped and started.
     ElasticsearchRestart,
     /// The machine boots.
     HostRestart,
-    /// The packages of the operating system are upgraded.
-    OsUpgrade,
-    /// Another image of the operating system is deployed.
-    OsDeploy,
 }
 
 /// One run over the hosts of a cluster.

@@ -46,6 +46,8 @@ pub struct Scene<'a> {
     pub permitted: &'a Permitted,
     /// The run, with the hosts that it has in hand.
     pub run: &'a Run,
+    /// Who keeps the setting of before where this run holds allocation back: a uid.
+    pub owner: &'a str,
     /// When.
     pub now: Timestamp,
 }
@@ -65,6 +67,7 @@ impl Scene<'_> {
         shut(Gate::MaxUnavailable, self.unavailable(host));
         shut(Gate::NodeNotFound, unmatched(host, self.evidence));
         shut(Gate::Host, host.fit.as_ref().err().map(|it| format!("{}: {it}", host.name)));
+        shut(Gate::OtherRun, self.other_run());
         if !host.is_down(self.evidence) {
             let lost = self.lost(host);
             shut(Gate::Red, self.red());
@@ -278,6 +281,19 @@ impl Scene<'_> {
             voters.len(),
             if voters.len() <= 2 { "; set rollout.allowDowntime to accept that" } else { "" }
         ))
+    }
+
+    fn other_run(&self) -> Option<String> {
+        let allocation = &self.evidence.allocation;
+        let is_foreign = allocation.is_protected() && allocation.kept_for(self.owner).is_none();
+        is_foreign.then(|| {
+            let owner = allocation.owner.as_deref().unwrap_or("unknown");
+            format!(
+                "another run of Drover holds allocation back in this cluster, for the Cluster object \
+                 with the uid {owner}. If that object is gone, put cluster.routing.allocation.enable \
+                 right and take cluster.metadata.drover.* away"
+            )
+        })
     }
 
     fn allocation(&self) -> Option<String> {

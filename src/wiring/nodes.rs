@@ -58,15 +58,21 @@ pub fn container_manager(
     }
 }
 
-/// The Clusters whose members come, go, or come to be or are no longer in service.
+/// The Clusters whose members come, go, come to be or are no longer in service, or answer to a run.
 pub(super) fn clusters_of_hosts(
     store: Store<Host>,
     hosts: Touched<ObjectName>,
 ) -> impl Stream<Item = ObjectRef<Cluster>> {
     of_hosts(store, hosts, |host| {
         let cluster = host.spec.cluster_ref.as_ref().filter(|_| !host.awaits_approval())?;
-        let state = host.status.as_ref().and_then(|it| it.state);
-        Some((cluster.name.clone(), state == Some(HostState::Active)))
+        let status = host.status.as_ref();
+        let state = status.and_then(|it| it.state);
+        let answer = status.and_then(|it| it.operation.as_ref()).map(|it| {
+            (it.run_id.clone(), it.step.clone(), it.attempt, it.status, it.cordoned_by_us)
+        });
+        let elasticsearch = status.and_then(|it| it.elasticsearch.clone());
+        let is_active = state == Some(HostState::Active);
+        Some((cluster.name.clone(), (is_active, answer, elasticsearch)))
     })
 }
 

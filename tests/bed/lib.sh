@@ -2,8 +2,8 @@
 # Shared by the scripts of the test bed and of the demo: where things are, how missing ones come in.
 
 CONTROL_PLANE_VERSION=1.35.4
-# The oldest Elasticsearch supported, the one that most tests run on, and the newest (Java 21 or later).
-ELASTICSEARCH_VERSIONS="7.17.29 8.19.0 9.2.0"
+# The oldest Elasticsearch supported, one to upgrade from, the one that most tests run on, and the newest (Java 21 or later).
+ELASTICSEARCH_VERSIONS="7.17.29 8.17.0 8.19.0 9.2.0"
 # The Debian under every host of the bed, whatever its os-release says, and the packages it has beyond the minimum.
 HOST_SUITE=bookworm
 HOST_PACKAGES=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,procps,curl
@@ -85,10 +85,26 @@ cni_home() {
   return 1
 }
 
+least_java() { case $1 in 9.*) echo 21 ;; *) echo 17 ;; esac; }
+
+# Where hosts see a Java that runs this Elasticsearch.
+java_in_hosts() { echo "/usr/lib/bed/java-$(least_java "$1")"; }
+
+# host_java_home VERSION: where this machine has it; another Java is another folder.
+host_java_home() {
+  local source
+  source=$(java_home "$1") || return
+  echo "$BED_CACHE/host-java-$(least_java "$1")-$(cat "$source/release" "$BED_SOURCE"/host/{java.sh,nofile.c} "$BED_SOURCE/host-elasticsearch.sh" | cksum | cut -d' ' -f1)"
+}
+
+# archive_home VERSION: the folder with the archive and its digest; another plugin is another archive.
+archive_home() { echo "$BED_CACHE/archive-$1-$(cat "$BED_SOURCE"/plugin/*.java "$BED_SOURCE/host-elasticsearch.sh" | cksum | cut -d' ' -f1)"; }
+
 # java_home VERSION [TOOL]: prints the oldest Java that runs this Elasticsearch (and has TOOL), or fails.
 java_home() {
-  local least=17 most=21 home major found='' found_major=1000
-  case $1 in 9.*) least=21 most=999 ;; esac
+  local least most=21 home major found='' found_major=1000
+  least=$(least_java "$1")
+  case $1 in 9.*) most=999 ;; esac
   for home in "${JAVA_HOME:-}" /usr/lib/jvm/* /opt/*; do
     [ -x "$home/bin/${2:-java}" ] && [ -r "$home/release" ] || continue
     major=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$home/release")

@@ -51,5 +51,10 @@ fi
 if [ -n "$versions" ]; then
   # shellcheck source=tests/bed/elasticsearch.sh
   . "$BED_SOURCE/elasticsearch.sh"
-  for version in $versions; do provision_elasticsearch "$version"; done
+  # shellcheck source=tests/bed/host-elasticsearch.sh
+  . "$BED_SOURCE/host-elasticsearch.sh"
+  for version in $versions; do
+    provision_elasticsearch "$version"
+    provision_host_elasticsearch "$version"
+  done
 fi

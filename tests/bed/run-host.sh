@@ -6,6 +6,7 @@
 #   HOST_MACHINE_ID  default a new one
 #   HOST_USER        who may use sudo without a password, besides root (default: nobody)
 #   HOST_DISK        size of the root file system, in memory (default 400m)
+#   HOST_ELASTICSEARCH  a version that is installed as its package does, with the configuration in HOST_ELASTICSEARCH_CONFIG (default: none)
 # DIR has the power switch too: while `off` is there the host is down, while `never` is there it does not come back from a reboot,
 # and `delay` says how many seconds a boot takes. Whoever kills this process leaves nothing of the host behind.
 set -euo pipefail
@@ -47,6 +48,11 @@ inside() {
   # shellcheck source=tests/bed/host/dress.sh
   . "$BED_SOURCE/host/dress.sh"
   dress "$dir" "$os"
+  if [ -n "${HOST_ELASTICSEARCH:-}" ]; then
+    # shellcheck source=tests/bed/host/elasticsearch.sh
+    . "$BED_SOURCE/host/elasticsearch.sh"
+    install_elasticsearch "$dir/root" "$HOST_ELASTICSEARCH_CONFIG" "$HOST_ELASTICSEARCH"
+  fi
   run
 }
 
@@ -62,16 +68,27 @@ plug_in() {
   ip addr add "$address/24" dev eth0
 }
 
+# shared: the folders of this machine that the host has as well, as arguments of systemd-nspawn. A Java for each Elasticsearch
+# is in all hosts, since the archives bring none.
+shared() {
+  local version home
+  for version in $ELASTICSEARCH_VERSIONS; do
+    ! home=$(host_java_home "$version") || [ ! -d "$home" ] || echo "--bind-ro=$home:$(java_in_hosts "$version")"
+  done | sort -u
+  [ -z "${HOST_ELASTICSEARCH:-}" ] || echo "--bind-ro=$(elasticsearch_home "$HOST_ELASTICSEARCH"):/usr/share/elasticsearch"
+}
+
 # Plays the firmware: systemd-nspawn ends with 133 when the host asks for a reboot. A host that is down has no link.
 run() {
-  local status delay=0
+  local status delay=0 shared
+  mapfile -t shared < <(shared)
   while :; do
     while [ -e "$dir/off" ]; do sleep 0.1; done
     sleep "$delay"
     ip link set eth0 up
     status=0
     systemd-nspawn --quiet --directory="$dir/root" --boot --register=no --keep-unit --network-namespace-path=/proc/1/ns/net \
-      --hostname="$HOST_NAME" --link-journal=no --resolv-conf=off --timezone=off --console=read-only 7>&- </dev/null || status=$?
+      --hostname="$HOST_NAME" --link-journal=no --resolv-conf=off --timezone=off --console=read-only "${shared[@]}" 7>&- </dev/null || status=$?
     ip link set eth0 down
     echo "run-host: the system ended with $status"
     [ "$status" = 133 ] || : >"$dir/off"

@@ -3,6 +3,7 @@
 #   control-plane           the folder with etcd, kube-apiserver and kubectl
 #   elasticsearch VERSION   the distribution
 #   java VERSION            the Java that runs it
+#   archive VERSION         the folder with its archive, as hosts fetch it, and the digest
 #   hosts                   the root file system that all hosts share
 #   kubernetes-node         the folder with kubelet, kube-controller-manager and an image
 #   user                    who has to run it; empty: whoever asks
@@ -18,6 +19,11 @@ control-plane)
 elasticsearch)
   home=$(elasticsearch_home "$2")
   [ -e "$home/.ready" ] || die "no Elasticsearch $2 in $home: run \`make bed\`"
+  echo "$home"
+  ;;
+archive)
+  home=$(archive_home "$2")
+  [ -d "$home" ] && [ -d "$(host_java_home "$2")" ] || die "no Elasticsearch $2 for hosts in $home: run \`make bed\`"
   echo "$home"
   ;;
 hosts)
@@ -39,7 +45,7 @@ kubernetes-node)
 java) java_home "$2" || die "no Java that runs Elasticsearch $2" ;;
 user) echo "$BED_RUN_AS" ;;
 *)
-  sed -n '2,8p' "$0"
+  sed -n '2,9p' "$0"
   exit 64
   ;;
 esac

@@ -57,6 +57,11 @@ pub fn require_hosts() {
     find(&["hosts"]).unwrap_or_else(|missing| panic!("{missing}"));
 }
 
+/// The folder with that version's archive, as hosts fetch it, and its digest.
+pub fn archive(version: &str) -> PathBuf {
+    find(&["archive", version]).unwrap_or_else(|missing| panic!("{missing}"))
+}
+
 /// Panics with the way out when this machine can't be a Node of Kubernetes.
 pub fn require_kubernetes_node() {
     find(&["kubernetes-node"]).unwrap_or_else(|missing| panic!("{missing}"));

@@ -33,6 +33,7 @@ mod properties;
 mod refusals;
 mod registration;
 mod rights;
+mod rolls;
 mod scope;
 mod self_registration;
 mod stores;

@@ -153,6 +153,10 @@ pub fn operation(host: &Host, seen: &Observed, now: Timestamp) -> Operation {
         boot_id_before: None,
         unit: None,
         cordoned_by_us: false,
+        invocation_id_before: None,
+        status: None,
+        message: None,
+        touched: false,
     }
 }
 

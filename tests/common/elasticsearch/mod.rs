@@ -11,9 +11,8 @@ use super::certificates::Authority;
 use super::process::{Process, Signal, free_port, logs, send};
 use super::wait::{eventually, poll_until};
 use super::{init, paths};
-use settings::Node;
 #[allow(unused_imports)] // each test binary needs some of these
-pub use settings::{PASSWORD, SUPERUSER, Settings, service_token};
+pub use settings::{Node, PASSWORD, SUPERUSER, Settings, service_token};
 
 /// Room for a start beside a compiler.
 const START: Duration = Duration::from_mins(3);
@@ -42,19 +41,25 @@ impl Settings {
             1 => "127.0.0.1".to_owned(),
             _ => format!("127.0.0.{}", 11 + index),
         };
-        let nodes: Vec<Node> = (0..self.nodes)
-            .map(|index| Node {
-                name: format!("{}-{}", self.name, index + 1),
-                address: address(index),
-                http_port: free_port(),
-                transport_port: free_port(),
+        let nodes: Vec<(Node, PathBuf)> = (0..self.nodes)
+            .map(|index| {
+                let name = format!("{}-{}", self.name, index + 1);
+                let dir = paths::scratch(&name);
+                let node = Node {
+                    address: address(index),
+                    http_port: free_port(),
+                    transport_port: free_port(),
+                    data: dir.join("data").display().to_string(),
+                    logs: dir.join("logs").display().to_string(),
+                    name,
+                };
+                (node, dir)
             })
             .collect();
-        let dirs: Vec<PathBuf> = nodes.iter().map(|node| paths::scratch(&node.name)).collect();
-        for (node, dir) in nodes.iter().zip(&dirs) {
-            self.write(dir, node, &nodes);
+        let peers: Vec<Node> = nodes.iter().map(|it| it.0.clone()).collect();
+        for (node, dir) in &nodes {
+            self.write(&dir.join("config"), node, &peers);
         }
-        let nodes: Vec<(Node, PathBuf)> = nodes.into_iter().zip(dirs).collect();
         let mut it = Elasticsearch {
             settings: self,
             processes: nodes.iter().map(|_| None).collect(),
@@ -68,6 +73,13 @@ impl Settings {
 }
 
 impl Elasticsearch {
+    /// A cluster whose nodes somebody else starts and stops: requests work, and no process is ours.
+    pub fn elsewhere(settings: Settings, nodes: Vec<Node>) -> Self {
+        let processes = nodes.iter().map(|_| None).collect();
+        let nodes = nodes.into_iter().map(|it| (it, PathBuf::new())).collect();
+        Self { settings, nodes, processes }
+    }
+
     /// The first node's URL, as in `https://127.0.0.1:40001`.
     pub fn url(&self) -> String {
         self.url_of(0)

@@ -16,12 +16,12 @@ pub const PASSWORD: &str = "superuser-of-the-bed";
 /// A builder; [`Settings::start`] makes it run.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    pub(super) version: String,
-    pub(super) name: String,
+    pub(in super::super) version: String,
+    pub(in super::super) name: String,
     pub(super) nodes: u16,
     pub(super) tls: bool,
     pub(super) security: bool,
-    pub(super) heap_megabytes: u32,
+    pub(in super::super) heap_megabytes: u32,
     trial: bool,
     client_certificates: bool,
     certificate: Option<Certificate>,
@@ -128,34 +128,34 @@ impl Settings {
         self
     }
 
-    /// Writes the configuration of one node. `peers` are all transport addresses.
-    pub(super) fn write(&self, dir: &Path, node: &Node, peers: &[Node]) {
-        let config = dir.join("config");
-        fs::create_dir_all(&config).expect("own folder");
+    /// Writes the configuration of one node to a folder. `peers` are all nodes.
+    pub fn write(&self, config: &Path, node: &Node, peers: &[Node]) {
+        fs::create_dir_all(config).expect("own folder");
         if self.security {
-            self.write_certificates(&config);
-            self.write_file_realm(&config);
+            self.write_certificates(config, &node.address);
+            self.write_file_realm(config);
         }
-        fs::write(config.join("elasticsearch.yml"), self.elasticsearch_yml(dir, node, peers))
+        fs::write(config.join("elasticsearch.yml"), self.elasticsearch_yml(node, peers))
             .expect("own folder");
     }
 
     /// How full this machine's disk is, must not decide a test: not even what the health report says.
-    fn elasticsearch_yml(&self, dir: &Path, node: &Node, peers: &[Node]) -> String {
+    fn elasticsearch_yml(&self, node: &Node, peers: &[Node]) -> String {
         let mut yml = format!(
-            "cluster.name: {}\nnode.name: {}\npath.data: {dir}/data\npath.logs: {dir}/logs\n\
+            "cluster.name: {}\nnode.name: {}\npath.data: {}\npath.logs: {}\n\
              network.host: {}\nhttp.port: {}\ntransport.port: {}\n\
              cluster.routing.allocation.disk.threshold_enabled: false\n\
              cluster.routing.allocation.disk.watermark: {{low: 3mb, high: 2mb, flood_stage: 1mb}}\n\
              xpack.security.enabled: {}\nxpack.license.self_generated.type: {}\n",
             self.name,
             node.name,
+            node.data,
+            node.logs,
             node.address,
             node.http_port,
             node.transport_port,
             self.security,
             if self.trial { "trial" } else { "basic" },
-            dir = dir.display(),
         );
         if peers.len() == 1 {
             yml.push_str("discovery.type: single-node\n");
@@ -190,10 +190,11 @@ impl Settings {
         yml + &self.extra
     }
 
-    fn write_certificates(&self, config: &Path) {
+    fn write_certificates(&self, config: &Path, address: &str) {
         let authority = Authority::shared();
+        let names = format!("{LOOPBACK},IP:{address}");
         let server =
-            self.certificate.clone().unwrap_or_else(|| authority.issue("node", LOOPBACK, None));
+            self.certificate.clone().unwrap_or_else(|| authority.issue("node", &names, None));
         let files = [
             (authority.file(), "ca.crt"),
             (server.certificate, "server.crt"),
@@ -236,13 +237,15 @@ impl Settings {
     }
 }
 
-/// Where one node listens.
+/// Where one node listens, and where its files are.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub struct Node {
     pub name: String,
     pub address: String,
     pub http_port: u16,
     pub transport_port: u16,
+    pub data: String,
+    pub logs: String,
 }
 
 /// The bearer token that [`Settings::service_token`] made.

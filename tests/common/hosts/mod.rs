@@ -1,6 +1,7 @@
 //! Real Linux hosts: namespaces of their own, systemd as process 1, sshd. All hosts share this machine's kernel,
 //! clock and uptime; a reboot shows in the boot id.
 
+mod elasticsearch;
 mod faults;
 mod keys;
 mod network;
@@ -21,6 +22,7 @@ use super::process::{Process, logs};
 use super::wait::eventually;
 #[allow(unused_imports)] // each test binary needs some of these
 pub use {
+    elasticsearch::{Brownfield, room},
     faults::Sudo,
     keys::{KeyType, SshAuthority, SshCertificate, SshKey},
     network::HostNetwork,
@@ -73,7 +75,7 @@ impl Settings {
     /// Starts the host and does not wait: [`Host::ready`] does.
     pub async fn launch(self) -> Host {
         let network = HostNetwork::shared().await;
-        let place = network.take_place();
+        let place = self.place.unwrap_or_else(|| network.take_place());
         let dir = paths::scratch("host");
         let keys = self.write(&dir);
         let arguments = [

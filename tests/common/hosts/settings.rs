@@ -41,6 +41,8 @@ impl Os {
 pub struct Settings {
     pub(super) os: Os,
     pub(super) user: String,
+    /// Where it is on the network; absent: wherever is room.
+    pub(super) place: Option<u8>,
     host_keys: Vec<KeyType>,
     authorized: Vec<String>,
     environment: Vec<(&'static str, String)>,
@@ -53,6 +55,7 @@ impl Settings {
         Self {
             os,
             user: "admin".to_owned(),
+            place: None,
             host_keys: vec![KeyType::Ed25519],
             authorized: vec![SshKey::shared().public()],
             environment: Vec::new(),
@@ -78,6 +81,13 @@ impl Settings {
     /// The root file system, which is in memory.
     pub fn disk_megabytes(self, megabytes: u32) -> Self {
         self.set("HOST_DISK", &format!("{megabytes}m"))
+    }
+
+    /// Elasticsearch of that version is there, as its package would have installed it, with the
+    /// configuration in this folder.
+    pub(super) fn elasticsearch(self, version: &str, config: &Path) -> Self {
+        self.set("HOST_ELASTICSEARCH", version)
+            .set("HOST_ELASTICSEARCH_CONFIG", config.to_str().expect("a plain path"))
     }
 
     /// Which host keys it has.
