@@ -4,7 +4,7 @@ mod yellow;
 
 use super::*;
 use crate::elasticsearch::evidence::{Counts, Prior};
-use stand::{NAMES, Stand, among, copy, member, node_of, open, shut};
+use stand::{NAMES, OWNER, Stand, among, copy, member, node_of, open, shut};
 
 #[test]
 fn in_a_green_cluster_any_host_may_go_down() {
@@ -152,6 +152,7 @@ fn drovers_own_restriction_blocks_only_if_one_was_there_before_or_is_beside_it()
             let allocation = &mut it.evidence.allocation;
             allocation.persistent = Some("primaries".into());
             allocation.prior = Some(prior);
+            allocation.owner = Some(OWNER.into());
             allocation.transient = transient.map(Into::into);
         })
     };
@@ -161,6 +162,21 @@ fn drovers_own_restriction_blocks_only_if_one_was_there_before_or_is_beside_it()
     shut(&before, "one", Gate::Allocation, "somebody restricts");
     let beside = protected(Prior::Unset, Some("none"));
     shut(&beside, "one", Gate::Allocation, "somebody restricts");
+}
+
+#[test]
+fn another_run_in_the_same_cluster_is_let_come_to_its_end() {
+    let kept_by = |owner: Option<&str>| {
+        Stand::with(|it| {
+            let allocation = &mut it.evidence.allocation;
+            allocation.persistent = Some("primaries".into());
+            allocation.prior = Some(Prior::Unset);
+            allocation.owner = owner.map(Into::into);
+        })
+    };
+    open(&kept_by(Some(OWNER)), "one");
+    shut(&kept_by(Some("uid-other")), "one", Gate::OtherRun, "with the uid uid-other");
+    shut(&kept_by(None), "one", Gate::OtherRun, "with the uid unknown");
 }
 
 #[test]

@@ -16,6 +16,9 @@ pub(super) struct Stand {
     pub(super) now: Timestamp,
 }
 
+/// The uid of the Cluster object whose run it is.
+pub(super) const OWNER: &str = "uid-cluster";
+
 pub(super) const NAMES: [&str; 3] = ["one", "two", "three"];
 
 pub(super) fn node_of(host: &str) -> NodeId {
@@ -132,7 +135,7 @@ impl Stand {
 
     pub(super) fn scene(&self) -> Scene<'_> {
         let Self { evidence, members, permitted, run, now } = self;
-        Scene { evidence, members, permitted, run, now: *now }
+        Scene { evidence, members, permitted, run, owner: OWNER, now: *now }
     }
 
     pub(super) fn member(&mut self, name: &str) -> &mut Member {

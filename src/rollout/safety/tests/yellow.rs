@@ -2,7 +2,7 @@
 
 use super::{
     super::*,
-    stand::{Stand, copy, node_of, open, shut},
+    stand::{OWNER, Stand, copy, node_of, open, shut},
 };
 use crate::elasticsearch::evidence::{Counts, Prior};
 
@@ -81,6 +81,7 @@ fn a_settled_yellow_stays_settled_under_protection_and_none_settles_there() {
     let protect = |stand: &mut Stand| {
         stand.evidence.allocation.persistent = Some("primaries".into());
         stand.evidence.allocation.prior = Some(Prior::Unset);
+        stand.evidence.allocation.owner = Some(OWNER.into());
     };
     let mut stand = yellow();
     stand.look();
