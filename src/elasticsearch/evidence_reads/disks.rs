@@ -66,7 +66,8 @@ fn size(text: &str) -> Option<u64> {
 
 /// A plain number, such as `92.5`, in millionths.
 fn millionths(text: &str) -> Option<u64> {
-    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let text = text.trim();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if 6 < fraction.len() || !fraction.bytes().all(|it| it.is_ascii_digit()) {
         return None;
     }
