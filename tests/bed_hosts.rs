@@ -5,15 +5,14 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use common::hosts::{
     Host, HostNetwork, KeyType, Os, Settings, SshAuthority, SshCertificate, SshKey, Sudo,
 };
-use common::leftovers::{control_groups, left_of};
+use common::leftovers::{control_groups, is_victim, left_of, tell, victim};
 use common::wait::eventually;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -319,11 +318,10 @@ async fn host_keys_and_certificates_are_what_ssh_itself_takes_them_for() {
 #[tokio::test]
 async fn nothing_is_left_of_a_test_process_that_was_killed() {
     const NAME: &str = "nothing_is_left_of_a_test_process_that_was_killed";
-    if std::env::var_os("DROVER_BED_VICTIM").is_some() {
+    if is_victim() {
         let host = Settings::new(Os::Debian).start().await;
         let interface = HostNetwork::shared().await.interface();
-        println!("\nvictim {} {interface} {}", host.pid(), host.dir().display());
-        std::future::pending::<()>().await;
+        tell(&format!("{} {interface} {}", host.pid(), host.dir().display())).await;
     }
     // Another run, on a network of its own, which finds what is left of a third that ended in trouble.
     let own = HostNetwork::shared().await.interface();
@@ -332,20 +330,12 @@ async fn nothing_is_left_of_a_test_process_that_was_killed() {
     let left_over = control_groups()[0].join(format!("drover-bed-{}.1", dead.id()));
     std::fs::create_dir_all(left_over.join("payload")).unwrap();
 
-    let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", NAME, "--nocapture"])
-        .env("DROVER_BED_VICTIM", "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
-    let line = lines.map(Result::unwrap).find(|line| line.starts_with("victim ")).unwrap();
-    let words: Vec<&str> = line.split(' ').collect();
-    let (pid, interface) = (words[1].parse().unwrap(), words[2]);
+    let (mut victim, words) = victim(NAME);
+    let (pid, interface) = (words[0].parse().unwrap(), words[1].as_str());
     assert_ne!(interface, own);
     assert!(!left_over.exists());
     let left = || {
-        let dir = Path::new(words[3]);
+        let dir = Path::new(&words[2]);
         let mut left = left_of(pid, dir);
         let own = [Path::new("/sys/class/net").join(interface), dir.to_owned()];
         left.extend(own.into_iter().filter(|it| it.exists()));

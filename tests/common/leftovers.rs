@@ -1,6 +1,39 @@
-//! What is left of a machine of the bed.
+//! What is left of a machine of the bed, whatever became of the test that it was for.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Set for a test process that is to be killed.
+const VICTIM: &str = "DROVER_BED_VICTIM";
+
+/// Whether this process is a [`victim`].
+pub fn is_victim() -> bool {
+    std::env::var_os(VICTIM).is_some()
+}
+
+/// Runs a test of this binary once more, as a process of its own that is to be killed, and returns it with what it tells of
+/// itself by [`tell`].
+pub fn victim(test: &str) -> (Child, Vec<String>) {
+    let mut victim = Command::new(std::env::current_exe().expect("a program"))
+        .args(["--exact", test, "--nocapture"])
+        .env(VICTIM, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let lines = BufReader::new(victim.stdout.take().expect("piped")).lines();
+    let line =
+        lines.map_while(Result::ok).find_map(|it| it.strip_prefix("victim ").map(String::from));
+    let line = line.expect("it tells of itself before it ends");
+    (victim, line.split(' ').map(str::to_owned).collect())
+}
+
+/// What a victim has to tell; then it waits to be killed.
+pub async fn tell(words: &str) -> ! {
+    println!("\nvictim {words}");
+    std::future::pending::<std::convert::Infallible>().await;
+    unreachable!("it waits for ever")
+}
 
 /// Its control groups, and the processes that had its folder as their root, as the source of a mount or in their
 /// command line. `pid` is the process that it hangs, or hung, on.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unwrap_in_result)]
 #![allow(clippy::missing_panics_doc, clippy::must_use_candidate, clippy::struct_excessive_bools)]
 
+pub mod archives;
 pub mod certificates;
 pub mod control_plane;
 pub mod elasticsearch;
@@ -18,6 +19,7 @@ pub mod operator;
 pub mod paths;
 pub mod process;
 pub mod proxy;
+pub mod traffic;
 pub mod wait;
 
 /// Whether this is `make soak`: campaigns do many more rounds then.

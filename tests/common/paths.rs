@@ -62,6 +62,11 @@ pub fn archive(version: &str) -> PathBuf {
     find(&["archive", version]).unwrap_or_else(|missing| panic!("{missing}"))
 }
 
+/// The same; `None` for a version that the bed does not have.
+pub fn archive_if_there(version: &str) -> Option<PathBuf> {
+    find(&["archive", version]).ok()
+}
+
 /// Panics with the way out when this machine can't be a Node of Kubernetes.
 pub fn require_kubernetes_node() {
     find(&["kubernetes-node"]).unwrap_or_else(|missing| panic!("{missing}"));

@@ -92,6 +92,11 @@ impl Elasticsearch {
         format!("{scheme}://{}:{}", node.address, node.http_port)
     }
 
+    /// All nodes' URLs.
+    pub fn urls(&self) -> Vec<String> {
+        (0..self.nodes.len()).map(|index| self.url_of(index)).collect()
+    }
+
     /// A node's `address:port`, as a proxy's upstream.
     pub fn address(&self, index: usize) -> String {
         let node = &self.nodes[index].0;

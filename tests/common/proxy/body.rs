@@ -1,15 +1,17 @@
 //! Bodies on their way back to the client: each is pumped frame by frame by a task, so that the proxy can freeze, slow or cut it.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::SinkExt;
 use futures::channel::mpsc::{Receiver, Sender, channel};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
+use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 
-use super::fault::Payload;
+use super::fault::{Damage, Payload};
 
 pub(super) type Body = StreamBody<Receiver<io::Result<Frame<Bytes>>>>;
 
@@ -106,7 +108,32 @@ pub(super) fn payload(frozen: &watch::Receiver<bool>, payload: Payload) -> Body 
         Payload::Trickle(bytes, pause) => trickle(frozen, bytes, 1, pause),
         Payload::Spaces(count) => spaces(frozen, count),
         Payload::Endless => spaces(frozen, u64::MAX),
+        Payload::File(path, damage) => file(frozen, path, damage),
     }
+}
+
+fn file(frozen: &watch::Receiver<bool>, path: PathBuf, damage: Option<Damage>) -> Body {
+    pump(frozen, move |mut pump| async move {
+        let mut file = tokio::fs::File::open(&path).await.expect("the file");
+        let half = file.metadata().await.expect("the file").len() / 2;
+        let (mut sent, mut buffer) = (0, vec![0; 16 * 1024]);
+        loop {
+            let count = file.read(&mut buffer).await.expect("the file");
+            let end = sent + count as u64;
+            let is_middle = sent <= half && half < end;
+            match damage {
+                _ if count == 0 => return,
+                Some(Damage::Short) if is_middle => return pump.cut().await,
+                Some(Damage::WrongByte) if is_middle => buffer[0] ^= 1,
+                Some(Damage::Slow) => tokio::time::sleep(Duration::from_secs(1)).await,
+                _ => {}
+            }
+            if pump.send(Bytes::copy_from_slice(&buffer[..count])).await.is_err() {
+                return;
+            }
+            sent = end;
+        }
+    })
 }
 
 fn spaces(frozen: &watch::Receiver<bool>, mut left: u64) -> Body {

@@ -1,6 +1,7 @@
 //! What the proxy can do to a request, and which requests it does it to.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -59,6 +60,19 @@ pub enum Payload {
     Endless,
     /// Byte by byte, with a pause after each.
     Trickle(Bytes, Duration),
+    /// A file, read while it is sent, and what becomes of it on the way.
+    File(PathBuf, Option<Damage>),
+}
+
+/// What becomes of a file on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// One byte in the middle is another.
+    WrongByte,
+    /// It breaks off half way.
+    Short,
+    /// 16 KiB a second.
+    Slow,
 }
 
 impl Answer {

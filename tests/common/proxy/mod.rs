@@ -24,7 +24,7 @@ use super::control_plane::ControlPlane;
 use super::elasticsearch::Elasticsearch;
 use super::init;
 #[allow(unused_imports)] // each test binary needs some of these
-pub use fault::{Answer, Fault, Moment, Payload, RuleId};
+pub use fault::{Answer, Damage, Fault, Moment, Payload, RuleId};
 #[allow(unused_imports)]
 pub use ledger::{Entry, Ledger, Outcome, lines};
 pub use tls::Upstream;
@@ -117,7 +117,16 @@ impl Proxy {
         certificate: Option<&Certificate>,
         respond: impl Fn(&Entry) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let it = Self::start(certificate, None);
+        Self::scripted_at("127.0.0.1", certificate, respond)
+    }
+
+    /// The same, at an address of this machine that others reach.
+    pub fn scripted_at(
+        ip: &str,
+        certificate: Option<&Certificate>,
+        respond: impl Fn(&Entry) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let it = Self::start_at(ip, certificate, None);
         it.inject(|_| true, Fault::Respond(Arc::new(respond)));
         it
     }

@@ -209,6 +209,7 @@ impl Exchange {
         let length = match &answer.body {
             Payload::Bytes(bytes) | Payload::Trickle(bytes, _) => Some(bytes.len() as u64),
             Payload::Spaces(count) => Some(*count),
+            Payload::File(file, _) => Some(std::fs::metadata(file).expect("the file").len()),
             Payload::Endless => None,
         };
         if let Some(length) = length {

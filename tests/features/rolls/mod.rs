@@ -89,10 +89,8 @@ impl Stage {
 
     /// Applies the Cluster `es`: `spec` is merged over its connection to all machines.
     pub async fn cluster(&self, spec: &Value) {
-        let nodes = 0..self.field.hosts.len();
-        let endpoints: Vec<String> = nodes.map(|it| self.field.elasticsearch.url_of(it)).collect();
         let mut whole = json!({ "connection": {
-            "endpoints": endpoints,
+            "endpoints": self.field.elasticsearch.urls(),
             "auth": { "basic": { "secretName": "credentials" } },
             "tls": { "ca": { "configMapName": "ca" } },
             "timeout": "5s",
