@@ -23,18 +23,17 @@ pub async fn write<K: Kind>(ctx: &Context, object: &K, status: &K::Status) -> Re
     write_within(ctx, object, status, TRIES).await
 }
 
-/// The same for a status that says what is done next: it is written only to the very version that
-/// this was decided on. Returns whether the object carries it now.
+/// The same, but only to the version of the object that `status` was decided on: for a status that
+/// says what is about to be done, and what was begun, which must not be lost to an older copy.
 ///
 /// # Errors
-/// As [`write`], with a conflict where others wrote to the object meanwhile.
-pub async fn write_as_decided<K: Kind>(
+/// As [`write()`]; a conflict also when anybody wrote to the object since.
+pub async fn write_as_seen<K: Kind>(
     ctx: &Context,
     object: &K,
     status: &K::Status,
 ) -> Result<bool, Error> {
-    let is_there = object.status().is_some_and(|it| same(it, status));
-    Ok(is_there || write_within(ctx, object, status, 1).await?)
+    write_within(ctx, object, status, 1).await
 }
 
 async fn write_within<K: Kind>(

@@ -1,6 +1,9 @@
 //! What Clusters, Hosts and `ContainerManager`s learn of each other.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use futures::{Stream, StreamExt as _, channel::mpsc::UnboundedReceiver as Touched, stream};
 use kube::{
@@ -23,9 +26,10 @@ use crate::{
         container_manager::{ContainerManager, conditions},
         host::Host,
         host_status::HostState,
+        rollout_status::RolloutHost,
     },
     context::{Context, Stores},
-    controllers::{container_manager::references, object_ref},
+    controllers::{container_manager::references, host::operation::errand, object_ref},
     kubernetes::known::ObjectName,
     nodes::manager::Concern,
     object_key::ObjectKey,
@@ -100,25 +104,62 @@ fn of_hosts<K: crate::kubernetes::Kind, V: Clone + PartialEq>(
         .flatten()
 }
 
-/// The members of a Cluster that comes or goes, or comes to name another `ContainerManager` or
-/// Network.
+/// The members of a Cluster that comes or goes, or comes to name another `ContainerManager`, Network or
+/// service; and those for which its run over the hosts has something else than before.
 pub(super) fn members_of_clusters(
     stores: &Stores,
     clusters: Touched<ObjectName>,
 ) -> impl Stream<Item = ObjectRef<Host>> + use<> {
-    let mut gates = Gates::default();
-    let known = stores.clusters.clone();
-    let clusters = clusters.filter(move |name| {
-        let now = known.get(&object_ref(name)).map(|it| {
-            let manager = it.spec.container_manager_ref.as_ref().map(|it| it.name.clone());
-            let network = it.spec.network_ref.as_ref().map(|it| it.name.clone());
-            (manager, network, it.metadata.deletion_timestamp.is_some())
-        });
-        std::future::ready(gates.turn(name, now) != Turn::Same)
-    });
-    named(stores.hosts.clone(), clusters, |host: &Host, name| {
-        host.spec.cluster_ref.as_ref().is_some_and(|it| it.name == name)
-    })
+    let (mut gates, mut runs) = (Gates::default(), Gates::default());
+    let (known, hosts) = (stores.clusters.clone(), stores.hosts.clone());
+    clusters
+        .map(move |name| {
+            let cluster = known.get(&object_ref(&name));
+            let now = cluster.as_deref().map(|it| {
+                let manager = it.spec.container_manager_ref.as_ref().map(|it| it.name.clone());
+                let network = it.spec.network_ref.as_ref().map(|it| it.name.clone());
+                (manager, network, errand::unit(it), it.metadata.deletion_timestamp.is_some())
+            });
+            let places = cluster.as_deref().map(places);
+            let in_run = match runs.turn(&name, places.clone()) {
+                Turn::Same => Vec::new(),
+                Turn::News { before } => differing(&before.unwrap_or_default(), places.as_ref()),
+            };
+            let is_news = gates.turn(&name, now) != Turn::Same;
+            let woken: Vec<ObjectRef<Host>> = if is_news {
+                let is_member = |it: &Host| {
+                    let named = it.spec.cluster_ref.as_ref();
+                    it.namespace().as_deref() == Some(&name.namespace)
+                        && named.is_some_and(|it| it.name == name.name)
+                };
+                let all = hosts.state();
+                all.iter().filter(|it| is_member(it)).map(|it| ObjectRef::from_obj(&**it)).collect()
+            } else {
+                in_run.iter().map(|it| ObjectRef::new(it).within(&name.namespace)).collect()
+            };
+            stream::iter(woken)
+        })
+        .flatten()
+}
+
+/// What a run has for each host, by the names of the Hosts.
+type Places = HashMap<String, (String, RolloutHost)>;
+
+fn places(cluster: &Cluster) -> Places {
+    let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
+    let hosts = run.into_iter().flat_map(|run| run.hosts.iter().map(|it| (&run.run_id, it)));
+    // What went wrong is for people to read.
+    let plain = |it: &RolloutHost| RolloutHost { message: None, ..it.clone() };
+    hosts.map(|(run, it)| (it.name.clone(), (run.clone(), plain(it)))).collect()
+}
+
+/// The Hosts for which there is something else now than before.
+fn differing(before: &Places, now: Option<&Places>) -> Vec<String> {
+    let none = Places::new();
+    let now = now.unwrap_or(&none);
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let is_news = |it: &&&String| before.get(**it) != now.get(**it);
+    names.iter().filter(is_news).map(|it| (*it).clone()).collect()
 }
 
 /// The Hosts in a `ContainerManager` that comes or goes, or of whose server there is news.

@@ -49,7 +49,7 @@ impl Reconciler for ClusterReconciler {
         // What a host, or Elasticsearch, is told next was decided for this very object.
         if before.and_then(|it| it.rollout.as_ref()) == status.rollout.as_ref() {
             status_writer::write(&ctx, &*cluster, &status).await?;
-        } else if !status_writer::write_as_decided(&ctx, &*cluster, &status).await? {
+        } else if !status_writer::write_as_seen(&ctx, &*cluster, &status).await? {
             return Ok(Next::AwaitChange);
         }
         rollout::count(&ctx, &cluster, &status, now);

@@ -60,6 +60,8 @@ fn the_facts_of_a_plain_host_are_read() {
             ostree: None,
             elasticsearch_version: shown("8.15.0"),
             has_systemd: true,
+            runs_units: true,
+            is_stopping: false,
             reboot_required: Some(false),
             clock_skew_seconds: Some(0),
         }
