@@ -222,7 +222,7 @@ impl<'a> Planner<'a> {
         self.run.settled = safety::looks(evidence, self.run.settled.as_ref(), self.now());
         let scene = self.scene(evidence);
         let is_well = scene.recovered().is_empty();
-        self.run.well_since = is_well.then(|| self.run.well_since.unwrap_or(self.now()));
+        self.run.well_since = is_well.then(|| self.run.well_since.unwrap_or_else(|| self.now()));
     }
 
     fn scene<'s>(&'s self, evidence: &'s Evidence) -> Scene<'s> {
@@ -504,13 +504,12 @@ impl<'a> Planner<'a> {
             return;
         }
         let Ok(evidence) = self.world.evidence else { return self.unknown() };
-        match evidence.allocation.kept_for(self.world.owner) {
-            Some(prior) => self.act = Some(Act::Unprotect(prior.clone())),
-            None => {
-                let trouble = self.host(at).trouble.take();
-                self.enter(at, Step::Uncordon);
-                self.host(at).trouble = trouble;
-            }
+        if let Some(prior) = evidence.allocation.kept_for(self.world.owner) {
+            self.act = Some(Act::Unprotect(prior.clone()));
+        } else {
+            let trouble = self.host(at).trouble.take();
+            self.enter(at, Step::Uncordon);
+            self.host(at).trouble = trouble;
         }
     }
 
@@ -626,19 +625,18 @@ impl<'a> Planner<'a> {
                     format!("{} at {}: {trouble}", host.name, host.step.as_str()),
                 ))
             }
-            (None, PauseAfter::First) if done == 1 && self.run.passed == 0 => self.after(done),
-            (None, PauseAfter::Each) if self.run.passed < done => self.after(done),
+            (None, PauseAfter::First) if done == 1 && self.run.passed == 0 => {
+                Some(self.after(done))
+            }
+            (None, PauseAfter::Each) if self.run.passed < done => Some(self.after(done)),
             _ => None,
         };
         self.run.pause =
             reason.map(|(token, reason)| Pause { token: token.into(), reason: reason.into() });
     }
 
-    fn after(&self, done: usize) -> Option<(String, String)> {
-        Some((
-            format!("{}/{done}", self.run.id),
-            format!("{done} hosts are done: rollout.pauseAfter"),
-        ))
+    fn after(&self, done: usize) -> (String, String) {
+        (format!("{}/{done}", self.run.id), format!("{done} hosts are done: rollout.pauseAfter"))
     }
 
     /// Keeps since when a gate is shut.

@@ -81,7 +81,7 @@ impl Host {
         let permit = run.hosts.iter().find(|it| it.uid == self.uid() && it.step.is_permit())?;
         let is_known =
             |it: &&Answer| (&it.run, it.step, it.attempt) == (&run.id, permit.step, permit.attempt);
-        if self.answer.as_ref().filter(is_known).is_none() {
+        if !self.answer.as_ref().is_some_and(|it| is_known(&it)) {
             // It says so before it acts; whether the permit still stands it looks at the next time.
             let (step, attempt) = (permit.step, permit.attempt);
             let progress = Progress::Working;

@@ -8,6 +8,8 @@ mod hosts;
 mod operator;
 mod world;
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::struct_excessive_bools)]
+
 use std::{thread, time::Duration};
 
 use world::World;

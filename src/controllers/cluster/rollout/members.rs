@@ -9,6 +9,7 @@ use crate::{
         condition::find,
         host::{Host, conditions},
         host_status::{HostElasticsearch, Operation, OperationKind, RunStatus},
+        line::Line,
         rollout_status::RolloutStep,
     },
     elasticsearch::evidence::Evidence,
@@ -48,7 +49,7 @@ pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
 }
 
 fn addresses(host: &Host, told: Option<&HostElasticsearch>) -> BTreeSet<Box<str>> {
-    let own = told.iter().flat_map(|it| &it.addresses).map(|it| it.as_str());
+    let own = told.iter().flat_map(|it| &it.addresses).map(Line::as_str);
     let declared = [host.spec.node_address(), &host.spec.address].map(|it| it.0.as_str());
     // As Elasticsearch writes them.
     let plain = |it: &str| it.parse::<IpAddr>().ok().map(|it| it.to_string().into_boxed_str());

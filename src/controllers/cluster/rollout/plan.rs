@@ -84,7 +84,7 @@ pub fn next(cluster: &Cluster, seen: Option<&Seen>, now: Timestamp) -> Decided {
     let idle = wanted.filter(|it| {
         run.is_none() && after.is_none() && hold.is_none() && act.is_none() && it.hosts.is_empty()
     });
-    let target = begun.map(|it| &*it.target).or(idle.as_ref().map(|it| &*it.target));
+    let target = begun.map(|it| &*it.target).or_else(|| idle.as_ref().map(|it| &*it.target));
     let requests = wishes::dealt_with(cluster, target);
     let is_outstanding =
         after.is_none() && idle.is_none() && wishes::outstanding(cluster).is_some();

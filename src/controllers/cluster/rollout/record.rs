@@ -92,10 +92,6 @@ pub fn status(run: &Run) -> RolloutStatus {
 }
 
 fn status_of_host(host: &HostRun) -> RolloutHost {
-    let start = |(id, start): (&Box<str>, &Box<str>)| NodeStart {
-        id: id.to_string(),
-        ephemeral_id: start.to_string(),
-    };
     RolloutHost {
         name: host.name.to_string(),
         host_uid: host.uid.to_string(),
@@ -103,10 +99,14 @@ fn status_of_host(host: &HostRun) -> RolloutHost {
         attempt: host.attempt,
         started_at: time(host.since),
         message: host.trouble.as_deref().map(Line::new),
-        nodes_before: host.before.iter().map(start).collect(),
+        nodes_before: host.before.iter().map(|(id, start)| start_of(id, start)).collect(),
         touched: host.touched,
         withdrawn: host.withdrawn,
     }
+}
+
+fn start_of(id: &str, ephemeral_id: &str) -> NodeStart {
+    NodeStart { id: id.to_owned(), ephemeral_id: ephemeral_id.to_owned() }
 }
 
 /// What is stored has whole seconds: what was written is what is read.

@@ -12,8 +12,9 @@ use crate::{
     api::{host_status::RunStatus, rollout_status::RolloutStep},
     elasticsearch::{
         cluster_reads::HealthStatus,
-        evidence::{Counts, Evidence, Node, NodeId, Prior},
+        evidence::{Allocation, Counts, Evidence, Node, NodeId, Prior},
     },
+    kubernetes::events::Notice,
     rollout::{
         gate::Gate,
         hosts::{Answer, Match, Member, Progress},
@@ -98,7 +99,7 @@ impl Roll {
                 allocation.prior = Some(prior.clone());
                 (allocation.persistent, allocation.owner) = (Some("primaries".into()), owner);
             }
-            Some(Act::Unprotect(_)) => self.evidence().allocation = Default::default(),
+            Some(Act::Unprotect(_)) => self.evidence().allocation = Allocation::default(),
             None => {}
         }
         self.obey();
@@ -137,7 +138,7 @@ impl Roll {
         let mut reasons = Vec::new();
         for _ in 0..100 {
             let turn = self.turn();
-            reasons.extend(turn.notices.iter().map(|it| it.reason()));
+            reasons.extend(turn.notices.iter().map(Notice::reason));
             if self.scene.status().rollout.is_none() && !turn.wrote {
                 return reasons;
             }
@@ -208,7 +209,7 @@ fn the_status_tells_of_a_step_before_it_is_taken() {
                 let allocation = &mut roll.evidence().allocation;
                 (allocation.prior, allocation.owner) = (Some(prior), owner);
             }
-            Some(Act::Unprotect(_)) => roll.evidence().allocation = Default::default(),
+            Some(Act::Unprotect(_)) => roll.evidence().allocation = Allocation::default(),
             None => {}
         }
         roll.obey();
