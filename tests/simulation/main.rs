@@ -2,13 +2,12 @@
 //! a seed brings: crashes between any two writes, hosts that fail, Elasticsearch that can't be asked,
 //! people who change their minds. What must never happen is checked at every state, and when the
 //! faults end, every run has to come to its end.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::struct_excessive_bools)]
 
 mod elasticsearch;
 mod hosts;
 mod operator;
 mod world;
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::struct_excessive_bools)]
 
 use std::{thread, time::Duration};
 
