@@ -81,7 +81,9 @@ pub struct Worked {
 /// What is so on the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    NotBegun { is_as_before: bool },
+    NotBegun {
+        is_as_before: bool,
+    },
     UnderWay,
     /// The host is back, and its service was not started by the boot.
     Start,
@@ -152,7 +154,12 @@ impl Work {
         }
     }
 
-    fn judge_reboot(&self, look: &Look, [step, start]: [&State; 2], identity: &Identity) -> Verdict {
+    fn judge_reboot(
+        &self,
+        look: &Look,
+        [step, start]: [&State; 2],
+        identity: &Identity,
+    ) -> Verdict {
         let unit = look.service.as_ref().map(|it| &it.unit);
         let Some(boot) = &identity.boot_id else { return Verdict::UnderWay };
         if *boot == self.boot_before {
@@ -284,12 +291,7 @@ async fn begin(session: &Session, command: &Command) -> Result<Outcome, Error> {
     }
 }
 
-async fn failed(
-    session: &Session,
-    work: &Work,
-    look: &Look,
-    sudo: bool,
-) -> Result<Outcome, Error> {
+async fn failed(session: &Session, work: &Work, look: &Look, sudo: bool) -> Result<Outcome, Error> {
     let said = session.run(&work.words().sudo(sudo)).await?.succeeded()?;
     let said = said.text();
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|it| !it.is_empty()).collect();

@@ -154,11 +154,8 @@ pub fn next(host: &Host, seen: &Observed, now: Timestamp) -> Plan {
     let first_keys = if is_deleting { Vec::new() } else { first_keys(host, seen) };
     let wanted = wanted.as_ref();
     let is_looked_into = operation::plan::is_looked_into(seen, wanted);
-    let operation = if is_deleting {
-        None
-    } else {
-        operation::plan::next(host, seen, &stand, wanted, now)
-    };
+    let operation =
+        if is_deleting { None } else { operation::plan::next(host, seen, &stand, wanted, now) };
     Plan {
         step,
         stand,

@@ -107,10 +107,8 @@ fn work_of(operation: &Operation) -> Option<Work> {
 pub fn next(ending: Ending) -> Option<Next> {
     match ending {
         Ending::Stale => Some(Next::Again { category: Category::Conflict }),
-        Ending::Nothing
-        | Ending::Taken
-        | Ending::Dropped
-        | Ending::Permitted
-        | Ending::TooLate => None,
+        Ending::Nothing | Ending::Taken | Ending::Dropped | Ending::Permitted | Ending::TooLate => {
+            None
+        }
     }
 }

@@ -3,10 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{
-    errand::Errand,
-    is_open, is_stop, kind, permit, record,
-};
+use super::{errand::Errand, is_open, is_stop, kind, permit, record};
 use crate::{
     api::{
         condition::whole_second,
@@ -15,7 +12,10 @@ use crate::{
         line::Line,
         rollout_status::RolloutStep,
     },
-    controllers::host::{observe::{Observed, pinned}, plan::Stand},
+    controllers::host::{
+        observe::{Observed, pinned},
+        plan::Stand,
+    },
     ssh::{
         operation::{Outcome, Work, unit_name},
         remote::Watch,

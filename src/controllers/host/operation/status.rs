@@ -132,8 +132,7 @@ fn answer(case: Case<'_>, operation: &Operation) -> Option<Answer> {
         }
         "Cordon" => {
             let record = case.registration.filter(|it| it.registered && it.node.is_some());
-            let is_out =
-                record.is_none_or(|it| it.maintenance == Some(NodeMaintenance::Drained));
+            let is_out = record.is_none_or(|it| it.maintenance == Some(NodeMaintenance::Drained));
             match declined(case.host) {
                 _ if is_out => Some(Answer::finished(false)),
                 Some(why) => Some(Answer::failed(why, false)),
@@ -187,7 +186,8 @@ fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
         return Some(Answer::failed("there is no service to restart", operation.touched));
     };
     let is_in_process = operation.status != Some(RunStatus::Failed);
-    let late = "the permit was too old when the machine could be told to begin, so nothing was done";
+    let late =
+        "the permit was too old when the machine could be told to begin, so nothing was done";
     match case.seen.view.outcome(&work)? {
         Outcome::Done => Some(Answer::finished(true)),
         _ if !is_in_process => None,
