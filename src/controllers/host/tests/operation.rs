@@ -417,7 +417,7 @@ fn node_of() -> Scene {
 }
 
 fn maintenance(scene: &Scene) -> Option<NodeMaintenance> {
-    scene.status().container_manager.as_ref().unwrap().maintenance
+    scene.status().container_manager.as_ref()?.maintenance
 }
 
 #[test]
