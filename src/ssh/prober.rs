@@ -86,9 +86,13 @@ impl Prober<'_> {
                         self.failures = self.failures.saturating_add(1);
                         self.waits = 0;
                     }
-                    let pause = put_off(&error, self.failures, self.pace.probe);
+                    let mut pause = put_off(&error, self.failures, self.pace.probe);
+                    if error.category() == Category::Unreachable && self.is_at_work() {
+                        // It may be on its way back.
+                        pause = pause.map(|it| it.min(AT_WORK));
+                    }
                     self.fail(&watch, error);
-                    pause.map(|it| if self.is_at_work() { it.min(AT_WORK) } else { it })
+                    pause
                 }
             };
             let jitter = 0.9 + 0.2 * fastrand::f64();

@@ -166,7 +166,9 @@ fn read(text: &str, has_unit: bool, steps: usize) -> Look {
         } else if let Some(rest) = key.strip_prefix("step.") {
             let (number, property) = rest.split_once('.').unwrap_or_default();
             let state = number.parse().ok().and_then(|it: usize| look.steps.get_mut(it));
-            state.into_iter().for_each(|it| it.take(property, value));
+            if let Some(state) = state {
+                state.take(property, value);
+            }
         } else {
             match key {
                 "process" => keep(&mut service.processes, value.parse().ok()),

@@ -37,16 +37,20 @@ is_in_unit() {
   done <"$1/cgroup"
   return 1
 }
+in_unit=" "
 for it in /proc/[0-9]*; do
-  { read -r name <"$it/comm"; } 2>/dev/null || continue
-  [ "$name" = java ] || continue
   if is_in_unit "$it" 2>/dev/null; then
+    in_unit="$in_unit${it#/proc/} "
     say process "${it#/proc/}"
-  elif tr '\0' '\n' 2>/dev/null <"$it/cmdline" | grep -q '^org\.elasticsearch\.'; then
-    # Its main class, or that in its module.
-    say other_process "${it#/proc/}"
   fi
 done 2>/dev/null
+# Its main class, or that in its module: not that of what starts it.
+main='^(org\.elasticsearch\.server/)?org\.elasticsearch\.bootstrap\.Elasticsearch$'
+for it in $(grep -lzE "$main" /proc/[0-9]*/cmdline 2>/dev/null); do
+  it=${it#/proc/}
+  it=${it%/cmdline}
+  case $in_unit in *" $it "*) ;; *) say other_process "$it" ;; esac
+done
 
 # Those that a system makes up and gives up again by itself are none to find it by.
 if command -v ip >/dev/null 2>&1; then

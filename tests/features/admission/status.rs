@@ -102,6 +102,12 @@ fn host_status() -> Value {
             { "address": "jump", "port": 22, "fingerprint": FINGERPRINT, "firstSeen": THEN },
         ],
         "lastCheck": THEN,
+        "elasticsearch": {
+            "unit": "elasticsearch.service", "state": "active",
+            "invocationId": "0123456789abcdef0123456789abcdef",
+            "processes": [7, 8], "otherProcesses": [99],
+            "addresses": ["192.0.2.7", "2001:db8::7"],
+        },
         "containerManager": {
             "name": "production", "node": "es-1", "server": "https://192.0.2.1:6443/",
             "registered": true, "ready": false,
@@ -116,7 +122,9 @@ fn host_status() -> Value {
         "operation": {
             "runId": "run-1", "kind": "Prepare", "step": "Apply", "attempt": 2, "startedAt": THEN,
             "deadline": THEN, "bootIdBefore": "01234567", "unit": "drover-run-1-apply",
-            "cordonedByUs": true,
+            "elasticsearchUnit": "elasticsearch.service", "cordonedByUs": true,
+            "invocationIdBefore": "0123456789abcdef0123456789abcdef", "status": "failed",
+            "message": "it did not start", "touched": true,
         },
         "history": [{
             "runId": "run-0", "kind": "Maintenance", "status": "failed", "step": "Drain",

@@ -10,6 +10,7 @@ mod identity;
 mod ledger;
 mod life;
 mod preparation;
+mod roll;
 mod rotation;
 mod trust;
 

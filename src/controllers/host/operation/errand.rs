@@ -7,7 +7,6 @@ use crate::{
         cluster::Cluster,
         host::Host,
         host_status::Operation,
-        rollout::UnitName,
         rollout_status::{RolloutKind, RolloutStep},
     },
     ssh::{operation::unit_name, service::Unit},
@@ -75,5 +74,5 @@ impl Errand {
 pub fn unit(cluster: &Cluster) -> Option<Unit> {
     cluster.spec.connection.as_ref()?;
     let name = cluster.spec.elasticsearch.as_ref().map(|it| it.unit.clone());
-    Unit::new(&name.unwrap_or_else(UnitName::default).0)
+    Unit::new(&name.unwrap_or_default().0)
 }

@@ -14,6 +14,7 @@ use crate::{
     api::{
         host::Host,
         host_status::{Operation, OperationKind, RunStatus},
+        line::Line,
         rollout_status::{RolloutKind, RolloutStep},
     },
     controllers::Next,
@@ -97,8 +98,8 @@ pub fn work(host: &Host) -> Option<Work> {
 
 fn work_of(operation: &Operation) -> Option<Work> {
     let unit = operation.elasticsearch_unit.as_ref().and_then(|it| Unit::new(it.as_str()));
-    let before = operation.invocation_id_before.as_ref().map(|it| it.as_str());
-    let boot = operation.boot_id_before.as_ref().map_or("", |it| it.as_str());
+    let before = operation.invocation_id_before.as_ref().map(Line::as_str);
+    let boot = operation.boot_id_before.as_ref().map_or("", Line::as_str);
     Work::new((&operation.run_id, operation.attempt), deed(operation)?, unit, before, boot)
 }
 

@@ -152,11 +152,11 @@ async fn is_still_so(ctx: &Context, host: &Host, step: &Step) -> Result<bool, Er
         | Step::Register
         | Step::Abandon { absent: None, .. } => Ok(true),
         // A copy of the Cluster from before may not know of the run.
-        Step::Uncordon if operation::record(host).is_some() => {
-            let errand = operation::apply::errand(ctx, host).await?;
+        Step::Uncordon => {
+            let is_of_run = operation::record(host).is_some();
+            let errand = if is_of_run { operation::apply::errand(ctx, host).await? } else { None };
             Ok(!errand.is_some_and(|it| it.holds()))
         }
-        Step::Uncordon => Ok(true),
         Step::Abandon { absent: Some(manager), .. } => {
             Ok(look_up::<ContainerManager>(client, &namespace, manager).await?.is_none())
         }
