@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 use super::*;
 use crate::ssh::{
     command::tests::run,
@@ -128,4 +125,3 @@ fn a_host_refuses_what_comes_too_late_whatever_it_is() {
     assert_eq!(output.status.code(), Some(75), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "it came too late\n");
 }
->>>>>>> hostroll
