@@ -8,6 +8,9 @@ pub(super) const PRIOR: &str = "cluster.metadata.drover.prior";
 /// The setting that keeps for whom Drover did: the uid of a Cluster object.
 pub(super) const OWNER: &str = "cluster.metadata.drover.owner";
 
+/// The value with which replicas wait for their nodes.
+pub(super) const RESTRICTED: &str = "primaries";
+
 /// `cluster.routing.allocation.enable`, in its places.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allocation {
@@ -49,22 +52,35 @@ impl Prior {
 }
 
 impl Allocation {
-    /// Whether Drover has restricted it.
+    /// Whether Drover has restricted it, and it is so still.
     #[must_use]
     pub fn is_protected(&self) -> bool {
-        self.prior.is_some()
+        self.prior.is_some() && !self.is_overruled()
     }
 
-    /// What is kept for the run of `owner`; nothing where another's run keeps it.
+    /// Whether somebody has written another value since Drover has restricted it.
+    fn is_overruled(&self) -> bool {
+        self.prior.is_some() && self.persistent.as_deref() != Some(RESTRICTED)
+    }
+
+    /// Whether a run of somebody else than `owner` has restricted it.
     #[must_use]
-    pub fn kept_for(&self, owner: &str) -> Option<&Prior> {
-        self.prior.as_ref().filter(|_| self.owner.as_deref() == Some(owner))
+    pub fn is_kept_by_other(&self, owner: &str) -> bool {
+        self.prior.is_some() && self.owner.as_deref() != Some(owner)
+    }
+
+    /// What is put back when the run of `owner` is over; nothing where it keeps nothing. What somebody
+    /// has written since is the last word.
+    #[must_use]
+    pub fn kept_for(&self, owner: &str) -> Option<Prior> {
+        let prior = self.prior.as_ref().filter(|_| !self.is_kept_by_other(owner))?;
+        Some(if self.is_overruled() { self.as_prior() } else { prior.clone() })
     }
 
     /// Whether all shards may be allocated, as far as anybody but Drover says.
     #[must_use]
     pub fn is_free(&self) -> bool {
-        let persistent = match &self.prior {
+        let persistent = match self.prior.as_ref().filter(|_| !self.is_overruled()) {
             Some(Prior::Unset) => None,
             Some(Prior::Value(value)) => Some(value),
             None => self.persistent.as_ref(),

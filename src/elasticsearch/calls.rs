@@ -143,7 +143,7 @@ impl Write {
     #[must_use]
     pub fn protect(prior: &Prior, owner: &str, caller: &str) -> Self {
         let marks = (json!(prior.text()), json!(owner));
-        Self::put_allocation("protect", &json!("primaries"), marks, caller)
+        Self::put_allocation("protect", &json!(allocation::RESTRICTED), marks, caller)
     }
 
     /// Puts the setting back as it was, and keeps nothing beside it any more.

@@ -16,6 +16,8 @@ pub struct Member {
     pub addresses: BTreeSet<Box<str>>,
     /// Which nodes of the cluster run on it.
     pub nodes: Match,
+    /// Whether Elasticsearch is installed there, whether it runs or not.
+    pub is_home: bool,
     /// Whether it can be worked on; why not, in words for people.
     pub fit: Result<(), Box<str>>,
     /// Whether a person has taken it out of service.

@@ -144,12 +144,12 @@ impl Scene<'_> {
     }
 
     /// Whether the cluster counts on nodes of the host that are not there. Where none runs, by what
-    /// the host says, they are those that ran there in this run.
+    /// the host says, they are those that ran there in this run, or are installed there.
     fn is_missing(&self, member: &Member) -> bool {
         let of_run = self.run.hosts.iter().find(|it| it.uid == member.uid);
         let ran_here = of_run.is_some_and(|it| !it.before.is_empty());
-        let belongs = ran_here || !matches!(member.nodes, Match::Stopped);
-        belongs && member.is_down(self.evidence)
+        let belongs = ran_here || member.is_home || !matches!(member.nodes, Match::Stopped);
+        belongs && !self.evidence.is_of_none && member.is_down(self.evidence)
     }
 
     fn red(&self) -> Option<String> {
@@ -285,8 +285,7 @@ impl Scene<'_> {
 
     fn other_run(&self) -> Option<String> {
         let allocation = &self.evidence.allocation;
-        let is_foreign = allocation.is_protected() && allocation.kept_for(self.owner).is_none();
-        is_foreign.then(|| {
+        allocation.is_kept_by_other(self.owner).then(|| {
             let owner = allocation.owner.as_deref().unwrap_or("unknown");
             format!(
                 "another run of Drover holds allocation back in this cluster, for the Cluster object \

@@ -57,6 +57,7 @@ impl Host {
             uid: self.uid(),
             addresses: [Elasticsearch::address(self.number)].into(),
             nodes,
+            is_home: true,
             fit: if self.fit { Ok(()) } else { Err("it can't be reached".into()) },
             in_maintenance: false,
             is_cordoned: self.cordoned,

@@ -112,11 +112,20 @@ fn hosts_that_are_out_of_service_count_whoever_took_them_out() {
 #[test]
 fn a_host_on_which_nothing_ever_ran_is_not_out_of_service() {
     let mut stand = Stand::with(|it| {
-        it.members.push(Member { nodes: Match::Stopped, ..member("four", "10.0.0.4") });
+        let nodes = Match::Stopped;
+        it.members.push(Member { nodes, is_home: false, ..member("four", "10.0.0.4") });
     });
     open(&stand, "one");
     // One that ran in this run and does not any more is.
     stand.in_hand("four", Step::Done);
+    shut(&stand, "one", Gate::MaxUnavailable, "already: four");
+}
+
+#[test]
+fn a_host_on_which_somebody_has_stopped_elasticsearch_is_out_of_service() {
+    let stand = Stand::with(|it| {
+        it.members.push(Member { nodes: Match::Stopped, ..member("four", "10.0.0.4") });
+    });
     shut(&stand, "one", Gate::MaxUnavailable, "already: four");
 }
 

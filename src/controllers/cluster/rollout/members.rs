@@ -41,6 +41,7 @@ pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
         uid: host.metadata.uid.as_deref().unwrap_or_default().into(),
         addresses,
         nodes,
+        is_home: told.is_some_and(|it| it.state.as_str() != "not-found"),
         fit: fit(host),
         in_maintenance: host.spec.maintenance,
         is_cordoned: operation.is_some_and(|it| it.cordoned_by_us),

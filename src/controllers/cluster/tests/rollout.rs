@@ -60,6 +60,7 @@ impl Roll {
             uid: format!("uid-{at}").into(),
             addresses: [format!("10.0.0.{at}").into()].into(),
             nodes: Match::Nodes([id(at)].into()),
+            is_home: true,
             fit: Ok(()),
             in_maintenance: false,
             is_cordoned: false,

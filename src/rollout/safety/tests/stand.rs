@@ -43,6 +43,7 @@ pub(super) fn member(name: &str, address: &str) -> Member {
         uid: format!("uid-{name}").into(),
         addresses: [address.into()].into(),
         nodes: Match::Nodes([node_of(name)].into()),
+        is_home: true,
         fit: Ok(()),
         in_maintenance: false,
         is_cordoned: false,
