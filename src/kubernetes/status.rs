@@ -193,6 +193,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_status_that_says_what_is_to_be_done_is_not_written_to_another_version() {
+        let (ctx, mut script) = context();
+        let (index, status) = (index(), status("two"));
+        let (written, ()) = tokio::join!(write_as_seen(&ctx, &index, &status), async {
+            script.next().await.refuse(409, "Conflict");
+        });
+        assert_eq!(written.unwrap_err().category(), Category::Conflict);
+    }
+
+    #[tokio::test]
     async fn an_object_that_was_made_again_gets_no_status_of_its_former_life() {
         let (ctx, mut script) = context();
         let (index, status) = (index(), status("two"));

@@ -228,3 +228,47 @@ fn concerned(stores: &Stores, concern: &Concern) -> Vec<ObjectRef<Host>> {
     });
     concerned.map(|it| ObjectRef::from_obj(&**it)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn cluster(run: &str, hosts: &[(&str, &str, &str)]) -> Cluster {
+        let then = "2026-01-02T03:04:05Z";
+        let place = |(name, step, message): &(&str, &str, &str)| {
+            json!({
+                "name": name, "hostUid": name, "step": step, "attempt": 1, "startedAt": then,
+                "message": message,
+            })
+        };
+        let hosts: Vec<_> = hosts.iter().map(place).collect();
+        let run = json!({
+            "runId": run, "kind": "HostRestart", "target": "once", "hosts": hosts,
+            "startedAt": then,
+        });
+        let cluster =
+            json!({ "metadata": { "name": "es" }, "spec": {}, "status": { "rollout": run } });
+        serde_json::from_value(cluster).unwrap()
+    }
+
+    #[test]
+    fn only_the_hosts_for_which_a_run_has_something_else_are_woken() {
+        let before =
+            places(&cluster("r-1", &[("a", "Done", ""), ("b", "Stage", ""), ("c", "Waiting", "")]));
+        let differs = |hosts: &[(&str, &str, &str)]| {
+            differing(&before, Some(&places(&cluster("r-1", hosts))))
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(differs(&[("a", "Done", ""), ("b", "Stage", "x"), ("c", "Waiting", "")]), none);
+        assert_eq!(differs(&[("a", "Done", ""), ("b", "Gate", ""), ("c", "Waiting", "")]), ["b"]);
+        assert_eq!(
+            differs(&[("b", "Stage", ""), ("c", "Waiting", ""), ("d", "Waiting", "")]),
+            ["a", "d"]
+        );
+        assert_eq!(differing(&before, None), ["a", "b", "c"], "the run is over");
+        let another = places(&cluster("r-2", &[("a", "Done", "")]));
+        assert_eq!(differing(&before, Some(&another)), ["a", "b", "c"]);
+    }
+}
