@@ -97,3 +97,38 @@ impl Allocation {
         self.persistent.clone().map_or(Prior::Unset, Prior::Value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn restricted(now: Option<&str>) -> Allocation {
+        Allocation {
+            persistent: now.map(Into::into),
+            transient: None,
+            prior: Some(Prior::Value("new_primaries".into())),
+            owner: Some("us".into()),
+        }
+    }
+
+    #[test]
+    fn what_was_before_comes_back_to_whom_it_is_kept_for() {
+        let allocation = restricted(Some(RESTRICTED));
+        assert!(allocation.is_protected());
+        assert_eq!(allocation.kept_for("us"), Some(Prior::Value("new_primaries".into())));
+        assert_eq!(allocation.kept_for("others"), None);
+        assert!(allocation.is_kept_by_other("others") && !allocation.is_kept_by_other("us"));
+    }
+
+    #[test]
+    fn what_somebody_has_written_since_is_the_last_word() {
+        let cases = [(Some("all"), Prior::Value("all".into())), (None, Prior::Unset)];
+        for (now, expected) in cases {
+            let allocation = restricted(now);
+            assert!(!allocation.is_protected(), "replicas would be allocated: {now:?}");
+            assert_eq!(allocation.kept_for("us"), Some(expected));
+            assert!(allocation.is_free(), "{now:?}");
+        }
+        assert!(!restricted(Some("none")).is_free());
+    }
+}

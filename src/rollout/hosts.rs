@@ -76,7 +76,11 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// At it.
-    Working,
+    Working {
+        /// Whether Elasticsearch was stopped, or may have been. As long as it was not, the host may
+        /// have begun all the same, and not have said so yet.
+        touched: bool,
+    },
     /// Done, and verified by reading back.
     Done,
     /// It did not go; why, in words for people.

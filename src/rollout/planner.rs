@@ -315,7 +315,9 @@ impl<'a> Planner<'a> {
         match self.world.evidence {
             Err(why) => self.shut(Gate::Evidence, why.to_owned()),
             Ok(evidence) => {
-                if let Some(next) = order::next(&self.run, self.world.members, evidence) {
+                // What went wrong before anything was touched is tried again after a while.
+                let is_due = |it: &HostRun| steps::is_due(it, self.now());
+                if let Some(next) = order::next(&self.run, self.world.members, evidence, is_due) {
                     let at = self.run.hosts.iter().position(|it| it.uid == next.uid);
                     if let Some(at) = at {
                         self.enter(at, Step::Stage);
@@ -329,7 +331,8 @@ impl<'a> Planner<'a> {
     /// A run pauses where a host has trouble, and where the spec says so; what has passed by itself
     /// is no longer waited for.
     fn note_pause(&mut self) {
-        let trouble = self.run.hosts.iter().find(|it| it.trouble.is_some());
+        let is_for_person = |it: &&HostRun| it.trouble.is_some() && !steps::is_tried_again(it);
+        let trouble = self.run.hosts.iter().find(is_for_person);
         let done = self.done();
         let reason = match (trouble, self.world.pace.pause_after) {
             (Some(host), _) => {

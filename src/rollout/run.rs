@@ -91,7 +91,8 @@ pub struct HostRun {
     pub since: Timestamp,
     /// Its nodes before it went down, by id, with the start that they ran in.
     pub before: BTreeMap<NodeId, Box<str>>,
-    /// Whether the host has begun to stop Elasticsearch, or may have, since it was last in the cluster.
+    /// Whether the host has said that it stopped Elasticsearch, or may have, since it was last in the
+    /// cluster.
     pub touched: bool,
     /// Whether it goes back to where it was, since a gate shut before it went down.
     pub withdrawn: bool,

@@ -251,7 +251,8 @@ impl Shared {
                 let mut down = self.down.lock().unwrap();
                 // When the master goes, the others have none for a moment: they are there all the same.
                 down[node] = match answer {
-                    Err(_) => true,
+                    // One that is slow to answer is there.
+                    Err(why) => down[node] || why.contains("Connect") || !why.contains("TimedOut"),
                     Ok((_, health)) => down[node] && health["discovered_master"] != true,
                 };
                 down.iter().filter(|it| **it).count()

@@ -19,7 +19,7 @@ const CALM: usize = 6000;
 
 fn seeds() -> u64 {
     let soak = std::env::var_os("DROVER_SOAK").is_some();
-    if soak { 20_000 } else { 400 }
+    if soak { 20_000 } else { 1_000 }
 }
 
 fn simulate(seed: u64) -> usize {

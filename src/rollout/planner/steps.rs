@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use jiff::Timestamp;
+
 use super::{PERMIT, Planner, is_guarded};
 use crate::{
     elasticsearch::evidence::Evidence,
@@ -9,7 +11,7 @@ use crate::{
         gate::{Block, Gate},
         hosts::{Answer, Match, Member, Progress},
         planner::Act,
-        run::{HostRun, Step},
+        run::{FRESH, HostRun, Step},
         safety::since,
     },
 };
@@ -18,6 +20,26 @@ use crate::{
 /// attempt, up to [`RETRY_LIMIT`].
 const RETRY: Duration = Duration::from_secs(30);
 const RETRY_LIMIT: Duration = Duration::from_mins(10);
+
+/// After how many attempts at a host that was left as it was a person is asked.
+const TRIES: u32 = 3;
+
+/// How long after such an attempt the next one is made.
+fn pause(attempt: u32) -> Duration {
+    RETRY.saturating_mul(1 << attempt.saturating_sub(1).min(8)).min(RETRY_LIMIT)
+}
+
+/// Whether the host was left as it was by what went wrong there, so that it is tried again.
+pub(super) fn is_tried_again(host: &HostRun) -> bool {
+    let made = if host.withdrawn { host.attempt } else { host.attempt.saturating_sub(1) };
+    let is_left = host.withdrawn || host.step == Step::Waiting;
+    host.trouble.is_some() && is_left && !host.touched && made < TRIES
+}
+
+/// Whether the host may be begun now.
+pub(super) fn is_due(host: &HostRun, now: Timestamp) -> bool {
+    host.trouble.is_none() || pause(host.attempt.saturating_sub(1)) <= since(host.since, now)
+}
 
 impl<'a> Planner<'a> {
     /// Brings one host a step further.
@@ -54,7 +76,7 @@ impl<'a> Planner<'a> {
         match self.answer(at, member) {
             Some(Progress::Done) => self.enter(at, Step::Gate),
             Some(Progress::Failed { reason, .. }) => self.retry(at, reason),
-            Some(Progress::Working) | None => self.shut_for_host(member),
+            Some(Progress::Working { .. }) | None => self.shut_for_host(member),
         }
     }
 
@@ -62,8 +84,7 @@ impl<'a> Planner<'a> {
     fn retry(&mut self, at: usize, reason: &str) {
         let now = self.now();
         let host = self.host(at);
-        let wait = RETRY.saturating_mul(1 << (host.attempt - 1).min(8)).min(RETRY_LIMIT);
-        if wait <= since(host.since, now) {
+        if pause(host.attempt) <= since(host.since, now) {
             host.again(now);
         } else if host.trouble.as_deref() != Some(reason) {
             host.trouble = Some(reason.into());
@@ -82,7 +103,21 @@ impl<'a> Planner<'a> {
         }
         if self.is_open(member).is_some() {
             self.enter(at, Step::Protect);
+        } else if self.gives_way(member) {
+            self.enter(at, Step::Waiting);
         }
+    }
+
+    /// Whether a host that is down waits for its turn while this one is up: as long as that one is out
+    /// of service, no other may be.
+    fn gives_way(&self, member: &Member) -> bool {
+        let Ok(evidence) = self.world.evidence else { return false };
+        let is_before = |it: &HostRun| {
+            let other = self.world.members.iter().find(|member| member.uid == it.uid);
+            let is_down = other.is_some_and(|it| it.is_down(evidence));
+            it.step == Step::Waiting && is_due(it, self.now()) && is_down
+        };
+        !member.is_down(evidence) && self.run.hosts.iter().any(is_before)
     }
 
     /// The evidence, where every gate is open for `member`; else what is shut is noted.
@@ -132,7 +167,7 @@ impl<'a> Planner<'a> {
         match self.answer(at, member) {
             Some(Progress::Done) => {}
             Some(Progress::Failed { reason, .. }) => return self.retry(at, reason),
-            Some(Progress::Working) | None => return self.shut_for_host(member),
+            Some(Progress::Working { .. }) | None => return self.shut_for_host(member),
         }
         // Once more, with what is so now, and protection in place.
         let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
@@ -169,8 +204,8 @@ impl<'a> Planner<'a> {
                 self.host(at).touched = true;
                 self.host(at).trouble = Some(reason.clone());
             }
-            Some(Progress::Working) => {
-                self.host(at).touched = true;
+            Some(Progress::Working { touched }) => {
+                self.host(at).touched |= touched;
                 let limit = self.world.pace.host_timeout;
                 if limit < age {
                     let reason = format!("it has not come to an end within {limit:?}");
@@ -195,6 +230,9 @@ impl<'a> Planner<'a> {
         });
         if began {
             self.enter(at, Step::Stop);
+            // It is no permit to begin: only what was begun goes on.
+            let now = self.now();
+            self.host(at).since = now.checked_sub(FRESH * 2).unwrap_or(now);
         } else {
             self.take_back(at);
         }

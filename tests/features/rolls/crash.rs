@@ -47,14 +47,15 @@ async fn a_run_whose_operator_is_killed_at_each_of_its_writes_does_nothing_twice
         };
         let over = poll_until(LONG, Duration::from_millis(50), is_over).await;
         let over = over.unwrap_or_else(|it: String| panic!("after {kills} kills: {it}"));
-        for (proxy, point) in [&stage.stage.kubernetes].into_iter().chain(&stage.doors).zip(&points)
+        for (proxy, point) in
+            [&stage.around.kubernetes].into_iter().chain(&stage.doors).zip(&points)
         {
             proxy.remove(point.rule());
         }
         let hit = points.iter().any(|it| it.reached().is_some());
         kills += usize::from(hit);
         if hit {
-            stage.stage.operator.restart().await;
+            stage.around.operator.restart().await;
         }
         if over {
             break;

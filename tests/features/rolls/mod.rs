@@ -42,7 +42,7 @@ const USER: &str = "drover-with-rolls";
 
 /// A namespace with an operator of its own, the Cluster `es`, and its machines. It is a stage for Hosts as well.
 pub struct Stage {
-    stage: hosts::Stage,
+    around: hosts::Stage,
     /// The machines, and the Elasticsearch on them. The Host of each has the machine's name: `es-1`, `es-2`, ...
     pub field: Brownfield,
     /// Between the operator and each node.
@@ -53,7 +53,7 @@ impl Deref for Stage {
     type Target = hosts::Stage;
 
     fn deref(&self) -> &hosts::Stage {
-        &self.stage
+        &self.around
     }
 }
 
@@ -72,11 +72,11 @@ impl Stage {
         machines: Vec<Settings>,
     ) -> Self {
         let settings = settings.name("es").heap_megabytes(320);
-        let (stage, field) =
+        let (around, field) =
             tokio::join!(hosts::Stage::new(name), Brownfield::start(settings, machines));
         let nodes = 0..field.hosts.len();
         let doors = nodes.map(|it| Proxy::before_node(&field.elasticsearch, it)).collect();
-        let it = Self { stage, field, doors };
+        let it = Self { around, field, doors };
         it.connect().await;
         it
     }

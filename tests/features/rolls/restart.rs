@@ -8,7 +8,7 @@ use crate::common::traffic::{Target, Traffic};
 
 #[tokio::test]
 async fn a_restart_goes_over_all_hosts_and_harms_neither_writes_nor_reads() {
-    let stage = Stage::brownfield("restart", 3).await;
+    let mut stage = Stage::brownfield("restart", 3).await;
     let prior = json!({ "persistent": { "cluster.routing.allocation.enable": "all" } });
     stage.elasticsearch("PUT", "/_cluster/settings", Some(&prior)).await;
     let settings = stage.settings().await;
@@ -46,9 +46,7 @@ async fn a_restart_goes_over_all_hosts_and_harms_neither_writes_nor_reads() {
     // The same request is none, even to another process.
     let runs = stage.runs();
     stage.operator.kill();
-    let Stage { stage: hosts, field, doors } = stage;
-    let mut stage = Stage { stage: hosts, field, doors };
-    stage.stage.operator.restart().await;
+    stage.around.operator.restart().await;
     stage.ask("one", "Elasticsearch", &json!({ "minReadySeconds": 1 }), &json!({})).await;
     stage.cluster_until("Ready", "True").await;
     assert_eq!(stage.runs(), runs);

@@ -107,7 +107,7 @@ fn answer(operation: &Operation) -> Option<Answer> {
     }
     let step: RolloutStep = serde_json::from_value(operation.step.as_str().into()).ok()?;
     let progress = match operation.status {
-        None | Some(RunStatus::InProcess) => Progress::Working,
+        None | Some(RunStatus::InProcess) => Progress::Working { touched: operation.touched },
         Some(RunStatus::Finished) => Progress::Done,
         Some(RunStatus::Failed) => {
             let reason = operation.message.as_ref().map_or("it tells no reason", |it| it.as_str());
@@ -176,7 +176,7 @@ mod tests {
         let answer = |it: Value| member(&host(&json!({}), &it), None).answer;
         let told = answer(operation("inProcess", "RestartElasticsearch")).unwrap();
         assert_eq!((&*told.run, told.step, told.attempt), ("restart-1", Step::Stop, 2));
-        assert_eq!(told.progress, Progress::Working);
+        assert_eq!(told.progress, Progress::Working { touched: true });
         let told = answer(operation("failed", "RestartHost")).unwrap();
         let expected = Progress::Failed { reason: "the unit fails".into(), touched: true };
         assert_eq!(told.progress, expected);

@@ -209,6 +209,7 @@ fn the_status_tells_of_a_step_before_it_is_taken() {
             Some(Act::Protect(prior)) => {
                 let allocation = &mut roll.evidence().allocation;
                 (allocation.prior, allocation.owner) = (Some(prior), owner);
+                allocation.persistent = Some("primaries".into());
             }
             Some(Act::Unprotect(_)) => roll.evidence().allocation = Allocation::default(),
             None => {}
@@ -437,6 +438,7 @@ fn a_setting_that_was_left_behind_is_put_back_and_that_of_another_run_is_not() {
     let allocation = &mut roll.evidence().allocation;
     allocation.prior = Some(Prior::Value("new_primaries".into()));
     allocation.owner = Some("uid-es".into());
+    allocation.persistent = Some("primaries".into());
     let act = roll.scene.turn().decided.act;
     assert_eq!(act, Some(Act::Unprotect(Prior::Value("new_primaries".into()))));
     roll.evidence().allocation.owner = Some("another".into());
