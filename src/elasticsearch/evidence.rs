@@ -50,6 +50,8 @@ pub struct Node {
     pub roles: BTreeSet<Box<str>>,
     /// What it runs.
     pub version: Box<str>,
+    /// Whether it answers clients: a node is a member some moments before it does.
+    pub serves: bool,
     /// Number of its process on its machine; nothing where it does not tell.
     pub process: Option<u32>,
 }

@@ -6,7 +6,7 @@ mod state;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use self::{disks::Disks, settings::Settings, state::State};
 use super::{
@@ -43,7 +43,8 @@ const HEALTH: &str = "/_cluster/health?filter_path=status,number_of_nodes,active
 const SETTINGS: &str = "/_cluster/settings?flat_settings=true&include_defaults=true&filter_path=\
     persistent,transient,defaults.cluster%5C.routing%5C.allocation%5C.*";
 
-const PROCESSES: &str = "/_nodes/process?filter_path=nodes.*.version,nodes.*.process.id";
+const PROCESSES: &str = "/_nodes/process,http?filter_path=nodes.*.version,nodes.*.process.id,\
+    nodes.*.http.publish_address";
 
 const DISKS: &str = "/_nodes/stats/fs?filter_path=nodes.*.fs.data.total_in_bytes,\
     nodes.*.fs.data.available_in_bytes";
@@ -162,6 +163,8 @@ struct Running {
     version: String,
     #[serde(default)]
     process: Process,
+    /// What it serves clients at; nothing as long as it does not.
+    http: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -179,6 +182,7 @@ impl Processes {
         for (id, node) in &mut nodes {
             let running = self.nodes.get(id).ok_or("a node does not tell what it runs")?;
             node.version = capped(&running.version);
+            node.serves = running.http.is_some();
             node.process = running.process.id.and_then(|it| u32::try_from(it).ok());
         }
         Ok(nodes)

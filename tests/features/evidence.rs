@@ -57,6 +57,8 @@ async fn evidence(client: &Client, what: &str, is_so: impl Fn(&Evidence) -> bool
     eventually(what, SOON, async || {
         let evidence = client.evidence("test").await.map_err(|it| format!("{it:?}"))?;
         evidence.check().map_err(|it| format!("{it:?} {evidence:?}"))?;
+        let serve = evidence.nodes.values().all(|it| it.serves);
+        let is_so = |it: &Evidence| serve && is_so(it);
         if is_so(&evidence) { Ok(evidence) } else { Err(format!("{evidence:?}")) }
     })
     .await

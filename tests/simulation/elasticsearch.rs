@@ -263,6 +263,7 @@ impl Elasticsearch {
             roles,
             version: "8.19.0".into(),
             process: None,
+            serves: true,
         }
     }
 }

@@ -99,6 +99,13 @@ impl Host {
         let is_mine = |it: &&HostRun| it.uid == uid && it.step.is_permit();
         // What it takes note of may be an older state than there is.
         let noted = seen.and_then(|run| Some((run, run.hosts.iter().find(is_mine)?)));
+        // But none from before what it has taken note of: the API server itself is asked for that.
+        let noted = noted.filter(|(older, permit)| {
+            let Some(answer) = &self.answer else { return true };
+            let is_same = answer.run == older.id;
+            let is_later = (answer.attempt, answer.step) < (permit.attempt, permit.step);
+            if is_same { is_later } else { run.is_none_or(|it| it.id != answer.run) }
+        });
         if let Some((run, permit)) = noted
             && !self.has_noted(run, permit)
         {

@@ -267,6 +267,9 @@ impl World {
                 let at = self.rng.usize(0..self.hosts.len());
                 self.hosts[at].broken = false;
                 self.hosts[at].fit = true;
+                if !troubled {
+                    self.elasticsearch.start(at);
+                }
             }
         }
     }

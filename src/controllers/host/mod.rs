@@ -77,6 +77,9 @@ impl Reconciler for HostReconciler {
         if let Some(next) = operation::next(outcome.operation) {
             return Ok(next);
         }
+        if seen.errand.as_ref().is_some_and(operation::errand::Errand::is_awaited) {
+            return Ok(Next::After(operation::plan::AGAIN));
+        }
         let record = status.container_manager.as_ref();
         if let Some(next) = registration::next(step, &outcome.registration, record) {
             return Ok(next);

@@ -142,7 +142,7 @@ pub fn next(host: &Host, seen: &Observed, now: Timestamp) -> Plan {
             let mut watch = watch(host, target, machine, treatment.flatten());
             watch.unit.clone_from(&seen.unit);
             watch.work = operation::work(host).map(Box::new);
-            if let Some(occasion) = operation::plan::occasion(host, seen.errand.as_ref()) {
+            if let Some(occasion) = operation::plan::occasion(host, seen.errand.as_ref(), now) {
                 let asked = watch.wish.as_deref().unwrap_or_default();
                 watch.wish = Some(format!("{occasion} {asked}").into());
             }

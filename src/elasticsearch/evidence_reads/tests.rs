@@ -27,7 +27,7 @@ fn part(request: &str) -> &'static str {
     match path {
         "/_cluster/health" => "health",
         "/_cluster/settings" => "settings",
-        "/_nodes/process" => "processes",
+        "/_nodes/process,http" => "processes",
         "/_nodes/stats/fs" => "disks",
         state if state.starts_with("/_cluster/state/") => "state",
         other => panic!("{other}"),
@@ -266,4 +266,17 @@ async fn nodes_are_known_by_their_address_alone_and_long_names_are_cut() {
     assert_eq!(&*node.address, "2001:db8::1");
     assert_eq!(node.name.len(), crate::foreign::CAP);
     assert!(node.name.starts_with("a b"), "{}", node.name);
+}
+
+#[tokio::test]
+async fn a_node_serves_once_it_tells_where() {
+    let mut answers = recorded();
+    let nodes = answers["processes"]["nodes"].as_object_mut().unwrap();
+    let (id, node) = nodes.iter_mut().next().unwrap();
+    let id = id.clone();
+    node["http"] = json!({ "publish_address": "192.0.2.1:9200" });
+    let evidence = evidence(answers).await.unwrap();
+    let serving: Vec<&str> =
+        evidence.nodes.iter().filter(|(_, it)| it.serves).map(|(id, _)| &**id).collect();
+    assert_eq!(serving, [id]);
 }

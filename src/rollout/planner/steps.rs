@@ -21,6 +21,8 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(30);
 const RETRY_LIMIT: Duration = Duration::from_mins(10);
 
+/// How long a node that has stopped again may take to be started again by its own systemd.
+const SETTLE: Duration = Duration::from_secs(30);
 /// After how many attempts at a host that was left as it was a person is asked.
 const TRIES: u32 = 3;
 
@@ -247,18 +249,25 @@ impl<'a> Planner<'a> {
         }
         let before = &self.run.hosts[at].before;
         let is_back = match &member.nodes {
-            // None ran there before, and none does now.
-            Match::Stopped => before.is_empty(),
+            // None ran there before, none does now, and none is installed.
+            Match::Stopped => before.is_empty() && !member.is_home,
             Match::Unknown(_) => false,
             Match::Nodes(nodes) => nodes.iter().all(|id| {
                 let start = evidence.nodes.get(id).map(|it| &it.ephemeral_id);
                 start.is_some_and(|it| before.get(id) != Some(it))
             }),
         };
-        let are_all = before.keys().all(|id| evidence.nodes.contains_key(id));
+        let are_all = before.keys().all(|id| evidence.nodes.get(id).is_some_and(|it| it.serves));
         if is_back && are_all {
             self.host(at).touched = false;
             self.enter(at, Step::Unprotect);
+        } else if !before.is_empty() && member.is_home && member.nodes == Match::Stopped {
+            // It may be on its way up again: for a while the host's word is not the last one.
+            let age = since(self.run.hosts[at].since, self.now());
+            if SETTLE < age {
+                let why = "Elasticsearch has stopped there again: see its unit's journal";
+                self.host(at).trouble = Some(why.into());
+            }
         } else {
             self.late(at, "its Elasticsearch has not come back to the cluster");
         }

@@ -24,7 +24,9 @@ async fn a_node_that_does_not_start_pauses_the_run_and_lets_it_go_on_once_it_is_
     stage.ask("one", "Elasticsearch", &json!({}), &json!({})).await;
     let run = stage.run_when("it waits for a person", |it| it.pause.is_some()).await;
     let failed = run.hosts.iter().find(|it| it.message.is_some()).unwrap().clone();
-    assert_eq!(failed.step, RolloutStep::Stop);
+    // A service of Type=exec counts as started before Elasticsearch has read its settings.
+    let is_down = matches!(failed.step, RolloutStep::Stop | RolloutStep::Rejoin);
+    assert!(is_down, "{failed:?}");
     let others = run.hosts.iter().filter(|it| it.name != failed.name);
     assert!(others.clone().all(|it| it.step == RolloutStep::Waiting), "{run:#?}");
     let runs = stage.runs();

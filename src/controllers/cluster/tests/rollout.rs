@@ -44,6 +44,7 @@ impl Roll {
             ephemeral_id: format!("start-{}", self.starts[at]).into(),
             address: format!("10.0.0.{at}").into(),
             roles: ["data".into(), "master".into()].into(),
+            serves: true,
             ..Node::default()
         };
         let id = |at: usize| NodeId::from(format!("node-{at}"));

@@ -48,6 +48,12 @@ impl Errand {
         })
     }
 
+    /// Whether the cluster waits for the Host's node.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.step == RolloutStep::Rejoin
+    }
+
     /// Whether the Host's Node stays cordoned: from the permit for that until the one that lifts it.
     #[must_use]
     pub fn holds(&self) -> bool {

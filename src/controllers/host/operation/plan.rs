@@ -1,5 +1,7 @@
 //! What a Host does next for the run that it is a part of. Pure.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -170,10 +172,13 @@ fn begin(
     waits.then(|| Step::Begin(work.clone()))
 }
 
-/// Names the look into the machine that is due for the run: another one at each permit, and after each
-/// answer.
+/// How often a host is looked into whose node is waited for.
+pub const AGAIN: Duration = Duration::from_secs(10);
+
+/// Names the look into the machine that is due for the run: another one at each permit, after each
+/// answer, and again and again while its node is waited for.
 #[must_use]
-pub fn occasion(host: &Host, errand: Option<&Errand>) -> Option<String> {
+pub fn occasion(host: &Host, errand: Option<&Errand>, now: Timestamp) -> Option<String> {
     let operation = record(host);
     let current = errand.filter(|it| permit(it.step).is_some());
     let is_taken = |errand: &Errand| operation.is_some_and(|it| errand.is_taken_by(it));
@@ -183,6 +188,12 @@ pub fn occasion(host: &Host, errand: Option<&Errand>) -> Option<String> {
     let operation = operation?;
     let step = format!("{}/{}/{}", operation.run_id, operation.step, operation.attempt);
     Some(match operation.status {
+        // Until its node is back in the cluster it may stop again.
+        Some(RunStatus::Finished)
+            if is_stop(operation) && errand.is_some_and(Errand::is_awaited) =>
+        {
+            format!("{step}/finished/{}", now.as_second() / AGAIN.as_secs().cast_signed())
+        }
         Some(RunStatus::Finished) => format!("{step}/finished"),
         Some(RunStatus::Failed) => format!("{step}/failed"),
         Some(RunStatus::InProcess) | None => step,

@@ -58,6 +58,7 @@ pub(super) fn node(name: &str, address: &str) -> Node {
         address: address.into(),
         roles: ["master".into(), "data".into()].into(),
         version: "8.19.0".into(),
+        serves: true,
         process: None,
     }
 }
