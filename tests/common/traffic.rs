@@ -256,7 +256,10 @@ impl Shared {
                 down[node] = match answer {
                     // One that is slow to answer is there.
                     Err(why) => down[node] || why.contains("Connect") || !why.contains("TimedOut"),
-                    Ok((_, health)) => down[node] && health["discovered_master"] != true,
+                    // One that is alone has not come back to the others.
+                    Ok((_, health)) => {
+                        down[node] && health["number_of_nodes"].as_u64().is_none_or(|it| it < 2)
+                    }
                 };
                 let count = down.iter().filter(|it| **it).count();
                 (count, before, down[node])
