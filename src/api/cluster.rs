@@ -70,9 +70,9 @@ pub mod conditions {
     validation = Rule::new("!has(self.elasticsearch) || has(self.connection)")
         .message("needs `connection`: without it nobody could ask Elasticsearch before a host goes down")
         .field_path(".elasticsearch"),
-    validation = Rule::new("!has(self.operations) || !has(self.operations.restart) || self.operations.restart.target != 'Elasticsearch' || has(self.connection)")
-        .message("needs `connection`: without it there is no Elasticsearch to restart")
-        .field_path(".operations.restart.target")
+    validation = Rule::new("!has(self.operations) || !has(self.operations.restart) || has(self.connection)")
+        .message("needs `connection`: without it nobody could ask Elasticsearch before a host goes down")
+        .field_path(".operations.restart")
 )]
 pub struct ClusterSpec {
     /// How Drover reaches Elasticsearch. TLS verification can't be switched off. Absent: the object

@@ -32,9 +32,6 @@ pub struct Evidence {
     pub snapshots: Vec<Box<str>>,
     /// Nodes whose data disks are fuller than the high watermark.
     pub full: BTreeSet<NodeId>,
-    /// Whether there is no Elasticsearch to ask, since nobody declared one: then nothing is to be
-    /// kept safe, and all else here is empty.
-    pub is_of_none: bool,
 }
 
 /// One member.
@@ -136,22 +133,12 @@ pub struct Counts {
 pub struct Contradiction(pub String);
 
 impl Evidence {
-    /// What there is to know where nobody declared an Elasticsearch.
-    #[must_use]
-    pub fn of_none() -> Self {
-        let health = Counts { status: HealthStatus::Green, ..Counts::default() };
-        Self { health, is_of_none: true, ..Self::default() }
-    }
-
     /// Holds the routing table against health: they are two questions, and the cluster may have
     /// moved in between, or have hidden indices from one of them.
     ///
     /// # Errors
     /// Where they differ.
     pub fn check(&self) -> Result<(), Contradiction> {
-        if self.is_of_none {
-            return Ok(());
-        }
         let count = |state| self.copies.iter().filter(|it| it.state == state).count();
         let relocating = count(CopyState::Relocating);
         let Counts { nodes, active, initializing, unassigned, .. } = self.health;

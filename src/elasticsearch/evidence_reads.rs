@@ -105,7 +105,6 @@ impl Client {
         let mut foreign = cluster.taken_out();
         foreign.extend(set.foreign());
         Ok(Evidence {
-            is_of_none: false,
             uuid: capped(&cluster.cluster_uuid),
             master: cluster.master_node.as_deref().map(capped),
             voters: cluster.voters(),

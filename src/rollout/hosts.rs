@@ -7,6 +7,7 @@ use crate::elasticsearch::evidence::{Evidence, NodeId};
 
 /// One member host.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub struct Member {
     /// Name of the Host.
     pub name: Box<str>,
@@ -18,6 +19,8 @@ pub struct Member {
     pub nodes: Match,
     /// Whether Elasticsearch is installed there, whether it runs or not.
     pub is_home: bool,
+    /// Whether Elasticsearch ran there when the host was last looked at.
+    pub runs: bool,
     /// Whether it can be worked on; why not, in words for people.
     pub fit: Result<(), Box<str>>,
     /// Whether a person has taken it out of service.

@@ -126,6 +126,7 @@ pub fn next(world: &World<'_>) -> Decision {
     }
     planner.drop_missing();
     let ended = planner.begin_more();
+    planner.tidy();
     planner.note_blocks();
     let Planner { run, act, .. } = planner;
     match ended {
@@ -176,11 +177,6 @@ fn waiting(member: &Member, now: Timestamp) -> HostRun {
         withdrawn: false,
         trouble: None,
     }
-}
-
-/// Whether nothing is allocated elsewhere while a host is down, where there is anything to allocate.
-fn is_guarded(evidence: &Evidence) -> bool {
-    evidence.is_of_none || evidence.allocation.is_protected()
 }
 
 struct Planner<'a> {
@@ -236,11 +232,25 @@ impl<'a> Planner<'a> {
         }
         self.run.pause = None;
         self.run.passed = self.done();
-        let now = self.now();
-        for host in &mut self.run.hosts {
-            if host.trouble.is_some() {
-                host.again(now);
+        for at in 0..self.run.hosts.len() {
+            if self.run.hosts[at].trouble.is_some() {
+                self.try_again(at);
             }
+        }
+    }
+
+    /// A host that is down gets another permit to be started; one that is up comes to the gates first.
+    fn try_again(&mut self, at: usize) {
+        let now = self.now();
+        let step = self.run.hosts[at].step;
+        let is_up = self.member(at).is_none_or(|it| self.is_up(it));
+        match step {
+            Step::Stop if is_up => self.begin_anew(at),
+            Step::Rejoin if !is_up => {
+                self.enter(at, Step::Stop);
+                self.host(at).again(now);
+            }
+            _ => self.host(at).again(now),
         }
     }
 
@@ -260,6 +270,12 @@ impl<'a> Planner<'a> {
         let (true, Some(wanted)) = (self.is_overtaken(), self.world.wanted) else { return };
         let is_stuck =
             |it: &HostRun| it.trouble.is_some() && matches!(it.step, Step::Stop | Step::Rejoin);
+        // What is up is not stopped without the gates: it is brought to its end first.
+        let is_down = |it: &HostRun| {
+            let member = self.world.members.iter().find(|member| member.uid == it.uid);
+            member.is_some_and(|it| !self.is_up(it))
+        };
+        let is_stuck = |it: &HostRun| is_stuck(it) && is_down(it);
         let stuck = self.run.hosts.iter().any(is_stuck);
         let in_hand = self.run.hosts.iter().filter(|it| it.step.is_in_hand()).count();
         if !stuck || in_hand != 1 {
@@ -326,6 +342,17 @@ impl<'a> Planner<'a> {
             }
         }
         None
+    }
+
+    /// Allocation is held back for hosts in hand alone. A request that was given up may have been
+    /// carried out after all.
+    fn tidy(&mut self) {
+        let needs = |it: &HostRun| Step::Protect <= it.step && it.step <= Step::Unprotect;
+        if self.act.is_some() || self.run.hosts.iter().any(needs) {
+            return;
+        }
+        let kept = self.world.evidence.ok().and_then(|it| it.allocation.kept_for(self.world.owner));
+        self.act = kept.map(Act::Unprotect);
     }
 
     /// A run pauses where a host has trouble, and where the spec says so; what has passed by itself

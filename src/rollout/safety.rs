@@ -149,7 +149,7 @@ impl Scene<'_> {
         let of_run = self.run.hosts.iter().find(|it| it.uid == member.uid);
         let ran_here = of_run.is_some_and(|it| !it.before.is_empty());
         let belongs = ran_here || member.is_home || !matches!(member.nodes, Match::Stopped);
-        belongs && !self.evidence.is_of_none && member.is_down(self.evidence)
+        belongs && member.is_down(self.evidence)
     }
 
     fn red(&self) -> Option<String> {

@@ -247,7 +247,6 @@ impl Elasticsearch {
             foreign: self.exclusion.then(|| "an exclusion".into()).into_iter().collect(),
             snapshots: self.snapshot.then(|| "nightly".into()).into_iter().collect(),
             full: BTreeSet::new(),
-            is_of_none: false,
         })
     }
 

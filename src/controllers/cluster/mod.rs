@@ -52,6 +52,12 @@ impl Reconciler for ClusterReconciler {
         } else if !status_writer::write_as_seen(&ctx, &*cluster, &status).await? {
             return Ok(Next::AwaitChange);
         }
+        if status.rollout.is_none()
+            && let Some(link) = ctx.links.get(&key(&cluster)).filter(|_| decided.ended.is_some())
+        {
+            // What was given up on the way may be carried out yet.
+            link.set_examined(false);
+        }
         rollout::count(&ctx, &cluster, &status, now);
         for notice in notices {
             events::publish(&ctx, &*cluster, notice).await;
@@ -61,7 +67,11 @@ impl Reconciler for ClusterReconciler {
             return Ok(Next::LetGo);
         }
         if let Some(act) = &decided.act {
-            rollout::apply::run(&ctx, &cluster, &plan, act).await?;
+            let outcome = rollout::apply::run(&ctx, &cluster, &plan, act).await?;
+            if let Some((notice, next)) = rollout::failed(act, &outcome) {
+                events::publish(&ctx, &*cluster, notice).await;
+                return Ok(next);
+            }
         }
         if let Some(next) = rollout::next(&decided, look.map(|it| it.took).unwrap_or_default()) {
             return Ok(next);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{PERMIT, Planner, is_guarded};
+use super::{PERMIT, Planner};
 use crate::{
     elasticsearch::evidence::Evidence,
     rollout::{
@@ -149,7 +149,7 @@ impl<'a> Planner<'a> {
             return self.take_back(at);
         }
         let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
-        if is_guarded(evidence) {
+        if evidence.allocation.is_protected() {
             self.enter(at, Step::Cordon);
         } else if self.act.is_none() {
             self.act = Some(Act::Protect(evidence.allocation.as_prior()));
@@ -169,16 +169,30 @@ impl<'a> Planner<'a> {
         match self.answer(at, member) {
             Some(Progress::Done) => {}
             Some(Progress::Failed { reason, .. }) => return self.retry(at, reason),
-            Some(Progress::Working { .. }) | None => return self.shut_for_host(member),
+            Some(Progress::Working { .. }) | None => return self.draining(at, member),
         }
         // Once more, with what is so now, and protection in place.
         let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
-        if !is_guarded(evidence) {
+        if !evidence.allocation.is_protected() {
             return self.enter(at, Step::Protect);
         }
         if self.stops == 0 {
             self.stops += 1;
             self.permit_stop(at, member, evidence);
+        }
+    }
+
+    /// Nothing is held back for long while pods do not go, and not while the host may not go down.
+    fn draining(&mut self, at: usize, member: &Member) {
+        self.shut_for_host(member);
+        let limit = self.world.pace.host_timeout;
+        let is_late = limit < since(self.run.hosts[at].since, self.now());
+        if self.is_open(member).is_none() || is_late {
+            self.take_back(at);
+        }
+        if is_late {
+            let why = format!("its Node could not be drained within {limit:?}");
+            self.host(at).trouble = Some(why.into());
         }
     }
 
@@ -202,6 +216,10 @@ impl<'a> Planner<'a> {
                 self.take_back(at);
                 self.host(at).trouble = Some(reason.clone());
             }
+            // It is up all the same, and something else is wanted of it: that begins with the gates.
+            Some(Progress::Failed { .. }) if self.is_overtaken() && self.is_up(member) => {
+                self.begin_anew(at);
+            }
             Some(Progress::Failed { reason, .. }) => {
                 self.host(at).touched = true;
                 self.host(at).trouble = Some(reason.clone());
@@ -215,12 +233,30 @@ impl<'a> Planner<'a> {
                 }
             }
             // A host that was begun before is beyond asking: only a person's word is waited for.
-            None if self.run.hosts[at].touched => self.shut_for_host(member),
+            None if self.run.hosts[at].touched && !self.is_up(member) => {
+                self.shut_for_host(member);
+            }
+            // It has come up by itself: another stop begins with the gates.
+            None if self.run.hosts[at].touched => self.begin_anew(at),
             None if PERMIT < age || self.is_open(member).is_none() => {
                 self.enter(at, Step::Withdraw);
             }
             None => self.shut_for_host(member),
         }
+    }
+
+    /// Whether Elasticsearch runs there, or may: what is up is not stopped without the gates.
+    pub(super) fn is_up(&self, member: &Member) -> bool {
+        match self.world.evidence {
+            Ok(evidence) => member.runs || !member.is_down(evidence),
+            Err(_) => member.runs || !member.is_home,
+        }
+    }
+
+    /// Whatever was tried there, the host comes to the gates again before it goes down.
+    pub(super) fn begin_anew(&mut self, at: usize) {
+        self.host(at).touched = false;
+        self.take_back(at);
     }
 
     /// The status has said for a while that there is no permit. A host that had begun has said so

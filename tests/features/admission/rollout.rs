@@ -45,7 +45,7 @@ async fn a_request_without_an_id_or_with_nobody_to_ask_is_refused() {
         (restart(json!({ "requestId": "a", "target": "All" })), "target", "supported values"),
         (
             group(json!({ "operations": { "restart": { "requestId": "a" } } })),
-            "spec.operations.restart.target",
+            "spec.operations.restart",
             "needs `connection`",
         ),
         (
@@ -85,7 +85,7 @@ async fn what_a_rollout_may_say_is_accepted() {
         cluster("operations.restart", json!({ "requestId": "2026-01-02T03:04:05Z" })),
         cluster("operations.restart", json!({ "requestId": "1", "target": "Host" })),
         cluster("paused", json!(true)),
-        group(json!({ "operations": { "restart": { "requestId": "a", "target": "Host" } } })),
+        group(json!({ "operations": {}, "rollout": {}, "paused": true })),
     ])
     .await;
 }

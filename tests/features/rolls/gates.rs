@@ -41,14 +41,14 @@ async fn no_host_goes_down_while_a_gate_is_shut_and_the_run_goes_on_once_all_are
         .map(|it| it.inject(of_routing_table, Fault::Answer(Answer::json(500, &json!({})))))
         .collect();
     stage.blocked_by("Evidence").await;
+
+    // Somebody takes a node out: by a name that no node has, so that nothing moves. Each gate is shut
+    // before the one before it is opened.
+    set(&stage, "cluster.routing.allocation.exclude._name", json!("es-9")).await;
     stage.elasticsearch("DELETE", "/single", None).await;
     for (door, fault) in stage.doors.iter().zip(faults) {
         door.remove(fault);
     }
-
-    // Somebody takes a node out.
-    // By a name that no node has, so that nothing moves.
-    set(&stage, "cluster.routing.allocation.exclude._name", json!("es-9")).await;
     let words = stage.blocked_by("ForeignExclusion").await;
     assert!(words.contains("exclude"), "{words}");
 
@@ -56,15 +56,14 @@ async fn no_host_goes_down_while_a_gate_is_shut_and_the_run_goes_on_once_all_are
     set(&stage, "cluster.routing.allocation.enable", json!("new_primaries")).await;
     stage.blocked_by("Allocation").await;
     assert_eq!(stage.runs(), before, "a host went down at a shut gate");
-    set(&stage, "cluster.routing.allocation.exclude._name", Value::Null).await;
-    set(&stage, "cluster.routing.allocation.enable", Value::Null).await;
-
     // A disk is nearly full, as far as the cluster's own watermark says.
     let low = "cluster.routing.allocation.disk.watermark.low";
     let high = "cluster.routing.allocation.disk.watermark.high";
     let flood = "cluster.routing.allocation.disk.watermark.flood_stage";
     let tight = json!({ "persistent": { low: "1%", high: "1%", flood: "100%" } });
     put(&stage, "/_cluster/settings", tight).await;
+    set(&stage, "cluster.routing.allocation.exclude._name", Value::Null).await;
+    set(&stage, "cluster.routing.allocation.enable", Value::Null).await;
     stage.blocked_by("Disk").await;
     assert_eq!(stage.runs(), before, "a host went down at a shut gate");
     let loose = json!({ "persistent": { low: null, high: null, flood: null } });

@@ -22,6 +22,7 @@ use crate::{
         certificates::Authority,
         elasticsearch,
         hosts::{Brownfield, Host, Os, Settings},
+        operator,
         proxy::Proxy,
         wait::eventually,
     },
@@ -61,8 +62,17 @@ impl Stage {
     /// So many machines on which a package has installed Elasticsearch, each a Host of the Cluster `es`, which is
     /// connected to them. Waits until the Cluster and all Hosts are Ready.
     pub async fn brownfield(name: &str, machines: usize) -> Self {
+        Self::flagged(name, machines, |it| it).await
+    }
+
+    /// The same with other flags for the operator.
+    pub async fn flagged(
+        name: &str,
+        machines: usize,
+        flags: impl FnOnce(operator::Settings) -> operator::Settings,
+    ) -> Self {
         let settings = world::secured(VERSION).role(USER, ROLE).user(USER, PASSWORD, USER);
-        Self::with(name, settings, vec![Settings::new(Os::Debian); machines]).await
+        Self::with(name, settings, vec![Settings::new(Os::Debian); machines], flags).await
     }
 
     /// The same with another Elasticsearch and other machines.
@@ -70,10 +80,11 @@ impl Stage {
         name: &str,
         settings: elasticsearch::Settings,
         machines: Vec<Settings>,
+        flags: impl FnOnce(operator::Settings) -> operator::Settings,
     ) -> Self {
         let settings = settings.name("es").heap_megabytes(320);
         let (around, field) =
-            tokio::join!(hosts::Stage::new(name), Brownfield::start(settings, machines));
+            tokio::join!(hosts::Stage::with(name, flags), Brownfield::start(settings, machines));
         let nodes = 0..field.hosts.len();
         let doors = nodes.map(|it| Proxy::before_node(&field.elasticsearch, it)).collect();
         let it = Self { around, field, doors };

@@ -10,7 +10,7 @@ use crate::{
     chain::chain,
     context::Context,
     elasticsearch::{self, calls::Write, link::Link},
-    error::Error,
+    error::{Category, Error},
     kubernetes::{Kind as _, call, title},
     rollout::planner::Act,
     telemetry::metrics::StepEnding,
@@ -23,8 +23,13 @@ pub enum Outcome {
     Done,
     /// The world is another one than it was decided on: it is looked at again.
     Moved,
-    /// Why it was not, in words for people.
-    Failed(String),
+    /// It was not, as far as is known.
+    Failed {
+        /// In words for people.
+        why: String,
+        /// What has to come right first.
+        category: Category,
+    },
 }
 
 /// Writes `act`, after a last look at the object and at the cluster.
@@ -42,7 +47,7 @@ pub async fn run(
     let ending = match &outcome {
         Ok(Outcome::Done) => StepEnding::Success,
         Ok(Outcome::Moved) => StepEnding::PutOff,
-        Ok(Outcome::Failed(_)) | Err(_) => StepEnding::Error,
+        Ok(Outcome::Failed { .. }) | Err(_) => StepEnding::Error,
     };
     let label = match act {
         Act::Protect(_) => "protect",
@@ -68,7 +73,7 @@ async fn take(ctx: &Context, cluster: &Cluster, plan: &Plan, act: &Act) -> Resul
             link.set_examined(false);
             let mut why = chain(&error);
             link.client().blot(&mut why);
-            Outcome::Failed(why)
+            Outcome::Failed { why, category: Category::Elasticsearch }
         }
     })
 }

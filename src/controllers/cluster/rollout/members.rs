@@ -41,6 +41,7 @@ pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
         uid: host.metadata.uid.as_deref().unwrap_or_default().into(),
         addresses,
         nodes,
+        runs: told.is_some_and(|it| !it.processes.is_empty() || !it.other_processes.is_empty()),
         is_home: told.is_some_and(|it| it.state.as_str() != "not-found"),
         fit: fit(host),
         in_maintenance: host.spec.maintenance,
@@ -63,18 +64,10 @@ fn nodes(
     evidence: &Evidence,
 ) -> Match {
     let Some(told) = told else {
-        return if evidence.is_of_none {
-            Match::Stopped
-        } else {
-            Match::Unknown("it has not told yet which Elasticsearch runs there".into())
-        };
+        return Match::Unknown("it has not told yet which Elasticsearch runs there".into());
     };
     let set = |it: &[u32]| it.iter().copied().collect();
     let report = Report { processes: set(&told.processes), others: set(&told.other_processes) };
-    if evidence.is_of_none && report != Report::default() {
-        let why = "an Elasticsearch runs there, and the Cluster has no connection to ask it by";
-        return Match::Unknown(why.into());
-    }
     matching::nodes_on(&report, addresses, evidence)
 }
 
@@ -195,14 +188,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_cluster_to_ask_only_a_host_without_elasticsearch_is_known() {
-        let none = Evidence::of_none();
-        let runs = json!({ "elasticsearch": { "unit": "u", "state": "active", "processes": [7] } });
-        assert_eq!(member(&host(&json!({}), &json!(null)), Some(&none)).nodes, Match::Stopped);
-        let nodes = member(&host(&json!({}), &runs), Some(&none)).nodes;
+    fn a_host_that_has_not_told_is_not_known() {
+        let evidence = Evidence::default();
+        let nodes = member(&host(&json!({}), &json!(null)), Some(&evidence)).nodes;
         assert!(matches!(nodes, Match::Unknown(_)));
-        let some = Evidence::default();
-        let nodes = member(&host(&json!({}), &json!(null)), Some(&some)).nodes;
-        assert!(matches!(nodes, Match::Unknown(_)));
+        let stopped = json!({ "elasticsearch": { "unit": "u", "state": "inactive" } });
+        let member = member(&host(&json!({}), &stopped), Some(&evidence));
+        assert_eq!((member.nodes, member.is_home, member.runs), (Match::Stopped, true, false));
     }
 }

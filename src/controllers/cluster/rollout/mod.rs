@@ -21,7 +21,8 @@ use crate::{
     },
     context::Context,
     controllers::Next,
-    kubernetes::Kind as _,
+    kubernetes::{Kind as _, events::Notice},
+    rollout::planner::Act,
     telemetry::metrics::StepEnding,
 };
 
@@ -57,6 +58,20 @@ pub fn count(ctx: &Context, cluster: &Cluster, after: &ClusterStatus, now: Times
     for (step, took) in status::left(before, after.rollout.as_ref(), now) {
         ctx.metrics.step_taken(Cluster::NAME, step.as_str(), StepEnding::Success, took);
     }
+}
+
+/// What people hear of a request to Elasticsearch that failed, and when it is made again.
+#[must_use]
+pub fn failed(act: &Act, outcome: &apply::Outcome) -> Option<(Notice, Next)> {
+    let apply::Outcome::Failed { why, category } = outcome else { return None };
+    let (reason, what) = match act {
+        Act::Protect(_) => ("ProtectFailed", "allocation of replicas could not be held back"),
+        Act::Unprotect(_) => {
+            ("UnprotectFailed", "allocation of replicas could not be let go again")
+        }
+    };
+    let notice = Notice::warning(reason, "Rollout", format!("{what}: {why}"));
+    Some((notice, Next::Again { category: *category }))
 }
 
 /// When to look at the run again; nothing where there is none.

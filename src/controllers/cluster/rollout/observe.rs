@@ -70,10 +70,7 @@ async fn evidence(
     plan: &Plan,
     link: Option<&Arc<Link>>,
 ) -> Result<Evidence, String> {
-    if !seen.has_elasticsearch() {
-        return Ok(Evidence::of_none());
-    }
-    let Some(link) = link else {
+    let Some(link) = link.filter(|_| seen.has_elasticsearch()) else {
         return Err("there is no connection to Elasticsearch: see the conditions".into());
     };
     let Some(pinned) = plan.identity.pinned().filter(|_| plan.identity.is_pinned()) else {

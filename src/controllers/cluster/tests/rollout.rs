@@ -62,6 +62,7 @@ impl Roll {
             addresses: [format!("10.0.0.{at}").into()].into(),
             nodes: Match::Nodes([id(at)].into()),
             is_home: true,
+            runs: true,
             fit: Ok(()),
             in_maintenance: false,
             is_cordoned: false,
@@ -118,9 +119,7 @@ impl Roll {
             }
             if step == Step::Stop && self.answered(at) != Some((host.attempt, Step::Stop)) {
                 self.starts[at] += 1;
-                let start = format!("start-{}", self.starts[at]).into();
-                let id = NodeId::from(format!("node-{at}"));
-                self.evidence().nodes.get_mut(&id).unwrap().ephemeral_id = start;
+                self.start(at);
             }
             self.seen().members[at].answer = Some(Answer {
                 run: run.run_id.as_str().into(),
@@ -129,6 +128,45 @@ impl Roll {
                 progress: Progress::Done,
             });
         }
+    }
+
+    /// The node of a host runs, in its newest start.
+    fn start(&mut self, at: usize) {
+        let fresh = self.look();
+        let id = NodeId::from(format!("node-{at}"));
+        let node = fresh.evidence.unwrap().nodes.remove(&id).unwrap();
+        self.evidence().nodes.insert(id.clone(), node);
+        self.evidence().health.nodes = self.evidence().nodes.len();
+        let member = &mut self.seen().members[at];
+        (member.nodes, member.runs) = (Match::Nodes([id].into()), true);
+    }
+
+    /// The node of a host does not run.
+    fn stop(&mut self, at: usize) {
+        self.evidence().nodes.remove(&NodeId::from(format!("node-{at}")));
+        self.evidence().health.nodes = self.evidence().nodes.len();
+        let member = &mut self.seen().members[at];
+        (member.nodes, member.runs) = (Match::Stopped, false);
+    }
+
+    /// A host says of its Stop that it went wrong on the way.
+    fn fail(&mut self, at: usize, attempt: u32) {
+        let run = self.scene.status().rollout.as_ref().unwrap().run_id.as_str().into();
+        self.seen().members[at].answer = Some(Answer {
+            run,
+            step: Step::Stop,
+            attempt,
+            progress: Progress::Failed { reason: "the unit fails".into(), touched: true },
+        });
+    }
+
+    fn resume(&mut self) {
+        let pause = self.scene.status().rollout.as_ref().unwrap().pause.clone();
+        let token = pause.expect("it waits for a person").token;
+        self.scene.edit(|it| {
+            let annotations = it.metadata.annotations.get_or_insert_default();
+            annotations.insert(crate::api::RESUME.into(), token);
+        });
     }
 
     fn answered(&mut self, at: usize) -> Option<(u32, Step)> {
@@ -317,15 +355,8 @@ fn what_fails_at_a_host_stops_the_run_until_a_person_lets_it_go_on() {
     roll.turn_until(RolloutStep::Stop);
     let run = roll.scene.status().rollout.clone().unwrap();
     let at = run.hosts.iter().position(|it| it.step == RolloutStep::Stop).unwrap();
-    let broken = |roll: &mut Roll, attempt| {
-        roll.seen().members[at].answer = Some(Answer {
-            run: run.run_id.as_str().into(),
-            step: Step::Stop,
-            attempt,
-            progress: Progress::Failed { reason: "the unit fails".into(), touched: true },
-        });
-    };
-    broken(&mut roll, 1);
+    roll.stop(at);
+    roll.fail(at, 1);
     roll.scene.turn();
     roll.scene.turn();
     let status = roll.scene.status();
@@ -338,21 +369,82 @@ fn what_fails_at_a_host_stops_the_run_until_a_person_lets_it_go_on() {
     roll.scene.check("Stalled", "True", "RolloutPaused");
     assert!(roll.scene.condition("Ready").message.contains(&token));
     // Good once: the next attempt has another token.
-    roll.scene.edit(|it| {
-        let annotations = it.metadata.annotations.get_or_insert_default();
-        annotations.insert(crate::api::RESUME.into(), token.clone());
-    });
+    roll.resume();
     roll.scene.turn();
     let host = roll.scene.status().rollout.as_ref().unwrap().hosts[at].clone();
     assert_eq!((host.attempt, host.step), (2, RolloutStep::Stop));
-    broken(&mut roll, 2);
+    roll.fail(at, 2);
     roll.scene.turn();
     roll.scene.turn();
     let pause = roll.scene.status().rollout.as_ref().unwrap().pause.clone().unwrap();
     assert_ne!(pause.token, token);
     // Somebody mends it: it goes on by itself.
+    roll.starts[at] += 1;
+    roll.start(at);
     roll.finish();
     roll.scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn a_host_that_is_up_comes_to_the_gates_again_however_it_was_left() {
+    for ask_again in [false, true] {
+        let mut roll = Roll::new();
+        roll.ask("one");
+        roll.turn_until(RolloutStep::Stop);
+        let run = roll.scene.status().rollout.clone().unwrap();
+        let at = run.hosts.iter().position(|it| it.step == RolloutStep::Stop).unwrap();
+        let starts = roll.starts;
+        roll.fail(at, 1);
+        roll.evidence().snapshots = vec!["nightly".into()];
+        roll.scene.turn();
+        roll.scene.turn();
+        if ask_again {
+            roll.ask("two");
+        } else {
+            roll.resume();
+        }
+        for _ in 0..20 {
+            roll.turn();
+            let run = roll.scene.status().rollout.clone();
+            let is_stopped =
+                run.iter().flat_map(|it| &it.hosts).any(|it| it.step == RolloutStep::Stop);
+            assert!(!is_stopped, "a permit in spite of a gate: {run:#?}");
+        }
+        assert_eq!(roll.starts, starts, "restarted in spite of a gate");
+        assert_eq!(roll.evidence().allocation.prior, None);
+        roll.evidence().snapshots.clear();
+        roll.finish();
+        roll.scene.check("Ready", "True", "AsExpected");
+    }
+}
+
+#[test]
+fn what_is_held_back_late_is_let_go_again_in_any_step() {
+    let mut roll = Roll::new();
+    roll.evidence().snapshots = vec!["nightly".into()];
+    roll.ask("one");
+    roll.turn();
+    roll.turn();
+    // A request that was given up is carried out after all.
+    let allocation = &mut roll.evidence().allocation;
+    (allocation.prior, allocation.owner) = (Some(Prior::Unset), Some("uid-es".into()));
+    allocation.persistent = Some("primaries".into());
+    let act = roll.turn().decided.act;
+    assert_eq!(act, Some(Act::Unprotect(Prior::Unset)));
+}
+
+#[test]
+fn protection_is_taken_back_where_pods_do_not_go_and_a_gate_shuts() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Cordon);
+    // The host is at it.
+    let run = roll.scene.status().rollout.clone().unwrap();
+    let at = run.hosts.iter().position(|it| it.step == RolloutStep::Cordon).unwrap();
+    roll.seen().members[at].answer = None;
+    roll.evidence().snapshots = vec!["nightly".into()];
+    roll.scene.turn();
+    assert_eq!(roll.steps()[at], RolloutStep::Unprotect);
 }
 
 #[test]
