@@ -237,9 +237,10 @@ pub struct AroundHost {
 }
 
 /// A Host is looked at when its prober has news, when a Secret that it names changes, when its
-/// Cluster comes, goes, or names another `ContainerManager` or Network, when there is news of the
-/// former or of its Node there, when the latter asks something else of its machine, when a person
-/// approves it, and when another Host comes to stand for the same machine or no longer does.
+/// Cluster comes, goes, names another `ContainerManager` or Network, or has something else for it in a
+/// run over its hosts, when there is news of the former or of its Node there, when the latter asks
+/// something else of its machine, when a person approves it, and when another Host comes to stand for
+/// the same machine or no longer does.
 pub fn host(
     ctx: &Arc<Context>,
     (wakes, concerns): (UnboundedReceiver<ObjectKey>, UnboundedReceiver<Concern>),

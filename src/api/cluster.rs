@@ -33,6 +33,8 @@ pub mod conditions {
     pub const AVAILABLE: &str = "Available";
     /// Elasticsearch's health is green.
     pub const HEALTHY: &str = "Healthy";
+    /// `spec.paused` holds back what is wanted; present only while True.
+    pub const PAUSED: &str = "Paused";
     /// Work is under way; present only while True.
     pub const RECONCILING: &str = "Reconciling";
     /// A person must act; present only while True.
@@ -72,9 +74,9 @@ pub mod conditions {
     validation = Rule::new("!has(self.deleteData) || !self.deleteData || (has(self.deletionPolicy) && self.deletionPolicy == 'Delete')")
         .message("may be true only with `deletionPolicy` Delete")
         .field_path(".deleteData"),
-    validation = Rule::new("!has(self.operations) || !has(self.operations.restart) || self.operations.restart.target != 'Elasticsearch' || has(self.connection) || (has(self.elasticsearch) && has(self.elasticsearch.version))")
-        .message("needs `connection`: without it there is no Elasticsearch to restart")
-        .field_path(".operations.restart.target")
+    validation = Rule::new("!has(self.operations) || !has(self.operations.restart) || has(self.connection) || (has(self.elasticsearch) && has(self.elasticsearch.version))")
+        .message("needs `connection`: without it nobody could ask Elasticsearch before a host goes down")
+        .field_path(".operations.restart")
 )]
 pub struct ClusterSpec {
     /// How Drover reaches Elasticsearch. TLS verification can't be switched off. Absent: the object

@@ -144,6 +144,10 @@ pub enum Reason {
     RebootRequired,
     /// `spec.paused` holds back what there is to do.
     Paused,
+    /// A gate keeps the next host of a run from going down; the message names it.
+    Blocked,
+    /// A run over hosts waits for a person.
+    RolloutPaused,
     /// The object is being deleted.
     Deleting,
     /// Work is under way.
@@ -202,6 +206,8 @@ impl Reason {
             Self::NodeNotReady => "NodeNotReady",
             Self::RebootRequired => "RebootRequired",
             Self::Paused => "Paused",
+            Self::Blocked => "Blocked",
+            Self::RolloutPaused => "RolloutPaused",
             Self::Deleting => "Deleting",
             Self::InProgress => "InProgress",
             Self::InternalError => "InternalError",

@@ -400,6 +400,10 @@ pub struct Operation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     pub unit: Option<String>,
+    /// The systemd unit that runs Elasticsearch, where the step takes it down; absent where the
+    /// machine has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elasticsearch_unit: Option<Line<255>>,
     /// Whether Drover cordoned the Node, and so has to uncordon it.
     #[serde(default)]
     pub cordoned_by_us: bool,

@@ -162,6 +162,12 @@ impl NetworkSpec {
         ports.sort_unstable();
         ports
     }
+
+    /// The key under which flannel keeps its configuration and leases.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.options.as_ref().map_or(DEFAULT_PREFIX, NetworkOptions::prefix)
+    }
 }
 
 impl NetworkOptions {

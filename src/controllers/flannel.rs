@@ -12,7 +12,7 @@ use crate::{
     api::{
         condition::Reason,
         host_status::OsFamily,
-        network::{DEFAULT_PREFIX, EtcdTls, Network},
+        network::{EtcdTls, Network},
     },
     context::Context,
     digest::{Digest, hex},
@@ -57,8 +57,7 @@ pub async fn connection(
 pub fn revision(connection: &Connection, network: &Network) -> String {
     let mut digest = Digest::new();
     digest.field(&connection.digest());
-    let prefix = network.spec.options.as_ref().map_or(DEFAULT_PREFIX, |it| it.prefix());
-    digest.field(prefix.as_bytes());
+    digest.field(network.spec.prefix().as_bytes());
     hex(&digest.finish()[..16])
 }
 

@@ -3,7 +3,12 @@
 
 use reqwest::Method;
 
-use super::names::OneIndex;
+use serde_json::{Value, json};
+
+use super::{
+    allocation::{self, Prior},
+    names::OneIndex,
+};
 
 /// The most that is read of an answer unless a read says otherwise, in bytes.
 pub const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
@@ -132,6 +137,40 @@ impl Write {
         Self::new(Method::PUT, "unblock_writes", path, caller).with_body(body)
     }
 
+    /// Lets only primaries be allocated, so that the replicas of nodes that go down wait for them.
+    /// `prior` is the setting as it was, kept beside it for [`Self::unprotect`], with the uid of the
+    /// Cluster object that `owner` is: all in one request. Takes the cluster privilege `manage`.
+    #[must_use]
+    pub fn protect(prior: &Prior, owner: &str, caller: &str) -> Self {
+        let marks = (json!(prior.text()), json!(owner));
+        Self::put_allocation("protect", &json!(allocation::RESTRICTED), marks, caller)
+    }
+
+    /// Puts the setting back as it was, and keeps nothing beside it any more.
+    #[must_use]
+    pub fn unprotect(prior: &Prior, caller: &str) -> Self {
+        let enable = match prior {
+            Prior::Unset => Value::Null,
+            Prior::Value(value) => json!(value),
+        };
+        Self::put_allocation("unprotect", &enable, (Value::Null, Value::Null), caller)
+    }
+
+    fn put_allocation(
+        operation: &'static str,
+        enable: &Value,
+        (prior, owner): (Value, Value),
+        caller: &str,
+    ) -> Self {
+        let body = json!({ "persistent": {
+            allocation::ENABLE: enable,
+            allocation::PRIOR: prior,
+            allocation::OWNER: owner,
+        } });
+        let path = "/_cluster/settings".into();
+        Self::new(Method::PUT, operation, path, caller).with_body(body.to_string())
+    }
+
     /// Makes every document written so far count. Answered without `acknowledged`.
     #[must_use]
     pub fn refresh(name: &OneIndex, caller: &str) -> Self {
@@ -159,10 +198,37 @@ mod tests {
             (Write::block_writes(&name, "me"), "PUT /gr%C3%B6%C3%9Fe/_block/write"),
             (Write::unblock_writes(&name, "me"), "PUT /gr%C3%B6%C3%9Fe/_settings"),
             (Write::refresh(&name, "me"), "POST /gr%C3%B6%C3%9Fe/_refresh"),
+            (Write::protect(&Prior::Unset, "uid", "me"), "PUT /_cluster/settings"),
+            (Write::unprotect(&Prior::Unset, "me"), "PUT /_cluster/settings"),
         ];
         for (call, expected) in cases {
             assert_eq!(format!("{} {}", call.method, call.path), expected);
             assert_eq!(call.opaque_id, "me");
+        }
+    }
+    #[test]
+    fn protection_is_one_request_and_is_taken_back_in_one() {
+        let body = |call: Write| -> Value { serde_json::from_str(&call.body.unwrap()).unwrap() };
+        let was = Prior::Value("new_primaries".into());
+        let persistent = json!({
+            "cluster.routing.allocation.enable": "primaries",
+            "cluster.metadata.drover.prior": "new_primaries",
+            "cluster.metadata.drover.owner": "uid",
+        });
+        let expected = json!({ "persistent": persistent });
+        assert_eq!(body(Write::protect(&was, "uid", "me")), expected);
+        assert_eq!(
+            body(Write::protect(&Prior::Unset, "uid", "me"))["persistent"]["cluster.metadata.drover.prior"],
+            "UNSET"
+        );
+        for (prior, enable) in [(was, json!("new_primaries")), (Prior::Unset, Value::Null)] {
+            let persistent = json!({
+                "cluster.routing.allocation.enable": enable,
+                "cluster.metadata.drover.prior": null,
+                "cluster.metadata.drover.owner": null,
+            });
+            let expected = json!({ "persistent": persistent });
+            assert_eq!(body(Write::unprotect(&prior, "me")), expected);
         }
     }
 }

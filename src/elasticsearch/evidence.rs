@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use super::allocation::{Allocation, Prior};
 use super::cluster_reads::HealthStatus;
 
 /// Elasticsearch's own id of a node. It stays with the node's data directory.
@@ -10,6 +11,8 @@ pub type NodeId = Box<str>;
 /// One look at a cluster. Whoever could not read all of it has no evidence, and nothing is safe.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
+    /// The identity of the cluster that says it.
+    pub uuid: Box<str>,
     /// The members by id.
     pub nodes: BTreeMap<NodeId, Node>,
     /// The elected master.
@@ -44,6 +47,8 @@ pub struct Node {
     pub roles: BTreeSet<Box<str>>,
     /// What it runs.
     pub version: Box<str>,
+    /// Whether it answers clients: a node is a member some moments before it does.
+    pub serves: bool,
     /// Number of its process on its machine; nothing where it does not tell.
     pub process: Option<u32>,
 }
@@ -121,71 +126,6 @@ pub struct Counts {
     pub delayed: usize,
     /// Questions to nodes what they have on disk, which have no answer yet.
     pub fetches: usize,
-}
-
-/// `cluster.routing.allocation.enable`, in its places.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Allocation {
-    /// The persistent setting.
-    pub persistent: Option<Box<str>>,
-    /// The transient setting, which wins.
-    pub transient: Option<Box<str>>,
-    /// What Drover keeps beside it while hosts are down: the persistent setting as it was before,
-    /// which may be none.
-    pub prior: Option<Prior>,
-    /// Who keeps it: the uid of a Cluster object. Nothing where nothing is kept.
-    pub owner: Option<Box<str>>,
-}
-
-/// A persistent setting as it was.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Prior {
-    /// There was none.
-    Unset,
-    /// This.
-    Value(Box<str>),
-}
-
-impl Prior {
-    /// What is kept in the cluster for it. Elasticsearch's own values are words in lower case.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        match self {
-            Self::Unset => "UNSET",
-            Self::Value(value) => value,
-        }
-    }
-
-    /// The same, read back.
-    #[must_use]
-    pub fn of_text(text: &str) -> Self {
-        if text == "UNSET" { Self::Unset } else { Self::Value(text.into()) }
-    }
-}
-
-impl Allocation {
-    /// Whether Drover has restricted it.
-    #[must_use]
-    pub fn is_protected(&self) -> bool {
-        self.prior.is_some()
-    }
-
-    /// Whether all shards may be allocated, as far as anybody but Drover says.
-    #[must_use]
-    pub fn is_free(&self) -> bool {
-        let persistent = match &self.prior {
-            Some(Prior::Unset) => None,
-            Some(Prior::Value(value)) => Some(value),
-            None => self.persistent.as_ref(),
-        };
-        [persistent, self.transient.as_ref()].into_iter().flatten().all(|it| &**it == "all")
-    }
-
-    /// What protection has to put back one day.
-    #[must_use]
-    pub fn as_prior(&self) -> Prior {
-        self.persistent.clone().map_or(Prior::Unset, Prior::Value)
-    }
 }
 
 /// Why what was read can't be taken for one state.

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{
@@ -40,6 +43,8 @@ pub struct Link {
     wakers: Wakers,
     /// How many writes may be under way at once.
     slots: usize,
+    /// Whether it was looked at what an earlier process may have left in the cluster.
+    examined: AtomicBool,
     task: Mutex<Option<AbortHandle>>,
 }
 
@@ -112,7 +117,8 @@ impl Link {
         slots: usize,
     ) -> Self {
         let (shared, nudge, task) = (Mutex::default(), Notify::new(), Mutex::default());
-        Self { digest, client, key, shared, nudge, wakers, slots, task }
+        let examined = AtomicBool::new(false);
+        Self { digest, client, key, shared, nudge, wakers, slots, examined, task }
     }
 
     /// Tracks what `before` tracked, for the same owners; nothing of it is read yet.
@@ -140,6 +146,17 @@ impl Link {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Whether it was looked at what an earlier process may have left in the cluster.
+    #[must_use]
+    pub fn is_examined(&self) -> bool {
+        self.examined.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that it was, or that it has to be again.
+    pub fn set_examined(&self, examined: bool) {
+        self.examined.store(examined, Ordering::Relaxed);
     }
 
     /// What the last poll saw.

@@ -7,10 +7,12 @@ mod poll;
 pub mod poller;
 pub mod snapshot;
 
+pub mod allocation;
 pub mod client;
 pub mod connection;
 pub mod error;
 pub mod evidence;
+mod evidence_reads;
 
 pub mod answer;
 pub mod calls;

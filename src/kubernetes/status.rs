@@ -20,10 +20,32 @@ const TRIES: u32 = 3;
 /// When this process may not write, the API server does not take it, or others wrote to the object
 /// at each try.
 pub async fn write<K: Kind>(ctx: &Context, object: &K, status: &K::Status) -> Result<bool, Error> {
+    write_within(ctx, object, status, TRIES).await
+}
+
+/// The same, but only to the version of the object that `status` was decided on: for a status that
+/// says what is about to be done, and what was begun, which must not be lost to an older copy.
+///
+/// # Errors
+/// As [`write()`]; a conflict also when anybody wrote to the object since.
+pub async fn write_as_seen<K: Kind>(
+    ctx: &Context,
+    object: &K,
+    status: &K::Status,
+) -> Result<bool, Error> {
+    write_within(ctx, object, status, 1).await
+}
+
+async fn write_within<K: Kind>(
+    ctx: &Context,
+    object: &K,
+    status: &K::Status,
+    tries: u32,
+) -> Result<bool, Error> {
     if object.status().is_some_and(|it| same(it, status)) {
         return Ok(false);
     }
-    let result = put(ctx, object, status).await;
+    let result = put(ctx, object, status, tries).await;
     let word = match &result {
         Ok(true) => "success",
         Ok(false) => "gone",
@@ -33,7 +55,12 @@ pub async fn write<K: Kind>(ctx: &Context, object: &K, status: &K::Status) -> Re
     result
 }
 
-async fn put<K: Kind>(ctx: &Context, object: &K, status: &K::Status) -> Result<bool, Error> {
+async fn put<K: Kind>(
+    ctx: &Context,
+    object: &K,
+    status: &K::Status,
+    limit: u32,
+) -> Result<bool, Error> {
     let meta = object.meta();
     let name = meta.name.as_deref().unwrap_or_default();
     let namespace = meta.namespace.as_deref().unwrap_or_default();
@@ -63,7 +90,7 @@ async fn put<K: Kind>(ctx: &Context, object: &K, status: &K::Status) -> Result<b
                 return Ok(true);
             }
             Err(error) if error.is_not_found() => return Ok(false),
-            Err(error) if error.is_conflict() && tries < TRIES => tries += 1,
+            Err(error) if error.is_conflict() && tries < limit => tries += 1,
             Err(error) => return Err(error.into()),
         }
         let read = call(|| format!("read {}", title(object)), api.get_metadata(name)).await;
@@ -163,6 +190,16 @@ mod tests {
             asked.answer(&fresh);
         });
         assert!(written.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_status_that_says_what_is_to_be_done_is_not_written_to_another_version() {
+        let (ctx, mut script) = context();
+        let (index, status) = (index(), status("two"));
+        let (written, ()) = tokio::join!(write_as_seen(&ctx, &index, &status), async {
+            script.next().await.refuse(409, "Conflict");
+        });
+        assert_eq!(written.unwrap_err().category(), Category::Conflict);
     }
 
     #[tokio::test]

@@ -21,6 +21,8 @@ pub enum Gate {
     Quorum,
     /// No more hosts are out of service than the spec allows.
     MaxUnavailable,
+    /// No other run holds allocation back in this cluster.
+    OtherRun,
     /// Nobody else restricts allocation.
     Allocation,
     /// Nobody else is taking nodes out.
@@ -37,7 +39,7 @@ pub enum Gate {
 
 impl Gate {
     /// Every gate.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Evidence,
         Self::Red,
         Self::Recovering,
@@ -46,6 +48,7 @@ impl Gate {
         Self::SingleCopy,
         Self::Quorum,
         Self::MaxUnavailable,
+        Self::OtherRun,
         Self::Allocation,
         Self::ForeignExclusion,
         Self::Snapshot,
@@ -66,6 +69,7 @@ impl Gate {
             Self::SingleCopy => "SingleCopy",
             Self::Quorum => "Quorum",
             Self::MaxUnavailable => "MaxUnavailable",
+            Self::OtherRun => "OtherRun",
             Self::Allocation => "Allocation",
             Self::ForeignExclusion => "ForeignExclusion",
             Self::Snapshot => "Snapshot",

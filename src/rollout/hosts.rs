@@ -7,6 +7,7 @@ use crate::elasticsearch::evidence::{Evidence, NodeId};
 
 /// One member host.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub struct Member {
     /// Name of the Host.
     pub name: Box<str>,
@@ -16,6 +17,10 @@ pub struct Member {
     pub addresses: BTreeSet<Box<str>>,
     /// Which nodes of the cluster run on it.
     pub nodes: Match,
+    /// Whether Elasticsearch is installed there, whether it runs or not.
+    pub is_home: bool,
+    /// Whether Elasticsearch ran there when the host was last looked at.
+    pub runs: bool,
     /// Whether it can be worked on; why not, in words for people.
     pub fit: Result<(), Box<str>>,
     /// Whether a person has taken it out of service.
@@ -74,7 +79,11 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// At it.
-    Working,
+    Working {
+        /// Whether Elasticsearch was stopped, or may have been. As long as it was not, the host may
+        /// have begun all the same, and not have said so yet.
+        touched: bool,
+    },
     /// Done, and verified by reading back.
     Done,
     /// It did not go; why, in words for people.

@@ -6,6 +6,7 @@
 pub mod ages;
 pub mod gate;
 pub mod hosts;
+pub mod matching;
 pub mod order;
 pub mod planner;
 pub mod run;

@@ -2,7 +2,7 @@
 
 use super::{
     hosts::Member,
-    run::{Run, Step},
+    run::{HostRun, Run, Step},
 };
 use crate::elasticsearch::evidence::{Evidence, Node};
 
@@ -22,10 +22,15 @@ enum Rank {
     Elected,
 }
 
-/// The host of `run` that is to be begun next, of those that have not been.
+/// The host of `run` that is to be begun next, of those that have not been and are due.
 #[must_use]
-pub fn next<'a>(run: &Run, members: &'a [Member], evidence: &Evidence) -> Option<&'a Member> {
-    let waiting = run.hosts.iter().filter(|it| it.step == Step::Waiting);
+pub fn next<'a>(
+    run: &Run,
+    members: &'a [Member],
+    evidence: &Evidence,
+    is_due: impl Fn(&HostRun) -> bool,
+) -> Option<&'a Member> {
+    let waiting = run.hosts.iter().filter(|it| it.step == Step::Waiting && is_due(it));
     let members = waiting.filter_map(|host| members.iter().find(|it| it.uid == host.uid));
     members.min_by_key(|it| (rank(it, evidence), it.name.clone()))
 }

@@ -4,31 +4,31 @@
 //! A step that changes something is in the status before it is taken. One decision takes at most one
 //! disruptive step. Whatever can't be known is waited for.
 
+mod steps;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
-    gate::{Block, Gate},
-    hosts::{Answer, Match, Member, Progress},
+    gate::Gate,
+    hosts::Member,
     order,
     run::{Blocked, HostRun, Kind, Pause, Run, RunId, Step},
-    safety::{self, Permitted, Scene, since},
+    safety::{self, Permitted, Scene},
 };
 use crate::elasticsearch::evidence::{Evidence, Prior};
 
 /// How long a host may take to say that it has begun. After that the gates are judged anew.
 pub const PERMIT: Duration = Duration::from_mins(1);
-/// How long after a failure that left the host as it was the step is tried again: doubled with each
-/// attempt, up to [`RETRY_LIMIT`].
-const RETRY: Duration = Duration::from_secs(30);
-const RETRY_LIMIT: Duration = Duration::from_mins(10);
 
 /// What a decision rests on.
 #[derive(Clone, Debug)]
 pub struct World<'a> {
     /// What Elasticsearch says; why it could not be read in full, in words for people.
     pub evidence: Result<&'a Evidence, &'a str>,
+    /// Whose run it is: a uid, by which what protects it is told from what protects another.
+    pub owner: &'a str,
     /// All hosts of the cluster.
     pub members: &'a [Member],
     /// What the spec permits.
@@ -89,8 +89,9 @@ pub struct Decision {
     pub run: Option<Run>,
     /// What is to be written to Elasticsearch, after the status was.
     pub act: Option<Act>,
-    /// How the run that the status told of came to its end; nothing while it goes on.
-    pub ended: Option<End>,
+    /// How the run that the status told of came to its end, and how it looked then; nothing while
+    /// it goes on.
+    pub ended: Option<(End, Run)>,
 }
 
 /// A change of Elasticsearch's settings, in one persistent request.
@@ -125,18 +126,22 @@ pub fn next(world: &World<'_>) -> Decision {
     }
     planner.drop_missing();
     let ended = planner.begin_more();
+    planner.tidy();
     planner.note_blocks();
     let Planner { run, act, .. } = planner;
-    Decision { run: ended.is_none().then_some(run), act, ended }
+    match ended {
+        None => Decision { run: Some(run), act, ended: None },
+        Some(end) => Decision { run: None, act, ended: Some((end, run)) },
+    }
 }
 
 /// Nothing is under way: what an earlier run left is put back, and something new may begin.
 fn idle(world: &World<'_>) -> Decision {
     let nothing = Decision { run: None, act: None, ended: None };
     if let Ok(evidence) = world.evidence
-        && let Some(prior) = &evidence.allocation.prior
+        && let Some(prior) = evidence.allocation.kept_for(world.owner)
     {
-        return Decision { act: Some(Act::Unprotect(prior.clone())), ..nothing };
+        return Decision { act: Some(Act::Unprotect(prior)), ..nothing };
     }
     let (Some(wanted), None) = (world.wanted, world.hold) else { return nothing };
     Decision { run: begin(world, wanted), ..nothing }
@@ -211,12 +216,12 @@ impl<'a> Planner<'a> {
         self.run.settled = safety::looks(evidence, self.run.settled.as_ref(), self.now());
         let scene = self.scene(evidence);
         let is_well = scene.recovered().is_empty();
-        self.run.well_since = is_well.then(|| self.run.well_since.unwrap_or(self.now()));
+        self.run.well_since = is_well.then(|| self.run.well_since.unwrap_or_else(|| self.now()));
     }
 
     fn scene<'s>(&'s self, evidence: &'s Evidence) -> Scene<'s> {
-        let World { members, permitted, .. } = *self.world;
-        Scene { evidence, members, permitted, run: &self.run, now: self.now() }
+        let World { members, permitted, owner, .. } = *self.world;
+        Scene { evidence, members, permitted, run: &self.run, owner, now: self.now() }
     }
 
     /// A person lets the run go on.
@@ -227,11 +232,25 @@ impl<'a> Planner<'a> {
         }
         self.run.pause = None;
         self.run.passed = self.done();
-        let now = self.now();
-        for host in &mut self.run.hosts {
-            if host.trouble.is_some() {
-                host.again(now);
+        for at in 0..self.run.hosts.len() {
+            if self.run.hosts[at].trouble.is_some() {
+                self.try_again(at);
             }
+        }
+    }
+
+    /// A host that is down gets another permit to be started; one that is up comes to the gates first.
+    fn try_again(&mut self, at: usize) {
+        let now = self.now();
+        let step = self.run.hosts[at].step;
+        let is_up = self.member(at).is_none_or(|it| self.is_up(it));
+        match step {
+            Step::Stop if is_up => self.begin_anew(at),
+            Step::Rejoin if !is_up => {
+                self.enter(at, Step::Stop);
+                self.host(at).again(now);
+            }
+            _ => self.host(at).again(now),
         }
     }
 
@@ -251,6 +270,12 @@ impl<'a> Planner<'a> {
         let (true, Some(wanted)) = (self.is_overtaken(), self.world.wanted) else { return };
         let is_stuck =
             |it: &HostRun| it.trouble.is_some() && matches!(it.step, Step::Stop | Step::Rejoin);
+        // What is up is not stopped without the gates: it is brought to its end first.
+        let is_down = |it: &HostRun| {
+            let member = self.world.members.iter().find(|member| member.uid == it.uid);
+            member.is_some_and(|it| !self.is_up(it))
+        };
+        let is_stuck = |it: &HostRun| is_stuck(it) && is_down(it);
         let stuck = self.run.hosts.iter().any(is_stuck);
         let in_hand = self.run.hosts.iter().filter(|it| it.step.is_in_hand()).count();
         if !stuck || in_hand != 1 {
@@ -271,285 +296,6 @@ impl<'a> Planner<'a> {
         }
         run.started_at = now;
         self.run = run;
-    }
-
-    /// Brings one host a step further.
-    fn advance(&mut self, at: usize) {
-        let Some(member) = self.member(at) else { return self.without_host(at) };
-        match self.run.hosts[at].step {
-            Step::Waiting | Step::Done => {}
-            Step::Stage => self.stage(at, member),
-            Step::Gate => self.gate(at, member),
-            Step::Protect => self.protect(at, member),
-            Step::Cordon => self.cordon(at, member),
-            Step::Stop => self.stop(at, member),
-            Step::Withdraw => self.withdraw(at, member),
-            Step::Rejoin => self.rejoin(at, member),
-            Step::Unprotect => self.unprotect(at),
-            Step::Uncordon => self.uncordon(at, member),
-            Step::Settle => self.settle(at),
-        }
-    }
-
-    /// What the host says of the permit that it has.
-    fn answer(&self, at: usize, member: &'a Member) -> Option<&'a Progress> {
-        let host = &self.run.hosts[at];
-        let is_of_permit = |it: &&Answer| {
-            (&it.run, it.step, it.attempt) == (&self.run.id, host.step, host.attempt)
-        };
-        member.answer.as_ref().filter(is_of_permit).map(|it| &it.progress)
-    }
-
-    fn stage(&mut self, at: usize, member: &'a Member) {
-        if self.world.hold.is_some() || self.is_overtaken() {
-            return self.enter(at, Step::Waiting);
-        }
-        match self.answer(at, member) {
-            Some(Progress::Done) => self.enter(at, Step::Gate),
-            Some(Progress::Failed { reason, .. }) => self.retry(at, reason),
-            Some(Progress::Working) | None => self.shut_for_host(member),
-        }
-    }
-
-    /// The host was left as it is: the step is tried again after a while.
-    fn retry(&mut self, at: usize, reason: &str) {
-        let now = self.now();
-        let host = self.host(at);
-        let wait = RETRY.saturating_mul(1 << (host.attempt - 1).min(8)).min(RETRY_LIMIT);
-        if wait <= since(host.since, now) {
-            host.again(now);
-        } else if host.trouble.as_deref() != Some(reason) {
-            host.trouble = Some(reason.into());
-        }
-    }
-
-    fn shut_for_host(&mut self, member: &Member) {
-        if let Err(why) = &member.fit {
-            self.shut(Gate::Host, format!("{}: {why}", member.name));
-        }
-    }
-
-    fn gate(&mut self, at: usize, member: &Member) {
-        if self.world.hold.is_some() || self.is_overtaken() {
-            return self.enter(at, Step::Waiting);
-        }
-        if self.is_open(member).is_some() {
-            self.enter(at, Step::Protect);
-        }
-    }
-
-    /// The evidence, where every gate is open for `member`; else what is shut is noted.
-    fn is_open(&mut self, member: &Member) -> Option<&'a Evidence> {
-        match self.world.evidence {
-            Err(why) => {
-                self.shut(Gate::Evidence, why.to_owned());
-                None
-            }
-            Ok(evidence) => {
-                let blocks = self.scene(evidence).judge(member);
-                let is_open = blocks.is_empty();
-                for Block { gate, message } in blocks {
-                    self.shut(gate, message);
-                }
-                is_open.then_some(evidence)
-            }
-        }
-    }
-
-    fn shut(&mut self, gate: Gate, message: String) {
-        self.blocks.entry(gate).or_insert(message);
-    }
-
-    fn protect(&mut self, at: usize, member: &Member) {
-        if self.world.hold.is_some() || self.is_overtaken() {
-            return self.take_back(at);
-        }
-        let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
-        if evidence.allocation.is_protected() {
-            self.enter(at, Step::Cordon);
-        } else if self.act.is_none() {
-            self.act = Some(Act::Protect(evidence.allocation.as_prior()));
-        }
-    }
-
-    /// Goes back to before the host was touched.
-    fn take_back(&mut self, at: usize) {
-        self.host(at).withdrawn = true;
-        self.enter(at, Step::Unprotect);
-    }
-
-    fn cordon(&mut self, at: usize, member: &'a Member) {
-        if self.world.hold.is_some() || self.is_overtaken() {
-            return self.take_back(at);
-        }
-        match self.answer(at, member) {
-            Some(Progress::Done) => {}
-            Some(Progress::Failed { reason, .. }) => return self.retry(at, reason),
-            Some(Progress::Working) | None => return self.shut_for_host(member),
-        }
-        // Once more, with what is so now, and protection in place.
-        let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
-        if !evidence.allocation.is_protected() {
-            return self.enter(at, Step::Protect);
-        }
-        if self.stops == 0 {
-            self.stops += 1;
-            self.permit_stop(at, member, evidence);
-        }
-    }
-
-    fn permit_stop(&mut self, at: usize, member: &Member, evidence: &Evidence) {
-        let live = member.live(evidence);
-        let starts: BTreeMap<_, _> = live
-            .filter_map(|id| Some((id.clone(), evidence.nodes.get(id)?.ephemeral_id.clone())))
-            .collect();
-        // A host that was down already shows nothing; what is known from before it went stays.
-        if !starts.is_empty() {
-            self.host(at).before = starts;
-        }
-        self.enter(at, Step::Stop);
-    }
-
-    fn stop(&mut self, at: usize, member: &'a Member) {
-        let age = since(self.run.hosts[at].since, self.now());
-        match self.answer(at, member) {
-            Some(Progress::Done) => self.enter(at, Step::Rejoin),
-            Some(Progress::Failed { reason, touched: false }) if !self.run.hosts[at].touched => {
-                self.take_back(at);
-                self.host(at).trouble = Some(reason.clone());
-            }
-            Some(Progress::Failed { reason, .. }) => {
-                self.host(at).touched = true;
-                self.host(at).trouble = Some(reason.clone());
-            }
-            Some(Progress::Working) => {
-                self.host(at).touched = true;
-                let limit = self.world.pace.host_timeout;
-                if limit < age {
-                    let reason = format!("it has not come to an end within {limit:?}");
-                    self.host(at).trouble = Some(reason.into());
-                }
-            }
-            // A host that was begun before is beyond asking: only a person's word is waited for.
-            None if self.run.hosts[at].touched => self.shut_for_host(member),
-            None if PERMIT < age || self.is_open(member).is_none() => {
-                self.enter(at, Step::Withdraw);
-            }
-            None => self.shut_for_host(member),
-        }
-    }
-
-    /// The status has said for a while that there is no permit. A host that had begun has said so
-    /// by now: it says so first, and looks whether the permit is still there before it acts.
-    fn withdraw(&mut self, at: usize, member: &'a Member) {
-        let host = &self.run.hosts[at];
-        let began = member.answer.as_ref().is_some_and(|it| {
-            it.run == self.run.id && it.step == Step::Stop && it.attempt == host.attempt
-        });
-        if began {
-            self.enter(at, Step::Stop);
-        } else {
-            self.take_back(at);
-        }
-    }
-
-    fn rejoin(&mut self, at: usize, member: &Member) {
-        let Ok(evidence) = self.world.evidence else {
-            return self.late(at, "Elasticsearch can't be asked");
-        };
-        if evidence.check().is_err() {
-            return self.late(at, "Elasticsearch's answers do not agree");
-        }
-        let before = &self.run.hosts[at].before;
-        let is_back = match &member.nodes {
-            // None ran there before, and none does now.
-            Match::Stopped => before.is_empty(),
-            Match::Unknown(_) => false,
-            Match::Nodes(nodes) => nodes.iter().all(|id| {
-                let start = evidence.nodes.get(id).map(|it| &it.ephemeral_id);
-                start.is_some_and(|it| before.get(id) != Some(it))
-            }),
-        };
-        let are_all = before.keys().all(|id| evidence.nodes.contains_key(id));
-        if is_back && are_all {
-            self.host(at).touched = false;
-            self.enter(at, Step::Unprotect);
-        } else {
-            self.late(at, "its Elasticsearch has not come back to the cluster");
-        }
-    }
-
-    fn late(&mut self, at: usize, why: &str) {
-        let limit = self.world.pace.host_timeout;
-        if limit < since(self.run.hosts[at].since, self.now()) {
-            self.host(at).trouble = Some(format!("{why} within {limit:?}").into());
-        }
-    }
-
-    fn unprotect(&mut self, at: usize) {
-        // As long as any host may be down, or is about to go, protection stays.
-        let needs = |it: &HostRun| it.step.may_be_down() || it.step == Step::Cordon;
-        if self.run.hosts.iter().any(needs) {
-            return;
-        }
-        let Ok(evidence) = self.world.evidence else { return self.unknown() };
-        match &evidence.allocation.prior {
-            Some(prior) => self.act = Some(Act::Unprotect(prior.clone())),
-            None => {
-                let trouble = self.host(at).trouble.take();
-                self.enter(at, Step::Uncordon);
-                self.host(at).trouble = trouble;
-            }
-        }
-    }
-
-    fn unknown(&mut self) {
-        if let Err(why) = self.world.evidence {
-            self.shut(Gate::Evidence, why.to_owned());
-        }
-    }
-
-    fn uncordon(&mut self, at: usize, member: &'a Member) {
-        if member.is_cordoned && !matches!(self.answer(at, member), Some(Progress::Done)) {
-            return self.shut_for_host(member);
-        }
-        if !self.run.hosts[at].withdrawn {
-            return self.enter(at, Step::Settle);
-        }
-        let trouble = self.host(at).trouble.take();
-        self.host(at).withdrawn = false;
-        self.host(at).attempt += 1;
-        // What went wrong before anything was touched is waited out from the start.
-        self.enter(at, Step::Waiting);
-        if let Some(trouble) = trouble {
-            self.host(at).trouble = Some(trouble);
-        }
-    }
-
-    fn settle(&mut self, at: usize) {
-        let Ok(evidence) = self.world.evidence else { return self.unknown() };
-        let blocks = self.scene(evidence).recovered();
-        for Block { gate, message } in blocks {
-            self.shut(gate, message);
-        }
-        let well = self.run.well_since.map(|it| since(it, self.now()));
-        if well.is_some_and(|it| self.world.pace.min_ready <= it) {
-            self.enter(at, Step::Done);
-        }
-    }
-
-    /// The Host is gone, and with it the way to its machine. What it left in Elasticsearch is put
-    /// right.
-    fn without_host(&mut self, at: usize) {
-        match self.run.hosts[at].step {
-            Step::Protect | Step::Cordon | Step::Stop | Step::Withdraw | Step::Rejoin => {
-                self.enter(at, Step::Unprotect);
-            }
-            Step::Unprotect => self.unprotect(at),
-            Step::Uncordon => self.enter(at, Step::Settle),
-            Step::Settle => self.settle(at),
-            Step::Waiting | Step::Stage | Step::Gate | Step::Done => {}
-        }
     }
 
     /// Hosts that are gone, and that nothing has to be put right for.
@@ -585,7 +331,9 @@ impl<'a> Planner<'a> {
         match self.world.evidence {
             Err(why) => self.shut(Gate::Evidence, why.to_owned()),
             Ok(evidence) => {
-                if let Some(next) = order::next(&self.run, self.world.members, evidence) {
+                // What went wrong before anything was touched is tried again after a while.
+                let is_due = |it: &HostRun| steps::is_due(it, self.now());
+                if let Some(next) = order::next(&self.run, self.world.members, evidence, is_due) {
                     let at = self.run.hosts.iter().position(|it| it.uid == next.uid);
                     if let Some(at) = at {
                         self.enter(at, Step::Stage);
@@ -596,10 +344,22 @@ impl<'a> Planner<'a> {
         None
     }
 
+    /// Allocation is held back for hosts in hand alone. A request that was given up may have been
+    /// carried out after all.
+    fn tidy(&mut self) {
+        let needs = |it: &HostRun| Step::Protect <= it.step && it.step <= Step::Unprotect;
+        if self.act.is_some() || self.run.hosts.iter().any(needs) {
+            return;
+        }
+        let kept = self.world.evidence.ok().and_then(|it| it.allocation.kept_for(self.world.owner));
+        self.act = kept.map(Act::Unprotect);
+    }
+
     /// A run pauses where a host has trouble, and where the spec says so; what has passed by itself
     /// is no longer waited for.
     fn note_pause(&mut self) {
-        let trouble = self.run.hosts.iter().find(|it| it.trouble.is_some());
+        let is_for_person = |it: &&HostRun| it.trouble.is_some() && !steps::is_tried_again(it);
+        let trouble = self.run.hosts.iter().find(is_for_person);
         let done = self.done();
         let reason = match (trouble, self.world.pace.pause_after) {
             (Some(host), _) => {
@@ -615,19 +375,18 @@ impl<'a> Planner<'a> {
                     format!("{} at {}: {trouble}", host.name, host.step.as_str()),
                 ))
             }
-            (None, PauseAfter::First) if done == 1 && self.run.passed == 0 => self.after(done),
-            (None, PauseAfter::Each) if self.run.passed < done => self.after(done),
+            (None, PauseAfter::First) if done == 1 && self.run.passed == 0 => {
+                Some(self.after(done))
+            }
+            (None, PauseAfter::Each) if self.run.passed < done => Some(self.after(done)),
             _ => None,
         };
         self.run.pause =
             reason.map(|(token, reason)| Pause { token: token.into(), reason: reason.into() });
     }
 
-    fn after(&self, done: usize) -> Option<(String, String)> {
-        Some((
-            format!("{}/{done}", self.run.id),
-            format!("{done} hosts are done: rollout.pauseAfter"),
-        ))
+    fn after(&self, done: usize) -> (String, String) {
+        (format!("{}/{done}", self.run.id), format!("{done} hosts are done: rollout.pauseAfter"))
     }
 
     /// Keeps since when a gate is shut.

@@ -17,18 +17,10 @@ pub type RunId = Box<str>;
 /// What a run does to each host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Another version of Elasticsearch is installed.
-    ElasticsearchVersion,
-    /// Elasticsearch starts with another configuration.
-    Config,
     /// Elasticsearch is stopped and started.
     ElasticsearchRestart,
     /// The machine boots.
     HostRestart,
-    /// The packages of the operating system are upgraded.
-    OsUpgrade,
-    /// Another image of the operating system is deployed.
-    OsDeploy,
 }
 
 /// One run over the hosts of a cluster.
@@ -99,7 +91,8 @@ pub struct HostRun {
     pub since: Timestamp,
     /// Its nodes before it went down, by id, with the start that they ran in.
     pub before: BTreeMap<NodeId, Box<str>>,
-    /// Whether the host has begun to stop Elasticsearch, or may have, since it was last in the cluster.
+    /// Whether the host has said that it stopped Elasticsearch, or may have, since it was last in the
+    /// cluster.
     pub touched: bool,
     /// Whether it goes back to where it was, since a gate shut before it went down.
     pub withdrawn: bool,

@@ -46,6 +46,8 @@ pub struct Scene<'a> {
     pub permitted: &'a Permitted,
     /// The run, with the hosts that it has in hand.
     pub run: &'a Run,
+    /// Who keeps the setting of before where this run holds allocation back: a uid.
+    pub owner: &'a str,
     /// When.
     pub now: Timestamp,
 }
@@ -65,6 +67,7 @@ impl Scene<'_> {
         shut(Gate::MaxUnavailable, self.unavailable(host));
         shut(Gate::NodeNotFound, unmatched(host, self.evidence));
         shut(Gate::Host, host.fit.as_ref().err().map(|it| format!("{}: {it}", host.name)));
+        shut(Gate::OtherRun, self.other_run());
         if !host.is_down(self.evidence) {
             let lost = self.lost(host);
             shut(Gate::Red, self.red());
@@ -108,25 +111,25 @@ impl Scene<'_> {
 
     /// The nodes that would be gone: those on the host's machine, and those that are away already.
     fn lost(&self, host: &Member) -> BTreeSet<NodeId> {
-        let machines = self.away(Some(host)).chain([host]);
-        let mut lost: BTreeSet<NodeId> =
-            machines.flat_map(|it| it.live(self.evidence)).cloned().collect();
+        self.on(self.away(Some(host)).chain([host]))
+    }
+
+    /// The nodes on the machines of `hosts`.
+    fn on<'a>(&self, hosts: impl Iterator<Item = &'a Member>) -> BTreeSet<NodeId> {
+        let told: BTreeSet<NodeId> = hosts.flat_map(|it| it.live(self.evidence)).cloned().collect();
         let addresses: BTreeSet<&str> =
-            lost.iter().map(|it| &*self.evidence.nodes[it].address).collect();
+            told.iter().map(|it| &*self.evidence.nodes[it].address).collect();
         // A second node on the machine that nobody told of goes down with it.
-        let beside = self.evidence.nodes.iter().filter(|(_, it)| addresses.contains(&*it.address));
-        let beside: Vec<NodeId> = beside.map(|(id, _)| id.clone()).collect();
-        lost.extend(beside);
-        lost
+        let is_here = |id: &NodeId, address: &str| told.contains(id) || addresses.contains(address);
+        let nodes = self.evidence.nodes.iter().filter(|(id, it)| is_here(id, &it.address));
+        nodes.map(|(id, _)| id.clone()).collect()
     }
 
     fn unavailable(&self, host: &Member) -> Option<String> {
         let is_out = |it: &&Member| {
             let in_hand =
                 step_of(self.run, it).is_some_and(|it| Step::Stop <= it && it.is_in_hand());
-            let runs_here = !matches!(it.nodes, Match::Stopped) || self.ever_ran(it);
-            it.uid != host.uid
-                && (it.in_maintenance || in_hand || (runs_here && it.is_down(self.evidence)))
+            it.uid != host.uid && (it.in_maintenance || in_hand || self.is_missing(it))
         };
         let out: Vec<&str> = self.members.iter().filter(is_out).map(|it| &*it.name).collect();
         (self.permitted.unavailable <= out.len()).then(|| {
@@ -140,10 +143,13 @@ impl Scene<'_> {
         })
     }
 
-    /// Whether Elasticsearch is at home on a host on which none runs: the cluster still counts on it.
-    fn ever_ran(&self, member: &Member) -> bool {
+    /// Whether the cluster counts on nodes of the host that are not there. Where none runs, by what
+    /// the host says, they are those that ran there in this run, or are installed there.
+    fn is_missing(&self, member: &Member) -> bool {
         let of_run = self.run.hosts.iter().find(|it| it.uid == member.uid);
-        of_run.is_some_and(|it| !it.before.is_empty())
+        let ran_here = of_run.is_some_and(|it| !it.before.is_empty());
+        let belongs = ran_here || member.is_home || !matches!(member.nodes, Match::Stopped);
+        belongs && member.is_down(self.evidence)
     }
 
     fn red(&self) -> Option<String> {
@@ -174,13 +180,8 @@ impl Scene<'_> {
         if self.evidence.health.status != HealthStatus::Yellow || self.away(None).next().is_some() {
             return None;
         }
-        let is_missing = |it: &&Member| !it.in_maintenance && it.is_down(self.evidence);
-        let missing: Vec<&str> = self
-            .members
-            .iter()
-            .filter(|it| is_missing(it) && !matches!(it.nodes, Match::Stopped))
-            .map(|it| &*it.name)
-            .collect();
+        let missing = self.members.iter().filter(|it| !it.in_maintenance && self.is_missing(it));
+        let missing: Vec<&str> = missing.map(|it| &*it.name).collect();
         if !missing.is_empty() {
             return Some(format!(
                 "Elasticsearch is yellow, and has no node on {}",
@@ -215,8 +216,37 @@ impl Scene<'_> {
         let shards: Vec<String> =
             bare.map(|((index, shard), _)| format!("{index}[{shard}]")).collect();
         let shards: Vec<&str> = shards.iter().map(String::as_str).collect();
-        (!shards.is_empty())
-            .then(|| format!("{} has the only copy in service of {}", host.name, named(&shards)))
+        if !shards.is_empty() {
+            let shards = named(&shards);
+            return Some(format!("{} has the only copy in service of {shards}", host.name));
+        }
+        let shared = self.shared(host);
+        let shared: Vec<&str> = shared.iter().map(String::as_str).collect();
+        (!shared.is_empty()).then(|| {
+            format!("{} and a host that is down have copies of {}", host.name, named(&shared))
+        })
+    }
+
+    /// The shards of which both the host and one that is away have a copy. Once that is down nobody
+    /// tells what it had: any copy that no node has may be one.
+    fn shared(&self, host: &Member) -> Vec<String> {
+        if self.away(Some(host)).next().is_none() {
+            return Vec::new();
+        }
+        let (own, away) = (self.on([host].into_iter()), self.on(self.away(Some(host))));
+        let mut shards: BTreeMap<(&str, u32), (bool, bool)> = BTreeMap::new();
+        for copy in self.evidence.copies.iter().filter(|it| !it.is_mounted) {
+            let (is_own, is_away) = shards.entry(copy.shard()).or_default();
+            match &copy.node {
+                Some(node) => {
+                    *is_own |= own.contains(node);
+                    *is_away |= away.contains(node);
+                }
+                None => *is_away = true,
+            }
+        }
+        let shared = shards.into_iter().filter(|(_, (is_own, is_away))| *is_own && *is_away);
+        shared.map(|((index, shard), _)| format!("{index}[{shard}]")).collect()
     }
 
     fn single_copies(&self, host: &Member, lost: &BTreeSet<NodeId>) -> Option<String> {
@@ -251,6 +281,18 @@ impl Scene<'_> {
             voters.len(),
             if voters.len() <= 2 { "; set rollout.allowDowntime to accept that" } else { "" }
         ))
+    }
+
+    fn other_run(&self) -> Option<String> {
+        let allocation = &self.evidence.allocation;
+        allocation.is_kept_by_other(self.owner).then(|| {
+            let owner = allocation.owner.as_deref().unwrap_or("unknown");
+            format!(
+                "another run of Drover holds allocation back in this cluster, for the Cluster object \
+                 with the uid {owner}. If that object is gone, put cluster.routing.allocation.enable \
+                 right and take cluster.metadata.drover.* away"
+            )
+        })
     }
 
     fn allocation(&self) -> Option<String> {
@@ -311,17 +353,21 @@ pub fn since(then: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }
 
-/// What the cluster looks like, as far as it is not green.
+/// What the cluster looks like, as far as it is not green. While replicas are held back nothing new
+/// is taken for how the cluster is, but what was stays so as long as it looks the same.
 #[must_use]
 pub fn looks(evidence: &Evidence, before: Option<&Settled>, now: Timestamp) -> Option<Settled> {
     let health = &evidence.health;
     let moves = 0 < health.initializing + health.relocating + health.delayed + health.fetches;
-    if moves || health.status != HealthStatus::Yellow || evidence.allocation.is_protected() {
+    if moves || health.status != HealthStatus::Yellow {
         return None;
     }
     let digest = unassigned(evidence);
-    let since = before.filter(|it| it.digest == digest).map_or(now, |it| it.since);
-    Some(Settled { digest, since })
+    let same = before.filter(|it| it.digest == digest).cloned();
+    if evidence.allocation.is_protected() {
+        return same;
+    }
+    Some(same.unwrap_or(Settled { digest, since: now }))
 }
 
 /// A digest of the copies that no node has.
@@ -342,3 +388,6 @@ fn named(names: &[&str]) -> String {
         more => format!("{first} and {more} more"),
     }
 }
+
+#[cfg(test)]
+mod tests;

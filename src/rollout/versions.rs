@@ -61,7 +61,6 @@ pub fn may_follow(running: &BTreeSet<Version>, target: Version) -> Result<(), Re
     let first = match (from.0, target.0) {
         (before, after) if before == after => return Ok(()),
         (7, 8) if (7, 17) <= (from.0, from.1) => return Ok(()),
-        (7, 8) => "the last 7.17",
         (8, 9) if 19 <= from.1 || (from.1 == 18 && target.1 == 0) => return Ok(()),
         (8, 9) => "the last 8.19",
         (7, 9) => "the last 8.19, by way of 7.17",

@@ -43,6 +43,10 @@ pub struct Facts {
     pub elasticsearch_version: Option<Box<str>>,
     /// Whether systemd runs it.
     pub has_systemd: bool,
+    /// Whether commands can be run as units of systemd's.
+    pub runs_units: bool,
+    /// Whether it is shutting down.
+    pub is_stopping: bool,
     /// Whether it has to be restarted for what was installed. Absent where nothing there can tell.
     pub reboot_required: Option<bool>,
     /// How far its clock is ahead, in seconds; 0 where the network's delay explains it.

@@ -16,8 +16,10 @@ use tracing::{Instrument as _, debug, info_span};
 use super::{
     error::{Category, Error},
     facts::{self, Identity},
+    operation::{self, Outcome, Worked},
     pool::Pool,
     remote::{Checked, Remote, View, Watch},
+    service,
     session::Session,
     treatment::{self, Deed, Treated},
 };
@@ -28,6 +30,8 @@ const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_mins(30);
 /// How long until one who had to wait for a turn asks again.
 const TURN: Duration = Duration::from_secs(1);
+/// How long until a host that is at the work of a run is looked at again.
+const AT_WORK: Duration = Duration::from_secs(2);
 /// Who had to wait for a turn so often in a row, each time in vain, is told not to be known about:
 /// about half a minute.
 const WAITS: u32 = 3;
@@ -72,7 +76,7 @@ impl Prober<'_> {
             let pause = match self.look(&watch).await {
                 Ok(()) => {
                     (self.failures, self.waits) = (0, 0);
-                    Some(self.pace.probe)
+                    Some(if self.is_at_work() { AT_WORK } else { self.pace.probe })
                 }
                 Err(error) => {
                     debug!(error = &error as &dyn std::error::Error, "the host was not asked");
@@ -82,7 +86,11 @@ impl Prober<'_> {
                         self.failures = self.failures.saturating_add(1);
                         self.waits = 0;
                     }
-                    let pause = put_off(&error, self.failures, self.pace.probe);
+                    let mut pause = put_off(&error, self.failures, self.pace.probe);
+                    if error.category() == Category::Unreachable && self.is_at_work() {
+                        // It may be on its way back.
+                        pause = pause.map(|it| it.min(AT_WORK));
+                    }
                     self.fail(&watch, error);
                     pause
                 }
@@ -97,6 +105,12 @@ impl Prober<'_> {
         }
     }
 
+    /// Whether the host was at the work of a run when it was last seen.
+    fn is_at_work(&self) -> bool {
+        let worked = self.remote.view().worked;
+        worked.is_some_and(|it| is_open(&it))
+    }
+
     /// Asks the host what is due.
     async fn look(&mut self, watch: &Arc<Watch>) -> Result<(), Error> {
         let before = self.remote.view();
@@ -108,8 +122,22 @@ impl Prober<'_> {
         if before.checked.is_none() {
             self.in_vain = 0;
         }
+        // First: whatever else there is to do may take its time, and the leave to begin runs out.
+        let worked = match &watch.work {
+            Some(work) if is_meant => {
+                let leave = || self.remote.take_leave(work.name());
+                let so_far = before.outcome(work);
+                let carried =
+                    operation::carry_on(&session, work, &identity, so_far, leave, watch.sudo);
+                let outcome = there(Box::pin(carried).await)?;
+                Some(Worked { work: (**work).clone(), outcome })
+            }
+            _ => None,
+        };
+        let is_busy = worked.as_ref().is_some_and(is_open);
         let checked = match before.checked {
             _ if !is_meant => None,
+            checked if is_busy => checked,
             Some(checked) if !is_due => Some(checked),
             _ => {
                 // Rare and large: as a part of this future it would be kept for each host for ever.
@@ -129,6 +157,7 @@ impl Prober<'_> {
             identity: Some(identity),
             answered: Some(Timestamp::now()),
             checked,
+            worked: worked.map(Arc::new),
         };
         self.remote.publish(watch, view);
         Ok(())
@@ -202,13 +231,27 @@ impl Prober<'_> {
 async fn check(session: &Session, watch: &Watch) -> Result<Checked, Error> {
     let facts = there(facts::gather(session, &watch.places).await)?;
     let root = there(facts::check_root(session, watch.sudo).await)?;
+    let service = match &watch.unit {
+        // Root sees everybody's processes.
+        Some(unit) => {
+            let sudo = watch.sudo && root.is_ok();
+            let look = there(service::look(session, Some(unit), &[], sudo).await)?;
+            Some(look.map(|it| it.service.unwrap_or_default()))
+        }
+        None => None,
+    };
     let treated = match &watch.treatment {
         Some(treatment) if root.is_ok() => {
             Some(there(treatment::carry_out(session, treatment, watch.sudo).await)?)
         }
         _ => None,
     };
-    Ok(Checked { facts, root, treated })
+    Ok(Checked { facts, root, service, treated })
+}
+
+/// Whether work will look otherwise soon.
+fn is_open(worked: &Worked) -> bool {
+    matches!(worked.outcome, Ok(Outcome::UnderWay | Outcome::Open))
 }
 
 /// Tells a host that did not do something from one that is gone.

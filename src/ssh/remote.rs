@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -15,7 +16,9 @@ use super::{
     error::Error,
     facts::{Disk, Facts, Identity, Places},
     host_key::{Accepted, Fingerprint, Otherwise},
+    operation::{Outcome, Work, Worked},
     reach::{Answer, Reach},
+    service::{Service, Unit},
     target::Target,
     treatment::{Deed, Treated, Treatment},
 };
@@ -33,8 +36,13 @@ pub struct Watch {
     pub sudo: bool,
     /// Where to look for what may be anywhere.
     pub places: Places,
+    /// The service that runs Elasticsearch there; nothing where nobody needs to know of one.
+    pub unit: Option<Unit>,
     /// What is done on it, besides; nothing where it is only looked into.
     pub treatment: Option<Treatment>,
+    /// The work of a run that is, or was, to be done on it: it is looked how far it is. It is begun
+    /// only with leave, see [`super::remotes::Remotes::let_begin`].
+    pub work: Option<Box<Work>>,
     /// Any other value asks for a look into everything at once.
     pub wish: Option<Box<str>>,
 }
@@ -57,6 +65,8 @@ pub struct View {
     pub answered: Option<Timestamp>,
     /// What it told of itself; nothing of a machine that may not be looked into.
     pub checked: Option<Arc<Checked>>,
+    /// What came of the work of a run; nothing where it was not asked for that yet.
+    pub worked: Option<Arc<Worked>>,
 }
 
 /// What a look into a host came to.
@@ -66,6 +76,8 @@ pub struct Checked {
     pub facts: Result<Facts, Error>,
     /// Whether commands run as root, or why not.
     pub root: Result<(), Error>,
+    /// How the service is that runs Elasticsearch; nothing where nobody needs to know.
+    pub service: Option<Result<Service, Error>>,
     /// What came of what was to be done there; nothing where there was nothing, or no root.
     pub treated: Option<Result<Treated, Error>>,
 }
@@ -84,6 +96,13 @@ pub struct Remote {
 struct Shared {
     watch: Arc<Watch>,
     view: View,
+    leave: Option<Leave>,
+}
+
+/// Until when the work of this name may be begun.
+struct Leave {
+    name: Box<str>,
+    until: Instant,
 }
 
 /// Tells one way to a host from another, secrets and the keys seen at first use included.
@@ -105,10 +124,15 @@ impl Watch {
     /// Whether `other` reaches the same host in the same way and looks into the same.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
+        self.looks_the_same(other) && self.work == other.work
+    }
+
+    fn looks_the_same(&self, other: &Self) -> bool {
         digest(&self.target) == digest(&other.target)
             && self.machine == other.machine
             && self.sudo == other.sudo
             && self.places == other.places
+            && self.unit == other.unit
             && self.treatment == other.treatment
             && self.wish == other.wish
     }
@@ -126,13 +150,20 @@ impl View {
     pub fn machine(&self) -> Option<&str> {
         self.identity.as_ref()?.machine_id.as_deref()
     }
+
+    /// How far `work` is; nothing where the host was not asked for it, or could not tell.
+    #[must_use]
+    pub fn outcome(&self, work: &Work) -> Option<&Outcome> {
+        self.worked.as_ref().filter(|it| it.work == *work)?.outcome.as_ref().ok()
+    }
 }
 
 impl Checked {
     /// Whether nothing of what it was asked went unanswered.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.facts.is_ok() && self.root.is_ok() && self.is_treated()
+        let is_seen = self.service.as_ref().is_none_or(Result::is_ok);
+        self.facts.is_ok() && self.root.is_ok() && is_seen && self.is_treated()
     }
 
     /// Whether all was done there that was to be.
@@ -163,7 +194,8 @@ impl Checked {
 impl Remote {
     pub(super) fn new(key: ObjectKey, watch: Watch, wake: UnboundedSender<ObjectKey>) -> Self {
         let digest = digest(&watch.target);
-        let shared = Mutex::new(Shared { watch: Arc::new(watch), view: View::default() });
+        let (watch, view) = (Arc::new(watch), View::default());
+        let shared = Mutex::new(Shared { watch, view, leave: None });
         let (nudge, reach) = (Notify::new(), Reach::default());
         Self { key, digest, shared, nudge, reach, wake, task: Mutex::default() }
     }
@@ -215,10 +247,28 @@ impl Remote {
         if shared.watch.is_same(&watch) {
             return;
         }
+        if shared.watch.work != watch.work {
+            shared.view.worked = None;
+            shared.leave = None;
+        }
+        if !shared.watch.looks_the_same(&watch) {
+            shared.view.checked = None;
+            shared.view.tried = None;
+        }
         shared.watch = Arc::new(watch);
-        shared.view.checked = None;
-        shared.view.tried = None;
         self.nudge.notify_one();
+    }
+
+    /// Lets the work of this name be begun until then, once.
+    pub(super) fn let_begin(&self, name: &str, until: Instant) {
+        locked(&self.shared).leave = Some(Leave { name: name.into(), until });
+        self.nudge.notify_one();
+    }
+
+    /// Until when the work of this name may be begun; whoever asks uses the leave up.
+    pub(super) fn take_leave(&self, name: &str) -> Option<Instant> {
+        let leave = locked(&self.shared).leave.take_if(|it| *it.name == *name)?;
+        (Instant::now() < leave.until).then_some(leave.until)
     }
 
     /// Takes over what was learned while the host was looked into as `watch` says, and wakes whom
@@ -227,8 +277,13 @@ impl Remote {
         let mut shared = locked(&self.shared);
         if !Arc::ptr_eq(&shared.watch, watch) {
             // It was looked into too far, or not far enough.
-            view.checked = None;
-            view.tried = None;
+            if !shared.watch.looks_the_same(watch) {
+                view.checked = None;
+                view.tried = None;
+            }
+            if shared.watch.work != watch.work {
+                view.worked = None;
+            }
         }
         // How often something was tried in vain matters only where that has a bound.
         let is_reset = watch.treatment.as_ref().is_some_and(|it| it.deed == Deed::Reset);
@@ -259,6 +314,7 @@ fn is_news(before: &View, now: &View) -> bool {
         || before.keys != now.keys
         || before.identity != now.identity
         || told(before) != told(now)
+        || before.worked != now.worked
 }
 
 impl fmt::Debug for Remote {
@@ -270,4 +326,56 @@ impl fmt::Debug for Remote {
 /// Nothing here leaves its data half-written, so a poisoned lock holds good data.
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+    use crate::ssh::{
+        credentials::Credentials, host_key::HostKeyPolicy, operation::Deed, target::Hop,
+    };
+
+    fn watch(run: &str) -> Watch {
+        let host_key = HostKeyPolicy {
+            fingerprints: Vec::new(),
+            authorities: Vec::new(),
+            otherwise: Otherwise::Refuse,
+            revoked: Vec::new(),
+        };
+        let credentials = Credentials::new("a key".into());
+        let host =
+            Hop { address: "h1".into(), port: 22, user: "root".into(), host_key, credentials };
+        Watch {
+            target: Target { host, jump_hosts: Vec::new() },
+            machine: None,
+            sudo: false,
+            places: Places::default(),
+            unit: None,
+            treatment: None,
+            work: Work::new((run, 1), Deed::Reboot, None, None, "boot-1").map(Box::new),
+            wish: None,
+        }
+    }
+
+    #[test]
+    fn leave_to_begin_is_good_once_for_one_work_and_not_for_long() {
+        let key = ObjectKey { namespace: "shop".into(), name: "es-1".into() };
+        let remote = Remote::new(key, watch("r-1"), unbounded_channel().0);
+        let name = "drover-r-1-1.service";
+        let soon = || Instant::now() + Duration::from_mins(1);
+        assert_eq!(remote.take_leave(name), None);
+        remote.let_begin(name, soon());
+        assert_eq!(remote.take_leave("drover-r-2-1.service"), None);
+        assert!(remote.take_leave(name).is_some());
+        assert_eq!(remote.take_leave(name), None, "used up");
+        remote.let_begin(name, Instant::now());
+        assert_eq!(remote.take_leave(name), None, "too late");
+        remote.let_begin(name, soon());
+        remote.change(watch("r-2"));
+        assert_eq!(remote.take_leave(name), None, "withdrawn");
+    }
 }

@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
+    time::Instant,
 };
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -102,6 +103,14 @@ impl Remotes {
                 remote.reach().ask(Some(Arc::clone(&question)));
             }
             questions.insert(key, question);
+        }
+    }
+
+    /// Lets the work of this name, for which the host of `key` is watched, be begun there until then,
+    /// once; not at all where it is watched for other work by then.
+    pub fn let_begin(&self, key: &ObjectKey, work: &str, until: Instant) {
+        if let Some(remote) = self.get(key) {
+            remote.let_begin(work, until);
         }
     }
 

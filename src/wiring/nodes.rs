@@ -1,6 +1,9 @@
 //! What Clusters, Hosts and `ContainerManager`s learn of each other.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use futures::{Stream, StreamExt as _, channel::mpsc::UnboundedReceiver as Touched, stream};
 use kube::{
@@ -23,9 +26,10 @@ use crate::{
         container_manager::{ContainerManager, conditions},
         host::Host,
         host_status::HostState,
+        rollout_status::RolloutHost,
     },
     context::{Context, Stores},
-    controllers::{container_manager::references, object_ref},
+    controllers::{container_manager::references, host::operation::errand, object_ref},
     kubernetes::known::ObjectName,
     nodes::manager::Concern,
     object_key::ObjectKey,
@@ -58,15 +62,21 @@ pub fn container_manager(
     }
 }
 
-/// The Clusters whose members come, go, or come to be or are no longer in service.
+/// The Clusters whose members come, go, come to be or are no longer in service, or answer to a run.
 pub(super) fn clusters_of_hosts(
     store: Store<Host>,
     hosts: Touched<ObjectName>,
 ) -> impl Stream<Item = ObjectRef<Cluster>> {
     of_hosts(store, hosts, |host| {
         let cluster = host.spec.cluster_ref.as_ref().filter(|_| !host.awaits_approval())?;
-        let state = host.status.as_ref().and_then(|it| it.state);
-        Some((cluster.name.clone(), state == Some(HostState::Active)))
+        let status = host.status.as_ref();
+        let state = status.and_then(|it| it.state);
+        let answer = status.and_then(|it| it.operation.as_ref()).map(|it| {
+            (it.run_id.clone(), it.step.clone(), it.attempt, it.status, it.cordoned_by_us)
+        });
+        let elasticsearch = status.and_then(|it| it.elasticsearch.clone());
+        let is_active = state == Some(HostState::Active);
+        Some((cluster.name.clone(), (is_active, answer, elasticsearch)))
     })
 }
 
@@ -94,25 +104,62 @@ fn of_hosts<K: crate::kubernetes::Kind, V: Clone + PartialEq>(
         .flatten()
 }
 
-/// The members of a Cluster that comes or goes, or comes to name another `ContainerManager` or
-/// Network.
+/// The members of a Cluster that comes or goes, or comes to name another `ContainerManager`, Network or
+/// service; and those for which its run over the hosts has something else than before.
 pub(super) fn members_of_clusters(
     stores: &Stores,
     clusters: Touched<ObjectName>,
 ) -> impl Stream<Item = ObjectRef<Host>> + use<> {
-    let mut gates = Gates::default();
-    let known = stores.clusters.clone();
-    let clusters = clusters.filter(move |name| {
-        let now = known.get(&object_ref(name)).map(|it| {
-            let manager = it.spec.container_manager_ref.as_ref().map(|it| it.name.clone());
-            let network = it.spec.network_ref.as_ref().map(|it| it.name.clone());
-            (manager, network, it.metadata.deletion_timestamp.is_some())
-        });
-        std::future::ready(gates.turn(name, now) != Turn::Same)
-    });
-    named(stores.hosts.clone(), clusters, |host: &Host, name| {
-        host.spec.cluster_ref.as_ref().is_some_and(|it| it.name == name)
-    })
+    let (mut gates, mut runs) = (Gates::default(), Gates::default());
+    let (known, hosts) = (stores.clusters.clone(), stores.hosts.clone());
+    clusters
+        .map(move |name| {
+            let cluster = known.get(&object_ref(&name));
+            let now = cluster.as_deref().map(|it| {
+                let manager = it.spec.container_manager_ref.as_ref().map(|it| it.name.clone());
+                let network = it.spec.network_ref.as_ref().map(|it| it.name.clone());
+                (manager, network, errand::unit(it), it.metadata.deletion_timestamp.is_some())
+            });
+            let places = cluster.as_deref().map(places);
+            let in_run = match runs.turn(&name, places.clone()) {
+                Turn::Same => Vec::new(),
+                Turn::News { before } => differing(&before.unwrap_or_default(), places.as_ref()),
+            };
+            let is_news = gates.turn(&name, now) != Turn::Same;
+            let woken: Vec<ObjectRef<Host>> = if is_news {
+                let is_member = |it: &Host| {
+                    let named = it.spec.cluster_ref.as_ref();
+                    it.namespace().as_deref() == Some(&name.namespace)
+                        && named.is_some_and(|it| it.name == name.name)
+                };
+                let all = hosts.state();
+                all.iter().filter(|it| is_member(it)).map(|it| ObjectRef::from_obj(&**it)).collect()
+            } else {
+                in_run.iter().map(|it| ObjectRef::new(it).within(&name.namespace)).collect()
+            };
+            stream::iter(woken)
+        })
+        .flatten()
+}
+
+/// What a run has for each host, by the names of the Hosts.
+type Places = HashMap<String, (String, RolloutHost)>;
+
+fn places(cluster: &Cluster) -> Places {
+    let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
+    let hosts = run.into_iter().flat_map(|run| run.hosts.iter().map(|it| (&run.run_id, it)));
+    // What went wrong is for people to read.
+    let plain = |it: &RolloutHost| RolloutHost { message: None, ..it.clone() };
+    hosts.map(|(run, it)| (it.name.clone(), (run.clone(), plain(it)))).collect()
+}
+
+/// The Hosts for which there is something else now than before.
+fn differing(before: &Places, now: Option<&Places>) -> Vec<String> {
+    let none = Places::new();
+    let now = now.unwrap_or(&none);
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let is_news = |it: &&&String| before.get(**it) != now.get(**it);
+    names.iter().filter(is_news).map(|it| (*it).clone()).collect()
 }
 
 /// The Hosts in a `ContainerManager` that comes or goes, or of whose server there is news.
@@ -180,4 +227,48 @@ fn concerned(stores: &Stores, concern: &Concern) -> Vec<ObjectRef<Host>> {
             }
     });
     concerned.map(|it| ObjectRef::from_obj(&**it)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn cluster(run: &str, hosts: &[(&str, &str, &str)]) -> Cluster {
+        let then = "2026-01-02T03:04:05Z";
+        let place = |(name, step, message): &(&str, &str, &str)| {
+            json!({
+                "name": name, "hostUid": name, "step": step, "attempt": 1, "startedAt": then,
+                "message": message,
+            })
+        };
+        let hosts: Vec<_> = hosts.iter().map(place).collect();
+        let run = json!({
+            "runId": run, "kind": "HostRestart", "target": "once", "hosts": hosts,
+            "startedAt": then,
+        });
+        let cluster =
+            json!({ "metadata": { "name": "es" }, "spec": {}, "status": { "rollout": run } });
+        serde_json::from_value(cluster).unwrap()
+    }
+
+    #[test]
+    fn only_the_hosts_for_which_a_run_has_something_else_are_woken() {
+        let before =
+            places(&cluster("r-1", &[("a", "Done", ""), ("b", "Stage", ""), ("c", "Waiting", "")]));
+        let differs = |hosts: &[(&str, &str, &str)]| {
+            differing(&before, Some(&places(&cluster("r-1", hosts))))
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(differs(&[("a", "Done", ""), ("b", "Stage", "x"), ("c", "Waiting", "")]), none);
+        assert_eq!(differs(&[("a", "Done", ""), ("b", "Gate", ""), ("c", "Waiting", "")]), ["b"]);
+        assert_eq!(
+            differs(&[("b", "Stage", ""), ("c", "Waiting", ""), ("d", "Waiting", "")]),
+            ["a", "d"]
+        );
+        assert_eq!(differing(&before, None), ["a", "b", "c"], "the run is over");
+        let another = places(&cluster("r-2", &[("a", "Done", "")]));
+        assert_eq!(differing(&before, Some(&another)), ["a", "b", "c"]);
+    }
 }

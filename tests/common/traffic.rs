@@ -77,6 +77,8 @@ pub struct Counted {
     pub retried: usize,
     /// How many nodes were away at once, at most. One that does not answer is away until it answers and has found a master.
     pub most_down: usize,
+    /// Which node went away or came back, and after how long: the first few.
+    pub outages: Vec<String>,
     /// Why writes and reads failed: the first few.
     pub failures: Vec<String>,
 }
@@ -249,15 +251,28 @@ impl Shared {
             let answer = self.caller.ask(node, "GET", "/_cluster/health?local=true", None).await;
             let count = {
                 let mut down = self.down.lock().unwrap();
+                let before = down[node];
                 // When the master goes, the others have none for a moment: they are there all the same.
                 down[node] = match answer {
-                    Err(_) => true,
-                    Ok((_, health)) => down[node] && health["discovered_master"] != true,
+                    // One that is slow to answer is there.
+                    Err(why) => down[node] || why.contains("Connect") || !why.contains("TimedOut"),
+                    // One that is alone has not come back to the others.
+                    Ok((_, health)) => {
+                        down[node] && health["number_of_nodes"].as_u64().is_none_or(|it| it < 2)
+                    }
                 };
-                down.iter().filter(|it| **it).count()
+                let count = down.iter().filter(|it| **it).count();
+                (count, before, down[node])
             };
             {
+                let (count, before, now) = count;
                 let mut counted = self.counted.lock().unwrap();
+                if before != now && counted.outages.len() < 50 {
+                    let left = self.end.saturating_duration_since(Instant::now());
+                    let after = LONGEST.saturating_sub(left);
+                    let word = if now { "away" } else { "back" };
+                    counted.outages.push(format!("{after:?}: node {node} is {word}"));
+                }
                 counted.most_down = counted.most_down.max(count);
             }
             sleep(WATCH).await;

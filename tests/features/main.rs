@@ -16,6 +16,7 @@ mod crash;
 mod credentials;
 mod deletion;
 mod drift;
+mod evidence;
 mod farewell;
 mod faults;
 mod flannel;

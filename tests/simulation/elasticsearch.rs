@@ -232,6 +232,7 @@ impl Elasticsearch {
             fetches: 0,
         };
         Some(Evidence {
+            uuid: "the cluster".into(),
             nodes,
             master,
             voters: (0..self.masters).map(Self::id).collect(),
@@ -261,6 +262,7 @@ impl Elasticsearch {
             roles,
             version: "8.19.0".into(),
             process: None,
+            serves: true,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use drover::rollout::{
     hosts::{Answer, Match, Member, Progress},
-    run::{FRESH, Run, RunId, Step},
+    run::{FRESH, HostRun, Run, RunId, Step},
     safety::since,
 };
 use jiff::Timestamp;
@@ -19,6 +19,8 @@ pub struct Host {
     pub answer: Option<Answer>,
     /// Whether it has stopped Elasticsearch for the permit that it works at.
     stopped: bool,
+    /// Which start ran when it took that permit: another one is the proof of a restart.
+    start_before: Option<u64>,
     /// Whether Elasticsearch does not start here until somebody mends it.
     pub broken: bool,
     /// The target that it was last brought to.
@@ -36,6 +38,7 @@ impl Host {
             cordoned: false,
             answer: None,
             stopped: false,
+            start_before: None,
             broken: false,
             reached: 0,
             stops: BTreeMap::new(),
@@ -57,6 +60,8 @@ impl Host {
             uid: self.uid(),
             addresses: [Elasticsearch::address(self.number)].into(),
             nodes,
+            is_home: true,
+            runs: elasticsearch.running[self.number].is_some(),
             fit: if self.fit { Ok(()) } else { Err("it can't be reached".into()) },
             in_maintenance: false,
             is_cordoned: self.cordoned,
@@ -64,10 +69,24 @@ impl Host {
         }
     }
 
+    fn has_noted(&self, run: &Run, permit: &HostRun) -> bool {
+        let permit = (&run.id, permit.step, permit.attempt);
+        self.answer.as_ref().is_some_and(|it| (&it.run, it.step, it.attempt) == permit)
+    }
+
+    /// Whether it has said before that it has begun.
+    fn has_begun(&self) -> bool {
+        self.answer.as_ref().is_some_and(|it| match &it.progress {
+            Progress::Working { touched } | Progress::Failed { touched, .. } => *touched,
+            Progress::Done => false,
+        })
+    }
+
     /// One reconcile, of which nothing is remembered but what the status and the machine hold.
     /// Returns what it stopped Elasticsearch for.
     pub fn reconcile(
         &mut self,
+        seen: Option<&Run>,
         run: Option<&Run>,
         elasticsearch: &mut Elasticsearch,
         rng: &mut fastrand::Rng,
@@ -77,19 +96,35 @@ impl Host {
         if !self.fit {
             return None;
         }
-        let run = run?;
-        let permit = run.hosts.iter().find(|it| it.uid == self.uid() && it.step.is_permit())?;
-        let is_known =
-            |it: &&Answer| (&it.run, it.step, it.attempt) == (&run.id, permit.step, permit.attempt);
-        if self.answer.as_ref().filter(is_known).is_none() {
+        let uid = self.uid();
+        let is_mine = |it: &&HostRun| it.uid == uid && it.step.is_permit();
+        // What it takes note of may be an older state than there is.
+        let noted = seen.and_then(|run| Some((run, run.hosts.iter().find(is_mine)?)));
+        // But none from before what it has taken note of: the API server itself is asked for that.
+        let noted = noted.filter(|(older, permit)| {
+            let Some(answer) = &self.answer else { return true };
+            let is_same = answer.run == older.id;
+            let is_later = (answer.attempt, answer.step) < (permit.attempt, permit.step);
+            if is_same { is_later } else { run.is_none_or(|it| it.id != answer.run) }
+        });
+        if let Some((run, permit)) = noted
+            && !self.has_noted(run, permit)
+        {
             // It says so before it acts; whether the permit still stands it looks at the next time.
             let (step, attempt) = (permit.step, permit.attempt);
-            let progress = Progress::Working;
+            let progress = Progress::Working { touched: false };
             self.answer = Some(Answer { run: run.id.clone(), step, attempt, progress });
             self.stopped = false;
+            self.start_before = elasticsearch.running[self.number];
             return None;
         }
-        if self.answer.as_ref()?.progress != Progress::Working && permit.step != Step::Stop {
+        let run = run?;
+        let permit = run.hosts.iter().find(is_mine)?;
+        if !self.has_noted(run, permit) {
+            return None;
+        }
+        let is_over = !matches!(self.answer.as_ref()?.progress, Progress::Working { .. });
+        if is_over && permit.step != Step::Stop {
             return None;
         }
         let may_fail = troubled && rng.u8(..) < 8;
@@ -105,12 +140,14 @@ impl Host {
                 Progress::Done
             }
             Step::Stop => {
-                let target: u64 = run.target.parse().unwrap();
-                if self.reached == target && elasticsearch.running[self.number].is_some() {
+                let running = elasticsearch.running[self.number];
+                if running.is_some() && running != self.start_before {
+                    self.reached = run.target.parse().unwrap();
                     Progress::Done
                 } else if !self.stopped {
                     // One that was begun before goes on whenever it can.
-                    if !permit.touched && FRESH < since(permit.since, now) {
+                    let has_begun = self.has_begun() && permit.touched;
+                    if !has_begun && FRESH < since(permit.since, now) {
                         failed("the permit is too old", false)
                     } else if may_fail {
                         failed("sudo asks for a password", false)
@@ -120,14 +157,14 @@ impl Host {
                             stopped_for = Some(run.id.clone());
                         }
                         self.broken |= may_fail;
-                        Progress::Working
+                        // It may end before it says that it has begun.
+                        Progress::Working { touched: rng.bool() }
                     }
                 } else if self.broken {
                     failed("the unit fails to start", true)
                 } else {
                     elasticsearch.start(self.number);
-                    self.reached = target;
-                    Progress::Done
+                    Progress::Working { touched: true }
                 }
             }
             _ => Progress::Done,

@@ -44,6 +44,7 @@ impl Look {
             Permitted { unavailable: self.spec.unavailable, downtime: false, single_copies: false };
         let world = planner::World {
             evidence: self.evidence.as_ref().ok_or("Elasticsearch does not answer"),
+            owner: OWNER,
             members: &self.members,
             permitted: &permitted,
             pace: &self.spec.pace,
@@ -54,7 +55,7 @@ impl Look {
             now: self.now,
         };
         let planner::Decision { run, act, ended } = planner::next(&world);
-        Decided { run, act, ended }
+        Decided { run, act, ended: ended.map(|it| it.0) }
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     apply::Outcome,
     observe::Observed,
     plan::{Identity, Plan},
+    rollout::{self, plan::Decided},
 };
 use crate::{
     api::{
@@ -36,6 +37,7 @@ pub fn conditions(
     seen: &Observed,
     plan: &Plan,
     outcome: &Outcome,
+    decided: &Decided,
 ) -> Vec<Finding> {
     let mut findings = vec![accepted(seen, outcome), resolved(seen, outcome)];
     if seen.has_elasticsearch() {
@@ -46,7 +48,11 @@ pub fn conditions(
         findings.push(available(seen, plan, usable));
         findings.push(healthy(seen, usable));
     }
-    let ready = ready(&findings, seen, cluster);
+    let ready = ready(&findings, seen, cluster, decided);
+    if cluster.spec.paused {
+        let message = "nothing new is begun while spec.paused is true";
+        findings.push(Finding::yes(kinds::PAUSED, Reason::Paused, message));
+    }
     if let Some(progress) = progress(&ready) {
         findings.push(progress);
     }
@@ -255,9 +261,12 @@ fn healthy(seen: &Observed, usable: bool) -> Finding {
     }
 }
 
-fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster) -> Finding {
+fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster, decided: &Decided) -> Finding {
     if cluster.metadata.deletion_timestamp.is_some() {
-        let message = if seen.needed_by.is_empty() {
+        let in_hand = decided.run.iter().flat_map(|it| &it.hosts).find(|it| it.step.is_in_hand());
+        let message = if let Some(host) = in_hand {
+            format!("the object stays until the run has brought {} back", host.name)
+        } else if seen.needed_by.is_empty() {
             "the object is being deleted; Elasticsearch is not touched".to_owned()
         } else {
             // Sorted and cut, so that the text stays the same while the world does.
@@ -277,6 +286,9 @@ fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster) -> Finding {
         .or_else(|| needed().find(|it| it.status.is_none()));
     match outstanding {
         None => {
+            if let Some(finding) = rollout::findings::outstanding(decided) {
+                return finding;
+            }
             let message = if seen.has_elasticsearch() {
                 "the cluster is watched and serves"
             } else {
@@ -303,6 +315,7 @@ fn progress(ready: &Finding) -> Option<Finding> {
             | Reason::PrivilegeMissing
             | Reason::IdentityChanged
             | Reason::HealthRed
+            | Reason::RolloutPaused
     );
     if ready.status == Some(true) {
         None

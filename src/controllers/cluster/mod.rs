@@ -5,6 +5,7 @@ mod findings;
 pub mod observe;
 pub mod plan;
 pub mod references;
+pub mod rollout;
 pub mod status;
 
 use std::sync::Arc;
@@ -33,21 +34,47 @@ impl Reconciler for ClusterReconciler {
     async fn reconcile(cluster: Arc<Cluster>, ctx: Arc<Context>) -> Result<Next, Error> {
         let seen = observe::world(&ctx, &cluster).await?;
         let link = ctx.links.get(&key(&cluster));
-        let plan = plan::next(&cluster, &seen);
+        let plan = plan::next(&cluster, &seen, (ctx.now)());
         let outcome = apply::run(&ctx, &key(&cluster), &plan);
+        let look = rollout::observe::look(&ctx, &cluster, &seen, &plan).await?;
         let now = (ctx.now)();
-        let mut status = status::after(&cluster, &seen, &plan, &outcome, now);
+        let decided = rollout::plan::next(&cluster, look.as_ref(), now);
+        let mut status = status::after(&cluster, &seen, &plan, &outcome, &decided, now);
         if let Some(link) = link {
             status::reword(&mut status, |it| link.client().blot(it));
         }
-        let notices = status::notices(cluster.status.as_ref(), &status);
-        status_writer::write(&ctx, &*cluster, &status).await?;
+        let before = cluster.status.as_ref();
+        let mut notices = status::notices(before, &status);
+        notices.extend(rollout::status::notices(before, &status));
+        // What a host, or Elasticsearch, is told next was decided for this very object.
+        if before.and_then(|it| it.rollout.as_ref()) == status.rollout.as_ref() {
+            status_writer::write(&ctx, &*cluster, &status).await?;
+        } else if !status_writer::write_as_seen(&ctx, &*cluster, &status).await? {
+            return Ok(Next::AwaitChange);
+        }
+        if status.rollout.is_none()
+            && let Some(link) = ctx.links.get(&key(&cluster)).filter(|_| decided.ended.is_some())
+        {
+            // What was given up on the way may be carried out yet.
+            link.set_examined(false);
+        }
+        rollout::count(&ctx, &cluster, &status, now);
         for notice in notices {
             events::publish(&ctx, &*cluster, notice).await;
         }
         report(&ctx, &cluster, &status, &seen);
         if plan.let_go {
             return Ok(Next::LetGo);
+        }
+        if let Some(act) = &decided.act {
+            let outcome = rollout::apply::run(&ctx, &cluster, &plan, act).await?;
+            if let Some((notice, next)) = rollout::failed(act, &outcome) {
+                events::publish(&ctx, &*cluster, notice).await;
+                return Ok(next);
+            }
+        }
+        if let Some(next) = rollout::next(&decided, look.map(|it| it.took).unwrap_or_default()) {
+            return Ok(next);
         }
         // The poller, and the watches of what the spec names, say when there is something new.
         let rest = ctx.settings.stats_interval;

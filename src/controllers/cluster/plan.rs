@@ -1,6 +1,8 @@
 //! What a Cluster needs done, and which Elasticsearch it stands for. Pure.
 
-use super::observe::Observed;
+use jiff::Timestamp;
+
+use super::{observe::Observed, rollout};
 use crate::{
     api::{ACCEPT_CLUSTER_UUID, cluster::Cluster},
     elasticsearch::connection::Connection,
@@ -72,10 +74,10 @@ const NOT_FORMED: &str = "_na_";
 
 /// Decides the next step of `cluster`.
 #[must_use]
-pub fn next(cluster: &Cluster, seen: &Observed) -> Plan {
+pub fn next(cluster: &Cluster, seen: &Observed, now: Timestamp) -> Plan {
     let identity = identity(cluster, seen);
     let deleting = cluster.metadata.deletion_timestamp.is_some();
-    let let_go = deleting && seen.needed_by.is_empty();
+    let let_go = deleting && seen.needed_by.is_empty() && !rollout::keeps(cluster, now);
     let step = match &seen.connection {
         _ if let_go => (seen.aside || seen.connected.is_some()).then_some(Step::Disconnect),
         Ok(Some(connection)) if seen.connected != Some(connection.digest()) => {

@@ -2,7 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{apply::Outcome, findings, observe::Observed, plan::Plan};
+use super::{
+    apply::Outcome,
+    findings,
+    observe::Observed,
+    plan::Plan,
+    rollout::{self, plan::Decided},
+};
 use crate::{
     api::{
         cluster::{
@@ -32,14 +38,16 @@ pub fn after(
     seen: &Observed,
     plan: &Plan,
     outcome: &Outcome,
+    decided: &Decided,
     now: Timestamp,
 ) -> ClusterStatus {
-    let before = cluster.status.clone().unwrap_or_default();
+    let mut before = cluster.status.clone().unwrap_or_default();
     let hosts = Some(seen.hosts).filter(|it| 0 < it.total);
     let state = hosts.map(HostCounts::state);
     let unanswered = seen.connected.is_some() && !seen.snapshot.polled;
     let waiting = outcome.connecting || (unanswered && seen.is_resolved());
     let judged = find(&before.conditions, conditions::REACHABLE).is_some();
+    rollout::status::record(&mut before, decided, now);
     if waiting && judged && !plan.let_go && seen.needed_by.is_empty() {
         // Nothing new is known before the first answer: after a restart nothing is written.
         return ClusterStatus { hosts, state, ..before };
@@ -55,7 +63,7 @@ pub fn after(
     let mut diagnostics = findings::diagnostics(cluster, seen, plan, now);
     let diagnostics_omitted = omitted(diagnostics.len(), DIAGNOSTICS);
     diagnostics.truncate(DIAGNOSTICS);
-    let findings = findings::conditions(cluster, seen, plan, outcome);
+    let findings = findings::conditions(cluster, seen, plan, outcome, decided);
     ClusterStatus {
         observed_generation: cluster.metadata.generation,
         conditions: condition::conditions(

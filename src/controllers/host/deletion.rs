@@ -152,6 +152,7 @@ pub fn operation(host: &Host, seen: &Observed, now: Timestamp) -> Operation {
         deadline: None,
         boot_id_before: None,
         unit: None,
+        elasticsearch_unit: None,
         cordoned_by_us: false,
         invocation_id_before: None,
         status: None,

@@ -2,10 +2,12 @@
 
 pub mod apply;
 pub mod deletion;
+mod elasticsearch;
 mod facts;
 mod findings;
 pub mod network;
 pub mod observe;
+pub mod operation;
 pub mod plan;
 mod prepared;
 pub mod references;
@@ -47,15 +49,21 @@ impl Reconciler for HostReconciler {
         let mut outcome = apply::run(&ctx, &host, &plan);
         let step = plan.registration.as_ref();
         outcome.registration = registration::apply::run(&ctx, &host, step).await?;
+        outcome.operation = operation::apply::run(&ctx, &host, plan.operation.as_ref()).await?;
         let pace = status::Pace { stats: ctx.settings.stats_interval };
         let status = status::after(&host, &seen, &plan, &outcome, pace, now);
         let mut notices = status::notices(&host, &status);
         let (ending, record) = (&outcome.registration, status.container_manager.as_ref());
         notices.extend(registration::status::notices(&host, step, ending, record));
         notices.extend(prepared::notices(&host, &seen, &status));
+        notices.extend(operation::status::notices(&host, &status));
         let farewell = plan.farewell.as_ref().filter(|_| plan.let_go);
         notices.extend(farewell.and_then(|it| deletion::notice(&host, it, &status)));
-        status_writer::write(&ctx, &*host, &status).await?;
+        // What is on record is not lost to a copy of the object from before.
+        status_writer::write_as_seen(&ctx, &*host, &status).await?;
+        if let Some((step, ending, took)) = operation::status::ended(&host, &status, now) {
+            ctx.metrics.step_taken(Host::NAME, step, ending, took);
+        }
         for notice in notices {
             events::publish(&ctx, &*host, notice).await;
         }
@@ -65,6 +73,12 @@ impl Reconciler for HostReconciler {
         }
         if !plan.first_keys.is_empty() || is_acted_on(host.status.as_ref(), &status) {
             return Ok(Next::After(AT_ONCE));
+        }
+        if let Some(next) = operation::next(outcome.operation) {
+            return Ok(next);
+        }
+        if seen.errand.as_ref().is_some_and(operation::errand::Errand::is_awaited) {
+            return Ok(Next::After(operation::plan::AGAIN));
         }
         let record = status.container_manager.as_ref();
         if let Some(next) = registration::next(step, &outcome.registration, record) {
@@ -90,7 +104,7 @@ pub fn key(host: &Host) -> ObjectKey {
 fn is_acted_on(before: Option<&HostStatus>, now: &HostStatus) -> bool {
     let of = |it: &HostStatus| {
         let facts = it.facts.as_ref().map(|it| (it.machine_id.clone(), it.os.family));
-        let operation = it.operation.as_ref().map(|it| it.run_id.clone());
+        let operation = it.operation.clone();
         let network = it.network.as_ref().map(|it| (it.name.clone(), it.revision.clone()));
         (facts, it.applied_sysctls.clone(), operation, network)
     };

@@ -7,10 +7,11 @@ use kube::ResourceExt as _;
 use super::{
     key,
     network::{self, Wish},
+    operation::errand::{self, Errand},
     references, registration,
 };
 use crate::{
-    api::host::Host,
+    api::{cluster::Cluster, host::Host},
     context::Context,
     controllers::references::Problem,
     error::Error,
@@ -19,6 +20,7 @@ use crate::{
         facts::Facts,
         flanneld::{Flanneld, Standing},
         remote::{Remote, View, Watch, digest},
+        service::Unit,
         target::Target,
         treatment::{Deed, Treated},
     },
@@ -41,6 +43,10 @@ pub struct Observed {
     pub claimed_by: Option<String>,
     /// What the Cluster's Network asks of the machine.
     pub network: Wish,
+    /// What the Cluster's run over its hosts has for this one.
+    pub errand: Option<Errand>,
+    /// The service that runs Elasticsearch on the Cluster's hosts.
+    pub unit: Option<Unit>,
     /// Where the machine is, or is to be, a Node.
     pub registration: registration::observe::Seen,
 }
@@ -108,15 +114,22 @@ pub async fn world(ctx: &Context, host: &Host) -> Result<Observed, Error> {
     let view = remote.as_ref().filter(|it| is_same_way(it)).map(|it| it.view());
     let view = view.unwrap_or_default();
     let machine = view.machine().map(str::to_owned).or_else(|| pinned(host).map(str::to_owned));
+    let cluster = cluster(ctx, host);
+    let named = host.spec.cluster_ref.as_ref();
+    let present = cluster.as_deref();
+    let errand = present.and_then(|it| Errand::of(host, it));
+    let is_held = errand.as_ref().is_some_and(Errand::holds);
     Ok(Observed {
         target,
-        cluster: cluster(ctx, host),
+        cluster: named.map(|_| present.map_or(ClusterView::Absent, |_| ClusterView::Present)),
         watched: remote.map(|it| it.watch()),
         aside: ctx.remotes.aside(&key(host)),
         claimed_by: machine.and_then(|it| claimed_by(ctx, host, &it)),
         view,
         network: network::wish(ctx, host).await?,
-        registration: registration::observe::world(ctx, host),
+        errand,
+        unit: present.and_then(errand::unit),
+        registration: registration::observe::world(ctx, host, is_held),
     })
 }
 
@@ -127,13 +140,9 @@ pub fn pinned(host: &Host) -> Option<&str> {
     Some(facts.machine_id.as_str()).filter(|it| !it.is_empty())
 }
 
-fn cluster(ctx: &Context, host: &Host) -> Option<ClusterView> {
+fn cluster(ctx: &Context, host: &Host) -> Option<Arc<Cluster>> {
     let name = &host.spec.cluster_ref.as_ref()?.name;
-    let is_it = |it: &crate::api::cluster::Cluster| {
-        it.name_any() == *name && it.namespace() == host.namespace()
-    };
-    let there = ctx.stores.clusters.find(is_it).is_some();
-    Some(if there { ClusterView::Present } else { ClusterView::Absent })
+    ctx.stores.clusters.find(|it| it.name_any() == *name && it.namespace() == host.namespace())
 }
 
 /// The oldest Host object that stands for `machine`, where it is older than `host`. One machine may

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     deletion::{self, Farewell, farewell},
     observe::{Observed, pinned},
+    operation,
     references::stops,
     registration, treatment,
 };
@@ -35,6 +36,10 @@ pub struct Plan {
     pub first_keys: Vec<FirstKey>,
     /// What to do about the machine's Node.
     pub registration: Option<registration::plan::Step>,
+    /// What to do for a run over the hosts of its Cluster.
+    pub operation: Option<operation::plan::Step>,
+    /// Whether the machine was looked into as it is to be watched now.
+    pub is_looked_into: bool,
     /// Whether the machine is known well enough to be made a Node.
     pub fit: bool,
     /// Which part of the spec can't be worked with.
@@ -96,7 +101,7 @@ pub struct FirstKey {
 
 /// Decides the next step of `host`.
 #[must_use]
-pub fn next(host: &Host, seen: &Observed, _now: Timestamp) -> Plan {
+pub fn next(host: &Host, seen: &Observed, now: Timestamp) -> Plan {
     let stand = stand(host, seen);
     let is_deleting = host.metadata.deletion_timestamp.is_some();
     let fit = matches!(stand, Stand::Ours(_)) && is_known(seen);
@@ -107,13 +112,14 @@ pub fn next(host: &Host, seen: &Observed, _now: Timestamp) -> Plan {
     let let_go = farewell.as_ref().is_some_and(Farewell::is_over);
     let leave = || seen.watched.as_ref().or(seen.aside.as_ref()).map(|_| Step::Leave);
     let is_same = |it: &Watch| seen.watched.as_ref().is_some_and(|watched| watched.is_same(it));
-    let mut problem = None;
+    let (mut problem, mut wanted) = (None, None);
     let step = match (&stand, &seen.target) {
         _ if let_go => leave(),
         // Nothing is undone before it is on record that it is going to be.
         _ if is_deleting && !deletion::is_on_record(host) => None,
         _ if is_deleting => {
-            let watch = |target| watch(host, target, pinned(host), treatment::reset(host).ok());
+            let reset = treatment::reset(host).ok();
+            let watch = |target| watch(host, target, pinned(host), reset);
             seen.way().map(watch).filter(|it| !is_same(it)).map(|it| Step::Watch(Box::new(it)))
         }
         (Stand::Unapproved, _) => leave(),
@@ -133,12 +139,35 @@ pub fn next(host: &Host, seen: &Observed, _now: Timestamp) -> Plan {
                 problem = Some(it);
                 None
             });
-            let watch = watch(host, target, machine, treatment.flatten());
-            (!is_same(&watch)).then(|| Step::Watch(Box::new(watch)))
+            let mut watch = watch(host, target, machine, treatment.flatten());
+            watch.unit.clone_from(&seen.unit);
+            watch.work = operation::work(host).map(Box::new);
+            if let Some(occasion) = operation::plan::occasion(host, seen.errand.as_ref(), now) {
+                let asked = watch.wish.as_deref().unwrap_or_default();
+                watch.wish = Some(format!("{occasion} {asked}").into());
+            }
+            let step = (!is_same(&watch)).then(|| Step::Watch(Box::new(watch.clone())));
+            wanted = Some(watch);
+            step
         }
     };
     let first_keys = if is_deleting { Vec::new() } else { first_keys(host, seen) };
-    Plan { step, stand, first_keys, registration, fit, problem, farewell, let_go }
+    let wanted = wanted.as_ref();
+    let is_looked_into = operation::plan::is_looked_into(seen, wanted);
+    let operation =
+        if is_deleting { None } else { operation::plan::next(host, seen, &stand, wanted, now) };
+    Plan {
+        step,
+        stand,
+        first_keys,
+        registration,
+        operation,
+        is_looked_into,
+        fit,
+        problem,
+        farewell,
+        let_go,
+    }
 }
 
 /// Whether the machine told what it is, and Drover knows such systems.
@@ -157,7 +186,9 @@ fn watch(
         machine: machine.map(Into::into),
         sudo: host.spec.sudo == Sudo::Passwordless,
         places: Places::default(),
+        unit: None,
         treatment,
+        work: None,
         wish: annotation(host, RECONCILE_AT).map(Into::into),
     }
 }

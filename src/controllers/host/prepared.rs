@@ -292,8 +292,13 @@ fn note(status: &mut HostStatus, treated: &Treated) {
         started_at: Time(whole_second(treated.began)),
         finished_at: Time(whole_second(treated.ended)),
     };
-    status.history.insert(0, work);
-    status.history.truncate(WORKS);
+    remember(&mut status.history, work);
+}
+
+/// Adds a work to the history; the oldest one is forgotten for it.
+pub(super) fn remember(history: &mut Vec<PastOperation>, work: PastOperation) {
+    history.insert(0, work);
+    history.truncate(WORKS);
 }
 
 /// What the work was about, in the end.

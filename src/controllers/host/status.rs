@@ -8,8 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     apply::Outcome,
     deletion::{self, Farewell},
-    facts, findings,
+    elasticsearch, facts, findings,
     observe::Observed,
+    operation,
     plan::{Plan, Stand},
     prepared,
     references::stops,
@@ -48,11 +49,22 @@ pub fn after(
     let begins = plan.farewell == Some(Farewell::Undoing) && !deletion::is_on_record(host);
     let (step, ending) = (plan.registration.as_ref(), &outcome.registration);
     let container_manager = registration::status::after(host, &seen.registration, step, ending);
+    let answer = operation::status::Case {
+        host,
+        seen,
+        is_looked_into: plan.is_looked_into,
+        step: plan.operation.as_ref(),
+        ending: outcome.operation,
+        registration: container_manager.as_ref(),
+    };
     let is_waiting = is_waiting(seen, plan, outcome)
         || registration::status::is_waiting(host, &seen.registration, ending);
     if judged && !plan.let_go && !begins && is_waiting {
         // Nothing new is known before the first answer: after a restart nothing is written.
-        return HostStatus { container_manager, ..before };
+        let container_manager = container_manager.clone();
+        let mut status = HostStatus { container_manager, ..before };
+        operation::status::record_answer(&mut status, answer, now);
+        return status;
     }
     let last_check = last_check(&before, seen, pace);
     let is_time = last_check != before.last_check;
@@ -73,12 +85,17 @@ pub fn after(
     let findings = findings::conditions(host, seen, plan, facts.as_ref(), node);
     let conditions =
         condition::conditions(&before.conditions, findings, host.metadata.generation, now);
-    let is_out = registration::findings::is_out_of_service(host, container_manager.as_ref());
+    let is_out = registration::findings::is_out_of_service(
+        host,
+        &seen.registration,
+        container_manager.as_ref(),
+    );
     let (host_key, jump_host_keys) = keys(host, &before, seen, plan, now);
     let machine = match &plan.stand {
         Stand::Ours(machine) => Some(machine.as_str()),
         _ => None,
     };
+    let elasticsearch = elasticsearch::shown(before.elasticsearch.as_ref(), seen, machine);
     let mut status = HostStatus {
         observed_generation: host.metadata.generation,
         state: Some(state(host, &conditions, is_out)),
@@ -87,9 +104,11 @@ pub fn after(
         host_key,
         jump_host_keys,
         last_check,
-        container_manager,
+        elasticsearch,
+        container_manager: container_manager.clone(),
         ..before
     };
+    operation::status::record_answer(&mut status, answer, now);
     prepared::record(&mut status, host, seen, machine, now);
     if plan.farewell == Some(Farewell::Undoing) {
         status.operation = Some(deletion::operation(host, seen, now));

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     api::{
         condition::{Finding, Reason},
-        network::{DEFAULT_PREFIX, Network, NetworkType, conditions as kinds},
+        network::{Network, NetworkType, conditions as kinds},
     },
     chain::chain,
     controllers::flannel::family,
@@ -119,7 +119,7 @@ fn provided(network: &Network, seen: &Observed) -> Option<Finding> {
     if NAMED < lacking.len() {
         names.push("and others".into());
     }
-    let prefix = network.spec.options.as_ref().map_or(DEFAULT_PREFIX, |it| it.prefix());
+    let prefix = network.spec.prefix();
     let message = format!(
         "Drover knows no package of flannel for the systems of these Hosts, and none of them holds a \
          subnet: {}. Install flanneld there by hand, with --etcd-prefix={prefix} and the Host's \

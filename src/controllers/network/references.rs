@@ -6,7 +6,7 @@ use super::config::config;
 use crate::{
     api::{
         condition::Reason,
-        network::{DEFAULT_PREFIX, Network, NetworkOptions, NetworkType},
+        network::{Network, NetworkOptions, NetworkType},
     },
     context::Context,
     controllers::{flannel, references::Problem},
@@ -93,7 +93,5 @@ pub fn stands_in(other: &Network, network: &Network, cluster: ClusterId) -> bool
 
 fn share_a_prefix(one: &Network, other: &Network) -> bool {
     let is_flannel = |it: &Network| it.spec.kind == NetworkType::FlannelEtcd;
-    let prefix =
-        |it: &Network| it.spec.options.as_ref().map_or(DEFAULT_PREFIX, |it| it.prefix()).to_owned();
-    is_flannel(one) && is_flannel(other) && prefix(one) == prefix(other)
+    is_flannel(one) && is_flannel(other) && one.spec.prefix() == other.spec.prefix()
 }

@@ -31,7 +31,11 @@ say architecture "$(uname -m)"
 say hostname "$(uname -n)"
 say cpus "$(getconf _NPROCESSORS_ONLN 2>/dev/null || nproc 2>/dev/null || grep -c '^processor' /proc/cpuinfo)"
 say memory "$(sed -n 's/^MemTotal: *//p' /proc/meminfo | line)"
-[ ! -d /run/systemd/system ] || say init systemd
+if [ -d /run/systemd/system ]; then
+  say init systemd
+  say system "$(limited systemctl is-system-running 2>/dev/null | line)"
+  ! has systemd-run || say runs_units yes
+fi
 
 disk() {
   directory=$2

@@ -67,6 +67,8 @@ pub(super) fn facts(text: &str, asked: Asked) -> Facts {
         ostree,
         elasticsearch_version: jar.or_else(|| said.word("elasticsearch_package")),
         has_systemd: said.first("init") == Some("systemd"),
+        runs_units: said.first("runs_units") == Some("yes"),
+        is_stopping: said.first("system") == Some("stopping"),
         reboot_required,
         clock_skew_seconds: said.number("clock").and_then(|it| skew(it, asked)),
         kernel,

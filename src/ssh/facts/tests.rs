@@ -29,6 +29,8 @@ fn the_facts_of_a_plain_host_are_read() {
          cpus=4\n\
          memory=16384256 kB\n\
          init=systemd\n\
+         system=degraded\n\
+         runs_units=yes\n\
          disk_root=/dev/sda 1 100000 40000 60000 40% /\n\
          disk_data=tmpfs 2000 500 1500 25% /srv/my data\n\
          package_manager=apt-get\n\
@@ -60,6 +62,8 @@ fn the_facts_of_a_plain_host_are_read() {
             ostree: None,
             elasticsearch_version: shown("8.15.0"),
             has_systemd: true,
+            runs_units: true,
+            is_stopping: false,
             reboot_required: Some(false),
             clock_skew_seconds: Some(0),
         }

@@ -52,6 +52,8 @@ fn watch_of(target: Target) -> Watch {
         sudo: false,
         places: Places::default(),
         treatment: None,
+        work: None,
+        unit: None,
         wish: None,
     }
 }

@@ -59,6 +59,8 @@ impl Bed {
             sudo: false,
             places: Places::default(),
             treatment: None,
+            work: None,
+            unit: None,
             wish: None,
         };
         Self { server, remotes, woken, watch }

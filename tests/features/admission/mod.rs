@@ -6,6 +6,7 @@ mod host;
 mod host_key;
 mod index;
 mod network;
+mod rollout;
 mod status;
 
 use std::{fmt::Write as _, fs, path::Path};

@@ -102,6 +102,12 @@ fn host_status() -> Value {
             { "address": "jump", "port": 22, "fingerprint": FINGERPRINT, "firstSeen": THEN },
         ],
         "lastCheck": THEN,
+        "elasticsearch": {
+            "unit": "elasticsearch.service", "state": "active",
+            "invocationId": "0123456789abcdef0123456789abcdef",
+            "processes": [7, 8], "otherProcesses": [99],
+            "addresses": ["192.0.2.7", "2001:db8::7"],
+        },
         "containerManager": {
             "name": "production", "node": "es-1", "server": "https://192.0.2.1:6443/",
             "registered": true, "ready": false,
@@ -116,7 +122,9 @@ fn host_status() -> Value {
         "operation": {
             "runId": "run-1", "kind": "Prepare", "step": "Apply", "attempt": 2, "startedAt": THEN,
             "deadline": THEN, "bootIdBefore": "01234567", "unit": "drover-run-1-apply",
-            "cordonedByUs": true,
+            "elasticsearchUnit": "elasticsearch.service", "cordonedByUs": true,
+            "invocationIdBefore": "0123456789abcdef0123456789abcdef", "status": "failed",
+            "message": "it did not start", "touched": true,
         },
         "history": [{
             "runId": "run-0", "kind": "Maintenance", "status": "failed", "step": "Drain",
@@ -160,6 +168,23 @@ async fn the_status_of_a_container_manager_comes_back_as_written() {
     check::<ContainerManager, ContainerManagerStatus>(manifest, status).await;
 }
 
+fn rollout() -> Value {
+    json!({
+        "runId": "restart-1", "kind": "ElasticsearchRestart", "target": "one",
+        "hosts": [{
+            "name": "es-2", "hostUid": "u", "step": "Stop", "attempt": 2, "startedAt": THEN,
+            "message": "the unit fails", "touched": true, "withdrawn": false,
+            "nodesBefore": [{ "id": "i", "ephemeralId": "e" }],
+        }],
+        "blockedBy": [{ "gate": "Red", "message": "a primary is on no node", "since": THEN }],
+        "pause": { "token": "restart-1/es-2/Stop/2", "reason": "es-2 at Stop: the unit fails" },
+        "passed": 1,
+        "settled": { "digest": "0123456789abcdef", "since": THEN },
+        "wellSince": THEN,
+        "startedAt": THEN,
+    })
+}
+
 #[tokio::test]
 async fn the_status_of_a_cluster_comes_back_as_written() {
     let shards = json!({
@@ -183,6 +208,19 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
         "diagnosticsOmitted": 1,
         "hosts": { "total": 3, "available": 2, "unavailable": 1 },
         "state": "degraded",
+        "rollout": rollout(),
+        "restart": {
+            "status": "inProcess", "requestId": "one", "target": "Elasticsearch",
+            "restarted": ["es-1"], "inProcess": ["es-2"],
+            "failed": [{ "host": "es-2", "step": "Stop", "reason": "the unit fails" }],
+            "startedAt": THEN, "finishedAt": THEN,
+        },
+        "requests": { "restart": "one" },
+        "history": [{
+            "runId": "restart-0", "kind": "HostRestart", "target": "zero", "status": "failed",
+            "done": 1, "total": 3, "reason": "something else was asked for",
+            "startedAt": THEN, "finishedAt": THEN,
+        }],
     });
     check::<Cluster, ClusterStatus>(cluster("", Value::Null), status).await;
 }

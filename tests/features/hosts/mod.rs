@@ -11,6 +11,7 @@ mod identity;
 mod ledger;
 mod life;
 mod preparation;
+mod roll;
 mod rotation;
 mod trust;
 

@@ -90,7 +90,7 @@ fn a_pin_outlives_the_time_without_a_connection() {
 fn a_deleted_group_goes_at_once() {
     let mut scene = group();
     scene.delete();
-    assert!(plan::next(&scene.cluster, &scene.seen()).let_go);
+    assert!(plan::next(&scene.cluster, &scene.seen(), scene.time()).let_go);
     scene.settle();
     scene.check("Ready", "False", "Deleting");
 }

@@ -36,7 +36,7 @@ fn check(case: Case, identity: &Identity) {
         let annotations = scene.cluster.metadata.annotations.get_or_insert_default();
         annotations.insert(ACCEPT_CLUSTER_UUID.into(), accepted.into());
     }
-    assert_eq!(plan::next(&scene.cluster, &scene.seen()).identity, *identity);
+    assert_eq!(plan::next(&scene.cluster, &scene.seen(), scene.time()).identity, *identity);
 }
 
 fn pinned(uuid: &str) -> Identity {

@@ -8,4 +8,5 @@ mod figures;
 mod group;
 mod identity;
 mod notices;
+mod rollout;
 mod steps;

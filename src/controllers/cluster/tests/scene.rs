@@ -11,6 +11,7 @@ use super::super::{
     apply::Outcome,
     observe::Observed,
     plan::{self, Plan, Step},
+    rollout::{self, observe::Seen, plan::Decided},
     status,
 };
 use crate::{
@@ -33,6 +34,7 @@ pub const UUID: &str = "first";
 /// What came of one reconcile.
 pub struct Turn {
     pub plan: Plan,
+    pub decided: Decided,
     pub notices: Vec<Notice>,
     /// Whether the status was written.
     pub wrote: bool,
@@ -55,6 +57,8 @@ pub struct Scene {
     pub hosts: HostCounts,
     /// What else the spec names that is not there.
     pub missing: Option<Problem>,
+    /// What a run over the hosts goes by, where one is looked for.
+    pub look: Option<Seen>,
     /// Seconds.
     pub now: i64,
 }
@@ -94,6 +98,7 @@ impl Scene {
             needed_by: Vec::new(),
             hosts: HostCounts::default(),
             missing: None,
+            look: None,
             now: 1_000,
         }
     }
@@ -176,7 +181,8 @@ impl Scene {
     pub fn turn(&mut self) -> Turn {
         self.now += 10;
         let seen = self.seen();
-        let plan = plan::next(&self.cluster, &seen);
+        let plan = plan::next(&self.cluster, &seen, self.time());
+        let decided = rollout::plan::next(&self.cluster, self.look.as_ref(), self.time());
         let mut outcome = Outcome::default();
         let mut connected = self.connected;
         match &plan.step {
@@ -194,9 +200,10 @@ impl Scene {
             Some(Step::Disconnect) => (connected, self.aside) = (None, None),
             None => {}
         }
-        let after = status::after(&self.cluster, &seen, &plan, &outcome, self.time());
+        let after = status::after(&self.cluster, &seen, &plan, &outcome, &decided, self.time());
         let before = self.cluster.status.take();
-        let notices = status::notices(before.as_ref(), &after);
+        let mut notices = status::notices(before.as_ref(), &after);
+        notices.extend(rollout::status::notices(before.as_ref(), &after));
         assert_sound(before.as_ref(), &after, seen.has_elasticsearch());
         let wrote = before.as_ref() != Some(&after);
         // What the API server gives back.
@@ -207,7 +214,7 @@ impl Scene {
         self.assert_at_rest(&seen, &outcome);
         self.polled = connected.is_some();
         self.connected = connected;
-        Turn { plan, notices, wrote }
+        Turn { plan, decided, notices, wrote }
     }
 
     /// Reconciles until there is nothing to do and nothing to write; the notices on the way.
@@ -241,16 +248,17 @@ impl Scene {
         assert_eq!((&*found.status, &*found.reason), (status, reason), "{kind}: {message}");
     }
 
-    fn time(&self) -> Timestamp {
+    pub fn time(&self) -> Timestamp {
         // Finer than what the API server keeps.
         Timestamp::new(self.now, 123_456_789).unwrap()
     }
 
     /// The same look at the same world, later: nothing to write, nothing to tell.
     fn assert_at_rest(&self, seen: &Observed, outcome: &Outcome) {
-        let plan = plan::next(&self.cluster, seen);
         let later = Timestamp::new(self.now + 1_000, 0).unwrap();
-        let again = status::after(&self.cluster, seen, &plan, outcome, later);
+        let plan = plan::next(&self.cluster, seen, later);
+        let decided = rollout::plan::next(&self.cluster, None, later);
+        let again = status::after(&self.cluster, seen, &plan, outcome, &decided, later);
         assert_eq!(Some(&again), self.cluster.status.as_ref(), "the same world, another status");
         assert_eq!(status::notices(Some(&again), &again), [], "told twice");
     }
@@ -281,9 +289,15 @@ fn assert_sound(before: Option<&ClusterStatus>, after: &ClusterStatus, has_elast
     }
     let needed = always[1..].iter().filter(|it| **it != "Healthy");
     let deleting = find(&after.conditions, "Ready").is_some_and(|it| it.reason == "Deleting");
+    // Of the hosts something may be wanted while all else is well.
+    let of_hosts = ["Paused", "InProgress", "Blocked", "RolloutPaused"];
+    let is_wanted =
+        find(&after.conditions, "Ready").is_some_and(|it| of_hosts.contains(&&*it.reason));
     if !deleting {
-        assert_eq!(ready, needed.clone().all(|it| is(it) == Some("True")), "what Ready means");
+        let is_well = needed.clone().all(|it| is(it) == Some("True"));
+        assert_eq!(ready, is_well && !is_wanted, "what Ready means");
     }
+    assert!(!(ready && after.rollout.is_some()), "Ready in the middle of a run");
     for condition in &after.conditions {
         assert!(!condition.reason.is_empty() && !condition.message.is_empty(), "{condition:?}");
         let earlier = before.and_then(|it| find(&it.conditions, &condition.type_));

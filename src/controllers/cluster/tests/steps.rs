@@ -19,7 +19,7 @@ fn missing() -> Problem {
 }
 
 fn step(scene: &Scene) -> &'static str {
-    match plan::next(&scene.cluster, &scene.seen()).step {
+    match plan::next(&scene.cluster, &scene.seen(), scene.time()).step {
         Some(Step::Connect(_)) => "connect",
         Some(Step::SetAside) => "set aside",
         Some(Step::TakeBack) => "take back",
@@ -100,7 +100,7 @@ fn a_value_of_the_spec_that_no_connection_can_use_is_told_with_its_path() {
 fn a_deleted_object_disconnects_and_goes() {
     let mut scene = Scene::settled();
     scene.delete();
-    let plan = plan::next(&scene.cluster, &scene.seen());
+    let plan = plan::next(&scene.cluster, &scene.seen(), scene.time());
     assert!(plan.let_go);
     assert_eq!(step(&scene), "disconnect");
     scene.connected = None;
@@ -113,7 +113,7 @@ fn a_deleted_object_goes_though_nothing_of_it_can_be_reached() {
     scene.connection = Err(missing());
     scene.fail("connect");
     scene.delete();
-    assert!(plan::next(&scene.cluster, &scene.seen()).let_go);
+    assert!(plan::next(&scene.cluster, &scene.seen(), scene.time()).let_go);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_deleted_object_stays_connected_while_indices_need_it() {
     scene.needed_by = (0..9).map(|it| format!("index-{it}")).collect();
     scene.delete();
     scene.settle();
-    assert!(!plan::next(&scene.cluster, &scene.seen()).let_go);
+    assert!(!plan::next(&scene.cluster, &scene.seen(), scene.time()).let_go);
     assert_eq!(step(&scene), "nothing");
     scene.check("Ready", "False", "Deleting");
     let message = &scene.condition("Ready").message;
@@ -131,7 +131,7 @@ fn a_deleted_object_stays_connected_while_indices_need_it() {
     // The conditions that the indices wait for are still told.
     scene.check("Reachable", "True", "AsExpected");
     scene.needed_by.clear();
-    assert!(plan::next(&scene.cluster, &scene.seen()).let_go);
+    assert!(plan::next(&scene.cluster, &scene.seen(), scene.time()).let_go);
 }
 
 #[test]

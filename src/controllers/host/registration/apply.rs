@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use kube::ResourceExt as _;
 
 use super::{
-    super::observe::pinned,
+    super::{observe::pinned, operation},
     count::{counted, label},
     observe::{address, place},
     plan::{Step, has_its_name},
@@ -150,8 +150,13 @@ async fn is_still_so(ctx: &Context, host: &Host, step: &Step) -> Result<bool, Er
         Step::Record { .. }
         | Step::RecordCordon
         | Step::Register
-        | Step::Uncordon
         | Step::Abandon { absent: None, .. } => Ok(true),
+        // A copy of the Cluster from before may not know of the run.
+        Step::Uncordon => {
+            let is_of_run = operation::record(host).is_some();
+            let errand = if is_of_run { operation::apply::errand(ctx, host).await? } else { None };
+            Ok(!errand.is_some_and(|it| it.holds()))
+        }
         Step::Abandon { absent: Some(manager), .. } => {
             Ok(look_up::<ContainerManager>(client, &namespace, manager).await?.is_none())
         }

@@ -3,7 +3,7 @@
 use super::{
     apply::Ending,
     observe::{Access, Manager, Seen},
-    plan::{Step, holds, target},
+    plan::{Step, holds, is_to_be_out, target},
 };
 use crate::{
     api::{
@@ -150,22 +150,23 @@ pub fn unhealthy(host: &Host, seen: &Seen) -> Option<Finding> {
     Some(Finding::no(kinds::HEALTHY, Reason::NodeNotReady, message))
 }
 
-/// Whether the machine is out of service, or on its way: as the spec says, but the Node of a Host that
-/// is paused is as it was left.
+/// Whether the machine is out of service, or on its way: as the spec says, or a run, but the Node of a
+/// Host that is paused is as it was left.
 #[must_use]
-pub fn is_out_of_service(host: &Host, record: Option<&Registration>) -> bool {
+pub fn is_out_of_service(host: &Host, seen: &Seen, record: Option<&Registration>) -> bool {
     match record.filter(|it| it.registered && it.node.is_some()) {
         Some(record) if host.spec.paused => record.maintenance.is_some(),
-        _ => host.spec.maintenance,
+        Some(_) => is_to_be_out(host, seen),
+        None => host.spec.maintenance,
     }
 }
 
 /// That the Node is on its way out of service or back, where that is so.
 #[must_use]
 pub fn in_between(case: Case<'_>) -> Option<Finding> {
-    let Case { host, ending, after, .. } = case;
+    let Case { host, seen, ending, after, .. } = case;
     let record = after.filter(|it| it.registered && it.node.is_some())?;
-    let message = match (host.spec.maintenance, record.maintenance) {
+    let message = match (is_to_be_out(host, seen), record.maintenance) {
         (true, Some(NodeMaintenance::Drained)) | (false, None) => return None,
         (wished, _) if host.spec.paused => {
             let what = if wished { "is not taken out of" } else { "is not brought back into" };

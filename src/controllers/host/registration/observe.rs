@@ -22,6 +22,8 @@ pub struct Seen {
     pub wished: Option<Manager>,
     /// The one that the Host's status names.
     pub recorded: Option<Manager>,
+    /// Whether a run over the hosts of its Cluster has it out of service.
+    pub is_held: bool,
 }
 
 /// A `ContainerManager`, as one Host sees it.
@@ -58,9 +60,9 @@ pub enum Access {
     },
 }
 
-/// Reads what is known; asks nobody.
+/// Reads what is known; asks nobody. `is_held` says whether a run has the machine out of service.
 #[must_use]
-pub fn world(ctx: &Context, host: &Host) -> Seen {
+pub fn world(ctx: &Context, host: &Host, is_held: bool) -> Seen {
     let namespace = host.namespace();
     let cluster = host.spec.cluster_ref.as_ref().and_then(|named| {
         ctx.stores.clusters.find(|it| it.name_any() == named.name && it.namespace() == namespace)
@@ -75,7 +77,7 @@ pub fn world(ctx: &Context, host: &Host) -> Seen {
         let node = it.node.clone().unwrap_or_else(|| host.node_name());
         manager(ctx, host, &it.name, &node)
     });
-    Seen { wished, recorded }
+    Seen { wished, recorded, is_held }
 }
 
 fn manager(ctx: &Context, host: &Host, name: &str, node: &str) -> Manager {

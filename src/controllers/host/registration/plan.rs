@@ -70,7 +70,7 @@ pub fn next(host: &Host, seen: &Seen, stand: &Stand, fit: bool) -> Option<Step> 
             Access::Open { node } if may_work => match (node, moved_from(record, target)) {
                 (None, moved_from @ Some(_)) => Some(Step::Abandon { absent: None, moved_from }),
                 // The same cluster at another address shows the Node that bears the Host's uid.
-                _ => stay(host, record, node.as_ref(), fit),
+                _ => stay(host, record, node.as_ref(), (fit, is_to_be_out(host, seen))),
             },
             _ => None,
         },
@@ -120,14 +120,24 @@ fn begin(target: &Manager) -> Option<Step> {
     Some(Step::Record { manager: target.name.clone(), is_trivial })
 }
 
-fn stay(host: &Host, record: &Registration, node: Option<&Listed>, fit: bool) -> Option<Step> {
+/// Whether the Node is to be out of service: by a person's word, or for a run.
+pub(super) fn is_to_be_out(host: &Host, seen: &Seen) -> bool {
+    host.spec.maintenance || seen.is_held
+}
+
+fn stay(
+    host: &Host,
+    record: &Registration,
+    node: Option<&Listed>,
+    (fit, is_out): (bool, bool),
+) -> Option<Step> {
     let Some(node) = node.filter(|it| holds(host, it)) else {
         return fit.then_some(Step::Register);
     };
     if !record.registered {
         return fit.then_some(Step::Register);
     }
-    match (host.spec.maintenance, record.maintenance) {
+    match (is_out, record.maintenance) {
         (true, None) => Some(Step::RecordCordon),
         (true, Some(NodeMaintenance::Cordoning)) => Some(Step::Cordon),
         // Somebody lifted it meanwhile.

@@ -8,6 +8,8 @@ use crate::ssh::{
     families::Family,
     flanneld::{Flanneld, Standing, is_about},
     host_key::{Fingerprint, Otherwise, Refusal},
+    operation::Outcome,
+    service::{Service, State},
     steps::Drift,
     target::Target,
     treatment::{Deed, Treated, Treatment},
@@ -37,6 +39,28 @@ pub struct Machine {
     pub lost: Vec<Box<str>>,
     /// Whether somebody else runs flanneld there.
     pub has_foreign_flanneld: bool,
+    /// The service that runs Elasticsearch.
+    pub service: Service,
+    /// How far the work of a run is.
+    pub outcome: Outcome,
+    /// How often the work was begun.
+    pub begun: usize,
+}
+
+/// One that runs.
+fn service() -> Service {
+    Service {
+        unit: State {
+            load: "loaded".into(),
+            active: "active".into(),
+            result: "success".into(),
+            invocation: Some("run-1".into()),
+            is_queued: false,
+            active_since: Some(1),
+        },
+        processes: [7, 8].into(),
+        ..Service::default()
+    }
 }
 
 /// A fingerprint that tells itself from others.
@@ -72,6 +96,8 @@ impl Machine {
             ostree: None,
             elasticsearch_version: None,
             has_systemd: true,
+            runs_units: true,
+            is_stopping: false,
             reboot_required: Some(false),
             clock_skew_seconds: Some(0),
         };
@@ -86,7 +112,19 @@ impl Machine {
             refuses: None,
             lost: vec![],
             has_foreign_flanneld: false,
+            service: service(),
+            outcome: Outcome::NotBegun { is_as_before: true },
+            begun: 0,
         }
+    }
+
+    /// How far the work of a run is; it is begun with leave.
+    pub fn work(&mut self, leave: bool) -> Outcome {
+        if leave && matches!(self.outcome, Outcome::NotBegun { .. }) {
+            self.begun += 1;
+            self.outcome = Outcome::UnderWay;
+        }
+        self.outcome.clone()
     }
 
     /// What comes of what is to be done on it.

@@ -12,6 +12,7 @@ mod keys;
 mod leaving;
 mod network;
 mod notices;
+mod operation;
 mod registration;
 mod states;
 mod steps;

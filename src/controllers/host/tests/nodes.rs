@@ -80,7 +80,11 @@ impl Nodes {
                 access: model.map_or(Access::Absent, |it| it.access.clone()),
             }
         };
-        Seen { wished: self.wish.map(manager), recorded: record(host).map(|it| manager(&it.name)) }
+        Seen {
+            wished: self.wish.map(manager),
+            recorded: record(host).map(|it| manager(&it.name)),
+            is_held: false,
+        }
     }
 
     pub fn take(&mut self, host: &Host, step: &Step) -> Ending {

@@ -12,6 +12,7 @@ use super::super::{
     deletion,
     network::Wish,
     observe::{ClusterView, Observed},
+    operation::{self, apply::Ending, errand::Errand},
     plan::{self, Plan, Step},
     prepared,
     references::tests::target_of,
@@ -31,7 +32,9 @@ use crate::{
     ssh::{
         error::{Cause, Error},
         host_key::{Accepted, Trust},
+        operation::Worked,
         remote::{Checked, View, Watch, digest},
+        service::Unit,
         target::Target,
     },
 };
@@ -60,6 +63,14 @@ pub struct Scene {
     pub claimed_by: Option<String>,
     /// What the Cluster's Network asks of the machine.
     pub network: Wish,
+    /// What the Cluster's run has for the Host.
+    pub errand: Option<Errand>,
+    /// The service that runs Elasticsearch on the Cluster's hosts.
+    pub unit: Option<Unit>,
+    /// Whether what a step of the run is decided on turns out not to be so.
+    pub is_stale: bool,
+    /// Whether leave to begin was given, and not used.
+    pub leave: bool,
     /// The other API servers.
     pub nodes: Nodes,
     pub machine: Machine,
@@ -124,6 +135,10 @@ impl Scene {
             cluster: None,
             claimed_by: None,
             network: Wish::Nothing,
+            errand: None,
+            unit: None,
+            is_stale: false,
+            leave: false,
             nodes: Nodes::default(),
             machine: Machine::good(),
             watched: None,
@@ -199,6 +214,8 @@ impl Scene {
             Err(_) => is_deleting,
         };
         let view = self.watched.as_ref().filter(|it| is_same(it)).map(|_| self.view.clone());
+        let mut registration = self.nodes.seen(&self.host);
+        registration.is_held = self.errand.as_ref().is_some_and(Errand::holds);
         Observed {
             target,
             cluster: self.cluster,
@@ -207,7 +224,9 @@ impl Scene {
             view: view.unwrap_or_default(),
             claimed_by: self.claimed_by.clone(),
             network: self.network.clone(),
-            registration: self.nodes.seen(&self.host),
+            errand: self.errand.clone(),
+            unit: self.unit.clone(),
+            registration,
         }
     }
 
@@ -226,6 +245,9 @@ impl Scene {
                     self.view = View::default();
                 }
                 self.view.checked = None;
+                if self.watched.as_ref().is_none_or(|it| it.work != watch.work) {
+                    (self.view.worked, self.leave) = (None, false);
+                }
                 self.watched = Some(Arc::new(watch.as_ref().clone()));
             }
             Some(Step::Leave) => (self.watched, self.aside) = (None, None),
@@ -235,6 +257,7 @@ impl Scene {
         if let Some(step) = &plan.registration {
             outcome.registration = self.nodes.take(&self.host, step);
         }
+        outcome.operation = self.take(plan.operation.as_ref());
         let pace = Pace { stats: Duration::from_secs(STATS.unsigned_abs()) };
         let after = status::after(&self.host, &seen, &plan, &outcome, pace, self.time());
         let before = self.host.status.take();
@@ -245,6 +268,7 @@ impl Scene {
         let next = registration::next(step, ending, record);
         notices.extend(registration::status::notices(&self.host, step, ending, record));
         notices.extend(prepared::notices(&self.host, &seen, &after));
+        notices.extend(operation::status::notices(&self.host, &after));
         let farewell = plan.farewell.as_ref().filter(|_| plan.let_go);
         notices.extend(farewell.and_then(|it| deletion::notice(&self.host, it, &after)));
         assert_sound(before.as_ref(), &after);
@@ -256,6 +280,25 @@ impl Scene {
         self.host.status = Some(stored);
         self.assert_at_rest(&seen, &plan, &outcome);
         Turn { plan, notices, next, wrote }
+    }
+
+    /// What comes of a step of the run.
+    fn take(&mut self, step: Option<&operation::plan::Step>) -> Ending {
+        use operation::plan::Step;
+        match step {
+            None => Ending::Nothing,
+            Some(_) if self.is_stale => Ending::Stale,
+            Some(Step::Take(_)) => Ending::Taken,
+            Some(Step::Drop) => Ending::Dropped,
+            Some(Step::Begin(_)) => {
+                let errand = self.errand.as_ref().expect("nobody begins without a permit");
+                if 15 < self.now - errand.started_at.as_second() && !errand.touched {
+                    return Ending::TooLate;
+                }
+                self.leave = true;
+                Ending::Permitted
+            }
+        }
     }
 
     /// Asks the machine as the prober does.
@@ -272,6 +315,7 @@ impl Scene {
         let checked = Checked {
             facts: self.machine.untold.clone().map_or_else(|| Ok(facts.clone()), Err),
             root: self.machine.root.clone(),
+            service: watch.unit.as_ref().map(|_| Ok(self.machine.service.clone())),
             treated: watch
                 .treatment
                 .as_ref()
@@ -279,6 +323,11 @@ impl Scene {
                 .map(|it| Ok(self.machine.treat(it, Timestamp::new(self.now, 0).unwrap()))),
         };
         let in_vain = is_meant && !checked.is_whole();
+        let worked = watch.work.as_ref().filter(|_| is_meant).map(|work| {
+            let leave = std::mem::take(&mut self.leave);
+            let outcome = Ok(self.machine.work(leave));
+            Arc::new(Worked { work: (**work).clone(), outcome })
+        });
         self.view = View {
             asked: true,
             fault: None,
@@ -292,6 +341,7 @@ impl Scene {
             identity: Some(facts.identity.clone()),
             answered: Some(Timestamp::new(self.now, 0).unwrap()),
             checked: is_meant.then(|| Arc::new(checked)),
+            worked,
         };
     }
 
@@ -301,7 +351,9 @@ impl Scene {
         for _ in 0..20 {
             let turn = self.turn();
             notices.extend(turn.notices);
-            let is_idle = turn.plan.step.is_none() && turn.plan.registration.is_none();
+            let is_idle = turn.plan.step.is_none()
+                && turn.plan.registration.is_none()
+                && turn.plan.operation.is_none();
             if is_idle && !turn.wrote {
                 return notices;
             }
@@ -332,7 +384,8 @@ impl Scene {
 
     /// The same look at the same world, later: nothing to write, nothing to tell.
     fn assert_at_rest(&self, seen: &Observed, plan: &Plan, outcome: &Outcome) {
-        let is_at_work = plan.step.is_some() || plan.registration.is_some();
+        let is_at_work =
+            plan.step.is_some() || plan.registration.is_some() || plan.operation.is_some();
         if is_at_work || !plan.first_keys.is_empty() {
             return;
         }

@@ -116,7 +116,7 @@ fn nanos(text: &str) -> Option<i128> {
 }
 
 /// A size in bytes, which may have a fraction.
-fn bytes(text: &str) -> Option<i128> {
+pub(in crate::elasticsearch) fn bytes(text: &str) -> Option<i128> {
     const UNITS: [(&str, u32); 11] = [
         ("kb", 10),
         ("mb", 20),

@@ -1,0 +1,132 @@
+//! What a run goes by: what Elasticsearch says now, and the hosts.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kube::{Api, ResourceExt as _};
+
+use super::{
+    super::{observe::Observed, plan::Plan},
+    members, wishes,
+};
+use crate::{
+    api::{cluster::Cluster, host::Host},
+    chain::chain,
+    context::Context,
+    elasticsearch::{evidence::Evidence, link::Link},
+    error::Error,
+    kubernetes::{call, title},
+    rollout::hosts::Member,
+};
+
+/// What a run goes by.
+#[derive(Debug)]
+pub struct Seen {
+    /// What Elasticsearch says; why it could not be asked, in words for people.
+    pub evidence: Result<Evidence, String>,
+    /// The hosts of the Cluster.
+    pub members: Vec<Member>,
+    /// How long Elasticsearch took to tell.
+    pub took: Duration,
+}
+
+/// Asks, where there is a run, or something is wanted. An earlier process may have left a setting
+/// behind, so that the first look at each connection asks as well.
+///
+/// # Errors
+/// When the API server can't be asked.
+pub async fn look(
+    ctx: &Context,
+    cluster: &Cluster,
+    seen: &Observed,
+    plan: &Plan,
+) -> Result<Option<Seen>, Error> {
+    let link = ctx.links.get(&super::super::key(cluster));
+    let status = cluster.status.as_ref();
+    let run = status.and_then(|it| it.rollout.as_ref());
+    let is_busy = run.is_some() || wishes::outstanding(cluster).is_some();
+    let is_new = 0 < seen.hosts.total && link.as_ref().is_some_and(|it| !it.is_examined());
+    // A connection whose first answer is awaited tells of itself before long.
+    let is_awaited = seen.connected.is_some() && !seen.snapshot.polled;
+    if !(is_busy || is_new) || is_awaited {
+        return Ok(None);
+    }
+    let start = Instant::now();
+    let evidence = evidence(cluster, seen, plan, link.as_ref()).await;
+    let took = start.elapsed();
+    if let (Ok(_), Some(link)) = (&evidence, &link) {
+        link.set_examined(true);
+    }
+    let hosts = hosts(ctx, cluster).await?;
+    let members = hosts.iter().map(|it| members::member(it, evidence.as_ref().ok())).collect();
+    Ok(Some(Seen { evidence, members, took }))
+}
+
+async fn evidence(
+    cluster: &Cluster,
+    seen: &Observed,
+    plan: &Plan,
+    link: Option<&Arc<Link>>,
+) -> Result<Evidence, String> {
+    let Some(link) = link.filter(|_| seen.has_elasticsearch()) else {
+        return Err("there is no connection to Elasticsearch: see the conditions".into());
+    };
+    let Some(pinned) = plan.identity.pinned().filter(|_| plan.identity.is_pinned()) else {
+        return Err("the pinned cluster does not answer: see IdentityMatches".into());
+    };
+    let evidence = link.client().evidence(&caller(cluster)).await.map_err(|it| {
+        let mut why = format!("Elasticsearch can't be asked: {}", chain(&it));
+        link.client().blot(&mut why);
+        why
+    })?;
+    if *evidence.uuid != *pinned {
+        return Err("another cluster answers: see IdentityMatches".into());
+    }
+    Ok(evidence)
+}
+
+/// Names the Cluster in Elasticsearch's own logs.
+pub(super) fn caller(cluster: &Cluster) -> String {
+    let key = super::super::key(cluster);
+    format!("drover/cluster/{}/{}", key.namespace, key.name)
+}
+
+/// The hosts of the Cluster. Those that a run has begun are read anew: what they have said is in no
+/// cache for sure.
+async fn hosts(ctx: &Context, cluster: &Cluster) -> Result<Vec<Arc<Host>>, Error> {
+    let (namespace, name) = (cluster.namespace(), cluster.name_any());
+    let is_member = |it: &Arc<Host>| {
+        let named = it.spec.cluster_ref.as_ref().map(|it| &it.name);
+        named == Some(&name) && it.namespace() == namespace && !it.awaits_approval()
+    };
+    let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
+    let begun = |uid: Option<&str>| {
+        let entry = run.and_then(|it| it.hosts.iter().find(|it| Some(&*it.host_uid) == uid));
+        entry.is_some_and(|it| {
+            let step = super::record::step(it.step);
+            step.is_in_hand() || step.is_permit()
+        })
+    };
+    let api: Api<Host> =
+        Api::namespaced(ctx.client.clone(), namespace.as_deref().unwrap_or_default());
+    let mut hosts = Vec::new();
+    for host in ctx.stores.hosts.state().into_iter().filter(is_member) {
+        let uid = host.metadata.uid.as_deref();
+        if !begun(uid) {
+            hosts.push(host);
+            continue;
+        }
+        let read = call(|| format!("read {}", title(&*host)), api.get(&host.name_any())).await;
+        match read {
+            Ok(fresh) if fresh.metadata.uid.as_deref() == uid => hosts.push(Arc::new(fresh)),
+            // It is gone, or another one by now.
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    hosts.sort_by_key(|it| it.name_any());
+    Ok(hosts)
+}

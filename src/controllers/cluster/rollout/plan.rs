@@ -1,0 +1,103 @@
+//! The one next step of a run over the hosts of a Cluster. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{observe::Seen, record, wishes};
+use crate::{
+    api::{
+        RESUME,
+        cluster::Cluster,
+        rollout::{PauseAfter as PauseAfterSpec, SingleCopyIndices},
+        rollout_status::{HOSTS, Requests},
+    },
+    rollout::{
+        planner::{self, Act, Decision, End, Pace, PauseAfter, Wanted, World},
+        run::Run,
+        safety::Permitted,
+    },
+};
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The run, as the status has to tell it before anything is done.
+    pub run: Option<Run>,
+    /// What is to be written to Elasticsearch, once the status tells of it.
+    pub act: Option<Act>,
+    /// How the run came to its end that the status told of, and how it looked then; nothing while
+    /// it goes on.
+    pub ended: Option<(End, Run)>,
+    /// The requests that have been dealt with.
+    pub requests: Option<Requests>,
+    /// A request that came to nothing, since there was nobody to do it.
+    pub idle: Option<Wanted>,
+    /// Whether something is wanted that no run has taken up.
+    pub is_outstanding: bool,
+    /// Why nothing new is begun, in one word.
+    pub hold: Option<&'static str>,
+}
+
+/// Decides, where there is anything to decide on.
+#[must_use]
+pub fn next(cluster: &Cluster, seen: Option<&Seen>, now: Timestamp) -> Decided {
+    let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref()).map(record::run);
+    let hold = hold(cluster);
+    let Some(seen) = seen else {
+        let is_outstanding = run.is_none() && wishes::outstanding(cluster).is_some();
+        let requests = wishes::dealt_with(cluster, None);
+        return Decided { run, act: None, ended: None, requests, idle: None, is_outstanding, hold };
+    };
+    let uids: Vec<&str> = seen.members.iter().map(|it| &*it.uid).take(HOSTS).collect();
+    let wanted = wishes::wanted(cluster, &uids, now);
+    let rollout = super::pace(cluster);
+    let pace = Pace {
+        pause_after: match rollout.pause_after {
+            PauseAfterSpec::First => PauseAfter::First,
+            PauseAfterSpec::Each => PauseAfter::Each,
+            PauseAfterSpec::Never => PauseAfter::Never,
+        },
+        host_timeout: rollout.host_timeout.0,
+        min_ready: Duration::from_secs(rollout.min_ready_seconds.into()),
+    };
+    let permitted = Permitted {
+        unavailable: rollout.max_unavailable.of(seen.members.len()),
+        downtime: rollout.allow_downtime,
+        single_copies: rollout.single_copy_indices == SingleCopyIndices::Allow,
+    };
+    let annotations = cluster.metadata.annotations.as_ref();
+    let world = World {
+        evidence: seen.evidence.as_ref().map_err(String::as_str),
+        owner: cluster.metadata.uid.as_deref().unwrap_or_default(),
+        members: &seen.members,
+        permitted: &permitted,
+        pace: &pace,
+        wanted: wanted.as_ref(),
+        hold,
+        resume: annotations.and_then(|it| it.get(RESUME)).map(String::as_str),
+        run: run.as_ref(),
+        now,
+    };
+    let Decision { run: after, act, ended } = planner::next(&world);
+    let begun = after.as_ref().filter(|it| run.as_ref().is_none_or(|before| before.id != it.id));
+    let idle = wanted.filter(|it| {
+        run.is_none() && after.is_none() && hold.is_none() && act.is_none() && it.hosts.is_empty()
+    });
+    let target = begun.map(|it| &*it.target).or_else(|| idle.as_ref().map(|it| &*it.target));
+    let requests = wishes::dealt_with(cluster, target);
+    let is_outstanding =
+        after.is_none() && idle.is_none() && wishes::outstanding(cluster).is_some();
+    Decided { run: after, act, ended, requests, idle, is_outstanding, hold }
+}
+
+/// Why nothing new is begun.
+fn hold(cluster: &Cluster) -> Option<&'static str> {
+    if cluster.metadata.deletion_timestamp.is_some() {
+        Some("Deleting")
+    } else if cluster.spec.paused {
+        Some("Paused")
+    } else {
+        None
+    }
+}

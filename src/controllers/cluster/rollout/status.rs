@@ -1,0 +1,229 @@
+//! What the status tells of runs, and what people should hear of them. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{plan::Decided, record};
+use crate::{
+    api::{
+        cluster::ClusterStatus,
+        condition::whole_second,
+        host_status::RunStatus,
+        line::Line,
+        rollout::RestartTarget,
+        rollout_status::{
+            FailedHost, PastRun, RestartStatus, RolloutHost, RolloutKind, RolloutStatus,
+        },
+    },
+    kubernetes::events::Notice,
+    rollout::{
+        planner::{End, Wanted},
+        run::{Kind, Run, Step},
+        safety::since,
+    },
+};
+
+/// How many runs that are over the status lists.
+const HISTORY: usize = 10;
+/// How many hosts with trouble the status lists.
+const FAILED: usize = 50;
+
+/// Puts into `status`, which told of what was before, what was decided.
+pub fn record(status: &mut ClusterStatus, decided: &Decided, now: Timestamp) {
+    let before = status.rollout.take().map(|it| record::run(&it));
+    status.requests.clone_from(&decided.requests);
+    let over = match &decided.ended {
+        Some((end, run)) => Some((*end, run)),
+        // A new target took over the host in hand.
+        None => before
+            .as_ref()
+            .filter(|before| decided.run.as_ref().is_none_or(|it| it.id != before.id))
+            .map(|it| (End::Superseded, it)),
+    };
+    if let Some((end, run)) = over {
+        let word = match end {
+            End::Finished => RunStatus::Finished,
+            End::Superseded => RunStatus::Failed,
+        };
+        status.restart = Some(restart(run, word, Some(now)));
+        status.history.insert(0, past(run, word, now));
+        status.history.truncate(HISTORY);
+    }
+    if let Some(idle) = &decided.idle {
+        status.restart = Some(nothing_to_do(idle, now));
+    }
+    if let Some(run) = &decided.run {
+        status.restart = Some(restart(run, RunStatus::InProcess, None));
+        status.rollout = Some(record::status(run));
+    }
+}
+
+fn restart(run: &Run, word: RunStatus, finished_at: Option<Timestamp>) -> RestartStatus {
+    let names = |is_meant: fn(Step) -> bool| {
+        let hosts = run.hosts.iter().filter(|it| is_meant(it.step));
+        hosts.map(|it| it.name.to_string()).collect()
+    };
+    let failed = run.hosts.iter().filter_map(|it| {
+        let reason = Line::new(it.trouble.as_deref()?);
+        Some(FailedHost { host: it.name.to_string(), step: record::word(it.step), reason })
+    });
+    RestartStatus {
+        status: word,
+        request_id: run.target.to_string(),
+        target: target(run.kind),
+        restarted: names(|it| it == Step::Done),
+        in_process: names(|it| it != Step::Done && it != Step::Waiting),
+        failed: failed.take(FAILED).collect(),
+        started_at: time(run.started_at),
+        finished_at: finished_at.map(time),
+    }
+}
+
+/// A Cluster without hosts is restarted at once.
+fn nothing_to_do(wanted: &Wanted, now: Timestamp) -> RestartStatus {
+    RestartStatus {
+        status: RunStatus::Finished,
+        request_id: wanted.target.to_string(),
+        target: target(wanted.kind),
+        restarted: Vec::new(),
+        in_process: Vec::new(),
+        failed: Vec::new(),
+        started_at: time(now),
+        finished_at: Some(time(now)),
+    }
+}
+
+fn target(kind: Kind) -> RestartTarget {
+    match kind {
+        Kind::ElasticsearchRestart => RestartTarget::Elasticsearch,
+        Kind::HostRestart => RestartTarget::Host,
+    }
+}
+
+fn past(run: &Run, status: RunStatus, now: Timestamp) -> PastRun {
+    let done = run.hosts.iter().filter(|it| it.step == Step::Done).count();
+    let reason = match status {
+        RunStatus::Finished => None,
+        RunStatus::InProcess | RunStatus::Failed => {
+            Some("something else was asked for before all hosts were done")
+        }
+    };
+    PastRun {
+        run_id: run.id.to_string(),
+        kind: record::word_of_kind(run.kind),
+        target: run.target.to_string(),
+        status,
+        done: count(done),
+        total: count(run.hosts.len()),
+        reason: reason.map(Line::new),
+        started_at: time(run.started_at),
+        finished_at: time(now),
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn time(at: Timestamp) -> Time {
+    Time(whole_second(at))
+}
+
+/// What people should hear of between two statuses.
+#[must_use]
+pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Notice> {
+    let run_before = before.and_then(|it| it.rollout.as_ref());
+    let (was, is) = (run_before, after.rollout.as_ref());
+    let mut notices = Vec::new();
+    let is_same = |run: &RolloutStatus| was.is_some_and(|it| it.run_id == run.run_id);
+    if let Some(was) = was
+        && is.is_none_or(|it| it.run_id != was.run_id)
+        && let Some(past) = after.history.first().filter(|it| it.run_id == was.run_id)
+    {
+        notices.push(ended(past));
+    }
+    let Some(run) = is else { return notices };
+    if !is_same(run) {
+        let note = format!("{} of {} hosts: {}", word(run.kind), run.hosts.len(), run.target);
+        notices.push(Notice::normal("RolloutBegun", "Rollout", note));
+    }
+    for host in &run.hosts {
+        let known = was.filter(|_| is_same(run)).and_then(|it| entry(it, host));
+        notices.extend(of_host(known, host));
+    }
+    let known = |gate: &str| was.is_some_and(|it| it.blocked_by.iter().any(|it| it.gate == gate));
+    for block in run.blocked_by.iter().filter(|it| !known(&it.gate)) {
+        let note = format!("{}: {}", block.gate, block.message);
+        notices.push(Notice::normal("RolloutBlocked", "Rollout", note));
+    }
+    let token =
+        |it: Option<&RolloutStatus>| it.and_then(|it| Some(it.pause.as_ref()?.token.clone()));
+    if let Some(pause) = run.pause.as_ref().filter(|it| token(was).as_ref() != Some(&it.token)) {
+        notices.push(Notice::warning("RolloutPaused", "Rollout", pause.reason.as_str()));
+    }
+    notices
+}
+
+fn entry<'a>(run: &'a RolloutStatus, host: &RolloutHost) -> Option<&'a RolloutHost> {
+    run.hosts.iter().find(|it| it.host_uid == host.host_uid)
+}
+
+fn of_host(was: Option<&RolloutHost>, is: &RolloutHost) -> Option<Notice> {
+    let (name, step) = (&is.name, record::step(is.step));
+    if let Some(message) = &is.message
+        && was.is_none_or(|it| it.message.as_ref() != Some(message))
+    {
+        let note = format!("{name} at {}: {message}", step.as_str());
+        return Some(Notice::warning("HostFailed", "Rollout", note));
+    }
+    let was = was.map_or(Step::Waiting, |it| record::step(it.step));
+    let (reason, what) = match step {
+        _ if step == was => return None,
+        Step::Stage => ("HostBegun", "checks itself"),
+        Step::Stop => ("HostStopping", "may go down"),
+        Step::Rejoin => ("HostStarted", "is up, and its Elasticsearch is waited for"),
+        Step::Unprotect if was < Step::Stop => {
+            ("HostPutOff", "is left as it was, since a gate shut")
+        }
+        Step::Unprotect if was == Step::Rejoin => ("HostRejoined", "is back in the cluster"),
+        Step::Done => ("HostDone", "is done"),
+        _ => return None,
+    };
+    Some(Notice::normal(reason, "Rollout", format!("{name} {what}")))
+}
+
+fn ended(past: &PastRun) -> Notice {
+    let note =
+        format!("{} of {}: {} of {} hosts", word(past.kind), past.target, past.done, past.total);
+    match past.status {
+        RunStatus::Finished => Notice::normal("RolloutFinished", "Rollout", note),
+        RunStatus::InProcess | RunStatus::Failed => {
+            Notice::warning("RolloutSuperseded", "Rollout", note)
+        }
+    }
+}
+
+fn word(kind: RolloutKind) -> &'static str {
+    match kind {
+        RolloutKind::ElasticsearchRestart => "restart of Elasticsearch",
+        RolloutKind::HostRestart => "restart of the machines",
+    }
+}
+
+/// The steps that hosts have left between two statuses, and how long each took.
+#[must_use]
+pub fn left(
+    before: Option<&RolloutStatus>,
+    after: Option<&RolloutStatus>,
+    now: Timestamp,
+) -> Vec<(Step, Duration)> {
+    let Some(before) = before else { return Vec::new() };
+    let is_left = |was: &&RolloutHost| {
+        let is = after.and_then(|it| entry(it, was));
+        record::step(was.step).is_in_hand() && is.is_none_or(|is| is.step != was.step)
+    };
+    let hosts = before.hosts.iter().filter(is_left);
+    hosts.map(|it| (record::step(it.step), since(it.started_at.0, now))).collect()
+}

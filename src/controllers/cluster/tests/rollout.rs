@@ -1,0 +1,547 @@
+//! A restart of the hosts, from the request to the end.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{
+    super::rollout::observe::Seen,
+    scene::{Scene, Turn, UUID},
+};
+use crate::{
+    api::{host_status::RunStatus, rollout_status::RolloutStep},
+    elasticsearch::{
+        cluster_reads::HealthStatus,
+        evidence::{Allocation, Counts, Evidence, Node, NodeId, Prior},
+    },
+    kubernetes::events::Notice,
+    rollout::{
+        gate::Gate,
+        hosts::{Answer, Match, Member, Progress},
+        planner::Act,
+        run::Step,
+    },
+};
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// Three hosts, each with a node that may be elected and holds no copies.
+struct Roll {
+    scene: Scene,
+    starts: [u32; 3],
+}
+
+impl Roll {
+    fn new() -> Self {
+        let mut roll = Self { scene: Scene::settled(), starts: [1; 3] };
+        roll.scene.look = Some(roll.look());
+        roll
+    }
+
+    fn look(&self) -> Seen {
+        let node = |at: usize| Node {
+            name: NAMES[at].into(),
+            ephemeral_id: format!("start-{}", self.starts[at]).into(),
+            address: format!("10.0.0.{at}").into(),
+            roles: ["data".into(), "master".into()].into(),
+            serves: true,
+            ..Node::default()
+        };
+        let id = |at: usize| NodeId::from(format!("node-{at}"));
+        let evidence = Evidence {
+            uuid: UUID.into(),
+            nodes: (0..3).map(|at| (id(at), node(at))).collect(),
+            master: Some(id(0)),
+            voters: (0..3).map(id).collect(),
+            health: Counts { status: HealthStatus::Green, nodes: 3, ..Counts::default() },
+            ..Evidence::default()
+        };
+        let member = |at: usize| Member {
+            name: NAMES[at].into(),
+            uid: format!("uid-{at}").into(),
+            addresses: [format!("10.0.0.{at}").into()].into(),
+            nodes: Match::Nodes([id(at)].into()),
+            is_home: true,
+            runs: true,
+            fit: Ok(()),
+            in_maintenance: false,
+            is_cordoned: false,
+            answer: None,
+        };
+        let members = (0..3).map(member).collect();
+        Seen { evidence: Ok(evidence), members, took: Duration::ZERO }
+    }
+
+    fn ask(&mut self, request: &str) {
+        self.spec("operations", json!({ "restart": { "requestId": request } }));
+    }
+
+    fn spec(&mut self, field: &str, value: Value) {
+        self.scene.edit(|it| {
+            let mut spec = serde_json::to_value(&it.spec).unwrap();
+            spec[field] = value;
+            it.spec = serde_json::from_value(spec).unwrap();
+        });
+    }
+
+    fn seen(&mut self) -> &mut Seen {
+        self.scene.look.as_mut().unwrap()
+    }
+
+    fn evidence(&mut self) -> &mut Evidence {
+        self.seen().evidence.as_mut().unwrap()
+    }
+
+    /// One reconcile; Elasticsearch and the hosts do by the next one what they are told.
+    fn turn(&mut self) -> Turn {
+        let turn = self.scene.turn();
+        let owner = self.scene.cluster.metadata.uid.as_deref().map(Into::into);
+        match &turn.decided.act {
+            Some(Act::Protect(prior)) => {
+                let allocation = &mut self.evidence().allocation;
+                allocation.prior = Some(prior.clone());
+                (allocation.persistent, allocation.owner) = (Some("primaries".into()), owner);
+            }
+            Some(Act::Unprotect(_)) => self.evidence().allocation = Allocation::default(),
+            None => {}
+        }
+        self.obey();
+        turn
+    }
+
+    fn obey(&mut self) {
+        let Some(run) = self.scene.status().rollout.clone() else { return };
+        for (at, uid) in (0..3).map(|at| (at, format!("uid-{at}"))) {
+            let Some(host) = run.hosts.iter().find(|it| it.host_uid == uid) else { continue };
+            let step = super::super::rollout::record::step(host.step);
+            if !step.is_permit() {
+                continue;
+            }
+            if step == Step::Stop && self.answered(at) != Some((host.attempt, Step::Stop)) {
+                self.starts[at] += 1;
+                self.start(at);
+            }
+            self.seen().members[at].answer = Some(Answer {
+                run: run.run_id.as_str().into(),
+                step,
+                attempt: host.attempt,
+                progress: Progress::Done,
+            });
+        }
+    }
+
+    /// The node of a host runs, in its newest start.
+    fn start(&mut self, at: usize) {
+        let fresh = self.look();
+        let id = NodeId::from(format!("node-{at}"));
+        let node = fresh.evidence.unwrap().nodes.remove(&id).unwrap();
+        self.evidence().nodes.insert(id.clone(), node);
+        self.evidence().health.nodes = self.evidence().nodes.len();
+        let member = &mut self.seen().members[at];
+        (member.nodes, member.runs) = (Match::Nodes([id].into()), true);
+    }
+
+    /// The node of a host does not run.
+    fn stop(&mut self, at: usize) {
+        self.evidence().nodes.remove(&NodeId::from(format!("node-{at}")));
+        self.evidence().health.nodes = self.evidence().nodes.len();
+        let member = &mut self.seen().members[at];
+        (member.nodes, member.runs) = (Match::Stopped, false);
+    }
+
+    /// A host says of its Stop that it went wrong on the way.
+    fn fail(&mut self, at: usize, attempt: u32) {
+        let run = self.scene.status().rollout.as_ref().unwrap().run_id.as_str().into();
+        self.seen().members[at].answer = Some(Answer {
+            run,
+            step: Step::Stop,
+            attempt,
+            progress: Progress::Failed { reason: "the unit fails".into(), touched: true },
+        });
+    }
+
+    fn resume(&mut self) {
+        let pause = self.scene.status().rollout.as_ref().unwrap().pause.clone();
+        let token = pause.expect("it waits for a person").token;
+        self.scene.edit(|it| {
+            let annotations = it.metadata.annotations.get_or_insert_default();
+            annotations.insert(crate::api::RESUME.into(), token);
+        });
+    }
+
+    fn answered(&mut self, at: usize) -> Option<(u32, Step)> {
+        self.seen().members[at].answer.as_ref().map(|it| (it.attempt, it.step))
+    }
+
+    /// Reconciles until the run is over; the reasons of the events on the way.
+    fn finish(&mut self) -> Vec<&'static str> {
+        let mut reasons = Vec::new();
+        for _ in 0..100 {
+            let turn = self.turn();
+            reasons.extend(turn.notices.iter().map(Notice::reason));
+            if self.scene.status().rollout.is_none() && !turn.wrote {
+                return reasons;
+            }
+        }
+        panic!("never comes to its end: {:?}", self.scene.status().rollout);
+    }
+
+    fn steps(&self) -> Vec<RolloutStep> {
+        let run = self.scene.status().rollout.as_ref();
+        run.map(|it| it.hosts.iter().map(|it| it.step).collect()).unwrap_or_default()
+    }
+
+    fn turn_until(&mut self, step: RolloutStep) {
+        for _ in 0..30 {
+            if self.steps().contains(&step) {
+                return;
+            }
+            self.turn();
+        }
+        panic!("no host comes to {step:?}: {:?}", self.steps());
+    }
+}
+
+#[test]
+fn a_request_restarts_each_host_once_and_leaves_all_as_it_was() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    let reasons = roll.finish();
+    assert_eq!(roll.starts, [2; 3]);
+    assert_eq!(roll.evidence().allocation.prior, None);
+    let status = roll.scene.status();
+    let restart = status.restart.as_ref().unwrap();
+    assert_eq!((restart.status, restart.request_id.as_str()), (RunStatus::Finished, "one"));
+    assert_eq!(restart.restarted, NAMES);
+    assert!(restart.in_process.is_empty() && restart.failed.is_empty());
+    assert_eq!(status.history.len(), 1);
+    assert_eq!((status.history[0].done, status.history[0].total), (3, 3));
+    assert_eq!(status.requests.as_ref().unwrap().restart.as_deref(), Some("one"));
+    roll.scene.check("Ready", "True", "AsExpected");
+    assert_eq!(reasons.first(), Some(&"RolloutBegun"));
+    assert_eq!(reasons.last(), Some(&"RolloutFinished"));
+    assert_eq!(reasons.iter().filter(|it| **it == "HostRejoined").count(), 3);
+    // The same request again is none.
+    roll.finish();
+    assert_eq!(roll.starts, [2; 3]);
+}
+
+#[test]
+fn the_status_tells_of_a_step_before_it_is_taken() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    for _ in 0..40 {
+        let turn = roll.scene.turn();
+        let steps = roll.steps();
+        match turn.decided.act {
+            Some(Act::Protect(_)) => assert!(steps.contains(&RolloutStep::Protect), "{steps:?}"),
+            Some(Act::Unprotect(_)) => assert!(steps.contains(&RolloutStep::Unprotect)),
+            None => {}
+        }
+        if let Some(Act::Protect(prior)) = &turn.decided.act {
+            assert_eq!(*prior, Prior::Unset);
+            assert!(!turn.wrote, "it was in the status already");
+        }
+        // The world goes on.
+        let owner = roll.scene.cluster.metadata.uid.as_deref().map(Into::into);
+        match turn.decided.act {
+            Some(Act::Protect(prior)) => {
+                let allocation = &mut roll.evidence().allocation;
+                (allocation.prior, allocation.owner) = (Some(prior), owner);
+                allocation.persistent = Some("primaries".into());
+            }
+            Some(Act::Unprotect(_)) => roll.evidence().allocation = Allocation::default(),
+            None => {}
+        }
+        roll.obey();
+    }
+    assert_eq!(roll.starts, [2; 3]);
+}
+
+#[test]
+fn the_elected_master_is_the_last_and_only_one_host_is_down_at_a_time() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    let mut order = Vec::new();
+    for _ in 0..60 {
+        roll.turn();
+        let run = roll.scene.status().rollout.clone();
+        let down: Vec<String> = run
+            .iter()
+            .flat_map(|it| &it.hosts)
+            .filter(|it| it.step == RolloutStep::Stop)
+            .map(|it| it.name.clone())
+            .collect();
+        assert!(down.len() <= 1, "{down:?}");
+        if let Some(name) = down.first()
+            && order.last() != Some(name)
+        {
+            order.push(name.clone());
+        }
+    }
+    assert_eq!(order, ["b", "c", "a"]);
+}
+
+#[test]
+fn a_gate_that_is_shut_is_in_the_status_with_what_would_open_it() {
+    let mut roll = Roll::new();
+    roll.evidence().snapshots = vec!["nightly".into()];
+    roll.ask("one");
+    for _ in 0..6 {
+        roll.turn();
+    }
+    let run = roll.scene.status().rollout.clone().unwrap();
+    let [block] = &run.blocked_by[..] else { panic!("{:?}", run.blocked_by) };
+    assert_eq!(block.gate, Gate::Snapshot.as_str());
+    assert!(block.message.as_str().contains("nightly"), "{}", block.message);
+    roll.scene.check("Ready", "False", "Blocked");
+    roll.scene.check("Reconciling", "True", "Blocked");
+    assert_eq!(roll.starts, [1; 3]);
+    // Since when does not move.
+    let wrote = roll.turn().wrote;
+    assert!(!wrote);
+    roll.evidence().snapshots.clear();
+    roll.finish();
+    assert_eq!(roll.starts, [2; 3]);
+}
+
+#[test]
+fn elasticsearch_that_can_not_be_asked_keeps_every_host_up() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn();
+    roll.seen().evidence = Err("Elasticsearch can't be asked: 500".into());
+    for _ in 0..10 {
+        roll.turn();
+    }
+    let run = roll.scene.status().rollout.clone().unwrap();
+    assert_eq!(run.blocked_by[0].gate, "Evidence");
+    assert_eq!(roll.starts, [1; 3]);
+}
+
+#[test]
+fn paused_brings_the_host_in_hand_back_and_begins_no_other() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Stop);
+    roll.spec("paused", json!(true));
+    for _ in 0..12 {
+        roll.turn();
+    }
+    assert_eq!(roll.steps().iter().filter(|it| **it == RolloutStep::Done).count(), 1);
+    assert_eq!(roll.steps().iter().filter(|it| **it == RolloutStep::Waiting).count(), 2);
+    assert_eq!(roll.evidence().allocation.prior, None);
+    roll.scene.check("Ready", "False", "Paused");
+    roll.scene.check("Paused", "True", "Paused");
+    roll.spec("paused", json!(false));
+    roll.finish();
+    assert_eq!(roll.starts, [2; 3]);
+}
+
+#[test]
+fn a_paused_object_begins_nothing_and_says_so() {
+    let mut roll = Roll::new();
+    roll.spec("paused", json!(true));
+    roll.ask("one");
+    roll.turn();
+    assert_eq!(roll.scene.status().rollout, None);
+    roll.scene.check("Ready", "False", "Paused");
+}
+
+#[test]
+fn what_fails_at_a_host_stops_the_run_until_a_person_lets_it_go_on() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Stop);
+    let run = roll.scene.status().rollout.clone().unwrap();
+    let at = run.hosts.iter().position(|it| it.step == RolloutStep::Stop).unwrap();
+    roll.stop(at);
+    roll.fail(at, 1);
+    roll.scene.turn();
+    roll.scene.turn();
+    let status = roll.scene.status();
+    let failed = &status.restart.as_ref().unwrap().failed;
+    assert_eq!(failed[0].host, NAMES[at]);
+    assert_eq!(failed[0].step, RolloutStep::Stop);
+    assert_eq!(failed[0].reason.as_str(), "the unit fails");
+    let token = status.rollout.as_ref().unwrap().pause.as_ref().unwrap().token.clone();
+    roll.scene.check("Ready", "False", "RolloutPaused");
+    roll.scene.check("Stalled", "True", "RolloutPaused");
+    assert!(roll.scene.condition("Ready").message.contains(&token));
+    // Good once: the next attempt has another token.
+    roll.resume();
+    roll.scene.turn();
+    let host = roll.scene.status().rollout.as_ref().unwrap().hosts[at].clone();
+    assert_eq!((host.attempt, host.step), (2, RolloutStep::Stop));
+    roll.fail(at, 2);
+    roll.scene.turn();
+    roll.scene.turn();
+    let pause = roll.scene.status().rollout.as_ref().unwrap().pause.clone().unwrap();
+    assert_ne!(pause.token, token);
+    // Somebody mends it: it goes on by itself.
+    roll.starts[at] += 1;
+    roll.start(at);
+    roll.finish();
+    roll.scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn a_host_that_is_up_comes_to_the_gates_again_however_it_was_left() {
+    for ask_again in [false, true] {
+        let mut roll = Roll::new();
+        roll.ask("one");
+        roll.turn_until(RolloutStep::Stop);
+        let run = roll.scene.status().rollout.clone().unwrap();
+        let at = run.hosts.iter().position(|it| it.step == RolloutStep::Stop).unwrap();
+        let starts = roll.starts;
+        roll.fail(at, 1);
+        roll.evidence().snapshots = vec!["nightly".into()];
+        roll.scene.turn();
+        roll.scene.turn();
+        if ask_again {
+            roll.ask("two");
+        } else {
+            roll.resume();
+        }
+        for _ in 0..20 {
+            roll.turn();
+            let run = roll.scene.status().rollout.clone();
+            let is_stopped =
+                run.iter().flat_map(|it| &it.hosts).any(|it| it.step == RolloutStep::Stop);
+            assert!(!is_stopped, "a permit in spite of a gate: {run:#?}");
+        }
+        assert_eq!(roll.starts, starts, "restarted in spite of a gate");
+        assert_eq!(roll.evidence().allocation.prior, None);
+        roll.evidence().snapshots.clear();
+        roll.finish();
+        roll.scene.check("Ready", "True", "AsExpected");
+    }
+}
+
+#[test]
+fn what_is_held_back_late_is_let_go_again_in_any_step() {
+    let mut roll = Roll::new();
+    roll.evidence().snapshots = vec!["nightly".into()];
+    roll.ask("one");
+    roll.turn();
+    roll.turn();
+    // A request that was given up is carried out after all.
+    let allocation = &mut roll.evidence().allocation;
+    (allocation.prior, allocation.owner) = (Some(Prior::Unset), Some("uid-es".into()));
+    allocation.persistent = Some("primaries".into());
+    let act = roll.turn().decided.act;
+    assert_eq!(act, Some(Act::Unprotect(Prior::Unset)));
+}
+
+#[test]
+fn protection_is_taken_back_where_pods_do_not_go_and_a_gate_shuts() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Cordon);
+    // The host is at it.
+    let run = roll.scene.status().rollout.clone().unwrap();
+    let at = run.hosts.iter().position(|it| it.step == RolloutStep::Cordon).unwrap();
+    roll.seen().members[at].answer = None;
+    roll.evidence().snapshots = vec!["nightly".into()];
+    roll.scene.turn();
+    assert_eq!(roll.steps()[at], RolloutStep::Unprotect);
+}
+
+#[test]
+fn another_request_takes_over_between_hosts() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Rejoin);
+    roll.ask("two");
+    roll.finish();
+    let status = roll.scene.status();
+    let history: Vec<_> =
+        status.history.iter().map(|it| (&*it.target, it.status, it.done)).collect();
+    let expected = [("two", RunStatus::Finished, 3), ("one", RunStatus::Failed, 1)];
+    assert_eq!(history, expected);
+    assert_eq!(roll.starts.iter().sum::<u32>(), 3 + 3 + 1);
+}
+
+#[test]
+fn a_request_that_is_taken_back_ends_the_run_between_hosts() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Rejoin);
+    roll.spec("operations", json!({}));
+    roll.finish();
+    assert_eq!(roll.starts.iter().sum::<u32>(), 3 + 1);
+    assert_eq!(roll.evidence().allocation.prior, None);
+    assert_eq!(roll.scene.status().history[0].status, RunStatus::Failed);
+}
+
+#[test]
+fn an_object_that_comes_back_from_a_backup_restarts_nothing() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.scene.cluster.status = None;
+    roll.finish();
+    assert_eq!(roll.starts, [1; 3]);
+    assert_eq!(roll.scene.status().requests.as_ref().unwrap().restart.as_deref(), Some("one"));
+    assert_eq!(roll.scene.status().restart, None);
+}
+
+#[test]
+fn a_request_to_a_cluster_without_hosts_is_dealt_with_at_once() {
+    let mut roll = Roll::new();
+    roll.seen().members.clear();
+    roll.ask("one");
+    roll.finish();
+    assert_eq!(roll.scene.status().restart.as_ref().unwrap().status, RunStatus::Finished);
+    roll.scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn an_object_that_is_deleted_in_the_middle_of_a_run_stays_until_its_host_is_back() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Stop);
+    roll.scene.edit(|it| {
+        let now = k8s_openapi::jiff::Timestamp::from_second(2_000_000_000).unwrap();
+        it.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
+    });
+    let mut turns = 0;
+    while !roll.turn().plan.let_go {
+        turns += 1;
+        assert!(turns < 30, "it is never let go: {:?}", roll.steps());
+    }
+    assert!(0 < turns);
+    assert_eq!(roll.evidence().allocation.prior, None);
+    assert_eq!(roll.starts.iter().sum::<u32>(), 3 + 1);
+}
+
+#[test]
+fn an_object_that_is_deleted_is_not_kept_for_ever_by_a_cluster_that_is_gone() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Stop);
+    roll.scene.delete();
+    roll.scene.now += 10_000;
+    assert!(roll.turn().plan.let_go, "it was asked to go long ago");
+}
+
+#[test]
+fn a_setting_that_was_left_behind_is_put_back_and_that_of_another_run_is_not() {
+    let mut roll = Roll::new();
+    let allocation = &mut roll.evidence().allocation;
+    allocation.prior = Some(Prior::Value("new_primaries".into()));
+    allocation.owner = Some("uid-es".into());
+    allocation.persistent = Some("primaries".into());
+    let act = roll.scene.turn().decided.act;
+    assert_eq!(act, Some(Act::Unprotect(Prior::Value("new_primaries".into()))));
+    roll.evidence().allocation.owner = Some("another".into());
+    assert_eq!(roll.scene.turn().decided.act, None);
+    roll.ask("one");
+    for _ in 0..6 {
+        roll.scene.turn();
+        roll.obey();
+    }
+    let run = roll.scene.status().rollout.clone().unwrap();
+    assert!(run.blocked_by.iter().any(|it| it.gate == "OtherRun"), "{:?}", run.blocked_by);
+    assert_eq!(roll.starts, [1; 3]);
+}

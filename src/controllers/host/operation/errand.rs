@@ -1,0 +1,84 @@
+//! What a run over the hosts of a Cluster has for one Host. Pure.
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{
+        cluster::Cluster,
+        host::Host,
+        host_status::Operation,
+        rollout_status::{RolloutKind, RolloutStep},
+    },
+    ssh::{operation::unit_name, service::Unit},
+};
+
+/// A Host's place in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errand {
+    /// Names the run.
+    pub run: String,
+    /// What is done to each host.
+    pub kind: RolloutKind,
+    /// How far the Host is.
+    pub step: RolloutStep,
+    /// Which attempt.
+    pub attempt: u32,
+    /// When the step, or this attempt at it, began.
+    pub started_at: Timestamp,
+    /// Whether Elasticsearch was stopped there, or may have been.
+    pub touched: bool,
+}
+
+impl Errand {
+    /// The place of `host` in the run of `cluster`; nothing where it has none, or the run has no
+    /// proper name.
+    #[must_use]
+    pub fn of(host: &Host, cluster: &Cluster) -> Option<Self> {
+        let run = cluster.status.as_ref()?.rollout.as_ref()?;
+        let uid = host.metadata.uid.as_deref()?;
+        let place = run.hosts.iter().find(|it| it.host_uid == uid)?;
+        unit_name(&run.run_id, place.attempt)?;
+        Some(Self {
+            run: run.run_id.clone(),
+            kind: run.kind,
+            step: place.step,
+            attempt: place.attempt,
+            started_at: place.started_at.0,
+            touched: place.touched,
+        })
+    }
+
+    /// Whether the cluster waits for the Host's node.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.step == RolloutStep::Rejoin
+    }
+
+    /// Whether the Host's Node stays cordoned: from the permit for that until the one that lifts it.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        matches!(
+            self.step,
+            RolloutStep::Cordon
+                | RolloutStep::Stop
+                | RolloutStep::Withdraw
+                | RolloutStep::Rejoin
+                | RolloutStep::Unprotect
+        )
+    }
+
+    /// Whether `operation` is what the Host does for this very permit.
+    #[must_use]
+    pub fn is_taken_by(&self, operation: &Operation) -> bool {
+        let known = (operation.run_id.as_str(), operation.step.as_str(), operation.attempt);
+        super::permit(self.step).is_some_and(|it| known == (self.run.as_str(), it, self.attempt))
+    }
+}
+
+/// The unit that runs Elasticsearch on the members of `cluster`; nothing where it has none.
+#[must_use]
+pub fn unit(cluster: &Cluster) -> Option<Unit> {
+    cluster.spec.connection.as_ref()?;
+    let name = cluster.spec.elasticsearch.as_ref().map(|it| it.unit.clone());
+    Unit::new(&name.unwrap_or_default().0)
+}

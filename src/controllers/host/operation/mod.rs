@@ -1,0 +1,115 @@
+//! A Host's part in a run over the hosts of its Cluster: it takes a permit, says so, looks again, acts,
+//! and answers.
+//!
+//! What it is about to do is in `status.operation` before it is done. Whether it was begun, and whether
+//! it is done, the machine is asked: a new process comes to the same.
+
+pub mod apply;
+pub mod errand;
+pub mod plan;
+pub mod status;
+
+use self::apply::Ending;
+use crate::{
+    api::{
+        host::Host,
+        host_status::{Operation, OperationKind, RunStatus},
+        line::Line,
+        rollout_status::{RolloutKind, RolloutStep},
+    },
+    controllers::Next,
+    error::Category,
+    ssh::{
+        operation::{Deed, Work},
+        service::Unit,
+    },
+};
+
+/// The work for a run that the status tells of.
+#[must_use]
+pub fn record(host: &Host) -> Option<&Operation> {
+    let operation = host.status.as_ref()?.operation.as_ref()?;
+    deed(operation).map(|_| operation)
+}
+
+/// What a run of this kind is called in a Host.
+#[must_use]
+pub fn kind(kind: RolloutKind) -> OperationKind {
+    match kind {
+        RolloutKind::ElasticsearchRestart => OperationKind::RestartElasticsearch,
+        RolloutKind::HostRestart => OperationKind::RestartHost,
+    }
+}
+
+fn deed(operation: &Operation) -> Option<Deed> {
+    match operation.kind {
+        OperationKind::RestartElasticsearch => Some(Deed::Restart),
+        OperationKind::RestartHost => Some(Deed::Reboot),
+        OperationKind::Prepare
+        | OperationKind::ConfigureNetwork
+        | OperationKind::Maintenance
+        | OperationKind::Reset => None,
+    }
+}
+
+/// The word of a step that a host takes as a permit.
+#[must_use]
+pub fn permit(step: RolloutStep) -> Option<&'static str> {
+    match step {
+        RolloutStep::Stage => Some("Stage"),
+        RolloutStep::Cordon => Some("Cordon"),
+        RolloutStep::Stop => Some(STOP),
+        RolloutStep::Uncordon => Some("Uncordon"),
+        RolloutStep::Waiting
+        | RolloutStep::Gate
+        | RolloutStep::Protect
+        | RolloutStep::Withdraw
+        | RolloutStep::Rejoin
+        | RolloutStep::Unprotect
+        | RolloutStep::Settle
+        | RolloutStep::Done => None,
+    }
+}
+
+/// The step that takes Elasticsearch down.
+const STOP: &str = "Stop";
+
+/// Whether the work is one that takes Elasticsearch down.
+fn is_stop(operation: &Operation) -> bool {
+    operation.step == STOP
+}
+
+/// Whether it is looked on how far it is: also after it failed half-way, since a person may mend it.
+fn is_open(operation: &Operation) -> bool {
+    match operation.status {
+        None | Some(RunStatus::InProcess) => true,
+        Some(RunStatus::Failed) => is_stop(operation) && operation.touched,
+        Some(RunStatus::Finished) => false,
+    }
+}
+
+/// What there is to do on the machine, or to look at how far it is; nothing where the step at hand
+/// needs nothing done there.
+#[must_use]
+pub fn work(host: &Host) -> Option<Work> {
+    let operation = record(host).filter(|it| is_stop(it) && is_open(it))?;
+    work_of(operation)
+}
+
+fn work_of(operation: &Operation) -> Option<Work> {
+    let unit = operation.elasticsearch_unit.as_ref().and_then(|it| Unit::new(it.as_str()));
+    let before = operation.invocation_id_before.as_ref().map(Line::as_str);
+    let boot = operation.boot_id_before.as_ref().map_or("", Line::as_str);
+    Work::new((&operation.run_id, operation.attempt), deed(operation)?, unit, before, boot)
+}
+
+/// When to look again, where the step wants that.
+#[must_use]
+pub fn next(ending: Ending) -> Option<Next> {
+    match ending {
+        Ending::Stale => Some(Next::Again { category: Category::Conflict }),
+        Ending::Nothing | Ending::Taken | Ending::Dropped | Ending::Permitted | Ending::TooLate => {
+            None
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What a Host answers to the run that it is a part of, and what people hear of it. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    apply::Ending,
+    is_open, is_stop,
+    plan::{Step, declined},
+    record, work_of,
+};
+use crate::{
+    api::{
+        condition::whole_second,
+        host::Host,
+        host_status::{
+            HostStatus, NodeMaintenance, Operation, OperationKind, PastOperation, Registration,
+            RunStatus,
+        },
+        line::Line,
+    },
+    chain::chain,
+    controllers::host::{observe::Observed, prepared},
+    kubernetes::events::Notice,
+    ssh::{operation::Outcome, remote::Checked},
+    telemetry::metrics::StepEnding,
+};
+
+/// A file system with less room than this, in bytes, is taken to be full.
+const ROOM: u64 = 32 << 20;
+
+/// All that bears on the answer.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    /// The Host.
+    pub host: &'a Host,
+    /// What was seen.
+    pub seen: &'a Observed,
+    /// Whether the machine was looked into for the step at hand.
+    pub is_looked_into: bool,
+    /// What was to be done.
+    pub step: Option<&'a Step>,
+    /// What came of it.
+    pub ending: Ending,
+    /// How the machine stands in the `ContainerManager` now.
+    pub registration: Option<&'a Registration>,
+}
+
+/// An answer to a permit.
+struct Answer {
+    status: RunStatus,
+    message: Option<String>,
+    touched: bool,
+}
+
+impl Answer {
+    fn finished(touched: bool) -> Self {
+        Self { status: RunStatus::Finished, message: None, touched }
+    }
+
+    fn failed(message: impl Into<String>, touched: bool) -> Self {
+        Self { status: RunStatus::Failed, message: Some(message.into()), touched }
+    }
+}
+
+/// Puts into `status` what is answered now, and what is over into its history.
+pub fn record_answer(status: &mut HostStatus, case: Case<'_>, now: Timestamp) {
+    let before = record(case.host);
+    match (case.step, case.ending) {
+        (Some(Step::Take(operation)), Ending::Taken) => {
+            status.operation = Some((**operation).clone());
+            return;
+        }
+        (_, Ending::Dropped) => {
+            status.operation = None;
+            return;
+        }
+        _ => {}
+    }
+    let Some(before) = before else { return };
+    let mut operation = before.clone();
+    operation.cordoned_by_us = is_cordoned_by_us(case, before);
+    if let Some(answer) = answer(case, before) {
+        operation.status = Some(answer.status);
+        operation.message = answer.message.as_deref().map(Line::new);
+        operation.touched = answer.touched;
+        let is_over = answer.status != RunStatus::InProcess && before.status != operation.status;
+        if is_over && (is_stop(&operation) || answer.status == RunStatus::Failed) {
+            prepared::remember(&mut status.history, past(&operation, answer.status, now));
+        }
+    }
+    status.operation = Some(operation);
+}
+
+fn past(operation: &Operation, status: RunStatus, now: Timestamp) -> PastOperation {
+    PastOperation {
+        run_id: operation.run_id.clone(),
+        kind: operation.kind,
+        status,
+        step: operation.step.clone(),
+        reason: operation.message.clone(),
+        started_at: operation.started_at.clone(),
+        finished_at: Time(whole_second(now)),
+    }
+}
+
+/// Whether the Node is out of service for the run, and not for a person's sake alone.
+fn is_cordoned_by_us(case: Case<'_>, before: &Operation) -> bool {
+    let is_out = case.registration.is_some_and(|it| it.maintenance.is_some());
+    let is_ours_still = before.cordoned_by_us && !case.host.spec.maintenance;
+    is_out && (case.seen.registration.is_held || is_ours_still)
+}
+
+fn answer(case: Case<'_>, operation: &Operation) -> Option<Answer> {
+    if !is_open(operation) {
+        return None;
+    }
+    if is_stop(operation) {
+        return stopped(case, operation);
+    }
+    // Nobody waits for the answer to a permit that was taken back.
+    case.seen.errand.as_ref().filter(|it| it.is_taken_by(operation))?;
+    match operation.step.as_str() {
+        "Stage" => {
+            let checked = case.seen.view.checked.as_deref().filter(|_| case.is_looked_into)?;
+            Some(match unfit(case, operation, checked) {
+                None => Answer::finished(false),
+                Some(why) => Answer::failed(why, false),
+            })
+        }
+        "Cordon" => {
+            let record = case.registration.filter(|it| it.registered && it.node.is_some());
+            let is_out = record.is_none_or(|it| it.maintenance == Some(NodeMaintenance::Drained));
+            match declined(case.host) {
+                _ if is_out => Some(Answer::finished(false)),
+                Some(why) => Some(Answer::failed(why, false)),
+                None => None,
+            }
+        }
+        _ => {
+            let is_back = case.registration.is_none_or(|it| it.maintenance.is_none());
+            (is_back || case.host.spec.maintenance).then(|| Answer::finished(false))
+        }
+    }
+}
+
+/// Why the machine can't do what the run will ask of it.
+fn unfit(case: Case<'_>, operation: &Operation, checked: &Checked) -> Option<String> {
+    if let Some(why) = declined(case.host) {
+        return Some(why.to_owned());
+    }
+    let facts = match (&checked.facts, &checked.root) {
+        (Err(error), _) | (_, Err(error)) => return Some(chain(error)),
+        (Ok(facts), Ok(())) => facts,
+    };
+    if !facts.has_systemd || !facts.runs_units {
+        return Some("it is not run by systemd, or lacks systemd-run".into());
+    }
+    if facts.is_stopping {
+        return Some("it is shutting down".into());
+    }
+    if facts.identity.boot_id.is_none() {
+        return Some("it does not tell one boot from another".into());
+    }
+    if facts.root_disk.is_some_and(|it| it.free_bytes < ROOM) {
+        return Some(format!("less than {} MiB are free on its root disk", ROOM >> 20));
+    }
+    let is_restart = operation.kind == OperationKind::RestartElasticsearch;
+    match (&checked.service, &case.seen.unit) {
+        (Some(Err(error)), _) => Some(chain(error)),
+        (Some(Ok(service)), Some(unit)) if is_restart && !service.unit.is_loaded() => {
+            let (unit, word) = (unit.as_str(), service.unit.word());
+            Some(format!("systemd has no {unit} to restart: it is {word}"))
+        }
+        (None, _) | (_, None) if is_restart => {
+            Some("its Cluster has no connection, so no Elasticsearch to restart".into())
+        }
+        _ => None,
+    }
+}
+
+fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
+    let Some(work) = work_of(operation) else {
+        return Some(Answer::failed("there is no service to restart", operation.touched));
+    };
+    let is_in_process = operation.status != Some(RunStatus::Failed);
+    let late =
+        "the permit was too old when the machine could be told to begin, so nothing was done";
+    match case.seen.view.outcome(&work)? {
+        Outcome::Done => Some(Answer::finished(true)),
+        _ if !is_in_process => None,
+        Outcome::Failed(words) => Some(Answer::failed(&**words, true)),
+        Outcome::Refused(words) => {
+            Some(Answer::failed(format!("not begun: {words}"), operation.touched))
+        }
+        Outcome::UnderWay => {
+            Some(Answer { status: RunStatus::InProcess, message: None, touched: true })
+        }
+        Outcome::NotBegun { is_as_before } => {
+            let touched = operation.touched || !is_as_before;
+            let why = declined(case.host).filter(|_| !operation.touched);
+            match why {
+                _ if case.ending == Ending::TooLate => Some(Answer::failed(late, touched)),
+                Some(why) => Some(Answer::failed(format!("not begun: {why}"), touched)),
+                None => None,
+            }
+        }
+        Outcome::Open => None,
+    }
+}
+
+/// Words for an operation that takes Elasticsearch down: it began, it is done, it failed.
+fn words(operation: &Operation) -> [&'static str; 3] {
+    match operation.kind {
+        OperationKind::RestartHost => ["RebootBegun", "Rebooted", "RebootFailed"],
+        _ => ["RestartBegun", "Restarted", "RestartFailed"],
+    }
+}
+
+/// What people should hear of between two statuses.
+#[must_use]
+pub fn notices(host: &Host, after: &HostStatus) -> Vec<Notice> {
+    let (Some(before), Some(now)) = (record(host), after.operation.as_ref()) else {
+        return Vec::new();
+    };
+    if before.run_id != now.run_id || before.step != now.step || before.attempt != now.attempt {
+        return Vec::new();
+    }
+    let [begun, done, failed] = words(now);
+    let run = format!("run {}", now.run_id);
+    let message = now.message.as_ref().map_or("", |it| it.as_str());
+    let notice = match now.status {
+        status if status != before.status => match status {
+            Some(RunStatus::Finished) if is_stop(now) => {
+                Notice::normal(done, "Roll", format!("{run}: proven by {}", proof(now)))
+            }
+            Some(RunStatus::Failed) if is_stop(now) && now.touched => {
+                Notice::warning(failed, "Roll", format!("{run}: {message}"))
+            }
+            Some(RunStatus::Failed) => {
+                Notice::warning("StepFailed", "Roll", format!("{run}, {}: {message}", now.step))
+            }
+            _ => return Vec::new(),
+        },
+        Some(RunStatus::InProcess) if now.touched && !before.touched => {
+            Notice::normal(begun, "Roll", format!("{run}: begun on the machine"))
+        }
+        _ => return Vec::new(),
+    };
+    vec![notice]
+}
+
+fn proof(operation: &Operation) -> &'static str {
+    match operation.kind {
+        OperationKind::RestartHost => "another boot id of the same machine",
+        _ => "another run of the service",
+    }
+}
+
+/// The step that came to its end between two statuses, how, and how long it took.
+#[must_use]
+pub fn ended(
+    host: &Host,
+    after: &HostStatus,
+    now: Timestamp,
+) -> Option<(&'static str, StepEnding, Duration)> {
+    let (before, after) = (record(host)?, after.operation.as_ref()?);
+    let is_same = before.run_id == after.run_id
+        && before.step == after.step
+        && before.attempt == after.attempt;
+    if !is_same || before.status == after.status {
+        return None;
+    }
+    let label = match (after.step.as_str(), after.kind) {
+        ("Stage", _) => "stage",
+        ("Stop", OperationKind::RestartHost) => "restart_host",
+        ("Stop", _) => "restart_elasticsearch",
+        // The Node's own steps are counted as they are taken.
+        _ => return None,
+    };
+    let ending = match after.status {
+        Some(RunStatus::Finished) => StepEnding::Success,
+        Some(RunStatus::Failed) if is_stop(after) && !after.touched => StepEnding::PutOff,
+        Some(RunStatus::Failed) => StepEnding::Error,
+        Some(RunStatus::InProcess) | None => return None,
+    };
+    let took = Duration::try_from(now.duration_since(after.started_at.0)).unwrap_or_default();
+    Some((label, ending, took))
+}

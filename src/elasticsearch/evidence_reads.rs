@@ -1,0 +1,192 @@
+//! Reads all that decides whether a host may go down, in one go and from one endpoint.
+
+mod disks;
+mod settings;
+mod state;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, de::IgnoredAny};
+
+use self::{disks::Disks, settings::Settings, state::State};
+use super::{
+    allocation,
+    answer::Answer,
+    calls::Read,
+    client::Client,
+    cluster_reads::HealthStatus,
+    error::Error,
+    evidence::{Allocation, Counts, Evidence, Node, NodeId},
+};
+use crate::foreign::capped;
+
+/// The most that is read of the cluster's state, in bytes: some 180 for each copy of a shard, so that
+/// a cluster with a few hundred thousand of them can be judged too.
+const STATE_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Who is a member, where each copy is, and what is being taken out: all of one moment. The state's
+/// `routing_table` lists a copy that moves once, at the node that it leaves, as health counts it.
+const STATE: &str = "/_cluster/state/master_node,nodes,routing_table,metadata,customs?filter_path=\
+    cluster_uuid,master_node,nodes.*.name,nodes.*.ephemeral_id,nodes.*.transport_address,\
+    nodes.*.roles,metadata.cluster_coordination.last_committed_config,\
+    metadata.cluster_coordination.voting_config_exclusions,metadata.node_shutdown.nodes.*.type,\
+    metadata.indices.*.settings.index.store.type,routing_table.indices.*.shards.*.state,\
+    routing_table.indices.*.shards.*.primary,routing_table.indices.*.shards.*.node,\
+    routing_table.indices.*.shards.*.unassigned_info.reason,snapshots.snapshots.snapshot,\
+    restore.snapshots.snapshot";
+
+const HEALTH: &str = "/_cluster/health?filter_path=status,number_of_nodes,active_shards,\
+    relocating_shards,initializing_shards,unassigned_shards,delayed_unassigned_shards,\
+    number_of_in_flight_fetch";
+
+/// With what elasticsearch.yml of the master says, among the defaults.
+const SETTINGS: &str = "/_cluster/settings?flat_settings=true&include_defaults=true&filter_path=\
+    persistent,transient,defaults.cluster%5C.routing%5C.allocation%5C.*";
+
+const PROCESSES: &str = "/_nodes/process,http?filter_path=nodes.*.version,nodes.*.process.id,\
+    nodes.*.http.publish_address";
+
+const DISKS: &str = "/_nodes/stats/fs?filter_path=nodes.*.fs.data.total_in_bytes,\
+    nodes.*.fs.data.available_in_bytes";
+
+impl Client {
+    /// All that Elasticsearch says that decides whether a host may go down. It takes the privilege
+    /// `monitor` and nothing that is paid for. What is missing of an answer is an error, never an
+    /// empty part of the evidence; whether the answers agree is for [`Evidence::check`] to say.
+    ///
+    /// # Errors
+    /// Why any part of it can't be read; then nothing is known.
+    pub async fn evidence(&self, caller: &str) -> Result<Evidence, Error> {
+        let state = Read::from_master("evidence_state", STATE, caller);
+        let state = Read { limit: STATE_LIMIT, ..state };
+        let health = Read::from_master("health", HEALTH, caller);
+        let settings = Read::from_master("cluster_settings", SETTINGS, caller);
+        let processes = Read::new("processes", PROCESSES, caller);
+        let disks = Read::new("disks", DISKS, caller);
+        let answers = futures::try_join!(
+            self.read(&state),
+            self.read(&health),
+            self.read(&settings),
+            self.read(&processes),
+            self.read(&disks),
+        )?;
+        let (state, health, settings, processes, disks) = answers;
+        // Endpoints may be of different clusters, and only the state names its own.
+        if [&health, &settings, &processes, &disks].iter().any(|it| it.endpoint != state.endpoint) {
+            return Err(state.unexpected("another endpoint answered what was asked beside it"));
+        }
+        let mut evidence = Self::known(&state, &health, &settings, &processes, &disks)?;
+        evidence.uuid = self.identity(&state, evidence.uuid.into())?.into();
+        Ok(evidence)
+    }
+
+    fn known(
+        state: &Answer,
+        health: &Answer,
+        settings: &Answer,
+        processes: &Answer,
+        disks: &Answer,
+    ) -> Result<Evidence, Error> {
+        let cluster: State = state.json()?;
+        let counts = health.json::<Health>()?.counts();
+        let set: Settings = settings.json()?;
+        let watermark = set.high_watermark().map_err(|it| settings.unexpected(it))?;
+        let ran: Processes = processes.json()?;
+        let held: Disks = disks.json()?;
+
+        // A cluster without any index has no table: Elasticsearch leaves empty parts away.
+        let copies = counts.active + counts.initializing + counts.unassigned;
+        if !cluster.has_table() && copies != 0 {
+            return Err(state.unexpected("the answer lacks the routing table"));
+        }
+        let nodes = cluster.members().map_err(|it| state.unexpected(it))?;
+        let nodes = ran.complete(nodes).map_err(|it| processes.unexpected(it))?;
+        let full = held.full(&nodes, &watermark).map_err(|it| disks.unexpected(it))?;
+        let mut foreign = cluster.taken_out();
+        foreign.extend(set.foreign());
+        Ok(Evidence {
+            uuid: capped(&cluster.cluster_uuid),
+            master: cluster.master_node.as_deref().map(capped),
+            voters: cluster.voters(),
+            snapshots: cluster.snapshots(),
+            copies: cluster.copies(),
+            nodes,
+            health: counts,
+            allocation: Allocation {
+                persistent: set.persistent(allocation::ENABLE),
+                transient: set.transient(allocation::ENABLE),
+                prior: set.prior(),
+                owner: set.persistent(allocation::OWNER),
+            },
+            foreign,
+            full,
+        })
+    }
+}
+
+/// What is no success is not read this far, so every count has to be there.
+#[derive(Deserialize)]
+struct Health {
+    status: HealthStatus,
+    number_of_nodes: usize,
+    active_shards: usize,
+    relocating_shards: usize,
+    initializing_shards: usize,
+    unassigned_shards: usize,
+    delayed_unassigned_shards: usize,
+    number_of_in_flight_fetch: usize,
+}
+
+impl Health {
+    fn counts(&self) -> Counts {
+        Counts {
+            status: self.status,
+            nodes: self.number_of_nodes,
+            active: self.active_shards,
+            relocating: self.relocating_shards,
+            initializing: self.initializing_shards,
+            unassigned: self.unassigned_shards,
+            delayed: self.delayed_unassigned_shards,
+            fetches: self.number_of_in_flight_fetch,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Processes {
+    nodes: BTreeMap<NodeId, Running>,
+}
+
+#[derive(Deserialize)]
+struct Running {
+    version: String,
+    #[serde(default)]
+    process: Process,
+    /// What it serves clients at; nothing as long as it does not.
+    http: Option<IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Process {
+    id: Option<i64>,
+}
+
+impl Processes {
+    /// The members with what each said of itself. The state of 7.17 tells no versions.
+    fn complete(
+        &self,
+        mut nodes: BTreeMap<NodeId, Node>,
+    ) -> Result<BTreeMap<NodeId, Node>, &'static str> {
+        for (id, node) in &mut nodes {
+            let running = self.nodes.get(id).ok_or("a node does not tell what it runs")?;
+            node.version = capped(&running.version);
+            node.serves = running.http.is_some();
+            node.process = running.process.id.and_then(|it| u32::try_from(it).ok());
+        }
+        Ok(nodes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,313 @@
+//! Work that takes Elasticsearch down on a host, as a step of a run: its service is restarted, or the
+//! host is. It is begun as a unit of systemd's, whose name is a lock: it outlives the session and this
+//! process, and whoever comes next finds it there.
+//!
+//! Whether it was begun, and whether it is done, the host alone is asked. Done is what is proven: by
+//! another run of the service, or another boot.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    command::Command,
+    error::{Category, Ending, Error},
+    facts::Identity,
+    service::{self, Look, State, Unit},
+    session::Session,
+};
+use crate::chain::chain;
+
+const BEGIN: &str = include_str!("operation/begin.sh");
+const WORDS: &str = include_str!("operation/words.sh");
+/// For handing work over to systemd, and for reading what a service said.
+const LIMIT: Duration = Duration::from_secs(10);
+/// The status with which a host tells that work came too late.
+const TOO_LATE: u32 = 75;
+/// For so many seconds a service has to run before it counts as up: one that fails to start may be
+/// taken for active for a moment.
+const STEADY: u64 = 2;
+/// The longest name of a run, in bytes.
+const RUN: usize = 64;
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// The service is restarted.
+    Restart,
+    /// The host is.
+    Reboot,
+}
+
+/// Work on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    name: Box<str>,
+    deed: Deed,
+    unit: Option<Unit>,
+    /// The run of the service before; absent where it did not run.
+    invocation_before: Option<Box<str>>,
+    /// The boot before.
+    boot_before: Box<str>,
+}
+
+/// How far work is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not begun, and waits for leave to begin.
+    NotBegun {
+        /// Whether the service is in the same run as before, or down as before.
+        is_as_before: bool,
+    },
+    /// Whether it was begun can't be known before the next look.
+    Open,
+    /// The host did not take it, and is as it was; its words.
+    Refused(Box<str>),
+    /// It was begun.
+    UnderWay,
+    /// It is proven to be done.
+    Done,
+    /// It was begun, and did not come to a good end; the words of the service.
+    Failed(Box<str>),
+}
+
+/// What came of work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Worked {
+    /// Which.
+    pub work: Work,
+    /// How far it is, or why nobody knows.
+    pub outcome: Result<Outcome, Error>,
+}
+
+/// What is so on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    NotBegun {
+        is_as_before: bool,
+    },
+    UnderWay,
+    /// The host is back, and its service was not started by the boot.
+    Start,
+    Done,
+    Failed,
+}
+
+impl Work {
+    /// The attempt `attempt` at a step of the run `run`, on a host that had this boot id and, where a
+    /// service is concerned, this run of it. Nothing where the run has no proper name, or there is no
+    /// service to restart.
+    #[must_use]
+    pub fn new(
+        (run, attempt): (&str, u32),
+        deed: Deed,
+        unit: Option<Unit>,
+        invocation_before: Option<&str>,
+        boot_before: &str,
+    ) -> Option<Self> {
+        let is_whole = (deed == Deed::Reboot || unit.is_some()) && !boot_before.is_empty();
+        is_whole.then_some(())?;
+        Some(Self {
+            name: unit_name(run, attempt)?.into(),
+            deed,
+            unit,
+            invocation_before: invocation_before.map(Into::into),
+            boot_before: boot_before.into(),
+        })
+    }
+
+    /// Names it, as the unit that it runs as does.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The unit that does it, and the one that starts the service after a boot that did not.
+    fn units(&self) -> [String; 2] {
+        let stem = self.name.trim_end_matches(".service");
+        [self.name.to_string(), format!("{stem}-start.service")]
+    }
+
+    fn judge(&self, look: &Look, identity: &Identity) -> Verdict {
+        let [step, start] = look.steps.as_slice() else { return Verdict::UnderWay };
+        match self.deed {
+            Deed::Restart => self.judge_restart(look, step),
+            Deed::Reboot => self.judge_reboot(look, [step, start], identity),
+        }
+    }
+
+    fn judge_restart(&self, look: &Look, step: &State) -> Verdict {
+        let Some(unit) = look.service.as_ref().map(|it| &it.unit) else {
+            return Verdict::NotBegun { is_as_before: false };
+        };
+        let is_another = unit.invocation.is_some() && unit.invocation != self.invocation_before;
+        if unit.is_active() && is_another {
+            return if is_steady(unit, look.uptime) { Verdict::Done } else { Verdict::UnderWay };
+        }
+        let comes = !unit.is_down() && (is_another || unit.is_queued);
+        match &*step.active {
+            _ if !step.is_loaded() && is_another => Verdict::UnderWay,
+            _ if !step.is_loaded() => {
+                Verdict::NotBegun { is_as_before: unit.invocation == self.invocation_before }
+            }
+            "activating" => Verdict::UnderWay,
+            "active" if comes => Verdict::UnderWay,
+            _ => Verdict::Failed,
+        }
+    }
+
+    fn judge_reboot(
+        &self,
+        look: &Look,
+        [step, start]: [&State; 2],
+        identity: &Identity,
+    ) -> Verdict {
+        let unit = look.service.as_ref().map(|it| &it.unit);
+        let Some(boot) = &identity.boot_id else { return Verdict::UnderWay };
+        if *boot == self.boot_before {
+            let is_as_before = unit.is_none_or(|it| it.invocation == self.invocation_before);
+            return match &*step.active {
+                _ if &*look.system == "stopping" => Verdict::UnderWay,
+                _ if !step.is_loaded() => Verdict::NotBegun { is_as_before },
+                "failed" | "inactive" => Verdict::Failed,
+                _ => Verdict::UnderWay,
+            };
+        }
+        let (Some(unit), Some(_)) = (unit, &self.invocation_before) else { return Verdict::Done };
+        let is_booting = matches!(&*look.system, "initializing" | "starting");
+        match &*start.active {
+            _ if unit.is_active() && is_steady(unit, look.uptime) => Verdict::Done,
+            _ if !unit.is_down() || unit.is_queued => Verdict::UnderWay,
+            _ if !start.is_loaded() && is_booting => Verdict::UnderWay,
+            _ if !start.is_loaded() => Verdict::Start,
+            "activating" => Verdict::UnderWay,
+            _ => Verdict::Failed,
+        }
+    }
+
+    fn command(&self, latest: &str) -> Command {
+        let name = &*self.name;
+        let unit = self.unit.as_ref().map_or("", Unit::as_str);
+        let (what, words): (_, &[&str]) = match self.deed {
+            Deed::Restart => {
+                ("restart Elasticsearch", &[name, latest, "systemctl", "restart", "--", unit])
+            }
+            Deed::Reboot => ("reboot", &[name, latest, "systemctl", "reboot"]),
+        };
+        Command::script(what, BEGIN, words.iter().copied()).deadline(LIMIT)
+    }
+
+    fn start(&self) -> Command {
+        let [_, name] = self.units();
+        let unit = self.unit.as_ref().map_or("", Unit::as_str);
+        let words = [&*name, "", "systemctl", "start", "--", unit];
+        Command::script("start Elasticsearch", BEGIN, words).deadline(LIMIT)
+    }
+
+    fn words(&self) -> Command {
+        let unit = self.unit.as_ref().map_or("", Unit::as_str);
+        let by = &self.units()[usize::from(self.deed == Deed::Reboot)];
+        Command::script("read the service's words", WORDS, [unit, by])
+            .read_only()
+            .deadline(LIMIT)
+            .output_limit(64 * 1024)
+    }
+}
+
+/// The unit that the attempt `attempt` at a step of the run `run` runs as; nothing where the run has
+/// no proper name.
+#[must_use]
+pub fn unit_name(run: &str, attempt: u32) -> Option<String> {
+    let plain = |it: u8| it.is_ascii_alphanumeric() || it == b'-';
+    let good = !run.is_empty() && run.len() <= RUN && run.bytes().all(plain);
+    good.then(|| format!("drover-{run}-{attempt}.service"))
+}
+
+fn is_steady(unit: &State, uptime: Option<u64>) -> bool {
+    let since = unit.active_since.map(|it| it / 1_000_000);
+    uptime.zip(since).is_none_or(|(now, since)| STEADY <= now.saturating_sub(since))
+}
+
+/// Looks how far `work` is on the host that is known as `identity`, which had come `so_far`, and begins
+/// it where it was not begun and `leave` says until when it may be. As root, by sudo where `sudo` is
+/// true.
+///
+/// # Errors
+/// Why the host could not be asked, or not be told.
+pub(super) async fn carry_on(
+    session: &Session,
+    work: &Work,
+    identity: &Identity,
+    so_far: Option<&Outcome>,
+    leave: impl FnOnce() -> Option<Instant>,
+    sudo: bool,
+) -> Result<Outcome, Error> {
+    let units = work.units();
+    let steps = units.each_ref().map(String::as_str);
+    let look = service::look(session, work.unit.as_ref(), &steps, sudo).await?;
+    let looked = Instant::now();
+    match work.judge(&look, identity) {
+        Verdict::Done => Ok(Outcome::Done),
+        Verdict::UnderWay => Ok(Outcome::UnderWay),
+        Verdict::Failed => match so_far {
+            // What it says once more differs by times and numbers at most.
+            Some(Outcome::Failed(words)) => Ok(Outcome::Failed(words.clone())),
+            _ => failed(session, work, &look, sudo).await,
+        },
+        Verdict::Start => Ok(match begin(session, &work.start().sudo(sudo)).await? {
+            Outcome::Refused(words) => Outcome::Failed(words),
+            Outcome::NotBegun { .. } => Outcome::Open,
+            outcome => outcome,
+        }),
+        Verdict::NotBegun { is_as_before } => {
+            let not_begun = match so_far {
+                Some(refused @ Outcome::Refused(_)) => refused.clone(),
+                _ => Outcome::NotBegun { is_as_before },
+            };
+            let Some(until) = leave() else { return Ok(not_begun) };
+            let left = until.saturating_duration_since(looked).as_secs();
+            let Some(uptime) = look.uptime else {
+                return Ok(Outcome::Refused("it does not tell how long it has been up".into()));
+            };
+            let latest = (uptime + left).to_string();
+            begin(session, &work.command(&latest).sudo(sudo)).await
+        }
+    }
+}
+
+async fn begin(session: &Session, command: &Command) -> Result<Outcome, Error> {
+    let not_begun = Outcome::NotBegun { is_as_before: true };
+    match session.run(command).await {
+        Ok(output) => Ok(match output.ending() {
+            Ending::Exited(0) => Outcome::UnderWay,
+            Ending::Exited(TOO_LATE) => not_begun,
+            Ending::Exited(_) => Outcome::Refused(output.complaint().to_string().into()),
+            Ending::Signalled(_) | Ending::Unknown => Outcome::Open,
+        }),
+        Err(Error::Interrupted { .. } | Error::Timeout { .. }) => Ok(Outcome::Open),
+        Err(Error::Closed { .. }) => Ok(not_begun),
+        Err(error) if error.category() == Category::Forbidden => {
+            Ok(Outcome::Refused(chain(&error).into()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn failed(session: &Session, work: &Work, look: &Look, sudo: bool) -> Result<Outcome, Error> {
+    let said = session.run(&work.words().sudo(sudo)).await?.succeeded()?;
+    let said = said.text();
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(|it| !it.is_empty()).collect();
+    let state = match (&work.unit, &look.service) {
+        (Some(unit), Some(service)) => {
+            let State { result, .. } = &service.unit;
+            format!("{} is {} ({result})", unit.as_str(), service.unit.word())
+        }
+        _ => "it did not boot anew".to_owned(),
+    };
+    let words = match lines.as_slice() {
+        [] => state,
+        lines => format!("{state}: {}", lines.join("; ")),
+    };
+    Ok(Outcome::Failed(crate::foreign::capped(&words)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! Elasticsearch is restarted on all hosts in turn, with people at work in the cluster.
+
+use drover::api::{host_status::RunStatus, rollout_status::RolloutKind};
+use serde_json::json;
+
+use super::Stage;
+use crate::common::traffic::{Target, Traffic};
+
+#[tokio::test]
+async fn a_restart_goes_over_all_hosts_and_harms_neither_writes_nor_reads() {
+    let mut stage = Stage::brownfield("restart", 3).await;
+    let prior = json!({ "persistent": { "cluster.routing.allocation.enable": "all" } });
+    stage.elasticsearch("PUT", "/_cluster/settings", Some(&prior)).await;
+    let settings = stage.settings().await;
+    let before = stage.runs();
+    let starts: Vec<usize> = (0..3).map(|it| stage.starts(it)).collect();
+    let traffic = Traffic::start(&Target::of(&stage.field.elasticsearch), "orders").await;
+    stage.field.green().await;
+
+    stage.ask("one", "Elasticsearch", &json!({}), &json!({})).await;
+    let status = stage.restarted("one").await;
+    traffic.goes_on(20).await;
+    let counted = traffic.finish().await;
+    counted.assert_unharmed();
+    assert_eq!(counted.most_down, 1, "{counted:#?}");
+
+    // Each was started once, and no machine has booted.
+    for (at, (unit, boot)) in stage.runs().into_iter().enumerate() {
+        assert_ne!(unit, before[at].0, "es-{}", at + 1);
+        assert_eq!(boot, before[at].1, "es-{}", at + 1);
+        assert_eq!(stage.starts(at), starts[at] + 1, "es-{}", at + 1);
+    }
+    stage.assert_nothing_left(&settings).await;
+    let restart = status.restart.unwrap();
+    assert_eq!(restart.restarted, ["es-1", "es-2", "es-3"]);
+    assert!(restart.in_process.is_empty() && restart.failed.is_empty(), "{restart:?}");
+    assert!(restart.finished_at.is_some());
+    let [past] = &status.history[..] else { panic!("{:?}", status.history) };
+    assert_eq!((past.kind, past.status), (RolloutKind::ElasticsearchRestart, RunStatus::Finished));
+    assert_eq!((past.done, past.total), (3, 3));
+    for reason in ["RolloutBegun", "HostStopping", "HostRejoined", "RolloutFinished"] {
+        stage.event("es", reason).await;
+    }
+    stage.cluster_until("Ready", "True").await;
+
+    // The same request is none, even to another process.
+    let runs = stage.runs();
+    stage.operator.kill();
+    stage.around.operator.restart().await;
+    stage.ask("one", "Elasticsearch", &json!({ "minReadySeconds": 1 }), &json!({})).await;
+    stage.cluster_until("Ready", "True").await;
+    assert_eq!(stage.runs(), runs);
+}
