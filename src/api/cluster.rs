@@ -12,7 +12,7 @@ use super::{
         ApiKeyReference, CertificatesReference, ObjectReference, SecretReference, TokenReference,
     },
     rollout::{Operations, RolloutSpec},
-    rollout_status::{PastRun, Requests, RestartStatus, RolloutStatus},
+    rollout_status::{DeployStatus, Formation, PastRun, Requests, RestartStatus, RolloutStatus},
 };
 
 /// Condition types of a Cluster.
@@ -249,12 +249,19 @@ pub struct ClusterStatus {
     /// How the hosts stand, in one word for people; absent where the Cluster has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<ClusterState>,
+    /// Which host forms the cluster; absent where one is formed already, and where Drover forms
+    /// none. Written before anything is installed, and kept until the cluster answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formation: Option<Formation>,
     /// The run over the hosts that is under way; absent while there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,
     /// The last restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartStatus>,
+    /// The last change of the version or the settings of Elasticsearch on the hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deploy: Option<DeployStatus>,
     /// The requests of `spec.operations` that have been dealt with, or are under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,

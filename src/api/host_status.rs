@@ -355,6 +355,49 @@ pub struct HostElasticsearch {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub addresses: Vec<Line<64>>,
+    /// What Drover has installed there; absent where it installs nothing, or has not looked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployed: Option<DeployedElasticsearch>,
+}
+
+/// The Elasticsearch that Drover runs on a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeployedElasticsearch {
+    /// The version that runs; absent where none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Line<32>>,
+    /// Names the settings that it was started with; absent where none runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Line<64>>,
+    /// The versions that are unpacked; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub staged: Vec<Line<32>>,
+    /// The cluster that the machine was noted to be a member of; absent before it is of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_uuid: Option<Line<64>>,
+    /// What is in the folder for the data.
+    #[serde(default)]
+    pub data: DataDirectory,
+    /// When the certificate of its node expires; absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_expires: Option<Time>,
+}
+
+/// What is in a folder for data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum DataDirectory {
+    /// Nobody knows.
+    #[default]
+    Unknown,
+    /// There is no such folder.
+    Missing,
+    /// Nothing.
+    Empty,
+    /// Something.
+    Used,
 }
 
 /// What is done on a machine.
@@ -366,6 +409,11 @@ pub enum OperationKind {
     ConfigureNetwork,
     /// Taking it out of service, and back.
     Maintenance,
+    /// Installing Elasticsearch where it was not in service.
+    InstallElasticsearch,
+    /// Changing the version or the settings of Elasticsearch, as a step of a run over the hosts of
+    /// a Cluster.
+    DeployElasticsearch,
     /// Restarting Elasticsearch, as a step of a run over the hosts of a Cluster.
     RestartElasticsearch,
     /// Booting the machine, as a step of such a run.

@@ -20,7 +20,7 @@ pub struct RolloutStatus {
     pub run_id: String,
     /// What is done to each host.
     pub kind: RolloutKind,
-    /// What it leads to: the id of a request.
+    /// What it leads to: the id of a request, a version, or a digest of settings.
     #[schemars(length(max = 255))]
     pub target: String,
     /// The hosts of the run, and how far each is; at most 1000.
@@ -52,6 +52,10 @@ pub struct RolloutStatus {
 /// What a run does to each host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum RolloutKind {
+    /// Another version of Elasticsearch takes the place of the one that runs.
+    ElasticsearchVersion,
+    /// Elasticsearch is started with other settings.
+    ElasticsearchConfig,
     /// Elasticsearch is restarted.
     ElasticsearchRestart,
     /// The machine boots.
@@ -193,6 +197,51 @@ pub struct RestartStatus {
     #[schemars(length(max = 1000))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub restarted: Vec<String>,
+    /// Names of the hosts that are being worked at; at most 1000.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub in_process: Vec<String>,
+    /// The hosts at which something went wrong; at most 50.
+    #[serde(default)]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub failed: Vec<FailedHost>,
+    /// When it began.
+    pub started_at: Time,
+    /// When it ended; absent while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+}
+
+/// The host that forms a cluster of Elasticsearch. It is chosen once: a second one would form
+/// another cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Formation {
+    /// Name of the Host.
+    #[schemars(length(max = 253))]
+    pub host: String,
+    /// Its uid: a Host that is made again under its name is another one.
+    #[schemars(length(max = 64))]
+    pub host_uid: String,
+    /// When it was chosen.
+    pub started_at: Time,
+}
+
+/// The last change of the version or the settings of Elasticsearch on the hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeployStatus {
+    /// How it stands.
+    pub status: RunStatus,
+    /// The version that it leads to.
+    pub version: Line<32>,
+    /// Names of the hosts that are done; at most 1000.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub deployed: Vec<String>,
     /// Names of the hosts that are being worked at; at most 1000.
     #[serde(default)]
     #[schemars(length(max = 1000))]

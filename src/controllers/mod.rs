@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod cluster;
 mod connecting;
 pub mod container_manager;
+pub mod deployment;
 pub mod flannel;
 mod health;
 pub mod host;

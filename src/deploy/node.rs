@@ -102,7 +102,7 @@ impl NodePlan {
     }
 }
 
-/// What every host runs, by the host's name.
+/// What every host runs, by the host's name; nothing of those whose architecture is not known yet.
 ///
 /// # Errors
 /// All that can't be, each with its path.
@@ -134,8 +134,10 @@ pub fn plan(site: &Site, members: &[Member]) -> Result<BTreeMap<Box<str>, NodePl
     let seeds = files::seeds(seeds);
     let mut plans = BTreeMap::new();
     for member in members {
-        let Some((group, read)) = of(member) else { continue };
-        match node(site, group, read, member, &seeds) {
+        let (Some((group, read)), Some(architecture)) = (of(member), &member.architecture) else {
+            continue;
+        };
+        match node(site, group, read, (member, architecture), &seeds) {
             Ok(plan) => {
                 plans.insert(member.name.clone(), plan);
             }
@@ -171,14 +173,9 @@ fn node(
     site: &Site,
     group: &NodeGroup,
     read: &Group,
-    member: &Member,
+    (member, architecture): (&Member, &str),
     seeds: &str,
 ) -> Result<NodePlan, Problem> {
-    let unknown = || {
-        let message = format!("the architecture of host '{}' is not known yet", member.name);
-        Problem::new("elasticsearch.distribution.url", message)
-    };
-    let architecture = member.architecture.as_deref().ok_or_else(unknown)?;
     let archive = archive::archive(site.distribution, site.version, architecture)?;
     let data: Box<str> = group.data_path.0.as_str().into();
     let java_home = site.distribution.java_home.as_ref().map(|it| it.0.as_str().into());

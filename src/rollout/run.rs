@@ -17,6 +17,10 @@ pub type RunId = Box<str>;
 /// What a run does to each host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    /// Another version of Elasticsearch takes the place of the one that runs.
+    ElasticsearchVersion,
+    /// Elasticsearch is started with other settings.
+    ElasticsearchConfig,
     /// Elasticsearch is stopped and started.
     ElasticsearchRestart,
     /// The machine boots.

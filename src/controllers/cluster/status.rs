@@ -81,6 +81,8 @@ pub fn after(
         state,
         rollout: before.rollout,
         restart: before.restart,
+        formation: before.formation,
+        deploy: before.deploy,
         requests: before.requests,
         history: before.history,
     }

@@ -24,5 +24,6 @@ pub fn shown(
         processes: service.processes.iter().copied().collect(),
         other_processes: service.other_processes.iter().copied().collect(),
         addresses: service.addresses.iter().map(|it| Line::new(&it.to_string())).collect(),
+        deployed: None,
     })
 }

@@ -107,6 +107,11 @@ fn host_status() -> Value {
             "invocationId": "0123456789abcdef0123456789abcdef",
             "processes": [7, 8], "otherProcesses": [99],
             "addresses": ["192.0.2.7", "2001:db8::7"],
+            "deployed": {
+                "version": "8.19.0", "revision": "0123456789abcdef0123456789abcdef",
+                "staged": ["8.17.0", "8.19.0"], "clusterUuid": "u", "data": "Used",
+                "certificateExpires": THEN,
+            },
         },
         "containerManager": {
             "name": "production", "node": "es-1", "server": "https://192.0.2.1:6443/",
@@ -208,7 +213,13 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
         "diagnosticsOmitted": 1,
         "hosts": { "total": 3, "available": 2, "unavailable": 1 },
         "state": "degraded",
+        "formation": { "host": "es-1", "hostUid": "u", "startedAt": THEN },
         "rollout": rollout(),
+        "deploy": {
+            "status": "failed", "version": "8.19.0", "deployed": ["es-1"], "inProcess": ["es-2"],
+            "failed": [{ "host": "es-2", "step": "Stage", "reason": "it can't be fetched" }],
+            "startedAt": THEN, "finishedAt": THEN,
+        },
         "restart": {
             "status": "inProcess", "requestId": "one", "target": "Elasticsearch",
             "restarted": ["es-1"], "inProcess": ["es-2"],

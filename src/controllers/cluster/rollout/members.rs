@@ -92,10 +92,13 @@ fn fit(host: &Host) -> Result<(), Box<str>> {
 
 fn answer(operation: &Operation) -> Option<Answer> {
     match operation.kind {
-        OperationKind::RestartElasticsearch | OperationKind::RestartHost => {}
+        OperationKind::DeployElasticsearch
+        | OperationKind::RestartElasticsearch
+        | OperationKind::RestartHost => {}
         OperationKind::Prepare
         | OperationKind::ConfigureNetwork
         | OperationKind::Maintenance
+        | OperationKind::InstallElasticsearch
         | OperationKind::Reset => return None,
     }
     let step: RolloutStep = serde_json::from_value(operation.step.as_str().into()).ok()?;

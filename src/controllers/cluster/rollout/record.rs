@@ -116,6 +116,8 @@ fn time(at: Timestamp) -> Time {
 
 fn kind(word: RolloutKind) -> Kind {
     match word {
+        RolloutKind::ElasticsearchVersion => Kind::ElasticsearchVersion,
+        RolloutKind::ElasticsearchConfig => Kind::ElasticsearchConfig,
         RolloutKind::ElasticsearchRestart => Kind::ElasticsearchRestart,
         RolloutKind::HostRestart => Kind::HostRestart,
     }
@@ -125,6 +127,8 @@ fn kind(word: RolloutKind) -> Kind {
 #[must_use]
 pub fn word_of_kind(kind: Kind) -> RolloutKind {
     match kind {
+        Kind::ElasticsearchVersion => RolloutKind::ElasticsearchVersion,
+        Kind::ElasticsearchConfig => RolloutKind::ElasticsearchConfig,
         Kind::ElasticsearchRestart => RolloutKind::ElasticsearchRestart,
         Kind::HostRestart => RolloutKind::HostRestart,
     }

@@ -14,7 +14,8 @@ use crate::{
         line::Line,
         rollout::RestartTarget,
         rollout_status::{
-            FailedHost, PastRun, RestartStatus, RolloutHost, RolloutKind, RolloutStatus,
+            DeployStatus, FailedHost, PastRun, RestartStatus, RolloutHost, RolloutKind,
+            RolloutStatus,
         },
     },
     kubernetes::events::Notice,
@@ -47,20 +48,37 @@ pub fn record(status: &mut ClusterStatus, decided: &Decided, now: Timestamp) {
             End::Finished => RunStatus::Finished,
             End::Superseded => RunStatus::Failed,
         };
-        status.restart = Some(restart(run, word, Some(now)));
+        tell(status, run, word, Some(now));
         status.history.insert(0, past(run, word, now));
         status.history.truncate(HISTORY);
     }
-    if let Some(idle) = &decided.idle {
-        status.restart = Some(nothing_to_do(idle, now));
+    if let Some(idle) = &decided.idle
+        && let Some(target) = target(idle.kind)
+    {
+        status.restart = Some(nothing_to_do(idle, target, now));
     }
     if let Some(run) = &decided.run {
-        status.restart = Some(restart(run, RunStatus::InProcess, None));
+        tell(status, run, RunStatus::InProcess, None);
         status.rollout = Some(record::status(run));
     }
 }
 
-fn restart(run: &Run, word: RunStatus, finished_at: Option<Timestamp>) -> RestartStatus {
+/// Tells how far a run is where people look for runs of its kind.
+fn tell(status: &mut ClusterStatus, run: &Run, word: RunStatus, finished_at: Option<Timestamp>) {
+    match target(run.kind) {
+        Some(target) => status.restart = Some(restart(run, target, word, finished_at)),
+        None => status.deploy = Some(deploy(run, word, finished_at)),
+    }
+}
+
+/// The names of hosts by how far they are, and what went wrong at some.
+struct Hosts {
+    done: Vec<String>,
+    in_process: Vec<String>,
+    failed: Vec<FailedHost>,
+}
+
+fn hosts(run: &Run) -> Hosts {
     let names = |is_meant: fn(Step) -> bool| {
         let hosts = run.hosts.iter().filter(|it| is_meant(it.step));
         hosts.map(|it| it.name.to_string()).collect()
@@ -69,24 +87,53 @@ fn restart(run: &Run, word: RunStatus, finished_at: Option<Timestamp>) -> Restar
         let reason = Line::new(it.trouble.as_deref()?);
         Some(FailedHost { host: it.name.to_string(), step: record::word(it.step), reason })
     });
+    Hosts {
+        done: names(|it| it == Step::Done),
+        in_process: names(|it| it != Step::Done && it != Step::Waiting),
+        failed: failed.take(FAILED).collect(),
+    }
+}
+
+fn restart(
+    run: &Run,
+    target: RestartTarget,
+    word: RunStatus,
+    finished_at: Option<Timestamp>,
+) -> RestartStatus {
+    let Hosts { done, in_process, failed } = hosts(run);
     RestartStatus {
         status: word,
         request_id: run.target.to_string(),
-        target: target(run.kind),
-        restarted: names(|it| it == Step::Done),
-        in_process: names(|it| it != Step::Done && it != Step::Waiting),
-        failed: failed.take(FAILED).collect(),
+        target,
+        restarted: done,
+        in_process,
+        failed,
+        started_at: time(run.started_at),
+        finished_at: finished_at.map(time),
+    }
+}
+
+fn deploy(run: &Run, word: RunStatus, finished_at: Option<Timestamp>) -> DeployStatus {
+    let Hosts { done, in_process, failed } = hosts(run);
+    // The digest of settings comes after the version.
+    let version = run.target.split('/').next().unwrap_or_default();
+    DeployStatus {
+        status: word,
+        version: Line::new(version),
+        deployed: done,
+        in_process,
+        failed,
         started_at: time(run.started_at),
         finished_at: finished_at.map(time),
     }
 }
 
 /// A Cluster without hosts is restarted at once.
-fn nothing_to_do(wanted: &Wanted, now: Timestamp) -> RestartStatus {
+fn nothing_to_do(wanted: &Wanted, target: RestartTarget, now: Timestamp) -> RestartStatus {
     RestartStatus {
         status: RunStatus::Finished,
         request_id: wanted.target.to_string(),
-        target: target(wanted.kind),
+        target,
         restarted: Vec::new(),
         in_process: Vec::new(),
         failed: Vec::new(),
@@ -95,10 +142,12 @@ fn nothing_to_do(wanted: &Wanted, now: Timestamp) -> RestartStatus {
     }
 }
 
-fn target(kind: Kind) -> RestartTarget {
+/// What a request asks to be restarted; nothing for what the spec itself asks for.
+fn target(kind: Kind) -> Option<RestartTarget> {
     match kind {
-        Kind::ElasticsearchRestart => RestartTarget::Elasticsearch,
-        Kind::HostRestart => RestartTarget::Host,
+        Kind::ElasticsearchRestart => Some(RestartTarget::Elasticsearch),
+        Kind::HostRestart => Some(RestartTarget::Host),
+        Kind::ElasticsearchVersion | Kind::ElasticsearchConfig => None,
     }
 }
 
@@ -207,6 +256,8 @@ fn ended(past: &PastRun) -> Notice {
 
 fn word(kind: RolloutKind) -> &'static str {
     match kind {
+        RolloutKind::ElasticsearchVersion => "change of Elasticsearch's version",
+        RolloutKind::ElasticsearchConfig => "change of Elasticsearch's settings",
         RolloutKind::ElasticsearchRestart => "restart of Elasticsearch",
         RolloutKind::HostRestart => "restart of the machines",
     }

@@ -9,7 +9,8 @@ use crate::{
         host_status::Operation,
         rollout_status::{RolloutKind, RolloutStep},
     },
-    ssh::{operation::unit_name, service::Unit},
+    controllers::deployment,
+    ssh::{deploy::layout, operation::unit_name, service::Unit},
 };
 
 /// A Host's place in a run.
@@ -78,7 +79,10 @@ impl Errand {
 /// The unit that runs Elasticsearch on the members of `cluster`; nothing where it has none.
 #[must_use]
 pub fn unit(cluster: &Cluster) -> Option<Unit> {
+    if deployment::is_managed(cluster) {
+        return Unit::new(layout::UNIT);
+    }
     cluster.spec.connection.as_ref()?;
-    let name = cluster.spec.elasticsearch.as_ref().map(|it| it.unit.clone());
-    Unit::new(&name.unwrap_or_default().0)
+    let elasticsearch = cluster.spec.elasticsearch.clone().unwrap_or_default();
+    Unit::new(&elasticsearch.foreign_unit()?.0)
 }

@@ -36,6 +36,9 @@ pub fn record(host: &Host) -> Option<&Operation> {
 #[must_use]
 pub fn kind(kind: RolloutKind) -> OperationKind {
     match kind {
+        RolloutKind::ElasticsearchVersion | RolloutKind::ElasticsearchConfig => {
+            OperationKind::DeployElasticsearch
+        }
         RolloutKind::ElasticsearchRestart => OperationKind::RestartElasticsearch,
         RolloutKind::HostRestart => OperationKind::RestartHost,
     }
@@ -48,6 +51,8 @@ fn deed(operation: &Operation) -> Option<Deed> {
         OperationKind::Prepare
         | OperationKind::ConfigureNetwork
         | OperationKind::Maintenance
+        | OperationKind::InstallElasticsearch
+        | OperationKind::DeployElasticsearch
         | OperationKind::Reset => None,
     }
 }

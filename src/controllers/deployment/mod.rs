@@ -1,0 +1,131 @@
+//! What Elasticsearch on the hosts of a managed Cluster shall be. The Cluster decides by it who forms
+//! the cluster and which hosts are outstanding, a Host what is done on its machine: both have to come
+//! to the same. Pure, but for [`secrets::read`].
+
+pub mod secrets;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use kube::ResourceExt as _;
+
+use self::secrets::Secrets;
+use crate::{
+    api::{cluster::Cluster, host::Host},
+    context::Stores,
+    deploy::{
+        Member, Problem,
+        node::{self, NodePlan, Site},
+    },
+    elasticsearch::version::Version,
+};
+
+/// Whether Drover runs the Elasticsearch of `cluster` itself.
+#[must_use]
+pub fn is_managed(cluster: &Cluster) -> bool {
+    version(cluster).is_some()
+}
+
+/// The version that the hosts of `cluster` shall run; nothing where Drover installs none.
+#[must_use]
+pub fn version(cluster: &Cluster) -> Option<Version> {
+    Version::parse(&cluster.spec.elasticsearch.as_ref()?.version.as_ref()?.0)
+}
+
+/// The `cluster_uuid` of the Elasticsearch that `cluster` stands for; nothing before one is known.
+#[must_use]
+pub fn uuid(cluster: &Cluster) -> Option<&str> {
+    let expected = cluster.spec.connection.as_ref().and_then(|it| it.expected_uuid.as_deref());
+    let status = cluster.status.as_ref().and_then(|it| it.elasticsearch.as_ref());
+    expected.or_else(|| status.map(|it| it.uuid.as_str()).filter(|it| !it.is_empty()))
+}
+
+/// Whether hosts may install Elasticsearch: it is on record who forms the cluster, or which one they
+/// join.
+#[must_use]
+pub fn may_install(cluster: &Cluster) -> bool {
+    let is_formed_by = cluster.status.as_ref().is_some_and(|it| it.formation.is_some());
+    is_managed(cluster) && (is_formed_by || uuid(cluster).is_some())
+}
+
+/// The Hosts of `cluster`, by name. One that nobody has approved is none.
+#[must_use]
+pub fn hosts_of(stores: &Stores, cluster: &Cluster) -> Vec<Arc<Host>> {
+    let (namespace, name) = (cluster.namespace(), cluster.name_any());
+    let is_member = |it: &Arc<Host>| {
+        let named = it.spec.cluster_ref.as_ref().map(|it| &it.name);
+        named == Some(&name) && it.namespace() == namespace && !it.awaits_approval()
+    };
+    let mut hosts: Vec<_> = stores.hosts.state().into_iter().filter(is_member).collect();
+    hosts.sort_by_key(|it| it.name_any());
+    hosts
+}
+
+/// What is known of the hosts of `cluster`, by name.
+#[must_use]
+pub fn members_of(stores: &Stores, cluster: &Cluster) -> Vec<Member> {
+    hosts_of(stores, cluster).iter().map(|it| member(it)).collect()
+}
+
+/// What is known of `host`.
+#[must_use]
+pub fn member(host: &Host) -> Member {
+    let facts = host.status.as_ref().and_then(|it| it.facts.as_ref());
+    let some = |text: &str| (!text.is_empty()).then(|| text.into());
+    Member {
+        name: host.name_any().into(),
+        labels: host.metadata.labels.clone().unwrap_or_default(),
+        address: host.spec.node_address().0.as_str().into(),
+        hostname: facts.and_then(|it| some(it.hostname.as_str())),
+        memory_bytes: facts.map(|it| it.memory_bytes).filter(|it| 0 < *it),
+        architecture: facts.and_then(|it| some(it.architecture.as_str())),
+    }
+}
+
+/// The host that forms the cluster: as long as none is formed, and as long as it is the very host
+/// that was chosen.
+#[must_use]
+pub fn bootstrap<'a>(cluster: &'a Cluster, hosts: &[Arc<Host>]) -> Option<&'a str> {
+    let formation = cluster.status.as_ref()?.formation.as_ref()?;
+    let is_it = |it: &Arc<Host>| it.metadata.uid.as_deref() == Some(&*formation.host_uid);
+    let is_there = hosts.iter().any(is_it);
+    (is_there && uuid(cluster).is_none()).then_some(&*formation.host)
+}
+
+/// What the nodes of `cluster` have in common; nothing where Drover installs none.
+#[must_use]
+pub fn site<'a>(
+    cluster: &'a Cluster,
+    secrets: &'a Secrets,
+    bootstrap: Option<&'a str>,
+) -> Option<Site<'a>> {
+    let elasticsearch = cluster.spec.elasticsearch.as_ref()?;
+    Some(Site {
+        name: cluster.metadata.name.as_deref()?,
+        version: version(cluster)?,
+        distribution: elasticsearch.distribution.as_ref()?,
+        groups: &elasticsearch.node_groups,
+        authorities: &secrets.authorities,
+        hash: &secrets.hash,
+        bootstrap,
+    })
+}
+
+/// What each host of `cluster` runs, by its name; nothing of those that have not told yet which
+/// machine they are.
+///
+/// # Errors
+/// All in the spec that can't be, each with its path.
+pub fn plans(
+    cluster: &Cluster,
+    secrets: &Secrets,
+    hosts: &[Arc<Host>],
+) -> Result<BTreeMap<Box<str>, NodePlan>, Vec<Problem>> {
+    let members: Vec<Member> = hosts.iter().map(|it| member(it)).collect();
+    match site(cluster, secrets, bootstrap(cluster, hosts)) {
+        Some(site) => node::plan(&site, &members),
+        None => Ok(BTreeMap::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
