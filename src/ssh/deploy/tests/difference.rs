@@ -29,7 +29,7 @@ fn word(step: &Step) -> String {
     match step {
         Step::Run(command) => {
             let line = command.line().unwrap();
-            line.split_once("-- /opt").map_or(line.clone(), |_| "make folders".into())
+            line.split_once("-- /opt").map_or_else(|| line.clone(), |_| "make folders".into())
         }
         Step::Write(upload) => format!("{} {:o} {}", upload.path, upload.mode, upload.owner),
     }
