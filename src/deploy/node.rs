@@ -56,6 +56,8 @@ pub struct NodePlan {
     pub group: Box<str>,
     /// Whether its node votes in elections.
     pub votes: bool,
+    /// Whether its node may be elected.
+    pub may_lead: bool,
     /// Whether its node holds data.
     pub holds_data: bool,
     /// Where its node answers to clients, as `https://address:port`.
@@ -204,6 +206,7 @@ fn node(
     Ok(NodePlan {
         group: group.name.as_str().into(),
         votes: groups::votes(group),
+        may_lead: groups::is_master(group),
         holds_data: groups::holds_data(group),
         endpoint: format!("https://{}", files::authority(&member.address, read.http_port)).into(),
         names,

@@ -15,6 +15,7 @@ pub mod namespaces;
 pub mod references;
 #[cfg(test)]
 pub(crate) mod scripted;
+pub mod secrets;
 pub mod status;
 pub mod watch;
 

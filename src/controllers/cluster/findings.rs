@@ -4,6 +4,7 @@ use jiff::{Timestamp, ToSpan as _};
 
 use super::{
     apply::Outcome,
+    managed,
     observe::Observed,
     plan::{Identity, Plan},
     rollout::{self, plan::Decided},
@@ -39,10 +40,10 @@ pub fn conditions(
     outcome: &Outcome,
     decided: &Decided,
 ) -> Vec<Finding> {
-    let mut findings = vec![accepted(seen, outcome), resolved(seen, outcome)];
+    let mut findings = vec![accepted(seen, plan, outcome), resolved(seen, outcome)];
     if seen.has_elasticsearch() {
-        findings.push(reachable(seen, outcome));
-        findings.push(authenticated(seen, outcome));
+        findings.push(reachable(seen, plan, outcome));
+        findings.push(authenticated(seen, plan, outcome));
         findings.push(identity(plan, seen));
         let usable = findings.iter().all(|it| it.status == Some(true));
         findings.push(available(seen, plan, usable));
@@ -60,15 +61,24 @@ pub fn conditions(
     findings
 }
 
-fn accepted(seen: &Observed, outcome: &Outcome) -> Finding {
-    match invalid(seen, outcome) {
-        Some(message) => Finding::no(kinds::ACCEPTED, Reason::InvalidSpec, message),
-        None => Finding::yes(kinds::ACCEPTED, Reason::AsExpected, "the spec can be worked with"),
+fn accepted(seen: &Observed, plan: &Plan, outcome: &Outcome) -> Finding {
+    let refused = plan.managed.as_ref().and_then(managed::plan::Plan::refused);
+    match (invalid(seen, outcome), refused) {
+        (Some(message), _) => Finding::no(kinds::ACCEPTED, Reason::InvalidSpec, message),
+        (None, Some(problem)) => {
+            Finding::no(kinds::ACCEPTED, problem.reason, problem.message.clone())
+        }
+        (None, None) => {
+            Finding::yes(kinds::ACCEPTED, Reason::AsExpected, "the spec can be worked with")
+        }
     }
 }
 
 /// What is wrong with the spec itself, with its path.
 fn invalid(seen: &Observed, outcome: &Outcome) -> Option<String> {
+    if let Some(problem) = seen.managed.as_ref().and_then(managed::observe::Seen::invalid) {
+        return Some(problem.message);
+    }
     match (&seen.connection, &outcome.unusable) {
         (Err(problem), _) => {
             (problem.reason == Reason::InvalidSpec).then(|| problem.message.clone())
@@ -117,7 +127,15 @@ fn resolved(seen: &Observed, outcome: &Outcome) -> Finding {
 }
 
 /// Why nothing can be said of Elasticsearch itself, where that is so.
-fn not_asked(kind: &'static str, seen: &Observed, outcome: &Outcome) -> Option<Finding> {
+fn not_asked(
+    kind: &'static str,
+    seen: &Observed,
+    plan: &Plan,
+    outcome: &Outcome,
+) -> Option<Finding> {
+    if let (Ok(None), Some(managed)) = (&seen.connection, &plan.managed) {
+        return Some(Finding::unknown(kind, Reason::Waiting, managed.waits_for()));
+    }
     if !seen.is_resolved() || outcome.unusable.is_some() {
         let message = "not connected, since the spec, or what it names, can't be used";
         return Some(Finding::unknown(kind, Reason::Waiting, message));
@@ -129,9 +147,9 @@ fn not_asked(kind: &'static str, seen: &Observed, outcome: &Outcome) -> Option<F
     None
 }
 
-fn reachable(seen: &Observed, outcome: &Outcome) -> Finding {
+fn reachable(seen: &Observed, plan: &Plan, outcome: &Outcome) -> Finding {
     let kind = kinds::REACHABLE;
-    if let Some(finding) = not_asked(kind, seen, outcome) {
+    if let Some(finding) = not_asked(kind, seen, plan, outcome) {
         return finding;
     }
     if let Some(fault) = seen.snapshot.fault.as_deref()
@@ -151,9 +169,9 @@ fn reachable(seen: &Observed, outcome: &Outcome) -> Finding {
     Finding::yes(kind, Reason::AsExpected, "Elasticsearch answers")
 }
 
-fn authenticated(seen: &Observed, outcome: &Outcome) -> Finding {
+fn authenticated(seen: &Observed, plan: &Plan, outcome: &Outcome) -> Finding {
     let kind = kinds::AUTHENTICATED;
-    if let Some(finding) = not_asked(kind, seen, outcome) {
+    if let Some(finding) = not_asked(kind, seen, plan, outcome) {
         return finding;
     }
     let Some(fault) = seen.snapshot.fault.as_deref() else {
@@ -289,6 +307,10 @@ fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster, decided: &Dec
             if let Some(finding) = rollout::findings::outstanding(decided) {
                 return finding;
             }
+            if let Some(host) = seen.managed.as_ref().and_then(managed::plan::to_install) {
+                let message = format!("Elasticsearch is not installed on host '{host}' yet");
+                return Finding::no(kinds::READY, Reason::InProgress, message);
+            }
             let message = if seen.has_elasticsearch() {
                 "the cluster is watched and serves"
             } else {
@@ -316,6 +338,8 @@ fn progress(ready: &Finding) -> Option<Finding> {
             | Reason::IdentityChanged
             | Reason::HealthRed
             | Reason::RolloutPaused
+            | Reason::Conflict
+            | Reason::NotOwned
     );
     if ready.status == Some(true) {
         None

@@ -2,6 +2,7 @@
 
 pub mod apply;
 mod findings;
+pub mod managed;
 pub mod observe;
 pub mod plan;
 pub mod references;
@@ -32,10 +33,15 @@ impl Reconciler for ClusterReconciler {
     type Object = Cluster;
 
     async fn reconcile(cluster: Arc<Cluster>, ctx: Arc<Context>) -> Result<Next, Error> {
-        let seen = observe::world(&ctx, &cluster).await?;
+        let mut seen = observe::world(&ctx, &cluster).await?;
         let link = ctx.links.get(&key(&cluster));
         let plan = plan::next(&cluster, &seen, (ctx.now)());
         let outcome = apply::run(&ctx, &key(&cluster), &plan);
+        if let (Some(managed), Some(plan)) = (&seen.managed, &plan.managed)
+            && let Some(problem) = managed::apply::run(&ctx, &cluster, managed, plan).await?
+        {
+            seen.connection = Err(problem);
+        }
         let look = rollout::observe::look(&ctx, &cluster, &seen, &plan).await?;
         let now = (ctx.now)();
         let decided = rollout::plan::next(&cluster, look.as_ref(), now);
@@ -46,8 +52,10 @@ impl Reconciler for ClusterReconciler {
         let before = cluster.status.as_ref();
         let mut notices = status::notices(before, &status);
         notices.extend(rollout::status::notices(before, &status));
+        notices.extend(managed::status::notices(before, &status));
         // What a host, or Elasticsearch, is told next was decided for this very object.
-        if before.and_then(|it| it.rollout.as_ref()) == status.rollout.as_ref() {
+        let said = |it: &ClusterStatus| (it.rollout.clone(), it.formation.clone());
+        if before.map(said).unwrap_or_default() == said(&status) {
             status_writer::write(&ctx, &*cluster, &status).await?;
         } else if !status_writer::write_as_seen(&ctx, &*cluster, &status).await? {
             return Ok(Next::AwaitChange);

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 
-use super::{key, references};
+use super::{key, managed, references};
 use crate::{
     api::{
         cluster::{Cluster, HostCounts},
@@ -31,6 +31,11 @@ pub struct Observed {
     /// Whether the last connection stays in use, whatever became of what the spec names: the object
     /// is being deleted, and its Secret may have gone first.
     pub lasts: bool,
+    /// Whether the connection stays as it is, since it can't be told from the spec of what Drover runs
+    /// how it shall be.
+    pub holds: bool,
+    /// The Elasticsearch that Drover runs itself; nothing where it runs none.
+    pub managed: Option<managed::observe::Seen>,
     /// The Hosts that name it.
     pub hosts: HostCounts,
     /// What else of Drover's the spec names that is not there.
@@ -41,13 +46,13 @@ impl Observed {
     /// Whether there is something to connect with.
     #[must_use]
     pub fn is_resolved(&self) -> bool {
-        matches!(self.connection, Ok(Some(_))) || self.lasts
+        matches!(self.connection, Ok(Some(_))) || self.lasts || self.holds
     }
 
     /// Whether there is an Elasticsearch to speak of: the object is more than a group of hosts.
     #[must_use]
     pub fn has_elasticsearch(&self) -> bool {
-        !matches!(self.connection, Ok(None)) || self.lasts
+        !matches!(self.connection, Ok(None)) || self.lasts || self.managed.is_some()
     }
 }
 
@@ -58,10 +63,17 @@ impl Observed {
 pub async fn world(ctx: &Context, cluster: &Cluster) -> Result<Observed, Error> {
     let deleting = cluster.metadata.deletion_timestamp.is_some();
     let needed_by = if deleting { needed_by(ctx, cluster) } else { Vec::new() };
-    let connection = references::resolve(ctx, cluster).await?;
+    let managed = managed::observe::look(ctx, cluster).await?;
+    let connection = match managed.as_ref().filter(|_| cluster.spec.connection.is_none()) {
+        Some(managed) => managed.connection(cluster),
+        None => references::resolve(ctx, cluster).await?,
+    };
     let link = ctx.links.get(&key(cluster));
+    let is_invalid = managed.as_ref().is_some_and(|it| it.invalid().is_some());
     let aside = ctx.links.is_aside(&key(cluster));
     Ok(Observed {
+        holds: is_invalid && connection.is_err() && link.is_some(),
+        managed,
         connection,
         aside,
         lasts: deleting && (aside || link.is_some()),

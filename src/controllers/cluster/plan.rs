@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{observe::Observed, rollout};
+use super::{managed, observe::Observed, rollout};
 use crate::{
     api::{ACCEPT_CLUSTER_UUID, cluster::Cluster},
     elasticsearch::connection::Connection,
@@ -15,6 +15,8 @@ pub struct Plan {
     pub step: Option<Step>,
     /// Which cluster was found, held against the one that was pinned.
     pub identity: Identity,
+    /// What to do for the Elasticsearch that Drover runs itself; nothing where it runs none.
+    pub managed: Option<managed::plan::Plan>,
     /// Whether the object may go.
     pub let_go: bool,
 }
@@ -75,7 +77,8 @@ const NOT_FORMED: &str = "_na_";
 /// Decides the next step of `cluster`.
 #[must_use]
 pub fn next(cluster: &Cluster, seen: &Observed, now: Timestamp) -> Plan {
-    let identity = identity(cluster, seen);
+    let managed = seen.managed.as_ref().map(|it| managed::plan::next(cluster, it));
+    let identity = identity(cluster, seen, managed.as_ref());
     let deleting = cluster.metadata.deletion_timestamp.is_some();
     let let_go = deleting && seen.needed_by.is_empty() && !rollout::keeps(cluster, now);
     let step = match &seen.connection {
@@ -87,12 +90,13 @@ pub fn next(cluster: &Cluster, seen: &Observed, now: Timestamp) -> Plan {
         // Its Secret may go first, and its Index objects still have to delete their indices.
         Ok(None) | Err(_) if deleting => seen.aside.then_some(Step::TakeBack),
         Ok(None) => (seen.aside || seen.connected.is_some()).then_some(Step::Disconnect),
+        Err(_) if seen.holds => None,
         Err(_) => seen.connected.map(|_| Step::SetAside),
     };
-    Plan { step, identity, let_go }
+    Plan { step, identity, managed, let_go }
 }
 
-fn identity(cluster: &Cluster, seen: &Observed) -> Identity {
+fn identity(cluster: &Cluster, seen: &Observed, managed: Option<&managed::plan::Plan>) -> Identity {
     let expected = cluster.spec.connection.as_ref().and_then(|it| it.expected_uuid.clone());
     let accepted = cluster.metadata.annotations.as_ref().and_then(|it| it.get(ACCEPT_CLUSTER_UUID));
     let stored = cluster
@@ -100,7 +104,8 @@ fn identity(cluster: &Cluster, seen: &Observed) -> Identity {
         .as_ref()
         .and_then(|it| it.elasticsearch.as_ref())
         .map(|it| it.uuid.clone())
-        .filter(|it| !it.is_empty());
+        .filter(|it| !it.is_empty())
+        .or_else(|| managed.and_then(managed::plan::Plan::remembered).map(str::to_owned));
     let Some(view) = seen.snapshot.cluster.as_deref() else {
         return Identity::Unseen(expected.or(stored));
     };

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     apply::Outcome,
-    findings,
+    findings, managed,
     observe::Observed,
     plan::Plan,
     rollout::{self, plan::Decided},
@@ -48,6 +48,8 @@ pub fn after(
     let waiting = outcome.connecting || (unanswered && seen.is_resolved());
     let judged = find(&before.conditions, conditions::REACHABLE).is_some();
     rollout::status::record(&mut before, decided, now);
+    before.formation =
+        managed::status::formation(cluster, seen.managed.as_ref().zip(plan.managed.as_ref()), now);
     if waiting && judged && !plan.let_go && seen.needed_by.is_empty() {
         // Nothing new is known before the first answer: after a restart nothing is written.
         return ClusterStatus { hosts, state, ..before };

@@ -10,7 +10,7 @@ use kube::ResourceExt as _;
 
 use self::secrets::Secrets;
 use crate::{
-    api::{cluster::Cluster, host::Host},
+    api::{cluster::Cluster, host::Host, host_status::DeployedElasticsearch},
     context::Stores,
     deploy::{
         Member, Problem,
@@ -81,6 +81,12 @@ pub fn member(host: &Host) -> Member {
     }
 }
 
+/// What a host tells of the Elasticsearch that Drover runs there; nothing before it has looked.
+#[must_use]
+pub fn told(host: &Host) -> Option<&DeployedElasticsearch> {
+    host.status.as_ref()?.elasticsearch.as_ref()?.deployed.as_ref()
+}
+
 /// The host that forms the cluster: as long as none is formed, and as long as it is the very host
 /// that was chosen.
 #[must_use]
@@ -128,4 +134,4 @@ pub fn plans(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

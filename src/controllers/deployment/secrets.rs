@@ -123,12 +123,20 @@ pub fn open(cluster: &Cluster, found: &Found) -> Result<Secrets, Problem> {
         it.as_ref().and_then(|it| it.data.get(key)).cloned().unwrap_or_else(|| Vec::new().into())
     };
     let trusted = bytes(authorities, "ca.crt").expose_secret().to_vec();
-    if let Err(why) = crate::tls::certificates(&trusted) {
-        return Err(unusable(Kind::Authorities, &format!("`ca.crt` can't be used: {why}")));
-    }
+    let trusted_ones = crate::tls::certificates(&trusted)
+        .map_err(|why| unusable(Kind::Authorities, &format!("`ca.crt` can't be used: {why}")))?;
     let signs = bytes(authority, "ca.crt");
     let authority = Authority::read(signs.expose_secret(), &bytes(authority, "ca.key"))
         .map_err(|it| unusable(Kind::AuthorityKey, &it.to_string()))?;
+    // What nobody trusts would take the nodes apart.
+    let signs = crate::tls::certificates(authority.certificate().as_bytes()).unwrap_or_default();
+    if !signs.iter().all(|it| trusted_ones.contains(it)) {
+        let why = format!(
+            "`ca.crt` has not the authority of Secret '{}' in it: nodes would not trust each other",
+            Kind::AuthorityKey.name(&name)
+        );
+        return Err(unusable(Kind::Authorities, &why));
+    }
     // The same in each life of the object: another one would have the nodes read the file again.
     let realm = format!("{}/{name}", cluster.namespace().unwrap_or_default());
     let hash = realm::hash(&realm, USER, &password);

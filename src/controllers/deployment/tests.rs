@@ -29,7 +29,7 @@ pub fn cluster(status: &Value) -> Cluster {
 }
 
 /// A member that has told what it is, where `facts` says so.
-fn host(name: &str, spec: &Value, facts: bool) -> Arc<Host> {
+pub fn host(name: &str, spec: &Value, facts: bool) -> Arc<Host> {
     let mut object = json!({
         "metadata": { "name": name, "namespace": "ns", "uid": format!("uid-{name}") },
         "spec": {

@@ -74,7 +74,10 @@ fn nodes(
 }
 
 /// Whether the host can be worked on.
-fn fit(host: &Host) -> Result<(), Box<str>> {
+///
+/// # Errors
+/// Why not.
+pub fn fit(host: &Host) -> Result<(), Box<str>> {
     if host.metadata.deletion_timestamp.is_some() {
         return Err("it is being deleted".into());
     }

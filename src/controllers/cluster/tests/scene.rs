@@ -172,6 +172,8 @@ impl Scene {
             snapshot: if polled { self.poll.clone() } else { Snapshot::default() },
             needed_by: self.needed_by.clone(),
             lasts: self.cluster.metadata.deletion_timestamp.is_some() && any,
+            holds: false,
+            managed: None,
             hosts: self.hosts,
             missing: self.missing.clone(),
         }

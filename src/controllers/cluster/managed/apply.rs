@@ -1,0 +1,112 @@
+//! Makes the Secrets of a cluster that Drover runs, and lets them remember which cluster it is.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use secrecy::{ExposeSecret as _, SecretSlice};
+
+use super::{observe::Seen, plan::Plan};
+use crate::{
+    api::{cluster::Cluster, condition::Reason},
+    authority::{
+        Authority, AuthorityError,
+        secrets::{CLUSTER_UUID, Kind, marks, password},
+    },
+    context::Context,
+    controllers::references::Problem,
+    deploy::node::USER,
+    error::Error,
+    kubernetes::secrets::{NewSecret, annotate, create},
+};
+
+/// Carries out the plan. What Drover may not do is for a person to mend, and no fault.
+///
+/// # Errors
+/// When the API server can't be asked.
+pub async fn run(
+    ctx: &Context,
+    cluster: &Cluster,
+    seen: &Seen,
+    plan: &Plan,
+) -> Result<Option<Problem>, Error> {
+    let namespace = cluster.namespace().unwrap_or_default();
+    let name = cluster.name_any();
+    for kind in &plan.make {
+        let data = match content(*kind, cluster, seen, (ctx.now)()) {
+            Ok(Some(data)) => data,
+            Ok(None) => continue,
+            Err(error) => {
+                let message = format!("Secret '{}': {error}", kind.name(&name));
+                return Ok(Some(Problem { reason: Reason::InternalError, message }));
+            }
+        };
+        let (labels, annotations) = marks(&name);
+        let new = NewSecret {
+            namespace: namespace.clone(),
+            name: kind.name(&name),
+            labels,
+            annotations,
+            data,
+        };
+        match create(ctx, new).await {
+            Ok(made) => tracing::info!(kind = ?kind, made, "made a Secret of the cluster"),
+            Err(error) => return forbidden(error, *kind, &name, "made"),
+        }
+    }
+    if let Some((uuid, kinds)) = &plan.note {
+        for kind in kinds {
+            let place = (&*namespace, &*kind.name(&name));
+            if let Err(error) = annotate(ctx, place, (CLUSTER_UUID, uuid)).await {
+                return forbidden(error, *kind, &name, "annotated");
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn forbidden(
+    error: Error,
+    kind: Kind,
+    cluster: &str,
+    what: &str,
+) -> Result<Option<Problem>, Error> {
+    match &error {
+        Error::Kubernetes(it) if it.code() == Some(403) => {
+            let name = kind.name(cluster);
+            let message = format!("Secret '{name}' may not be {what} by Drover: see its rights");
+            Ok(Some(Problem { reason: Reason::Forbidden, message }))
+        }
+        _ => Err(error),
+    }
+}
+
+/// What is in a new Secret; nothing as long as it depends on another one.
+fn content(
+    kind: Kind,
+    cluster: &Cluster,
+    seen: &Seen,
+    now: Timestamp,
+) -> Result<Option<BTreeMap<String, SecretSlice<u8>>>, AuthorityError> {
+    let values = match kind {
+        Kind::Admin => {
+            let password = password()?.expose_secret().as_bytes().to_vec();
+            vec![("username", USER.as_bytes().to_vec()), ("password", password)]
+        }
+        Kind::AuthorityKey => {
+            let name =
+                format!("{}/{}", cluster.namespace().unwrap_or_default(), cluster.name_any());
+            let authority = Authority::make(&name, now)?;
+            let key = authority.key().expose_secret().as_bytes().to_vec();
+            vec![("ca.crt", authority.certificate().as_bytes().to_vec()), ("ca.key", key)]
+        }
+        Kind::Authorities => {
+            let [_, _, signs] = &seen.found;
+            let certificate = signs.as_ref().and_then(|it| it.data.get("ca.crt"));
+            let Some(certificate) = certificate else { return Ok(None) };
+            vec![("ca.crt", certificate.expose_secret().to_vec())]
+        }
+    };
+    let values = values.into_iter();
+    Ok(Some(values.map(|(key, value)| (key.to_owned(), value.into())).collect()))
+}

@@ -1,0 +1,113 @@
+//! What is known of the Elasticsearch that Drover runs itself.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use reqwest::Url;
+
+use crate::{
+    api::{cluster::Cluster, condition::Reason, host::Host},
+    context::Context,
+    controllers::{
+        deployment::{
+            self,
+            secrets::{self, Found, Secrets},
+        },
+        references::Problem,
+    },
+    deploy::{
+        self,
+        node::{NodePlan, USER},
+    },
+    elasticsearch::connection::{Auth, Connection},
+    error::Error,
+};
+
+/// The most endpoints that are tried in turn, as many as a spec may name.
+const ENDPOINTS: usize = 32;
+/// How long one request may take, as where a spec does not say.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is known of it.
+#[derive(Debug)]
+pub struct Seen {
+    /// The Secrets that are there.
+    pub found: Found,
+    /// What they hold.
+    pub secrets: Result<Secrets, Problem>,
+    /// The hosts of the Cluster, by name.
+    pub hosts: Vec<Arc<Host>>,
+    /// What each host shall run, by its name; nothing as long as the Secrets can't be used.
+    pub plans: Result<BTreeMap<Box<str>, NodePlan>, Vec<deploy::Problem>>,
+}
+
+/// Reads the Secrets, and looks at the hosts; nothing where Drover does not run the Elasticsearch.
+///
+/// # Errors
+/// When the API server can't be asked.
+pub async fn look(ctx: &Context, cluster: &Cluster) -> Result<Option<Seen>, Error> {
+    if !deployment::is_managed(cluster) {
+        return Ok(None);
+    }
+    let hosts = deployment::hosts_of(&ctx.stores, cluster);
+    Ok(Some(match secrets::find(ctx, cluster).await? {
+        Ok(found) => Seen::new(cluster, found, hosts),
+        Err(problem) => {
+            let (found, plans) = (Found::default(), Ok(BTreeMap::new()));
+            Seen { found, secrets: Err(problem), hosts, plans }
+        }
+    }))
+}
+
+impl Seen {
+    /// What these Secrets and these hosts come to.
+    #[must_use]
+    pub fn new(cluster: &Cluster, found: Found, hosts: Vec<Arc<Host>>) -> Self {
+        let secrets = secrets::open(cluster, &found);
+        let plans = match &secrets {
+            Ok(secrets) => deployment::plans(cluster, secrets, &hosts),
+            Err(_) => Ok(BTreeMap::new()),
+        };
+        Self { found, secrets, hosts, plans }
+    }
+
+    /// What can't be in the spec, all of it in one text.
+    #[must_use]
+    pub fn invalid(&self) -> Option<Problem> {
+        let problems = self.plans.as_ref().err()?;
+        let texts = problems.iter().map(|it| format!("spec.{}: {}", it.path, it.message));
+        let message = texts.collect::<Vec<_>>().join("; ");
+        Some(Problem { reason: Reason::InvalidSpec, message })
+    }
+
+    /// Whether Drover's Elasticsearch runs on any host.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        let told = self.hosts.iter().filter_map(|it| deployment::told(it));
+        told.into_iter().any(|it| it.version.is_some())
+    }
+
+    /// How Drover reaches it; nothing as long as there is nobody to ask.
+    ///
+    /// # Errors
+    /// Which Secret can't be used, or what in the spec.
+    pub fn connection(&self, cluster: &Cluster) -> Result<Option<Connection>, Problem> {
+        let secrets = self.secrets.as_ref().map_err(Clone::clone)?;
+        if let Some(problem) = self.invalid() {
+            return Err(problem);
+        }
+        if deployment::uuid(cluster).is_none() && !self.runs() {
+            return Ok(None);
+        }
+        let plans = self.plans.iter().flat_map(BTreeMap::values);
+        let endpoints = plans.filter_map(|it| Url::parse(&it.endpoint).ok());
+        let endpoints: Vec<Url> = endpoints.take(ENDPOINTS).collect();
+        Ok((!endpoints.is_empty()).then(|| Connection {
+            endpoints,
+            auth: Auth::Basic { username: USER.into(), password: secrets.password.clone() },
+            ca: Some(secrets.authorities.clone()),
+            fingerprint: None,
+            server_name: None,
+            timeout: TIMEOUT,
+        }))
+    }
+}
