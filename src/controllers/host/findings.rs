@@ -325,7 +325,13 @@ fn drifted(host: &Host, seen: &Observed, plan: &Plan) -> Finding {
 fn ready(host: &Host, findings: &[Finding]) -> Finding {
     let kind = kinds::READY;
     if host.metadata.deletion_timestamp.is_some() {
+        let removes = |it: &Finding| {
+            it.kind == kinds::ELASTICSEARCH_INSTALLED && it.reason == Reason::Deleting
+        };
         let message = match host.spec.deletion_policy {
+            HostDeletionPolicy::Retain if findings.iter().any(removes) => {
+                "the object is being deleted; Elasticsearch is removed with its Cluster first"
+            }
             HostDeletionPolicy::Retain => "the object is being deleted; the machine stays as it is",
             HostDeletionPolicy::Reset => {
                 "the object is being deleted; what Drover did on the machine is undone first"
