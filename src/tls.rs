@@ -295,6 +295,11 @@ impl Authorities {
 }
 
 /// The certificates of a PEM text; at least one.
+/// When the first of these PEM certificates expires; nothing where there is none.
+pub(crate) fn expires(pem: &[u8]) -> Option<Timestamp> {
+    Validity::of(certificates(pem).ok()?.first()?).map(|it| it.not_after)
+}
+
 pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     match certificates {

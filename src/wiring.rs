@@ -1,5 +1,6 @@
 //! Which stream wakes which controller: all that one kind learns of another goes through here.
 
+mod deployment;
 mod gates;
 pub mod networks;
 mod nodes;
@@ -241,8 +242,8 @@ pub struct AroundHost {
 /// A Host is looked at when its prober has news, when a Secret that it names changes, when its
 /// Cluster comes, goes, names another `ContainerManager` or Network, or has something else for it in a
 /// run over its hosts, when there is news of the former or of its Node there, when the latter asks
-/// something else of its machine, when a person approves it, and when another Host comes to stand for
-/// the same machine or no longer does.
+/// something else of its machine, when a person approves it, when another Host comes to stand for
+/// the same machine or no longer does, and when what its Cluster has Drover run there changes.
 pub fn host(
     ctx: &Arc<Context>,
     (wakes, concerns): (UnboundedReceiver<ObjectKey>, UnboundedReceiver<Concern>),
@@ -250,14 +251,14 @@ pub fn host(
 ) -> impl FnOnce(Controller<Host>) -> Controller<Host> + use<> {
     let store = || ctx.stores.hosts.clone();
     let secrets = named(store(), around.secrets, |host, name| {
-        host_references::secrets(host).any(|it| it == name)
+        host_references::secrets(host).any(|it| it == name) || deployment::is_of_cluster(host, name)
     });
     let members = nodes::members_of_clusters(&ctx.stores, around.clusters);
     let managed = nodes::hosts_of_managers(&ctx.stores, concerns, around.managers);
     let (secrets_there, maps_there) = (around.network_secrets, around.network_config_maps);
     let networks =
         networks::hosts_of_networks(&ctx.stores, around.networks, secrets_there, maps_there);
-    let peers = peers(store(), around.hosts);
+    let peers = peers(ctx.stores.clone(), around.hosts);
     move |controller| {
         controller
             .reconcile_on(refs(wakes))
@@ -270,12 +271,14 @@ pub fn host(
 }
 
 /// What a Host's label, and the machine that it stands for, mean to itself and to others.
-fn peers(store: Store<Host>, hosts: Touched<ObjectName>) -> impl Stream<Item = ObjectRef<Host>> {
+fn peers(stores: Stores, hosts: Touched<ObjectName>) -> impl Stream<Item = ObjectRef<Host>> {
     let (mut approved, mut machines) = (Gates::default(), Gates::default());
+    let mut fellows = deployment::Fellows::default();
+    let store = stores.hosts.clone();
     hosts
         .map(move |name| {
             let host = store.get(&object_ref(&name));
-            let mut woken = Vec::new();
+            let mut woken = fellows.of(&stores, &name, host.as_deref());
             let approval = approved.turn(&name, host.as_deref().map(Host::is_approved));
             if host.is_some() && approval != Turn::Same {
                 woken.push(object_ref(&name));

@@ -28,6 +28,9 @@ pub mod conditions {
     pub const INSPECTED: &str = "Inspected";
     /// What the spec, its Cluster and its Network ask of the machine is so.
     pub const PREPARED: &str = "Prepared";
+    /// The Elasticsearch that its Cluster declares is on the machine and runs; absent where the Cluster
+    /// declares none.
+    pub const ELASTICSEARCH_INSTALLED: &str = "ElasticsearchInstalled";
     /// The machine is a Node of the Cluster's `ContainerManager`.
     pub const REGISTERED: &str = "Registered";
     /// The machine serves: where it is a Node, the Node is Ready.

@@ -384,6 +384,10 @@ pub struct DeployedElasticsearch {
     /// When the certificate of its node expires; absent where it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_expires: Option<Time>,
+    /// Names the files that need no restart, as Drover last wrote them. What differs from them,
+    /// somebody else has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Line<64>>,
 }
 
 /// What is in a folder for data.
@@ -452,6 +456,10 @@ pub struct Operation {
     /// machine has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elasticsearch_unit: Option<Line<255>>,
+    /// What Elasticsearch is to run as after the step; absent where the step changes nothing about
+    /// that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<ElasticsearchTarget>,
     /// Whether Drover cordoned the Node, and so has to uncordon it.
     #[serde(default)]
     pub cordoned_by_us: bool,
@@ -468,6 +476,16 @@ pub struct Operation {
     /// Whether Elasticsearch was stopped for it, or may have been.
     #[serde(default)]
     pub touched: bool,
+}
+
+/// What Elasticsearch is to run as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ElasticsearchTarget {
+    /// Which version.
+    pub version: Line<32>,
+    /// Names what it is started with.
+    pub revision: Line<64>,
 }
 
 /// How a run stands.

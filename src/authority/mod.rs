@@ -192,6 +192,14 @@ impl Authority {
     }
 }
 
+impl PartialEq for Authority {
+    fn eq(&self, other: &Self) -> bool {
+        self.pem == other.pem && self.key.expose_secret() == other.key.expose_secret()
+    }
+}
+
+impl Eq for Authority {}
+
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authority").field("certificate", &self.pem).finish_non_exhaustive()

@@ -88,18 +88,16 @@ impl NodePlan {
     /// # Errors
     /// The data can't be where the spec says.
     pub fn deployment(&self, issued: Option<&Issued>) -> Result<Deployment, PathError> {
-        let mut live = self.live.clone();
-        if let Some(issued) = issued {
-            // The key first: Elasticsearch takes neither alone.
-            live.push(File::pem(layout::KEY, issued.key.expose_secret().as_bytes()));
-            live.push(File::pem(layout::CERTIFICATE, issued.certificate.as_bytes()));
-        }
-        Ok(Deployment {
+        let deployment = Deployment {
             version: self.version.to_string().into(),
             data: RemotePath::new(&self.data)?,
             at_start: self.at_start.clone(),
-            live,
+            live: self.live.clone(),
             revision: self.revision.clone(),
+        };
+        Ok(match issued {
+            Some(issued) => deployment.with_certificate(issued),
+            None => deployment,
         })
     }
 }

@@ -5,6 +5,8 @@
 //! is stopped, so that a node that starts again by itself starts as it was. Fetching a version, and
 //! stopping and starting, are units of systemd: they go on without Drover.
 
+pub mod care;
+pub mod installation;
 pub mod job;
 pub mod layout;
 pub mod report;
@@ -12,7 +14,7 @@ pub mod report;
 mod diff;
 mod files;
 
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret as _, SecretSlice};
 
 pub use self::files::File;
 use self::{
@@ -28,6 +30,10 @@ use super::{
     session::Session,
     steps::{self, HEADER, Prepared, Step},
 };
+use crate::{
+    authority::Issued,
+    digest::{Digest, hex},
+};
 
 const INSPECT: &str = include_str!("deploy/inspect.sh");
 const FOLDERS: &str = include_str!("deploy/folders.sh");
@@ -38,7 +44,7 @@ const REMOVE: &str = include_str!("deploy/remove.sh");
 const REMOVING: std::time::Duration = std::time::Duration::from_mins(10);
 
 /// The Elasticsearch that shall run on a host.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
     /// Its version.
     pub version: Box<str>,
@@ -83,13 +89,24 @@ impl Deployment {
     /// changed is no error here.
     pub async fn settle(&self, session: &Session, sudo: bool) -> Result<Prepared, Error> {
         let report = self.inspect(session, sudo).await?;
+        Ok(self.settle_seen(session, sudo, report).await?.0)
+    }
+
+    /// The same on a host that was just seen to be so; how it is then, too.
+    async fn settle_seen(
+        &self,
+        session: &Session,
+        sudo: bool,
+        report: Report,
+    ) -> Result<(Prepared, Report), Error> {
         let before = self.drift(&report);
         if before.is_empty() {
-            return Ok(Prepared::default());
+            return Ok((Prepared::default(), report));
         }
         let failures = steps::run(session, vec![self.steps(&report)], sudo).await?;
-        let left = self.drift(&self.inspect(session, sudo).await?);
-        Ok(Prepared { before, left, failures, ..Prepared::default() })
+        let report = self.inspect(session, sudo).await?;
+        let left = self.drift(&report);
+        Ok((Prepared { before, left, failures, ..Prepared::default() }, report))
     }
 
     /// Puts the files of the next start where they wait, and begins to fetch and unpack the version,
@@ -114,6 +131,26 @@ impl Deployment {
         Ok(job)
     }
 
+    /// Names all of its files: changes whenever one of them does.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut digest = Digest::new();
+        for file in self.at_start.iter().chain(&self.live) {
+            digest.field(file.path.as_bytes());
+            digest.field(file.content.expose_secret());
+        }
+        hex(&digest.finish()[..16])
+    }
+
+    /// The same with another certificate for its node.
+    #[must_use]
+    pub fn with_certificate(mut self, issued: &Issued) -> Self {
+        // The key first: Elasticsearch takes neither alone.
+        self.live.push(File::pem(layout::KEY, issued.key.expose_secret().as_bytes()));
+        self.live.push(File::pem(layout::CERTIFICATE, issued.certificate.as_bytes()));
+        self
+    }
+
     /// Begins to stop Elasticsearch, put in place what waits, and start it, unless that is under way
     /// or done. A failure starts what there was. `attempt` makes another try of what was done.
     ///
@@ -127,7 +164,7 @@ impl Deployment {
         attempt: u32,
     ) -> Result<Job, Error> {
         let job = Job::swap(run, attempt);
-        run_all(session, job.swap_steps(&self.version, &self.revision), sudo).await?;
+        run_all(session, job.swap_steps(&self.version, &self.revision, ""), sudo).await?;
         Ok(job)
     }
 
@@ -178,6 +215,12 @@ pub async fn note_cluster(session: &Session, sudo: bool, uuid: &str) -> Result<(
     let arguments = [layout::CLUSTER_UUID, ACCOUNT_NAME, uuid, HEADER];
     let command = Command::script("write down the cluster", FORMED, arguments);
     session.run(&command.sudo(sudo)).await?.succeeded().map(drop)
+}
+
+/// Whether a difference at `path` is about an Elasticsearch that Drover runs.
+#[must_use]
+pub fn is_about(path: &str) -> bool {
+    path.starts_with(layout::CONFIG) || path == layout::UNIT || path == layout::UNIT_FILE
 }
 
 /// What becomes of data.
@@ -239,5 +282,7 @@ fn waiting_revision(revision: &str) -> File {
     File::readable(layout::REVISION_FILE, SecretSlice::from(text))
 }
 
+#[cfg(test)]
+pub(crate) mod model;
 #[cfg(test)]
 mod tests;

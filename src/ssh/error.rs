@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::{command::InvalidCommand, credentials::CredentialsError, host_key::Refusal};
 pub use crate::foreign::Cause;
-use crate::gate::Closed;
+use crate::{authority::AuthorityError, gate::Closed};
 
 /// Why a session did not come about, or a command did not do what it was sent for. Every text is at
 /// most about a kilobyte, without control characters, and holds no secret. Hosts are named by
@@ -175,6 +175,13 @@ pub enum Error {
         #[source]
         cause: Cause,
     },
+    /// No certificate could be made for the host's node.
+    #[error("the host's node got no certificate")]
+    Unsigned {
+        /// Why not.
+        #[source]
+        problem: AuthorityError,
+    },
     /// This process may not write now, so nothing was sent.
     #[error("did not run {what}")]
     Closed {
@@ -298,7 +305,7 @@ impl Error {
             Self::Credentials { .. } | Self::Unauthorized { .. } => Category::Unauthorized,
             Self::Refused { .. } | Self::Sudo { .. } => Category::Forbidden,
             Self::Busy { .. } => Category::Busy,
-            Self::Failed { .. } => Category::Failed,
+            Self::Failed { .. } | Self::Unsigned { .. } => Category::Failed,
             Self::Handshake { .. }
             | Self::Fault { .. }
             | Self::TooMuchOutput { .. }
@@ -343,6 +350,7 @@ impl Error {
             | Self::InvalidCommand { .. }
             | Self::Refused { .. }
             | Self::Sudo { .. }
+            | Self::Unsigned { .. }
             | Self::Closed { .. } => false,
         }
     }

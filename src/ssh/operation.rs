@@ -5,10 +5,14 @@
 //! Whether it was begun, and whether it is done, the host alone is asked. Done is what is proven: by
 //! another run of the service, or another boot.
 
+mod swap;
+
 use std::time::{Duration, Instant};
 
+use self::swap::Swap;
 use super::{
     command::Command,
+    deploy::{self, job::Progress},
     error::{Category, Ending, Error},
     facts::Identity,
     service::{self, Look, State, Unit},
@@ -35,6 +39,8 @@ pub enum Deed {
     Restart,
     /// The host is.
     Reboot,
+    /// Another version, or other settings, take the place of those that run.
+    Swap,
 }
 
 /// Work on a host.
@@ -47,6 +53,8 @@ pub struct Work {
     invocation_before: Option<Box<str>>,
     /// The boot before.
     boot_before: Box<str>,
+    /// What takes the place of what runs.
+    swap: Option<Swap>,
 }
 
 /// How far work is.
@@ -111,6 +119,7 @@ impl Work {
             unit,
             invocation_before: invocation_before.map(Into::into),
             boot_before: boot_before.into(),
+            swap: None,
         })
     }
 
@@ -130,6 +139,7 @@ impl Work {
         let [step, start] = look.steps.as_slice() else { return Verdict::UnderWay };
         match self.deed {
             Deed::Restart => self.judge_restart(look, step),
+            Deed::Swap => self.judge_swap(look, step),
             Deed::Reboot => self.judge_reboot(look, [step, start], identity),
         }
     }
@@ -187,7 +197,7 @@ impl Work {
         let name = &*self.name;
         let unit = self.unit.as_ref().map_or("", Unit::as_str);
         let (what, words): (_, &[&str]) = match self.deed {
-            Deed::Restart => {
+            Deed::Restart | Deed::Swap => {
                 ("restart Elasticsearch", &[name, latest, "systemctl", "restart", "--", unit])
             }
             Deed::Reboot => ("reboot", &[name, latest, "systemctl", "reboot"]),
@@ -204,12 +214,22 @@ impl Work {
 
     fn words(&self) -> Command {
         let unit = self.unit.as_ref().map_or("", Unit::as_str);
-        let by = &self.units()[usize::from(self.deed == Deed::Reboot)];
-        Command::script("read the service's words", WORDS, [unit, by])
-            .read_only()
-            .deadline(LIMIT)
-            .output_limit(64 * 1024)
+        words(unit, &self.units()[usize::from(self.deed == Deed::Reboot)])
     }
+}
+
+/// Reads the last words of the service `unit`, or of the unit `by`, which was to start it.
+pub(super) fn words(unit: &str, by: &str) -> Command {
+    Command::script("read the service's words", WORDS, [unit, by])
+        .read_only()
+        .deadline(LIMIT)
+        .output_limit(64 * 1024)
+}
+
+/// Such words in one line; empty where there are none.
+pub(super) fn joined(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(|it| !it.is_empty()).collect();
+    lines.join("; ")
 }
 
 /// The unit that the attempt `attempt` at a step of the run `run` runs as; nothing where the run has
@@ -268,6 +288,9 @@ pub(super) async fn carry_on(
                 return Ok(Outcome::Refused("it does not tell how long it has been up".into()));
             };
             let latest = (uptime + left).to_string();
+            if let Some(swap) = &work.swap {
+                return swap::begin(session, swap, &latest, sudo).await;
+            }
             begin(session, &work.command(&latest).sudo(sudo)).await
         }
     }
@@ -282,19 +305,31 @@ async fn begin(session: &Session, command: &Command) -> Result<Outcome, Error> {
             Ending::Exited(_) => Outcome::Refused(output.complaint().to_string().into()),
             Ending::Signalled(_) | Ending::Unknown => Outcome::Open,
         }),
-        Err(Error::Interrupted { .. } | Error::Timeout { .. }) => Ok(Outcome::Open),
-        Err(Error::Closed { .. }) => Ok(not_begun),
-        Err(error) if error.category() == Category::Forbidden => {
+        Err(error) => unsent(error),
+    }
+}
+
+/// What is known of work that a host could not be told to begin, or was not heard to have begun.
+fn unsent(error: Error) -> Result<Outcome, Error> {
+    match error {
+        Error::Interrupted { .. }
+        | Error::Timeout { .. }
+        | Error::Failed { ending: Ending::Signalled(_) | Ending::Unknown, .. } => Ok(Outcome::Open),
+        Error::Closed { .. } => Ok(Outcome::NotBegun { is_as_before: true }),
+        error if error.category() == Category::Forbidden => {
             Ok(Outcome::Refused(chain(&error).into()))
         }
-        Err(error) => Err(error),
+        error => Err(error),
     }
 }
 
 async fn failed(session: &Session, work: &Work, look: &Look, sudo: bool) -> Result<Outcome, Error> {
+    if let Some(swap) = &work.swap
+        && let Progress::Failed(why) = deploy::progress(session, sudo, &swap.job).await?
+    {
+        return Ok(Outcome::Failed(why));
+    }
     let said = session.run(&work.words().sudo(sudo)).await?.succeeded()?;
-    let said = said.text();
-    let lines: Vec<&str> = said.lines().map(str::trim).filter(|it| !it.is_empty()).collect();
     let state = match (&work.unit, &look.service) {
         (Some(unit), Some(service)) => {
             let State { result, .. } = &service.unit;
@@ -302,9 +337,9 @@ async fn failed(session: &Session, work: &Work, look: &Look, sudo: bool) -> Resu
         }
         _ => "it did not boot anew".to_owned(),
     };
-    let words = match lines.as_slice() {
-        [] => state,
-        lines => format!("{state}: {}", lines.join("; ")),
+    let words = match &*joined(&said.text()) {
+        "" => state,
+        words => format!("{state}: {words}"),
     };
     Ok(Outcome::Failed(crate::foreign::capped(&words)))
 }

@@ -31,7 +31,7 @@ pub const LEAST_MAP_COUNT: u64 = 262_144;
 /// What Elasticsearch's documentation recommends since 8.18, and Drover sets.
 pub const MAP_COUNT: u64 = 1_048_576;
 /// Applied after all others, Elasticsearch's own among them.
-const SYSCTL_FILE: &str = "/etc/sysctl.d/zz-drover.conf";
+pub const SYSCTL_FILE: &str = "/etc/sysctl.d/zz-drover.conf";
 
 /// What a unit that runs Elasticsearch has to grant it, in its `[Service]` section: limits of files
 /// such as /etc/security/limits.conf do not reach what systemd starts.

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tracing::{Instrument as _, debug, info_span};
 
 use super::{
+    deploy::installation::{self, Activity, Installed},
     error::{Category, Error},
     facts::{self, Identity},
     operation::{self, Outcome, Worked},
@@ -49,9 +50,16 @@ pub struct Pace {
 pub(super) async fn run(remote: Arc<Remote>, pool: Arc<Pool>, pace: Pace) {
     let key = remote.key();
     let span = info_span!("probing", namespace = %key.namespace, host = %key.name);
-    let (last_check, failures, waits, in_vain) = (None, 0, 0, 0);
-    let mut prober =
-        Prober { remote: &remote, pool: &pool, pace, last_check, failures, waits, in_vain };
+    let mut prober = Prober {
+        remote: &remote,
+        pool: &pool,
+        pace,
+        last_check: None,
+        failures: 0,
+        waits: 0,
+        in_vain: 0,
+        installing: Tries::default(),
+    };
     prober.probe_for_ever().instrument(span).await;
 }
 
@@ -67,6 +75,31 @@ struct Prober<'a> {
     waits: u32,
     /// How often in a row not all could be done there that was to be, since it is watched so.
     in_vain: u32,
+    /// What is to come there.
+    installing: Tries,
+}
+
+/// Tries of what may fail again and again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tries {
+    /// How many there were.
+    number: u32,
+    /// When the last one was begun.
+    last: Option<Instant>,
+}
+
+impl Tries {
+    /// Whether it is time for another one: the pauses double, from the probe interval up to the stats
+    /// interval.
+    fn is_due(self, pace: Pace) -> bool {
+        let pause = doubled(pace.probe, self.number).min(pace.stats.max(pace.probe));
+        self.last.is_none_or(|it| pause <= it.elapsed())
+    }
+
+    fn count(&mut self) {
+        self.number = self.number.saturating_add(1);
+        self.last = Some(Instant::now());
+    }
 }
 
 impl Prober<'_> {
@@ -107,8 +140,8 @@ impl Prober<'_> {
 
     /// Whether the host was at the work of a run when it was last seen.
     fn is_at_work(&self) -> bool {
-        let worked = self.remote.view().worked;
-        worked.is_some_and(|it| is_open(&it))
+        let view = self.remote.view();
+        view.worked.is_some_and(|it| is_open(&it)) || view.installed.is_some_and(|it| it.is_working)
     }
 
     /// Asks the host what is due.
@@ -135,7 +168,7 @@ impl Prober<'_> {
             _ => None,
         };
         let is_busy = worked.as_ref().is_some_and(is_open);
-        let checked = match before.checked {
+        let checked = match before.checked.clone() {
             _ if !is_meant => None,
             checked if is_busy => checked,
             Some(checked) if !is_due => Some(checked),
@@ -149,6 +182,13 @@ impl Prober<'_> {
             }
         };
         let in_vain = checked.as_ref().is_some_and(|it| !it.is_whole());
+        let installed = match &checked {
+            Some(checked) if !is_busy && checked.root.is_ok() && checked.is_treated() => {
+                // Rare and large, too.
+                Box::pin(self.install(&session, watch, &before)).await?
+            }
+            _ => before.installed.clone(),
+        };
         let view = View {
             asked: true,
             fault: None,
@@ -158,9 +198,38 @@ impl Prober<'_> {
             answered: Some(Timestamp::now()),
             checked,
             worked: worked.map(Arc::new),
+            installed,
         };
         self.remote.publish(watch, view);
         Ok(())
+    }
+
+    /// Sees to what is to come to the host.
+    async fn install(
+        &mut self,
+        session: &Session,
+        watch: &Watch,
+        before: &View,
+    ) -> Result<Option<Arc<Installed>>, Error> {
+        let Some(installation) = &watch.installation else { return Ok(None) };
+        let known = before.installed.as_ref().filter(|it| it.installation == **installation);
+        if known.is_none() {
+            self.installing = Tries::default();
+        }
+        let so_far = known.and_then(|it| it.outcome.as_ref().ok());
+        if let Some(installation::Outcome::Done(_)) = so_far {
+            return Ok(before.installed.clone());
+        }
+        let may_retry = self.installing.is_due(self.pace);
+        let carried = installation::carry_on(session, installation, so_far, may_retry, watch.sudo);
+        let outcome = there(carried.await)?;
+        let activity = outcome.as_ref().map_or(Activity::Rest, |it| it.1);
+        if activity == Activity::Begun {
+            self.installing.count();
+        }
+        let (outcome, is_working) = (outcome.map(|it| it.0), activity != Activity::Rest);
+        let installation = (**installation).clone();
+        Ok(Some(Arc::new(Installed { installation, outcome, is_working })))
     }
 
     /// Whether it is time to do what could not be done.

@@ -13,6 +13,10 @@ use tokio::{
 };
 
 use super::{
+    deploy::{
+        installation::{self, Installation, Installed},
+        report::Standing,
+    },
     error::Error,
     facts::{Disk, Facts, Identity, Places},
     host_key::{Accepted, Fingerprint, Otherwise},
@@ -20,7 +24,7 @@ use super::{
     reach::{Answer, Reach},
     service::{Service, Unit},
     target::Target,
-    treatment::{Deed, Treated, Treatment},
+    treatment::{Treated, Treatment},
 };
 use crate::{chain::chain, digest::Digest, object_key::ObjectKey};
 
@@ -43,6 +47,8 @@ pub struct Watch {
     /// The work of a run that is, or was, to be done on it: it is looked how far it is. It is begun
     /// only with leave, see [`super::remotes::Remotes::let_begin`].
     pub work: Option<Box<Work>>,
+    /// Elasticsearch that is to come to it, where it is not in service there, or is only fetched.
+    pub installation: Option<Box<Installation>>,
     /// Any other value asks for a look into everything at once.
     pub wish: Option<Box<str>>,
 }
@@ -67,6 +73,8 @@ pub struct View {
     pub checked: Option<Arc<Checked>>,
     /// What came of the work of a run; nothing where it was not asked for that yet.
     pub worked: Option<Arc<Worked>>,
+    /// What came of an installation; nothing where none was looked at yet.
+    pub installed: Option<Arc<Installed>>,
 }
 
 /// What a look into a host came to.
@@ -124,7 +132,9 @@ impl Watch {
     /// Whether `other` reaches the same host in the same way and looks into the same.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.looks_the_same(other) && self.work == other.work
+        self.looks_the_same(other)
+            && self.work == other.work
+            && self.installation == other.installation
     }
 
     fn looks_the_same(&self, other: &Self) -> bool {
@@ -156,6 +166,16 @@ impl View {
     pub fn outcome(&self, work: &Work) -> Option<&Outcome> {
         self.worked.as_ref().filter(|it| it.work == *work)?.outcome.as_ref().ok()
     }
+
+    /// How far `installation` is, or why nobody knows; nothing where it was not looked at.
+    #[must_use]
+    pub fn installed(
+        &self,
+        installation: &Installation,
+    ) -> Option<&Result<installation::Outcome, Error>> {
+        let installed = self.installed.as_ref().filter(|it| it.installation == *installation)?;
+        Some(&installed.outcome)
+    }
 }
 
 impl Checked {
@@ -186,6 +206,9 @@ impl Checked {
         }
         if let Some(Ok(treated)) = &mut checked.treated {
             (treated.began, treated.ended) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+            if let Some(Standing::There(report)) = &mut treated.elasticsearch {
+                **report = report.without_figures();
+            }
         }
         checked
     }
@@ -251,6 +274,9 @@ impl Remote {
             shared.view.worked = None;
             shared.leave = None;
         }
+        if shared.watch.installation != watch.installation {
+            shared.view.installed = None;
+        }
         if !shared.watch.looks_the_same(&watch) {
             shared.view.checked = None;
             shared.view.tried = None;
@@ -284,9 +310,12 @@ impl Remote {
             if shared.watch.work != watch.work {
                 view.worked = None;
             }
+            if shared.watch.installation != watch.installation {
+                view.installed = None;
+            }
         }
         // How often something was tried in vain matters only where that has a bound.
-        let is_reset = watch.treatment.as_ref().is_some_and(|it| it.deed == Deed::Reset);
+        let is_reset = watch.treatment.as_ref().is_some_and(Treatment::undoes);
         let tried_again = is_reset && shared.view.tried != view.tried;
         let news = tried_again || is_news(&shared.view, &view);
         shared.view = view;
@@ -315,6 +344,7 @@ fn is_news(before: &View, now: &View) -> bool {
         || before.identity != now.identity
         || told(before) != told(now)
         || before.worked != now.worked
+        || before.installed != now.installed
 }
 
 impl fmt::Debug for Remote {
@@ -329,53 +359,4 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::sync::mpsc::unbounded_channel;
-
-    use super::*;
-    use crate::ssh::{
-        credentials::Credentials, host_key::HostKeyPolicy, operation::Deed, target::Hop,
-    };
-
-    fn watch(run: &str) -> Watch {
-        let host_key = HostKeyPolicy {
-            fingerprints: Vec::new(),
-            authorities: Vec::new(),
-            otherwise: Otherwise::Refuse,
-            revoked: Vec::new(),
-        };
-        let credentials = Credentials::new("a key".into());
-        let host =
-            Hop { address: "h1".into(), port: 22, user: "root".into(), host_key, credentials };
-        Watch {
-            target: Target { host, jump_hosts: Vec::new() },
-            machine: None,
-            sudo: false,
-            places: Places::default(),
-            unit: None,
-            treatment: None,
-            work: Work::new((run, 1), Deed::Reboot, None, None, "boot-1").map(Box::new),
-            wish: None,
-        }
-    }
-
-    #[test]
-    fn leave_to_begin_is_good_once_for_one_work_and_not_for_long() {
-        let key = ObjectKey { namespace: "shop".into(), name: "es-1".into() };
-        let remote = Remote::new(key, watch("r-1"), unbounded_channel().0);
-        let name = "drover-r-1-1.service";
-        let soon = || Instant::now() + Duration::from_mins(1);
-        assert_eq!(remote.take_leave(name), None);
-        remote.let_begin(name, soon());
-        assert_eq!(remote.take_leave("drover-r-2-1.service"), None);
-        assert!(remote.take_leave(name).is_some());
-        assert_eq!(remote.take_leave(name), None, "used up");
-        remote.let_begin(name, Instant::now());
-        assert_eq!(remote.take_leave(name), None, "too late");
-        remote.let_begin(name, soon());
-        remote.change(watch("r-2"));
-        assert_eq!(remote.take_leave(name), None, "withdrawn");
-    }
-}
+mod tests;

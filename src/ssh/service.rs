@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
-use super::{command::Command, error::Error, session::Session};
+use super::{command::Command, deploy::report::Running, error::Error, session::Session};
 
 const LOOK: &str = include_str!("service/look.sh");
 const LIMIT: Duration = Duration::from_secs(20);
@@ -41,6 +41,8 @@ impl Unit {
 pub struct Service {
     /// What systemd says of it.
     pub unit: State,
+    /// What it was started as; absent where it does not run, or somebody else installed it.
+    pub running: Option<Running>,
     /// Its Java processes.
     pub processes: BTreeSet<u32>,
     /// Elasticsearch processes that are not of it.
@@ -163,6 +165,8 @@ fn read(text: &str, has_unit: bool, steps: usize) -> Look {
     for (key, value) in text.lines().filter_map(|it| it.split_once('=')) {
         if let Some(property) = key.strip_prefix("unit.") {
             service.unit.take(property, value);
+        } else if let Some(name) = key.strip_prefix("running.") {
+            service.running.get_or_insert_default().take(name, value);
         } else if let Some(rest) = key.strip_prefix("step.") {
             let (number, property) = rest.split_once('.').unwrap_or_default();
             let state = number.parse().ok().and_then(|it: usize| look.steps.get_mut(it));

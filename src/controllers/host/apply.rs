@@ -2,7 +2,7 @@
 //! here waits for one.
 
 use super::{
-    key, operation,
+    elasticsearch, key, operation,
     plan::{Plan, Step},
     registration,
 };
@@ -15,6 +15,8 @@ pub struct Outcome {
     pub awaiting: bool,
     /// What came of the step about its Node.
     pub registration: registration::apply::Ending,
+    /// What came of the step about its Elasticsearch.
+    pub elasticsearch: elasticsearch::apply::Ending,
     /// What came of the step for a run over the hosts of its Cluster.
     pub operation: operation::apply::Ending,
 }

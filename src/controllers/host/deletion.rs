@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
+    elasticsearch::{is_home, wish::Wish},
     network::record,
     observe::{Observed, pinned},
     plan::Stand,
@@ -17,7 +18,11 @@ use crate::{
     },
     chain::chain,
     kubernetes::events::Notice,
-    ssh::{flanneld::Standing, treatment::Deed},
+    ssh::{
+        deploy::{layout, report},
+        flanneld::Standing,
+        treatment::Deed,
+    },
 };
 
 /// How often a machine is asked in vain to undo what Drover did, before the object goes without.
@@ -50,7 +55,10 @@ impl Farewell {
 #[must_use]
 pub fn farewell(host: &Host, seen: &Observed, stand: &Stand) -> Farewell {
     let Some(machine) = pinned(host) else { return Farewell::Nothing };
-    if host.spec.deletion_policy == HostDeletionPolicy::Retain {
+    // Its Cluster may take Elasticsearch along where all else stays.
+    let removes = matches!(seen.elasticsearch, Wish::Remove { .. });
+    let retains = host.spec.deletion_policy == HostDeletionPolicy::Retain;
+    if retains && !removes {
         return Farewell::Nothing;
     }
     let left = |why: &str| Farewell::LeftBehind(why.to_owned());
@@ -62,6 +70,12 @@ pub fn farewell(host: &Host, seen: &Observed, stand: &Stand) -> Farewell {
         }
         Stand::Claimed { .. } => return Farewell::Nothing,
         Stand::Unapproved => return left("the machine is not approved"),
+        _ if !removes && is_home(host) => {
+            return left(
+                "Elasticsearch is a member of a cluster there, and needs what Drover prepared: to \
+                 have it removed, delete its Cluster under deletionPolicy Delete first",
+            );
+        }
         _ if host.spec.paused => return left("spec.paused holds back all changes"),
         _ if another == Some(true) => return left("another machine answers"),
         Stand::Unresolved if seen.way().is_none() => {
@@ -71,9 +85,10 @@ pub fn farewell(host: &Host, seen: &Observed, stand: &Stand) -> Farewell {
     }
     let treated = seen.treated().filter(|_| seen.view.fault.is_none());
     if let Some(Ok(treated)) = treated
-        && treated.deed == Deed::Reset
+        && (treated.deed == Deed::Reset || retains)
         && treated.failures.is_empty()
         && treated.flanneld.is_none_or(|it| it == Standing::Gone)
+        && (!removes || treated.elasticsearch == Some(report::Standing::Gone))
     {
         return match treated.lost.as_slice() {
             [] => Farewell::Undone,
@@ -153,6 +168,7 @@ pub fn operation(host: &Host, seen: &Observed, now: Timestamp) -> Operation {
         boot_id_before: None,
         unit: None,
         elasticsearch_unit: None,
+        target: None,
         cordoned_by_us: false,
         invocation_id_before: None,
         status: None,
@@ -185,11 +201,17 @@ pub fn notice(host: &Host, farewell: &Farewell, after: &HostStatus) -> Option<No
                 Some(_) => "; flanneld.service, told by /etc/drover-flanneld",
                 None => "",
             };
+            let elasticsearch = if is_home(host) {
+                format!("; Elasticsearch in {}, run by {}", layout::TREES, layout::UNIT)
+            } else {
+                String::new()
+            };
             let address = &host.spec.address.0;
             let machine = after.facts.as_ref().map_or("", |it| it.machine_id.as_str());
             let note = format!(
                 "left behind on {address}, machine {machine}: {what}, in \
-                 /etc/sysctl.d/zz-drover.conf, which tells the values of before{flanneld}; {why}"
+                 /etc/sysctl.d/zz-drover.conf, which tells the values of before{flanneld}{elasticsearch}; \
+                 {why}"
             );
             Some(Notice::warning("LeftBehind", "Delete", note))
         }

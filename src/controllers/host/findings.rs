@@ -1,6 +1,7 @@
 //! The judgements about a Host: its conditions. Pure.
 
 use super::{
+    elasticsearch,
     observe::{ClusterView, Observed},
     plan::{Plan, Stand},
     prepared,
@@ -39,6 +40,7 @@ pub fn conditions(
         prepared(host, seen, plan),
         healthy(host, seen, plan),
     ];
+    findings.extend(installed(host, seen, plan));
     findings.extend(node::registered(of_node));
     let mut ready = ready(host, &findings);
     if ready.status == Some(true) {
@@ -291,6 +293,11 @@ fn healthy(host: &Host, seen: &Observed, plan: &Plan) -> Finding {
     Finding::yes(kind, Reason::AsExpected, "the machine answers and does what it is told")
 }
 
+fn installed(host: &Host, seen: &Observed, plan: &Plan) -> Option<Finding> {
+    let finding = elasticsearch::findings::installed(host, seen)?;
+    Some(not_looked_into(finding.kind, seen, plan).unwrap_or(finding))
+}
+
 fn reboot(seen: &Observed, plan: &Plan) -> Finding {
     let kind = kinds::REBOOT_REQUIRED;
     if let Some(finding) = not_looked_into(kind, seen, plan) {
@@ -318,7 +325,13 @@ fn drifted(host: &Host, seen: &Observed, plan: &Plan) -> Finding {
 fn ready(host: &Host, findings: &[Finding]) -> Finding {
     let kind = kinds::READY;
     if host.metadata.deletion_timestamp.is_some() {
+        let removes = |it: &Finding| {
+            it.kind == kinds::ELASTICSEARCH_INSTALLED && it.reason == Reason::Deleting
+        };
         let message = match host.spec.deletion_policy {
+            HostDeletionPolicy::Retain if findings.iter().any(removes) => {
+                "the object is being deleted; Elasticsearch is removed with its Cluster first"
+            }
             HostDeletionPolicy::Retain => "the object is being deleted; the machine stays as it is",
             HostDeletionPolicy::Reset => {
                 "the object is being deleted; what Drover did on the machine is undone first"
@@ -360,6 +373,7 @@ fn progress(ready: &Finding) -> Option<Finding> {
             | Reason::CommandFailed
             | Reason::UnexpectedAnswer
             | Reason::NotOwned
+            | Reason::DriftFound
             | Reason::Rejected
             | Reason::Paused
     );

@@ -2,7 +2,7 @@
 
 pub mod apply;
 pub mod deletion;
-mod elasticsearch;
+pub mod elasticsearch;
 mod facts;
 mod findings;
 pub mod network;
@@ -19,6 +19,8 @@ use std::{sync::Arc, time::Duration};
 
 use kube::ResourceExt as _;
 
+use self::elasticsearch::wish::Wish;
+
 use crate::{
     api::{
         condition::find,
@@ -27,7 +29,7 @@ use crate::{
     },
     context::Context,
     controllers::{Next, Reconciler},
-    error::Error,
+    error::{Category, Error},
     kubernetes::{Kind as _, events, known::ObjectName, status as status_writer},
     object_key::ObjectKey,
     telemetry::objects::ObjectState,
@@ -50,9 +52,16 @@ impl Reconciler for HostReconciler {
         let step = plan.registration.as_ref();
         outcome.registration = registration::apply::run(&ctx, &host, step).await?;
         outcome.operation = operation::apply::run(&ctx, &host, plan.operation.as_ref()).await?;
+        let coming = plan.elasticsearch.as_ref();
+        outcome.elasticsearch = elasticsearch::apply::run(&ctx, &host, coming).await?;
         let pace = status::Pace { stats: ctx.settings.stats_interval };
         let status = status::after(&host, &seen, &plan, &outcome, pace, now);
         let mut notices = status::notices(&host, &status);
+        notices.extend(elasticsearch::status::notices(
+            &host,
+            (coming, outcome.elasticsearch),
+            &status,
+        ));
         let (ending, record) = (&outcome.registration, status.container_manager.as_ref());
         notices.extend(registration::status::notices(&host, step, ending, record));
         notices.extend(prepared::notices(&host, &seen, &status));
@@ -76,6 +85,14 @@ impl Reconciler for HostReconciler {
         }
         if let Some(next) = operation::next(outcome.operation) {
             return Ok(next);
+        }
+        if outcome.elasticsearch == elasticsearch::apply::Ending::Stale {
+            return Ok(Next::Again { category: Category::Conflict });
+        }
+        if let Wish::Deploy(wanted) = &seen.elasticsearch
+            && let Some(Err(_)) = wanted.digest
+        {
+            return Ok(Next::Again { category: Category::Unavailable });
         }
         if seen.errand.as_ref().is_some_and(operation::errand::Errand::is_awaited) {
             return Ok(Next::After(operation::plan::AGAIN));
@@ -122,4 +139,4 @@ fn report(ctx: &Context, host: &Host, status: &HostStatus) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

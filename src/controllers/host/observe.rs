@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kube::ResourceExt as _;
 
 use super::{
+    elasticsearch::{self, is_home},
     key,
     network::{self, Wish},
     operation::errand::{self, Errand},
@@ -17,12 +18,13 @@ use crate::{
     error::Error,
     ssh::{
         self,
+        deploy::layout,
         facts::Facts,
         flanneld::{Flanneld, Standing},
         remote::{Remote, View, Watch, digest},
         service::Unit,
         target::Target,
-        treatment::{Deed, Treated},
+        treatment::{Treated, Treatment},
     },
 };
 
@@ -43,6 +45,8 @@ pub struct Observed {
     pub claimed_by: Option<String>,
     /// What the Cluster's Network asks of the machine.
     pub network: Wish,
+    /// What the Cluster asks about Elasticsearch that Drover itself runs.
+    pub elasticsearch: elasticsearch::wish::Wish,
     /// What the Cluster's run over its hosts has for this one.
     pub errand: Option<Errand>,
     /// The service that runs Elasticsearch on the Cluster's hosts.
@@ -81,11 +85,11 @@ impl Observed {
         self.target.as_ref().ok().or_else(last)
     }
 
-    /// Whether what Drover did on the machine is being undone.
+    /// Whether what Drover did on the machine, or its Elasticsearch there, is being undone.
     #[must_use]
     pub fn is_resetting(&self) -> bool {
         let treatment = self.watched.as_ref().and_then(|it| it.treatment.as_ref());
-        treatment.is_some_and(|it| it.deed == Deed::Reset)
+        treatment.is_some_and(Treatment::undoes)
     }
 }
 
@@ -119,16 +123,21 @@ pub async fn world(ctx: &Context, host: &Host) -> Result<Observed, Error> {
     let present = cluster.as_deref();
     let errand = present.and_then(|it| Errand::of(host, it));
     let is_held = errand.as_ref().is_some_and(Errand::holds);
+    let watched = remote.map(|it| it.watch());
+    // What Drover installed is looked at also where nobody declares it any more.
+    let unit = present.and_then(errand::unit);
+    let unit = unit.or_else(|| Unit::new(layout::UNIT).filter(|_| is_home(host)));
     Ok(Observed {
         target,
         cluster: named.map(|_| present.map_or(ClusterView::Absent, |_| ClusterView::Present)),
-        watched: remote.map(|it| it.watch()),
+        elasticsearch: elasticsearch::wish::wish(ctx, host, present, watched.as_deref()).await?,
+        watched,
         aside: ctx.remotes.aside(&key(host)),
         claimed_by: machine.and_then(|it| claimed_by(ctx, host, &it)),
         view,
         network: network::wish(ctx, host).await?,
         errand,
-        unit: present.and_then(errand::unit),
+        unit,
         registration: registration::observe::world(ctx, host, is_held),
     })
 }

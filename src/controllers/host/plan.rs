@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     deletion::{self, Farewell, farewell},
+    elasticsearch,
     observe::{Observed, pinned},
     operation,
     references::stops,
@@ -36,6 +37,8 @@ pub struct Plan {
     pub first_keys: Vec<FirstKey>,
     /// What to do about the machine's Node.
     pub registration: Option<registration::plan::Step>,
+    /// What to do about Elasticsearch that is to come to the machine.
+    pub elasticsearch: Option<elasticsearch::plan::Step>,
     /// What to do for a run over the hosts of its Cluster.
     pub operation: Option<operation::plan::Step>,
     /// Whether the machine was looked into as it is to be watched now.
@@ -118,7 +121,7 @@ pub fn next(host: &Host, seen: &Observed, now: Timestamp) -> Plan {
         // Nothing is undone before it is on record that it is going to be.
         _ if is_deleting && !deletion::is_on_record(host) => None,
         _ if is_deleting => {
-            let reset = treatment::reset(host).ok();
+            let reset = treatment::farewell(host, &seen.elasticsearch).ok();
             let watch = |target| watch(host, target, pinned(host), reset);
             seen.way().map(watch).filter(|it| !is_same(it)).map(|it| Step::Watch(Box::new(it)))
         }
@@ -134,7 +137,9 @@ pub fn next(host: &Host, seen: &Observed, now: Timestamp) -> Plan {
                 Stand::Unseen if seen.claimed_by.is_none() => pinned(host),
                 _ => None,
             };
-            let treatment = machine.map(|it| treatment::of(host, it, &seen.network)).transpose();
+            let treatment =
+                machine.map(|it| treatment::of(host, it, &seen.network, &seen.elasticsearch));
+            let treatment = treatment.transpose();
             let treatment = treatment.unwrap_or_else(|it| {
                 problem = Some(it);
                 None
@@ -142,7 +147,12 @@ pub fn next(host: &Host, seen: &Observed, now: Timestamp) -> Plan {
             let mut watch = watch(host, target, machine, treatment.flatten());
             watch.unit.clone_from(&seen.unit);
             watch.work = operation::work(host).map(Box::new);
-            if let Some(occasion) = operation::plan::occasion(host, seen.errand.as_ref(), now) {
+            let installation = elasticsearch::plan::installation(host, &seen.elasticsearch);
+            watch.installation = installation.filter(|_| machine.is_some()).map(Box::new);
+            let in_run = operation::plan::occasion(host, seen.errand.as_ref(), now);
+            // Before and after an installation everything is looked at.
+            let installing = elasticsearch::record(host).map(|it| it.run_id.clone());
+            for occasion in [in_run, installing].into_iter().flatten() {
                 let asked = watch.wish.as_deref().unwrap_or_default();
                 watch.wish = Some(format!("{occasion} {asked}").into());
             }
@@ -156,11 +166,17 @@ pub fn next(host: &Host, seen: &Observed, now: Timestamp) -> Plan {
     let is_looked_into = operation::plan::is_looked_into(seen, wanted);
     let operation =
         if is_deleting { None } else { operation::plan::next(host, seen, &stand, wanted, now) };
+    let elasticsearch = if is_deleting {
+        None
+    } else {
+        elasticsearch::plan::next(host, seen, &stand, is_looked_into, now)
+    };
     Plan {
         step,
         stand,
         first_keys,
         registration,
+        elasticsearch,
         operation,
         is_looked_into,
         fit,
@@ -189,6 +205,7 @@ fn watch(
         unit: None,
         treatment,
         work: None,
+        installation: None,
         wish: annotation(host, RECONCILE_AT).map(Into::into),
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{
     deletion::forgotten,
+    elasticsearch::{plan::is_settled, wish::Wish as Asked},
     findings::trouble,
     network::{Wish, record as network},
     observe::{Observed, pinned},
@@ -29,7 +30,9 @@ use crate::{
     controllers::{flannel::family, lists::omitted},
     kubernetes::events::Notice,
     ssh::{
+        deploy,
         flanneld::{Standing, is_about},
+        preparation::SYSCTL_FILE,
         steps::Drift,
         treatment::{Deed, Treated},
     },
@@ -57,7 +60,7 @@ fn as_asked(host: &Host, seen: &Observed) -> Finding {
     let kind = kinds::PREPARED;
     let no = |reason, message: String| Finding::no(kind, reason, message);
     let yes = |message| Finding::yes(kind, Reason::AsExpected, message);
-    if !is_asked_for(host, &seen.network) {
+    if !is_asked_for(host, &seen.network, &seen.elasticsearch) {
         return yes("all that is asked of the machine is so");
     }
     let treated = match seen.treated() {
@@ -105,7 +108,7 @@ fn as_asked(host: &Host, seen: &Observed) -> Finding {
 pub(super) fn drifted(host: &Host, seen: &Observed) -> Finding {
     let kind = kinds::DRIFTED;
     match seen.treated() {
-        None if !is_asked_for(host, &seen.network) => {
+        None if !is_asked_for(host, &seen.network, &seen.elasticsearch) => {
             Finding::no(kind, Reason::AsExpected, "the machine is as Drover left it")
         }
         None | Some(Err(_)) => {
@@ -129,6 +132,10 @@ fn is_drift(host: &Host, seen: &Observed, difference: &Drift) -> bool {
         None if is_about(&difference.path) => {
             is_flanneld_set(host, flanneld(host, &seen.network).as_ref())
         }
+        None if deploy::is_about(&difference.path) => match &seen.elasticsearch {
+            Asked::Deploy(wanted) => is_settled(host, wanted),
+            _ => false,
+        },
         Some(name) => is_set(host, name),
         // The file that holds them all.
         None => is_applied(host),
@@ -163,7 +170,7 @@ pub(super) fn record(
         (status.drift, status.drift_omitted) = (Vec::new(), None);
         return;
     }
-    if !is_asked_for(host, &seen.network) {
+    if !is_asked_for(host, &seen.network, &seen.elasticsearch) {
         (status.drift, status.drift_omitted) = (Vec::new(), None);
     }
     if machine.is_some() {
@@ -234,7 +241,7 @@ fn member(name: &str, revision: Option<&str>, why_not: Option<&str>) -> NetworkM
 fn now_applied(host: &Host, treated: &Treated) -> BTreeMap<String, String> {
     let before = applied(host);
     let differs = |path: &str| treated.left.iter().any(|it| &*it.path == path);
-    if treated.left.iter().any(|it| it.path.starts_with('/') && !is_about(&it.path)) {
+    if differs(SYSCTL_FILE) {
         // Nothing is kept over a boot, or remembered, without the file.
         return before.clone();
     }
@@ -303,8 +310,11 @@ pub(super) fn remember(history: &mut Vec<PastOperation>, work: PastOperation) {
 
 /// What the work was about, in the end.
 fn step(treated: &Treated) -> &'static str {
-    let is_network = treated.before.last().is_some_and(|it| is_about(&it.path));
-    if is_network { "flanneld" } else { "sysctls" }
+    match treated.before.last() {
+        Some(it) if is_about(&it.path) => "flanneld",
+        Some(it) if deploy::is_about(&it.path) => "elasticsearch",
+        _ => "sysctls",
+    }
 }
 
 fn run_id(treated: &Treated) -> String {

@@ -57,6 +57,7 @@ pub fn after(
         ending: outcome.operation,
         registration: container_manager.as_ref(),
     };
+    let of_elasticsearch = (plan.elasticsearch.as_ref(), outcome.elasticsearch);
     let is_waiting = is_waiting(seen, plan, outcome)
         || registration::status::is_waiting(host, &seen.registration, ending);
     if judged && !plan.let_go && !begins && is_waiting {
@@ -64,6 +65,7 @@ pub fn after(
         let container_manager = container_manager.clone();
         let mut status = HostStatus { container_manager, ..before };
         operation::status::record_answer(&mut status, answer, now);
+        elasticsearch::status::record_installation(&mut status, host, seen, of_elasticsearch, now);
         return status;
     }
     let last_check = last_check(&before, seen, pace);
@@ -95,7 +97,7 @@ pub fn after(
         Stand::Ours(machine) => Some(machine.as_str()),
         _ => None,
     };
-    let elasticsearch = elasticsearch::shown(before.elasticsearch.as_ref(), seen, machine);
+    let elasticsearch = elasticsearch::status::shown(before.elasticsearch.as_ref(), seen, machine);
     let mut status = HostStatus {
         observed_generation: host.metadata.generation,
         state: Some(state(host, &conditions, is_out)),
@@ -109,6 +111,7 @@ pub fn after(
         ..before
     };
     operation::status::record_answer(&mut status, answer, now);
+    elasticsearch::status::record_installation(&mut status, host, seen, of_elasticsearch, now);
     prepared::record(&mut status, host, seen, machine, now);
     if plan.farewell == Some(Farewell::Undoing) {
         status.operation = Some(deletion::operation(host, seen, now));
@@ -207,6 +210,12 @@ pub fn state(host: &Host, conditions: &[Condition], is_out: bool) -> HostState {
         let is_under_way = !is_false(kinds::PREPARED)
             || because(kinds::PREPARED, Reason::InProgress)
             || because(kinds::PREPARED, Reason::Paused);
+        if is_under_way { HostState::Bootstrapping } else { HostState::Failed }
+    } else if !is(kinds::ELASTICSEARCH_INSTALLED)
+        && find(conditions, kinds::ELASTICSEARCH_INSTALLED).is_some()
+    {
+        let is_under_way = !is_false(kinds::ELASTICSEARCH_INSTALLED)
+            || because(kinds::ELASTICSEARCH_INSTALLED, Reason::Paused);
         if is_under_way { HostState::Bootstrapping } else { HostState::Failed }
     } else if is_false(kinds::HEALTHY) {
         HostState::Failed

@@ -3,13 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::{
+    elasticsearch::{is_home, plan::aim, wish::Wish as Asked},
     network::{Wish, record},
     observe::pinned,
 };
 use crate::{
-    api::{host::Host, host_fields::Sysctls, host_status::OsFamily, index::DriftPolicy},
+    api::{
+        host::{Host, HostDeletionPolicy},
+        host_fields::Sysctls,
+        host_status::OsFamily,
+        index::DriftPolicy,
+    },
     controllers::flannel::family,
     ssh::{
+        deploy::care::Aim,
         flanneld::Flanneld,
         preparation::{Preparation, PreparationError},
         treatment::{Deed, Treatment},
@@ -18,8 +25,12 @@ use crate::{
 
 /// Whether there is, or was, anything to do on the machine of `host`.
 #[must_use]
-pub fn is_asked_for(host: &Host, wish: &Wish) -> bool {
-    !host.spec.sysctls.is_empty() || !applied(host).is_empty() || wants_flanneld(host, wish)
+pub fn is_asked_for(host: &Host, wish: &Wish, elasticsearch: &Asked) -> bool {
+    !host.spec.sysctls.is_empty()
+        || !applied(host).is_empty()
+        || wants_flanneld(host, wish)
+        || is_home(host)
+        || matches!(elasticsearch, Asked::Deploy(_) | Asked::Remove { .. })
 }
 
 /// Whether flanneld is, or was, somebody's wish.
@@ -44,22 +55,32 @@ pub fn applied(host: &Host) -> &BTreeMap<String, String> {
 ///
 /// # Errors
 /// Which part of the spec can't be worked with.
-pub fn of(host: &Host, machine: &str, wish: &Wish) -> Result<Option<Treatment>, PreparationError> {
-    let spec = host.spec.sysctls.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let preparation = Preparation::of_sysctls(spec)?.having_set(own(host))?;
+pub fn of(
+    host: &Host,
+    machine: &str,
+    wish: &Wish,
+    elasticsearch: &Asked,
+) -> Result<Option<Treatment>, PreparationError> {
+    let aim = aim(host, elasticsearch);
+    let preparation = preparation(host, aim.as_ref())?;
     if pinned(host) != Some(machine) || known_family(host).is_none() {
         return Ok(None);
     }
     let flanneld = flanneld(host, wish);
-    if host.spec.sysctls.is_empty() && applied(host).is_empty() && flanneld.is_none() {
+    let is_plain = aim.is_none() && !is_home(host);
+    if host.spec.sysctls.is_empty() && applied(host).is_empty() && flanneld.is_none() && is_plain {
         return Ok(None);
     }
     let is_flanneld_set = is_flanneld_set(host, flanneld.as_ref());
-    let deed = |preparation, flanneld, deed| Ok(Some(Treatment { preparation, flanneld, deed }));
+    let is_kept = aim.is_some();
+    let deed = |preparation, flanneld, deed| {
+        Ok(Some(Treatment { preparation, flanneld, elasticsearch: aim, deed }))
+    };
     match host.spec.drift_policy {
         _ if host.spec.paused => deed(preparation, flanneld, Deed::Compare),
         DriftPolicy::Enforce => deed(preparation, flanneld, Deed::Prepare),
-        DriftPolicy::Report if is_applied(host) && is_flanneld_set => {
+        // Certificates are renewed under any policy.
+        DriftPolicy::Report if is_applied(host) && is_flanneld_set && !is_kept => {
             deed(preparation, flanneld, Deed::Compare)
         }
         // What is new is set. What was set before, and differs now, somebody else has changed.
@@ -72,13 +93,34 @@ pub fn of(host: &Host, machine: &str, wish: &Wish) -> Result<Option<Treatment>, 
     }
 }
 
-/// What undoes all that Drover did on the machine of `host`.
+/// What the machine of `host` shall have, and what Elasticsearch needs, where it is.
+fn preparation(host: &Host, aim: Option<&Aim>) -> Result<Preparation, PreparationError> {
+    let spec = host.spec.sysctls.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let stays = is_home(host) && !matches!(aim, Some(Aim::Gone { .. }));
+    if !stays {
+        return Preparation::of_sysctls(spec)?.having_set(own(host));
+    }
+    let data = match aim {
+        Some(Aim::Kept(care)) => Some(care.deployment.data.clone()),
+        _ => None,
+    };
+    Preparation::new(spec, data, None)?.having_set(own(host))
+}
+
+/// What is undone on the machine of `host` before its object goes: all that Drover did, or under
+/// `Retain` what its Cluster takes along.
 ///
 /// # Errors
 /// Which part of the status can't be worked with; none that Drover has written.
-pub fn reset(host: &Host) -> Result<Treatment, PreparationError> {
+pub fn farewell(host: &Host, elasticsearch: &Asked) -> Result<Treatment, PreparationError> {
+    let elasticsearch = aim(host, elasticsearch);
+    if host.spec.deletion_policy == HostDeletionPolicy::Retain {
+        let preparation = preparation(host, elasticsearch.as_ref())?;
+        return Ok(Treatment { preparation, flanneld: None, elasticsearch, deed: Deed::Prepare });
+    }
     let preparation = Preparation::of_sysctls([])?.having_set(own(host))?;
-    Ok(Treatment { preparation, flanneld: Some(Flanneld::gone()), deed: Deed::Reset })
+    let flanneld = Some(Flanneld::gone());
+    Ok(Treatment { preparation, flanneld, elasticsearch, deed: Deed::Reset })
 }
 
 fn own(host: &Host) -> impl Iterator<Item = (&str, &str)> {

@@ -1,7 +1,12 @@
 # Has systemd run the script $2 with the file of its settings $3 as the unit $1, at most $4 seconds:
 # it goes on when this session breaks. What is under way or was done under this name is not begun
-# again; what failed is.
+# again; what failed is. $5: the second after the boot from which on it is too late, "" where it never
+# is: what was sent in time may come late.
 set -u
+if [ -n "$5" ]; then
+  IFS=. read -r now _ </proc/uptime
+  [ "$now" -lt "$5" ] || { echo 'it came too late' >&2; exit 75; }
+fi
 case $(systemctl show -p ActiveState --value -- "$1") in
 active | activating) exit 0 ;;
 failed) systemctl reset-failed -- "$1" ;;

@@ -23,6 +23,15 @@ pub struct File {
     owner: &'static str,
 }
 
+impl PartialEq for File {
+    fn eq(&self, other: &Self) -> bool {
+        (self.path, self.mode, self.owner) == (other.path, other.mode, other.owner)
+            && self.content.expose_secret() == other.content.expose_secret()
+    }
+}
+
+impl Eq for File {}
+
 impl File {
     /// One that Elasticsearch reads.
     #[must_use]

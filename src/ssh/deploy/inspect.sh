@@ -49,8 +49,10 @@ else
   say data empty
 fi
 
+say uptime "$(cut -d . -f 1 /proc/uptime)"
 systemctl show --no-pager -p LoadState -p ActiveState -p SubState -p Result -p UnitFileState \
-  -p NeedDaemonReload -p InvocationID -p MainPID -- "$unit" 2>/dev/null | head -n 20 | sed 's/^/unit./'
+  -p NeedDaemonReload -p InvocationID -p MainPID -p ActiveEnterTimestampMonotonic -- "$unit" 2>/dev/null |
+  head -n 20 | sed 's/^/unit./'
 pid=$(systemctl show -p MainPID --value -- "$unit" 2>/dev/null)
 if [ "${pid:-0}" != 0 ] && [ -r "/proc/$pid/environ" ]; then
   tr '\0' '\n' <"/proc/$pid/environ" | grep -E '^DROVER_(REVISION|VERSION)=' | cut -c 1-200 |

@@ -90,11 +90,17 @@ impl Job {
             &most,
             &advice(source.family),
         ];
-        self.begin(STAGE, &settings, STAGING)
+        self.begin(STAGE, &settings, STAGING, "")
     }
 
-    /// What begins to stop and start it.
-    pub(super) fn swap_steps(&self, version: &str, revision: &str) -> Vec<Step> {
+    /// What begins to stop and start it. `latest`: the second after the boot from which on it is too
+    /// late, empty where it never is.
+    pub(in crate::ssh) fn swap_steps(
+        &self,
+        version: &str,
+        revision: &str,
+        latest: &str,
+    ) -> Vec<Step> {
         let settings = [
             layout::UNIT,
             revision,
@@ -104,10 +110,10 @@ impl Job {
             layout::UNIT_FILE,
             ACCOUNT_NAME,
         ];
-        self.begin(SWAP, &settings, SWAPPING)
+        self.begin(SWAP, &settings, SWAPPING, latest)
     }
 
-    fn begin(&self, script: &str, settings: &[&str], limit: Duration) -> Vec<Step> {
+    fn begin(&self, script: &str, settings: &[&str], limit: Duration, latest: &str) -> Vec<Step> {
         let mut steps = vec![make_folders()];
         // A line each: none holds the end of one.
         let lines: String =
@@ -115,7 +121,9 @@ impl Job {
         steps.extend(self.write("script", script));
         steps.extend(self.write("settings", &lines));
         let seconds = limit.as_secs().to_string();
-        let arguments = [self.unit(), self.file("script"), self.file("settings"), seconds];
+        let files = ["script", "settings"].map(|it| self.file(it));
+        let [script, settings] = files;
+        let arguments = [self.unit(), script, settings, seconds, latest.to_owned()];
         steps.push(Step::Run(Command::script("begin job", BEGIN, arguments)));
         steps
     }

@@ -32,7 +32,24 @@ pub struct Report {
     /// Whether anything is in the data directory.
     pub data: DataDirectory,
     pub(super) files: BTreeMap<Box<str>, File>,
+    /// For how many seconds the host has been up.
+    pub(super) uptime: Option<u64>,
     pub(super) unit: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// What was found on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// This.
+    There(Box<Report>),
+    /// Nothing of Drover's is left, but for the data where that was to stay.
+    Gone,
+}
+
+impl Standing {
+    pub(super) fn there(report: Report) -> Self {
+        Self::There(Box::new(report))
+    }
 }
 
 /// A version that is unpacked.
@@ -78,6 +95,17 @@ impl Tree {
     }
 }
 
+impl Running {
+    /// Takes over one of its variables.
+    pub(in crate::ssh) fn take(&mut self, variable: &str, value: &str) {
+        match variable {
+            layout::VERSION => self.version = value.into(),
+            layout::REVISION => self.revision = value.into(),
+            _ => {}
+        }
+    }
+}
+
 impl Report {
     pub(super) fn read(text: &str) -> Self {
         let mut report = Self::default();
@@ -94,6 +122,7 @@ impl Report {
                 "current" => report.current = some(value.rsplit('/').next().unwrap_or_default()),
                 "free" => report.free_kilobytes = value.parse().ok(),
                 "fetcher" => report.fetcher = some(value),
+                "uptime" => report.uptime = value.parse().ok(),
                 "data" => report.data = DataDirectory::read(value),
                 _ => report.read_named(key, value),
             }
@@ -124,14 +153,7 @@ impl Report {
                 }
             }
             "unit" => _ = self.unit.insert(name.into(), value.trim().into()),
-            "running" => {
-                let running = self.running.get_or_insert_default();
-                match name {
-                    layout::VERSION => running.version = value.into(),
-                    layout::REVISION => running.revision = value.into(),
-                    _ => {}
-                }
-            }
+            "running" => self.running.get_or_insert_default().take(name, value),
             _ => {}
         }
     }
@@ -144,6 +166,39 @@ impl Report {
     #[must_use]
     pub fn is_active(&self) -> bool {
         matches!(self.of_unit("ActiveState"), "active" | "reloading")
+    }
+
+    /// Whether nothing of the unit runs, and nothing is about to.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        matches!(self.of_unit("ActiveState"), "inactive" | "failed")
+    }
+
+    /// For how many seconds the unit has been running; nothing where that is not known.
+    #[must_use]
+    pub fn age(&self) -> Option<u64> {
+        let since: u64 = self.unit.get("ActiveEnterTimestampMonotonic")?.parse().ok()?;
+        Some(self.uptime?.saturating_sub(since / 1_000_000))
+    }
+
+    /// Whether files of Drover's Elasticsearch are there.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.revision.is_some() || !self.trees.is_empty()
+    }
+
+    /// Whether the node's own key is there, and Drover made it.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        self.files.get(layout::KEY).is_some_and(File::is_ours)
+    }
+
+    /// The same without the figures that move all the time and decide nothing.
+    #[must_use]
+    pub fn without_figures(&self) -> Self {
+        let mut report = Self { free_kilobytes: None, uptime: None, ..self.clone() };
+        report.unit.remove("MainPID");
+        report
     }
 
     /// Tells one run of the unit from the next; empty where it never ran.

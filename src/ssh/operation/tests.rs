@@ -1,7 +1,9 @@
 use super::*;
 use crate::ssh::{
     command::tests::run,
+    deploy::report::Running,
     service::{Service, State},
+    steps,
 };
 
 const BEFORE: &str = "11111111111111111111111111111111";
@@ -122,6 +124,66 @@ fn what_is_sent_names_the_unit_and_the_time_from_which_on_it_is_too_late() {
 fn a_host_refuses_what_comes_too_late_whatever_it_is() {
     // A second after the boot; before anything else is asked.
     let output = run(&work(Deed::Reboot).command("1"));
+    assert_eq!(output.status.code(), Some(75), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "it came too late\n");
+}
+
+fn running(revision: &str) -> Running {
+    Running { version: "8.19.1".into(), revision: revision.into() }
+}
+
+fn swap_work() -> Work {
+    Work::swap(("r-1", 2), running("new"), Some(BEFORE), "boot-1").unwrap()
+}
+
+/// How a swap is judged by the service, what that was started as, and the job.
+fn swapping(unit: State, started_as: Option<&str>, step: State) -> Verdict {
+    let running = started_as.map(running);
+    let look = Look {
+        service: Some(Service { unit, running, ..Service::default() }),
+        steps: vec![step, absent()],
+        system: "running".into(),
+        uptime: Some(1000),
+    };
+    let identity = Identity { boot_id: Some("boot-1".into()), ..Identity::default() };
+    swap_work().judge(&look, &identity)
+}
+
+#[test]
+fn a_swap_is_proven_by_what_the_service_was_started_as() {
+    let after = |age| unit("active", Some(AFTER), age);
+    let before = || unit("active", Some(BEFORE), 500);
+    assert_eq!(swapping(after(5), Some("new"), state("active")), Verdict::Done);
+    assert_eq!(swapping(after(1), Some("new"), state("active")), Verdict::UnderWay);
+    assert_eq!(swapping(after(5), Some("new"), absent()), Verdict::Done, "the job is forgotten");
+    assert_eq!(swapping(before(), Some("old"), state("activating")), Verdict::UnderWay);
+    // It says nothing of itself in the moment in which it is started.
+    assert_eq!(swapping(after(0), None, state("active")), Verdict::UnderWay);
+    let coming = unit("activating", Some(AFTER), 0);
+    assert_eq!(swapping(coming, None, state("active")), Verdict::UnderWay);
+}
+
+#[test]
+fn a_swap_after_which_what_ran_before_runs_again_has_failed() {
+    let back = || unit("active", Some(AFTER), 5);
+    assert_eq!(swapping(back(), Some("old"), state("failed")), Verdict::Failed);
+    assert_eq!(swapping(back(), Some("old"), state("active")), Verdict::Failed);
+    assert_eq!(swapping(back(), Some("old"), state("activating")), Verdict::UnderWay);
+    assert_eq!(swapping(unit("failed", None, 0), None, state("active")), Verdict::Failed);
+    // Another attempt at it was not begun, and finds what the last one left.
+    let not_begun = |is_as_before| Verdict::NotBegun { is_as_before };
+    assert_eq!(swapping(back(), Some("old"), absent()), not_begun(false));
+    let before = unit("active", Some(BEFORE), 500);
+    assert_eq!(swapping(before, Some("old"), absent()), not_begun(true));
+}
+
+#[test]
+fn the_job_of_a_swap_is_its_name_and_comes_too_late_like_any_other() {
+    let work = swap_work();
+    assert_eq!(work.name(), "drover-r-1-swap-2.service");
+    let steps = work.swap.as_ref().unwrap().job.swap_steps("8.19.1", "new", "1");
+    let Some(steps::Step::Run(begin)) = steps.last() else { panic!("{steps:?}") };
+    let output = run(begin);
     assert_eq!(output.status.code(), Some(75), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "it came too late\n");
 }

@@ -53,6 +53,7 @@ fn watch_of(target: Target) -> Watch {
         places: Places::default(),
         treatment: None,
         work: None,
+        installation: None,
         unit: None,
         wish: None,
     }
@@ -142,7 +143,8 @@ async fn only_the_machine_that_is_meant_is_compared_and_that_once_and_not_at_eve
     let is_compared = |line: &String| line.contains("zz-drover.conf");
     // The shell is this machine's own: nothing may be changed.
     let preparation = Preparation::of_sysctls([("kernel.ostype", "another")]).unwrap();
-    let treatment = Treatment { preparation, flanneld: None, deed: Deed::Compare };
+    let treatment =
+        Treatment { preparation, flanneld: None, elasticsearch: None, deed: Deed::Compare };
     let mut bed = Bed::new(Duration::from_millis(20)).await;
     bed.watch(|it| {
         it.machine = Some("0123456789abcdef0123456789abcdef".into());
@@ -195,7 +197,16 @@ async fn what_a_host_failed_at_is_told_though_others_take_all_the_turns_to_ask_a
     until("it hangs", || hanging.seen.attempts.load(Ordering::SeqCst) == 1).await;
     let pace = Pace { probe: SECOND, stats: SECOND };
     let (remote, pool) = (&remote, &*pool);
-    let prober = Prober { remote, pool, pace, last_check: None, failures: 0, waits: 0, in_vain: 0 };
+    let prober = Prober {
+        remote,
+        pool,
+        pace,
+        last_check: None,
+        failures: 0,
+        waits: 0,
+        in_vain: 0,
+        installing: Tries::default(),
+    };
     let before = View { asked: true, ..View::default() };
     let error = prober.identify(&watch, &before).await.unwrap_err();
     assert!(matches!(error, Error::Refused { .. }), "{error:?}");
@@ -282,6 +293,7 @@ fn what_a_host_does_not_let_be_done_is_tried_less_and_less_often() {
         lost: vec![],
         failures: vec![Error::Busy { host: "h1:22".into() }],
         flanneld: None,
+        elasticsearch: None,
         began: Timestamp::UNIX_EPOCH,
         ended: Timestamp::UNIX_EPOCH,
     };

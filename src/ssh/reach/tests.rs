@@ -60,6 +60,7 @@ impl Bed {
             places: Places::default(),
             treatment: None,
             work: None,
+            installation: None,
             unit: None,
             wish: None,
         };

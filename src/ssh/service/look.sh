@@ -1,5 +1,5 @@
-# Prints how the service $1 is on this host, the Elasticsearch processes in it and besides, and the
-# host's addresses, one "key=value" a line; what can't be told is left out. "" is no service. What
+# Prints how the service $1 is on this host, what Drover started it as, the Elasticsearch processes in
+# it and besides, and the host's addresses, one "key=value" a line; what can't be told is left out. "" is no service. What
 # follows are units that Drover's own work runs as; each is told as "step.N", counted from 0. Of
 # others' processes root alone may see all.
 LC_ALL=C
@@ -26,6 +26,11 @@ done
 
 told=$(show unit "$unit")
 printf '%s\n' "$told"
+pid=$(systemctl show -p MainPID --value -- "$unit" 2>/dev/null)
+if [ "${pid:-0}" != 0 ] && [ -r "/proc/$pid/environ" ]; then
+  tr '\0' '\n' <"/proc/$pid/environ" | grep -E '^DROVER_(REVISION|VERSION)=' | cut -c 1-200 |
+    sed 's/^/running./'
+fi
 group=$(printf '%s\n' "$told" | sed -n 's/^unit\.ControlGroup=//p')
 
 # Whether the process is in the unit: in the one hierarchy of cgroups, or in systemd's own of many.

@@ -111,6 +111,7 @@ fn host_status() -> Value {
                 "version": "8.19.0", "revision": "0123456789abcdef0123456789abcdef",
                 "staged": ["8.17.0", "8.19.0"], "clusterUuid": "u", "data": "Used",
                 "certificateExpires": THEN,
+                "settled": "0123456789abcdef0123456789abcdef",
             },
         },
         "containerManager": {
@@ -128,6 +129,7 @@ fn host_status() -> Value {
             "runId": "run-1", "kind": "Prepare", "step": "Apply", "attempt": 2, "startedAt": THEN,
             "deadline": THEN, "bootIdBefore": "01234567", "unit": "drover-run-1-apply",
             "elasticsearchUnit": "elasticsearch.service", "cordonedByUs": true,
+            "target": { "version": "8.19.0", "revision": "0123456789abcdef0123456789abcdef" },
             "invocationIdBefore": "0123456789abcdef0123456789abcdef", "status": "failed",
             "message": "it did not start", "touched": true,
         },

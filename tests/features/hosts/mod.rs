@@ -10,6 +10,7 @@ mod faults;
 mod identity;
 mod ledger;
 mod life;
+mod managed;
 mod preparation;
 mod roll;
 mod rotation;

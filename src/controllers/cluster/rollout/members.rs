@@ -29,7 +29,9 @@ const NEEDED: [&str; 4] =
 #[must_use]
 pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
     let status = host.status.as_ref();
+    // Where the service could not be looked at, nobody knows what runs.
     let told = status.and_then(|it| it.elasticsearch.as_ref());
+    let told = told.filter(|it| it.state.as_str() != "unknown");
     let addresses = addresses(host, told);
     let nodes = match evidence {
         Some(evidence) => nodes(told, &addresses, evidence),

@@ -20,6 +20,7 @@ use crate::{
     controllers::Next,
     error::Category,
     ssh::{
+        deploy::report::Running,
         operation::{Deed, Work},
         service::Unit,
     },
@@ -48,11 +49,11 @@ fn deed(operation: &Operation) -> Option<Deed> {
     match operation.kind {
         OperationKind::RestartElasticsearch => Some(Deed::Restart),
         OperationKind::RestartHost => Some(Deed::Reboot),
+        OperationKind::DeployElasticsearch => Some(Deed::Swap),
         OperationKind::Prepare
         | OperationKind::ConfigureNetwork
         | OperationKind::Maintenance
         | OperationKind::InstallElasticsearch
-        | OperationKind::DeployElasticsearch
         | OperationKind::Reset => None,
     }
 }
@@ -61,7 +62,7 @@ fn deed(operation: &Operation) -> Option<Deed> {
 #[must_use]
 pub fn permit(step: RolloutStep) -> Option<&'static str> {
     match step {
-        RolloutStep::Stage => Some("Stage"),
+        RolloutStep::Stage => Some(STAGE),
         RolloutStep::Cordon => Some("Cordon"),
         RolloutStep::Stop => Some(STOP),
         RolloutStep::Uncordon => Some("Uncordon"),
@@ -78,6 +79,22 @@ pub fn permit(step: RolloutStep) -> Option<&'static str> {
 
 /// The step that takes Elasticsearch down.
 const STOP: &str = "Stop";
+
+/// Whether what a run brings into service is to be fetched, and to wait where it is taken from.
+#[must_use]
+pub fn is_staging(host: &Host) -> bool {
+    let is_it = |it: &Operation| deed(it) == Some(Deed::Swap) && it.step == STAGE && is_open(it);
+    record(host).is_some_and(is_it)
+}
+
+/// Whether a run has taken its Elasticsearch down, or is about to.
+#[must_use]
+pub fn is_stopping(host: &Host) -> bool {
+    record(host).is_some_and(|it| is_stop(it) && it.status == Some(RunStatus::InProcess))
+}
+
+/// The step that gets all ready.
+const STAGE: &str = "Stage";
 
 /// Whether the work is one that takes Elasticsearch down.
 fn is_stop(operation: &Operation) -> bool {
@@ -105,6 +122,12 @@ fn work_of(operation: &Operation) -> Option<Work> {
     let unit = operation.elasticsearch_unit.as_ref().and_then(|it| Unit::new(it.as_str()));
     let before = operation.invocation_id_before.as_ref().map(Line::as_str);
     let boot = operation.boot_id_before.as_ref().map_or("", Line::as_str);
+    if deed(operation)? == Deed::Swap {
+        let target = operation.target.as_ref()?;
+        let (version, revision) = (target.version.as_str().into(), target.revision.as_str().into());
+        let running = Running { version, revision };
+        return Work::swap((&operation.run_id, operation.attempt), running, before, boot);
+    }
     Work::new((&operation.run_id, operation.attempt), deed(operation)?, unit, before, boot)
 }
 

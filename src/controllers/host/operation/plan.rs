@@ -10,15 +10,17 @@ use crate::{
     api::{
         condition::whole_second,
         host::Host,
-        host_status::{Operation, RunStatus},
+        host_status::{ElasticsearchTarget, Operation, OperationKind, RunStatus},
         line::Line,
         rollout_status::RolloutStep,
     },
     controllers::host::{
+        elasticsearch::{self, plan::report, wish::Wish},
         observe::{Observed, pinned},
         plan::Stand,
     },
     ssh::{
+        deploy::{Deployment, job::Job},
         operation::{Outcome, Work, unit_name},
         remote::Watch,
     },
@@ -93,6 +95,10 @@ fn take(
     if !is_ours(host, stand) || seen.view.fault.is_some() {
         return None;
     }
+    // What comes to the machine comes there first.
+    if elasticsearch::record(host).is_some() {
+        return None;
+    }
     if errand.step != RolloutStep::Uncordon && declined(host).is_some() {
         return None;
     }
@@ -107,6 +113,7 @@ fn take(
         boot_id_before: None,
         unit: None,
         elasticsearch_unit: None,
+        target: None,
         cordoned_by_us: before.is_some_and(|it| it.cordoned_by_us),
         invocation_id_before: None,
         status: Some(RunStatus::InProcess),
@@ -123,6 +130,9 @@ fn take(
             Some(last) => go_on_from(&mut operation, last),
             None => note_before(&mut operation, seen)?,
         }
+        if operation.kind == OperationKind::DeployElasticsearch {
+            aim_at(&mut operation, seen);
+        }
     }
     Some(Box::new(operation))
 }
@@ -133,6 +143,27 @@ fn go_on_from(operation: &mut Operation, last: &Operation) {
     operation.invocation_id_before.clone_from(&last.invocation_id_before);
     operation.elasticsearch_unit.clone_from(&last.elasticsearch_unit);
     operation.touched = true;
+}
+
+/// What takes the place of what runs is what is declared now, if all of it waits on the machine: else
+/// nothing is begun.
+fn aim_at(operation: &mut Operation, seen: &Observed) {
+    let wanted = match &seen.elasticsearch {
+        Wish::Deploy(wanted) => Some(&wanted.deployment),
+        _ => None,
+    };
+    let is_staged = |it: &&Deployment| report(seen).is_some_and(|report| it.is_staged(report));
+    operation.unit = Some(Job::swap(&operation.run_id, operation.attempt).unit());
+    let Some(wanted) = wanted.filter(is_staged) else {
+        let message = "not begun: what is declared by now does not wait on the machine";
+        operation.status = Some(RunStatus::Failed);
+        operation.message = Some(Line::new(message));
+        return;
+    };
+    operation.target = Some(ElasticsearchTarget {
+        version: Line::new(&wanted.version),
+        revision: Line::new(&wanted.revision),
+    });
 }
 
 fn note_before(operation: &mut Operation, seen: &Observed) -> Option<()> {

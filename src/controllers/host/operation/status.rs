@@ -22,9 +22,21 @@ use crate::{
         line::Line,
     },
     chain::chain,
-    controllers::host::{observe::Observed, prepared},
+    controllers::host::{
+        elasticsearch::{plan::installation, wish::Wish},
+        observe::Observed,
+        prepared,
+    },
     kubernetes::events::Notice,
-    ssh::{operation::Outcome, remote::Checked},
+    rollout::ages::is_built_before,
+    ssh::{
+        deploy::{
+            installation::Outcome,
+            report::{Report, Tree},
+        },
+        operation::Outcome as Worked,
+        remote::Checked,
+    },
     telemetry::metrics::StepEnding,
 };
 
@@ -125,10 +137,11 @@ fn answer(case: Case<'_>, operation: &Operation) -> Option<Answer> {
     match operation.step.as_str() {
         "Stage" => {
             let checked = case.seen.view.checked.as_deref().filter(|_| case.is_looked_into)?;
-            Some(match unfit(case, operation, checked) {
-                None => Answer::finished(false),
-                Some(why) => Answer::failed(why, false),
-            })
+            match unfit(case, operation, checked) {
+                Some(why) => Some(Answer::failed(why, false)),
+                None if operation.kind == OperationKind::DeployElasticsearch => staged(case),
+                None => Some(Answer::finished(false)),
+            }
         }
         "Cordon" => {
             let record = case.registration.filter(|it| it.registered && it.node.is_some());
@@ -181,6 +194,45 @@ fn unfit(case: Case<'_>, operation: &Operation, checked: &Checked) -> Option<Str
     }
 }
 
+/// Whether what is to take the place of what runs waits on the machine.
+fn staged(case: Case<'_>) -> Option<Answer> {
+    let failed = |why: String| Some(Answer::failed(why, false));
+    let wanted = match &case.seen.elasticsearch {
+        Wish::Deploy(wanted) => wanted,
+        Wish::Unknown { why } => return failed(why.clone()),
+        Wish::Nothing | Wish::Remove { .. } => {
+            return failed("its Cluster declares no Elasticsearch any more".into());
+        }
+    };
+    if let Some(Err(why)) = &wanted.digest {
+        return failed(why.clone());
+    }
+    let installation = installation(case.host, &case.seen.elasticsearch)?;
+    match case.seen.view.installed(&installation)? {
+        Ok(Outcome::Fetching | Outcome::Starting) => None,
+        Ok(Outcome::Failed(why) | Outcome::Refused(why)) => failed(why.to_string()),
+        Err(error) => failed(chain(error)),
+        Ok(Outcome::Done(report)) => match wrong_order(report, &wanted.deployment.version) {
+            Some(why) => failed(why),
+            None => Some(Answer::finished(false)),
+        },
+    }
+}
+
+/// Why `version` can't follow what runs, by when both were built.
+fn wrong_order(report: &Report, version: &str) -> Option<String> {
+    let running = &report.running.as_ref()?.version;
+    if **running == *version {
+        return None;
+    }
+    let built = |it: &str| report.trees.get(it).and_then(Tree::built).unwrap_or_default();
+    is_built_before(built(version), built(running)).then(|| {
+        format!(
+            "{version} was built before {running}, which runs: it may not read what that writes"
+        )
+    })
+}
+
 fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
     let Some(work) = work_of(operation) else {
         return Some(Answer::failed("there is no service to restart", operation.touched));
@@ -189,16 +241,16 @@ fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
     let late =
         "the permit was too old when the machine could be told to begin, so nothing was done";
     match case.seen.view.outcome(&work)? {
-        Outcome::Done => Some(Answer::finished(true)),
+        Worked::Done => Some(Answer::finished(true)),
         _ if !is_in_process => None,
-        Outcome::Failed(words) => Some(Answer::failed(&**words, true)),
-        Outcome::Refused(words) => {
+        Worked::Failed(words) => Some(Answer::failed(&**words, true)),
+        Worked::Refused(words) => {
             Some(Answer::failed(format!("not begun: {words}"), operation.touched))
         }
-        Outcome::UnderWay => {
+        Worked::UnderWay => {
             Some(Answer { status: RunStatus::InProcess, message: None, touched: true })
         }
-        Outcome::NotBegun { is_as_before } => {
+        Worked::NotBegun { is_as_before } => {
             let touched = operation.touched || !is_as_before;
             let why = declined(case.host).filter(|_| !operation.touched);
             match why {
@@ -207,7 +259,7 @@ fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
                 None => None,
             }
         }
-        Outcome::Open => None,
+        Worked::Open => None,
     }
 }
 
@@ -215,6 +267,7 @@ fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
 fn words(operation: &Operation) -> [&'static str; 3] {
     match operation.kind {
         OperationKind::RestartHost => ["RebootBegun", "Rebooted", "RebootFailed"],
+        OperationKind::DeployElasticsearch => ["DeployBegun", "Deployed", "DeployFailed"],
         _ => ["RestartBegun", "Restarted", "RestartFailed"],
     }
 }
@@ -255,6 +308,7 @@ pub fn notices(host: &Host, after: &HostStatus) -> Vec<Notice> {
 fn proof(operation: &Operation) -> &'static str {
     match operation.kind {
         OperationKind::RestartHost => "another boot id of the same machine",
+        OperationKind::DeployElasticsearch => "another run of the service, as declared",
         _ => "another run of the service",
     }
 }
@@ -276,6 +330,7 @@ pub fn ended(
     let label = match (after.step.as_str(), after.kind) {
         ("Stage", _) => "stage",
         ("Stop", OperationKind::RestartHost) => "restart_host",
+        ("Stop", OperationKind::DeployElasticsearch) => "deploy_elasticsearch",
         ("Stop", _) => "restart_elasticsearch",
         // The Node's own steps are counted as they are taken.
         _ => return None,

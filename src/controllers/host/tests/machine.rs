@@ -3,10 +3,15 @@
 use jiff::Timestamp;
 
 use crate::ssh::{
+    deploy::{
+        care::Aim,
+        installation::{Installation, Outcome as Reached},
+        report::{Report, Standing},
+    },
     error::Error,
     facts::{Disk, Facts, Identity, Os},
     families::Family,
-    flanneld::{Flanneld, Standing, is_about},
+    flanneld::{Flanneld, Standing as Flannel, is_about},
     host_key::{Fingerprint, Otherwise, Refusal},
     operation::Outcome,
     service::{Service, State},
@@ -41,8 +46,16 @@ pub struct Machine {
     pub has_foreign_flanneld: bool,
     /// The service that runs Elasticsearch.
     pub service: Service,
+    /// Why that can't be looked at, where it can't.
+    pub service_fault: Option<Error>,
     /// How far the work of a run is.
     pub outcome: Outcome,
+    /// How Drover's Elasticsearch is there.
+    pub elasticsearch: Report,
+    /// How far what is to come there is.
+    pub installing: Option<Reached>,
+    /// How often it was started for the first time.
+    pub starts: usize,
     /// How often the work was begun.
     pub begun: usize,
 }
@@ -113,7 +126,11 @@ impl Machine {
             lost: vec![],
             has_foreign_flanneld: false,
             service: service(),
+            service_fault: None,
             outcome: Outcome::NotBegun { is_as_before: true },
+            elasticsearch: Report::bare(),
+            installing: None,
+            starts: 0,
             begun: 0,
         }
     }
@@ -145,14 +162,54 @@ impl Machine {
         let is_provided = treatment.flanneld.as_ref().is_some_and(Flanneld::is_provided);
         let is_right = !self.differs.iter().any(|it| is_about(&it.path));
         let flanneld = treatment.flanneld.as_ref().map(|_| match deed {
-            _ if is_gone && is_right => Standing::Gone,
-            _ if is_gone => Standing::Lacking,
-            _ if self.has_foreign_flanneld => Standing::Foreign,
-            _ if is_right && is_provided => Standing::Ours,
-            _ => Standing::Lacking,
+            _ if is_gone && is_right => Flannel::Gone,
+            _ if is_gone => Flannel::Lacking,
+            _ if self.has_foreign_flanneld => Flannel::Foreign,
+            _ if is_right && is_provided => Flannel::Ours,
+            _ => Flannel::Lacking,
         });
         let left = self.differs.clone();
-        Treated { deed, before, left, failures, lost, flanneld, began: now, ended: now }
+        let elasticsearch = treatment.elasticsearch.as_ref().map(|it| self.see_to(it, deed));
+        let (began, ended) = (now, now);
+        Treated { deed, before, left, failures, lost, flanneld, elasticsearch, began, ended }
+    }
+
+    fn see_to(&mut self, aim: &Aim, deed: Deed) -> Standing {
+        match aim {
+            Aim::Gone { .. } if self.refuses.is_none() => {
+                self.elasticsearch = Report::bare();
+                Standing::Gone
+            }
+            Aim::Kept(care) if deed == Deed::Prepare && self.elasticsearch.is_active() => {
+                if let Some(uuid) = &care.cluster_uuid {
+                    self.elasticsearch.cluster_uuid = Some(uuid.clone());
+                }
+                Standing::There(Box::new(self.elasticsearch.clone()))
+            }
+            _ => Standing::There(Box::new(self.elasticsearch.clone())),
+        }
+    }
+
+    /// What comes of an installation, a step at each look.
+    pub fn install(&mut self, installation: &Installation) -> (Reached, bool) {
+        if let Some(outcome) = &self.installing {
+            return (outcome.clone(), !matches!(outcome, Reached::Failed(_) | Reached::Refused(_)));
+        }
+        let deployment = &installation.deployment;
+        let done = |it: &Report| Reached::Done(Box::new(it.clone()));
+        if installation.starts && deployment.is_running(&self.elasticsearch) {
+            return (done(&self.elasticsearch), false);
+        }
+        if !deployment.is_staged(&self.elasticsearch) {
+            self.elasticsearch.stage(deployment);
+            return (Reached::Fetching, true);
+        }
+        if !installation.starts {
+            return (done(&self.elasticsearch), false);
+        }
+        self.starts += 1;
+        self.elasticsearch.swap(deployment, "installed");
+        (Reached::Starting, true)
     }
 
     /// Why no session comes about, as the real checks have it.

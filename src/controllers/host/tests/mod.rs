@@ -2,9 +2,10 @@
 
 mod machine;
 mod nodes;
-mod scene;
+pub mod scene;
 
 mod conditions;
+mod elasticsearch;
 mod facts;
 mod farewell;
 mod identity;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::super::{
     apply::Outcome,
     deletion,
+    elasticsearch::{self, wish::Wish as Asked},
     network::Wish,
     observe::{ClusterView, Observed},
     operation::{self, apply::Ending, errand::Errand},
@@ -30,6 +31,7 @@ use crate::{
     controllers::{Next, references::Problem},
     kubernetes::events::Notice,
     ssh::{
+        deploy::installation::Installed,
         error::{Cause, Error},
         host_key::{Accepted, Trust},
         operation::Worked,
@@ -63,6 +65,8 @@ pub struct Scene {
     pub claimed_by: Option<String>,
     /// What the Cluster's Network asks of the machine.
     pub network: Wish,
+    /// What the Cluster asks about Elasticsearch that Drover itself runs.
+    pub elasticsearch: Asked,
     /// What the Cluster's run has for the Host.
     pub errand: Option<Errand>,
     /// The service that runs Elasticsearch on the Cluster's hosts.
@@ -135,6 +139,7 @@ impl Scene {
             cluster: None,
             claimed_by: None,
             network: Wish::Nothing,
+            elasticsearch: Asked::Nothing,
             errand: None,
             unit: None,
             is_stale: false,
@@ -224,6 +229,7 @@ impl Scene {
             view: view.unwrap_or_default(),
             claimed_by: self.claimed_by.clone(),
             network: self.network.clone(),
+            elasticsearch: self.elasticsearch.clone(),
             errand: self.errand.clone(),
             unit: self.unit.clone(),
             registration,
@@ -248,6 +254,9 @@ impl Scene {
                 if self.watched.as_ref().is_none_or(|it| it.work != watch.work) {
                     (self.view.worked, self.leave) = (None, false);
                 }
+                if self.watched.as_ref().is_none_or(|it| it.installation != watch.installation) {
+                    self.view.installed = None;
+                }
                 self.watched = Some(Arc::new(watch.as_ref().clone()));
             }
             Some(Step::Leave) => (self.watched, self.aside) = (None, None),
@@ -258,6 +267,7 @@ impl Scene {
             outcome.registration = self.nodes.take(&self.host, step);
         }
         outcome.operation = self.take(plan.operation.as_ref());
+        outcome.elasticsearch = self.install(plan.elasticsearch.as_ref());
         let pace = Pace { stats: Duration::from_secs(STATS.unsigned_abs()) };
         let after = status::after(&self.host, &seen, &plan, &outcome, pace, self.time());
         let before = self.host.status.take();
@@ -269,6 +279,8 @@ impl Scene {
         notices.extend(registration::status::notices(&self.host, step, ending, record));
         notices.extend(prepared::notices(&self.host, &seen, &after));
         notices.extend(operation::status::notices(&self.host, &after));
+        let of_elasticsearch = (plan.elasticsearch.as_ref(), outcome.elasticsearch);
+        notices.extend(elasticsearch::status::notices(&self.host, of_elasticsearch, &after));
         let farewell = plan.farewell.as_ref().filter(|_| plan.let_go);
         notices.extend(farewell.and_then(|it| deletion::notice(&self.host, it, &after)));
         assert_sound(before.as_ref(), &after);
@@ -301,6 +313,17 @@ impl Scene {
         }
     }
 
+    /// What comes of a step about its Elasticsearch.
+    fn install(&self, step: Option<&elasticsearch::plan::Step>) -> elasticsearch::apply::Ending {
+        use elasticsearch::{apply::Ending, plan::Step};
+        match step {
+            None => Ending::Nothing,
+            Some(_) if self.is_stale => Ending::Stale,
+            Some(Step::Begin(..)) => Ending::Begun,
+            Some(Step::End | Step::Drop) => Ending::Over,
+        }
+    }
+
     /// Asks the machine as the prober does.
     fn probe(&mut self) {
         let Some(watch) = self.watched.clone() else { return };
@@ -315,7 +338,10 @@ impl Scene {
         let checked = Checked {
             facts: self.machine.untold.clone().map_or_else(|| Ok(facts.clone()), Err),
             root: self.machine.root.clone(),
-            service: watch.unit.as_ref().map(|_| Ok(self.machine.service.clone())),
+            service: watch.unit.as_ref().map(|_| match &self.machine.service_fault {
+                Some(error) => Err(error.clone()),
+                None => Ok(self.machine.service.clone()),
+            }),
             treated: watch
                 .treatment
                 .as_ref()
@@ -342,6 +368,11 @@ impl Scene {
             answered: Some(Timestamp::new(self.now, 0).unwrap()),
             checked: is_meant.then(|| Arc::new(checked)),
             worked,
+            installed: watch.installation.as_ref().filter(|_| is_meant).map(|it| {
+                let (outcome, is_working) = self.machine.install(it);
+                let installation = (**it).clone();
+                Arc::new(Installed { installation, outcome: Ok(outcome), is_working })
+            }),
         };
     }
 
@@ -353,6 +384,7 @@ impl Scene {
             notices.extend(turn.notices);
             let is_idle = turn.plan.step.is_none()
                 && turn.plan.registration.is_none()
+                && turn.plan.elasticsearch.is_none()
                 && turn.plan.operation.is_none();
             if is_idle && !turn.wrote {
                 return notices;
@@ -384,8 +416,10 @@ impl Scene {
 
     /// The same look at the same world, later: nothing to write, nothing to tell.
     fn assert_at_rest(&self, seen: &Observed, plan: &Plan, outcome: &Outcome) {
-        let is_at_work =
-            plan.step.is_some() || plan.registration.is_some() || plan.operation.is_some();
+        let is_at_work = plan.step.is_some()
+            || plan.registration.is_some()
+            || plan.operation.is_some()
+            || plan.elasticsearch.is_some();
         if is_at_work || !plan.first_keys.is_empty() {
             return;
         }
@@ -424,10 +458,11 @@ fn assert_sound(before: Option<&HostStatus>, after: &HostStatus) {
     if !deleting {
         let needed = || always[1..].iter();
         let is_node = is("Registered").is_none_or(|it| it == "True");
-        let is_right = is_node && needed().all(|it| is(it) == Some("True"));
+        let is_there = is("ElasticsearchInstalled").is_none_or(|it| it == "True");
+        let is_right = is_node && is_there && needed().all(|it| is(it) == Some("True"));
         // A Node on its way out of service, or back, is all that may keep back the rest.
         let record = after.container_manager.as_ref();
-        let is_between = is_node && record.is_some_and(|it| it.node.is_some());
+        let is_between = is_node && is_there && record.is_some_and(|it| it.node.is_some());
         assert!(ready == is_right || (is_right && is_between), "what Ready means");
     }
     for condition in &after.conditions {

@@ -43,7 +43,7 @@ fn treatment(scene: &Scene) -> Option<Treatment> {
 }
 
 fn prepare(preparation: Preparation) -> Treatment {
-    Treatment { preparation, flanneld: None, deed: Deed::Prepare }
+    Treatment { preparation, flanneld: None, elasticsearch: None, deed: Deed::Prepare }
 }
 
 /// The parameters are set.
@@ -190,7 +190,12 @@ fn while_paused_nothing_is_changed_and_what_there_is_to_do_is_told() {
     scene.settle();
     assert_eq!(
         treatment(&scene),
-        Some(Treatment { preparation: both(), flanneld: None, deed: Deed::Compare })
+        Some(Treatment {
+            preparation: both(),
+            flanneld: None,
+            elasticsearch: None,
+            deed: Deed::Compare
+        })
     );
     scene.check("Ready", "False", "Paused");
     scene.check("Stalled", "True", "Paused");

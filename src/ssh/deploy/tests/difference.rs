@@ -207,7 +207,7 @@ fn a_job_has_a_name_that_is_its_lock_and_its_settings_go_in_a_file() {
             "/run/drover/drover-run-1-stage.script 600 root:root",
             "/run/drover/drover-run-1-stage.settings 600 root:root",
             "sh -s -- drover-run-1-stage.service /run/drover/drover-run-1-stage.script \
-             /run/drover/drover-run-1-stage.settings 14400",
+             /run/drover/drover-run-1-stage.settings 14400 ''",
         ]
     );
     let Step::Write(settings) = &steps[2] else { panic!("{words:?}") };

@@ -1,0 +1,266 @@
+//! What a Host's Cluster asks of its machine about Elasticsearch.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
+
+use super::{deployed, is_home, record};
+use crate::{
+    api::{
+        cluster::{Cluster, ClusterDeletionPolicy},
+        elasticsearch::NodeGroup,
+        host::Host,
+        rollout_status::Formation,
+    },
+    authority::Authority,
+    context::Context,
+    controllers::{
+        deployment::{self, secrets},
+        host::operation,
+    },
+    deploy::{archive::Sha512, node::NodePlan},
+    error::Error,
+    kubernetes::references::look_up,
+    published,
+    ssh::{
+        deploy::{Data, Deployment},
+        path::RemotePath,
+        remote::Watch,
+    },
+};
+
+/// What a Cluster asks of a machine.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// Nothing: Drover runs no Elasticsearch there.
+    Nothing,
+    /// That this runs there.
+    Deploy(Box<Wanted>),
+    /// That what Drover put there goes.
+    Remove {
+        /// Where its data is.
+        path: RemotePath,
+        /// What becomes of that.
+        data: Data,
+    },
+    /// That can't be known now; what was done stays.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What shall run.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What it is, to the last byte.
+    pub plan: NodePlan,
+    /// The same as it is made so.
+    pub deployment: Deployment,
+    /// Who signs the certificates of nodes.
+    pub authority: Arc<Authority>,
+    /// The cluster in Elasticsearch; absent while none is known.
+    pub uuid: Option<Box<str>>,
+    /// Whether Elasticsearch may come to a machine where it is not.
+    pub may_install: bool,
+    /// Whether a run over the hosts is under way.
+    pub is_rolling: bool,
+    /// Whether the Cluster holds back all that is new.
+    pub is_paused: bool,
+    /// The SHA-512 of the archive, where one is to be fetched; or why nobody knows it.
+    pub digest: Option<Result<Box<str>, String>>,
+    /// What it was decided on.
+    pub basis: Basis,
+}
+
+/// What has to be so still when Elasticsearch comes to a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    uid: Option<String>,
+    generation: Option<i64>,
+    deleted: Option<Time>,
+    formation: Option<Formation>,
+    uuid: Option<String>,
+}
+
+impl Basis {
+    /// What of `cluster` that is.
+    #[must_use]
+    pub fn of(cluster: &Cluster) -> Self {
+        Self {
+            uid: cluster.metadata.uid.clone(),
+            generation: cluster.metadata.generation,
+            deleted: cluster.metadata.deletion_timestamp.clone(),
+            formation: cluster.status.as_ref().and_then(|it| it.formation.clone()),
+            uuid: deployment::uuid(cluster).map(str::to_owned),
+        }
+    }
+}
+
+/// Reads what `cluster`, which `host` names, asks. `watched`: how the machine is watched now.
+///
+/// # Errors
+/// When the API server can't be asked.
+pub async fn wish(
+    ctx: &Context,
+    host: &Host,
+    cluster: Option<&Cluster>,
+    watched: Option<&Watch>,
+) -> Result<Wish, Error> {
+    let Some(cluster) = cluster.filter(|it| deployment::is_managed(it)) else {
+        return Ok(left(host, "no Cluster that declares it is there"));
+    };
+    if cluster.metadata.deletion_timestamp.is_some() {
+        return leaving(ctx, host, cluster).await;
+    }
+    if host.metadata.deletion_timestamp.is_some() {
+        return Ok(left(host, "this Host is being deleted"));
+    }
+    let unknown = |why: String| Ok(Wish::Unknown { why });
+    let secrets = match secrets::read(ctx, cluster).await? {
+        Ok(secrets) => secrets,
+        Err(problem) => return unknown(problem.message),
+    };
+    let hosts = deployment::hosts_of(&ctx.stores, cluster);
+    let mut plans = match deployment::plans(cluster, &secrets, &hosts) {
+        Ok(plans) => plans,
+        Err(problems) => {
+            let words = problems.iter().map(|it| format!("spec.{}: {}", it.path, it.message));
+            let words = words.collect::<Vec<_>>().join("; ");
+            return unknown(format!("Cluster {}: {words}", cluster.name_any()));
+        }
+    };
+    let Some(plan) = plans.remove(&*host.name_any()) else {
+        return unknown("the machine has not told yet what it is".into());
+    };
+    let deployment = match plan.deployment(None) {
+        Ok(deployment) => deployment,
+        Err(problem) => return unknown(format!("dataPath of group {}: {problem}", plan.group)),
+    };
+    let digest = digest(host, &plan, watched).await;
+    let status = cluster.status.as_ref();
+    Ok(Wish::Deploy(Box::new(Wanted {
+        deployment,
+        authority: Arc::new(secrets.authority),
+        uuid: deployment::uuid(cluster).map(Into::into),
+        may_install: deployment::may_install(cluster),
+        is_rolling: status.is_some_and(|it| it.rollout.is_some()),
+        is_paused: cluster.spec.paused,
+        digest,
+        basis: Basis::of(cluster),
+        plan,
+    })))
+}
+
+/// Nobody says what is wanted: what is there stays.
+fn left(host: &Host, why: &str) -> Wish {
+    if is_home(host) {
+        Wish::Unknown { why: format!("{why}, and Elasticsearch stays as it is") }
+    } else {
+        Wish::Nothing
+    }
+}
+
+/// What becomes of Elasticsearch when its Cluster goes. The API server itself is asked before
+/// anything is removed: a watch may be behind.
+async fn leaving(ctx: &Context, host: &Host, cluster: &Cluster) -> Result<Wish, Error> {
+    let is_there = is_home(host) || deployed(host).is_some_and(|it| it.cluster_uuid.is_some());
+    if !is_there {
+        return Ok(Wish::Nothing);
+    }
+    let stays = || Ok(left(host, "its Cluster is being deleted"));
+    let namespace = cluster.namespace().unwrap_or_default();
+    let now = look_up::<Cluster>(&ctx.client, &namespace, &cluster.name_any()).await?;
+    let is_same = |it: &Cluster| it.metadata.uid == cluster.metadata.uid;
+    let Some(now) = now.filter(is_same).filter(is_removing) else { return stays() };
+    let groups = now.spec.elasticsearch.as_ref().map(|it| it.node_groups.as_slice());
+    let path = data_path(groups.unwrap_or_default(), host);
+    let Some(path) = path.and_then(|it| RemotePath::new(&it).ok()) else {
+        let why = "nobody knows where its data is: no group selects the Host".to_owned();
+        return Ok(Wish::Unknown { why });
+    };
+    let data = if now.spec.delete_data { Data::Removed } else { Data::Kept };
+    Ok(Wish::Remove { path, data })
+}
+
+/// Whether what Drover installed goes with `cluster`.
+fn is_removing(cluster: &Cluster) -> bool {
+    cluster.metadata.deletion_timestamp.is_some()
+        && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
+}
+
+/// Where the data of a member is.
+fn data_path(groups: &[NodeGroup], host: &Host) -> Option<String> {
+    if groups.is_empty() {
+        return Some(NodeGroup::default_data_path().0);
+    }
+    let labels = host.metadata.labels.clone().unwrap_or_default();
+    let selects = |it: &&NodeGroup| it.host_selector.as_ref().is_some_and(|it| it.matches(&labels));
+    let rest = || groups.iter().find(|it| it.host_selector.is_none());
+    groups.iter().find(selects).or_else(rest).map(|it| it.data_path.0.clone())
+}
+
+/// The SHA-512 of the archive. It is asked for only where one is to be fetched, and once for each
+/// process and archive.
+async fn digest(
+    host: &Host,
+    plan: &NodePlan,
+    watched: Option<&Watch>,
+) -> Option<Result<Box<str>, String>> {
+    let at = match &plan.archive.sha512 {
+        Sha512::Given(digest) => return Some(Ok(digest.clone())),
+        Sha512::At(at) => at,
+    };
+    if record(host).is_none() && !operation::is_staging(host) {
+        return None;
+    }
+    let known = watched.and_then(|it| it.installation.as_ref()).map(|it| &it.source);
+    if let Some(source) = known.filter(|it| it.url == plan.archive.url) {
+        return Some(Ok(source.sha512.clone()));
+    }
+    let read = published::sha512(at, &plan.archive.file, None).await;
+    Some(read.map_err(|it| format!("the SHA-512 of {}: {}", plan.archive.file, it.message())))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controllers::host::tests::scene;
+
+    #[test]
+    fn data_is_where_the_group_of_the_host_has_it() {
+        let mut host = scene::host();
+        assert_eq!(data_path(&[], &host).as_deref(), Some("/var/lib/drover-elasticsearch"));
+        let groups = json!([
+            {
+                "name": "hot", "dataPath": "/srv/hot",
+                "hostSelector": { "matchLabels": { "tier": "hot" } },
+            },
+            { "name": "rest", "dataPath": "/srv/rest" },
+        ]);
+        let groups: Vec<NodeGroup> = serde_json::from_value(groups).unwrap();
+        assert_eq!(data_path(&groups, &host).as_deref(), Some("/srv/rest"));
+        assert_eq!(data_path(&groups[..1], &host), None);
+        host.metadata.labels = Some([("tier".to_owned(), "hot".to_owned())].into());
+        assert_eq!(data_path(&groups, &host).as_deref(), Some("/srv/hot"));
+    }
+
+    #[test]
+    fn only_a_cluster_that_is_deleted_under_delete_takes_its_elasticsearch_along() {
+        let cluster = |policy: &str, deleted: bool| -> Cluster {
+            let mut object = json!({
+                "metadata": { "name": "logs" }, "spec": { "deletionPolicy": policy },
+            });
+            if deleted {
+                object["metadata"]["deletionTimestamp"] = json!("2026-01-02T03:04:05Z");
+            }
+            serde_json::from_value(object).unwrap()
+        };
+        assert!(is_removing(&cluster("Delete", true)));
+        assert!(!is_removing(&cluster("Delete", false)));
+        assert!(!is_removing(&cluster("Retain", true)));
+    }
+}

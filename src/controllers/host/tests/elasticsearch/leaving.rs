@@ -1,0 +1,101 @@
+//! What becomes of Elasticsearch when its Cluster, or the Host, goes.
+
+use super::*;
+use crate::controllers::host::deletion::Farewell;
+
+fn remove(scene: &mut Scene) {
+    let path = RemotePath::new("/var/lib/drover-elasticsearch").unwrap();
+    scene.elasticsearch = Wish::Remove { path, data: Data::Kept };
+}
+
+fn end(scene: &mut Scene) -> (Farewell, Vec<Notice>) {
+    for _ in 0..12 {
+        let turn = scene.turn();
+        if turn.plan.let_go {
+            return (turn.plan.farewell.unwrap(), turn.notices);
+        }
+    }
+    panic!("the object never goes: {:?}", scene.status().operation);
+}
+
+#[test]
+fn with_its_cluster_elasticsearch_goes_and_then_what_it_needed() {
+    let mut scene = member();
+    remove(&mut scene);
+    scene.turn();
+    let now = treatment(&scene).unwrap();
+    assert!(now.removes() && now.deed == Deed::Prepare);
+    assert!(!format!("{:?}", now.preparation).contains("max_map_count"));
+    scene.turn();
+    assert_eq!(deployed(&scene.host), None);
+    scene.elasticsearch = Wish::Nothing;
+    scene.settle();
+    assert_eq!(treatment(&scene), None);
+    scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn what_can_not_be_removed_is_told_and_stays_on_record() {
+    let mut scene = member();
+    scene.machine.refuses = Some(fault("failed"));
+    remove(&mut scene);
+    scene.settle();
+    scene.check("Prepared", "False", "CommandFailed");
+    assert!(deployed(&scene.host).is_some());
+    scene.machine.refuses = None;
+    scene.settle();
+    assert_eq!(deployed(&scene.host), None);
+}
+
+#[test]
+fn a_host_that_is_deleted_alone_leaves_a_member_of_a_cluster_as_it_is() {
+    for policy in ["Retain", "Reset"] {
+        let mut scene = member();
+        scene.spec(&json!({ "deletionPolicy": policy, "sysctls": { "vm.swappiness": "1" } }));
+        scene.settle();
+        scene.elasticsearch = Wish::Unknown { why: "this Host is being deleted".into() };
+        scene.delete();
+        let (farewell, notices) = end(&mut scene);
+        match (policy, farewell) {
+            ("Retain", Farewell::Nothing) => {}
+            ("Reset", Farewell::LeftBehind(why)) => {
+                assert!(why.contains("member of a cluster"), "{why}");
+                let text = format!("{notices:?}");
+                assert!(text.contains("/opt/drover/elasticsearch"), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(scene.machine.elasticsearch.is_active());
+    }
+}
+
+#[test]
+fn a_host_that_goes_together_with_its_cluster_is_rid_of_elasticsearch_first() {
+    for policy in ["Retain", "Reset"] {
+        let mut scene = member();
+        scene.spec(&json!({ "deletionPolicy": policy }));
+        scene.settle();
+        remove(&mut scene);
+        scene.delete();
+        scene.turn();
+        assert!(scene.machine.elasticsearch.is_active(), "not before it is on record");
+        let operation = scene.status().operation.as_ref().unwrap();
+        assert_eq!(operation.kind, OperationKind::Reset);
+        let (farewell, _) = end(&mut scene);
+        assert_eq!(farewell, Farewell::Undone);
+        assert!(!scene.machine.elasticsearch.is_active());
+    }
+}
+
+#[test]
+fn a_dead_machine_does_not_keep_its_object_from_going() {
+    let mut scene = member();
+    scene.machine.fault = Some(fault("unauthorized"));
+    scene.settle();
+    remove(&mut scene);
+    scene.delete();
+    let (farewell, notices) = end(&mut scene);
+    assert!(matches!(farewell, Farewell::LeftBehind(_)));
+    let text = format!("{notices:?}");
+    assert!(text.contains("/opt/drover/elasticsearch") && text.contains(MACHINE), "{text}");
+}

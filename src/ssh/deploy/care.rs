@@ -1,0 +1,200 @@
+//! What is seen to about Elasticsearch on a host each time that the host is looked at: files that need
+//! no restart, its node's certificate, the note which cluster the host is in, and versions that nobody
+//! needs any more. Nothing here stops or starts it, but for its removal.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    Data, Deployment, layout, note_cluster, remove,
+    report::{Report, Standing},
+};
+use crate::{
+    authority::{Authority, Unfit},
+    ssh::{
+        error::{Category, Error},
+        path::RemotePath,
+        session::Session,
+        steps::{Drift, Prepared},
+    },
+};
+
+/// How Elasticsearch shall be on a host, as far as that takes no restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// It is kept as it shall be.
+    Kept(Box<Care>),
+    /// Nothing of Drover's is there.
+    Gone {
+        /// Where its data is.
+        path: RemotePath,
+        /// What becomes of that.
+        data: Data,
+    },
+}
+
+/// What is kept so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Care {
+    /// What shall run there, but for the certificate of its node.
+    pub deployment: Deployment,
+    /// Who signs that.
+    pub authority: Arc<Authority>,
+    /// The host's name.
+    pub name: Box<str>,
+    /// What the certificate has to be good for.
+    pub names: Vec<Box<str>>,
+    /// The cluster that the host is a member of; absent while none is formed.
+    pub cluster_uuid: Option<Box<str>>,
+    /// Whether files are written where nothing of Drover's is yet.
+    pub is_begun: bool,
+    /// Whether versions that neither run nor shall are removed.
+    pub prunes: bool,
+    /// Whether files that differ are told and not written; the certificate is renewed all the same.
+    pub is_left_alone: bool,
+}
+
+impl Aim {
+    /// Tells what differs, and changes nothing; as root, by sudo where `sudo` is true.
+    ///
+    /// # Errors
+    /// Why the host could not be looked at.
+    pub(in crate::ssh) async fn compare(
+        &self,
+        session: &Session,
+        sudo: bool,
+    ) -> Result<(Prepared, Option<Standing>), Error> {
+        let Self::Kept(care) = self else { return Ok((Prepared::default(), None)) };
+        let report = care.deployment.inspect(session, sudo).await?;
+        let left = care.differences(&report, Timestamp::now());
+        let prepared = Prepared { before: left.clone(), left, ..Prepared::default() };
+        Ok((prepared, Some(Standing::there(report))))
+    }
+
+    /// Makes it so. Safe to repeat.
+    ///
+    /// # Errors
+    /// Why the host could not be asked, or not be told on the way. That one thing could not be
+    /// changed is no error here.
+    pub(in crate::ssh) async fn apply(
+        &self,
+        session: &Session,
+        sudo: bool,
+    ) -> Result<(Prepared, Option<Standing>), Error> {
+        match self {
+            Self::Kept(care) => {
+                let (prepared, report) = care.apply(session, sudo).await?;
+                Ok((prepared, Some(Standing::there(report))))
+            }
+            Self::Gone { path, data } => match remove(session, sudo, path, *data).await {
+                Ok(()) => Ok((Prepared::default(), Some(Standing::Gone))),
+                Err(error) if error.category() == Category::Failed => {
+                    let failures = vec![error];
+                    Ok((Prepared { failures, ..Prepared::default() }, None))
+                }
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
+
+impl Care {
+    async fn apply(&self, session: &Session, sudo: bool) -> Result<(Prepared, Report), Error> {
+        let now = Timestamp::now();
+        let report = self.deployment.inspect(session, sudo).await?;
+        if !self.may_write(&report) {
+            return Ok((Prepared::default(), report));
+        }
+        let mut told = if self.is_left_alone { self.deployment.drift(&report) } else { vec![] };
+        let (deployment, refusal) = match self.wanted(&report, now) {
+            Ok(deployment) => (deployment, None),
+            Err(error) => (self.deployment.clone(), Some(error)),
+        };
+        let (mut prepared, mut report) = deployment.settle_seen(session, sudo, report).await?;
+        prepared.failures.extend(refusal);
+        prepared.before.extend(told.iter().cloned());
+        prepared.left.append(&mut told);
+        let mut changed = false;
+        if let Some(uuid) = self.note(&report) {
+            changed |= keep(&mut prepared, note_cluster(session, sudo, uuid).await)?;
+        }
+        if self.is_to_prune(&report) {
+            changed |= keep(&mut prepared, self.deployment.prune(session, sudo, &[]).await)?;
+        }
+        if changed {
+            report = self.deployment.inspect(session, sudo).await?;
+        }
+        Ok((prepared, report))
+    }
+
+    /// Whether anything may be written: an installation was begun, now or before.
+    fn may_write(&self, report: &Report) -> bool {
+        self.is_begun || report.is_there()
+    }
+
+    /// What is to be so on the host now, with another certificate where its node needs one.
+    fn wanted(&self, report: &Report, now: Timestamp) -> Result<Deployment, Error> {
+        let mut deployment = self.deployment.clone();
+        if self.is_left_alone {
+            (deployment.at_start, deployment.live) = (Vec::new(), Vec::new());
+        }
+        if self.unfit(report, now).is_none() {
+            return Ok(deployment);
+        }
+        let issued = self.authority.issue(&self.name, &self.names, now);
+        Ok(deployment.with_certificate(&issued.map_err(|problem| Error::Unsigned { problem })?))
+    }
+
+    /// Why the node needs another certificate.
+    fn unfit(&self, report: &Report, now: Timestamp) -> Option<Unfit> {
+        if !report.has_key() {
+            return Some(Unfit::Unreadable);
+        }
+        self.authority.check(report.certificate.as_bytes(), &self.names, now).err()
+    }
+
+    fn differences(&self, report: &Report, now: Timestamp) -> Vec<Drift> {
+        if !self.may_write(report) {
+            return Vec::new();
+        }
+        let mut drift = self.deployment.drift(report);
+        if let Some(unfit) = self.unfit(report, now) {
+            let desired = "good for its node".into();
+            let live = unfit.to_string().into();
+            drift.push(Drift { path: layout::CERTIFICATE.into(), desired, live });
+        }
+        drift
+    }
+
+    /// Which cluster is to be noted on the host: none before Elasticsearch runs there as a part of it,
+    /// and none twice.
+    fn note(&self, report: &Report) -> Option<&str> {
+        let uuid = self.cluster_uuid.as_deref()?;
+        let is_noted = report.cluster_uuid.as_deref() == Some(uuid);
+        (report.is_active() && report.revision.is_some() && !is_noted).then_some(uuid)
+    }
+
+    fn is_to_prune(&self, report: &Report) -> bool {
+        let is_needed =
+            |it: &str| it == &*self.deployment.version || report.current.as_deref() == Some(it);
+        self.prunes
+            && self.deployment.is_running(report)
+            && report.trees.keys().any(|it| !is_needed(it))
+    }
+}
+
+/// Whether it was done. What only failed there is kept beside all else.
+fn keep(prepared: &mut Prepared, result: Result<(), Error>) -> Result<bool, Error> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.category() == Category::Failed => {
+            prepared.failures.push(error);
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+use std::time::Duration;
+
+use super::*;
+use crate::ssh::deploy::File;
+
+fn at(days: u64) -> Timestamp {
+    "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + Duration::from_hours(24 * days)
+}
+
+fn care() -> Care {
+    let readable = |path, text: &str| File::readable(path, text.as_bytes().to_vec());
+    Care {
+        deployment: Deployment {
+            version: "8.19.0".into(),
+            data: RemotePath::new("/var/lib/drover-elasticsearch").unwrap(),
+            at_start: vec![readable(layout::SETTINGS, "one")],
+            live: vec![readable(layout::SEEDS, "seeds")],
+            revision: "one".into(),
+        },
+        authority: Arc::new(Authority::make("a test", at(0)).unwrap()),
+        name: "es-1".into(),
+        names: vec!["es-1".into(), "192.0.2.1".into()],
+        cluster_uuid: None,
+        is_begun: false,
+        prunes: true,
+        is_left_alone: false,
+    }
+}
+
+/// A host on which that runs, with a certificate of its node.
+fn settled(care: &Care) -> Report {
+    let mut report = Report::bare();
+    report.stage(&care.deployment);
+    report.swap(&care.deployment, "first");
+    let deployment = care.wanted(&report, at(0)).unwrap();
+    for file in &deployment.live {
+        report.put(file.path, file);
+    }
+    let issued = care.authority.issue("es-1", &care.names, at(0)).unwrap();
+    report.certificate = issued.certificate.to_string();
+    assert_eq!(care.differences(&report, at(1)), []);
+    report
+}
+
+fn paths(deployment: &Deployment) -> Vec<&'static str> {
+    deployment.live.iter().map(|it| it.path).collect()
+}
+
+#[test]
+fn nothing_is_written_on_a_host_before_an_installation_is_begun() {
+    let mut care = care();
+    assert!(
+        !care.may_write(&Report::bare()) && care.differences(&Report::bare(), at(0)).is_empty()
+    );
+    let settled = settled(&care);
+    assert!(care.may_write(&settled));
+    care.is_begun = true;
+    assert!(care.may_write(&Report::bare()));
+}
+
+#[test]
+fn a_node_gets_a_certificate_where_it_has_none_or_none_that_is_good_for_long() {
+    let mut care = care();
+    let report = settled(&care);
+    let seeds_alone = [layout::SEEDS];
+    let with_certificate = [layout::SEEDS, layout::KEY, layout::CERTIFICATE];
+    let wanted = |care: &Care, report: &Report, day| paths(&care.wanted(report, at(day)).unwrap());
+    assert_eq!(wanted(&care, &Report::bare(), 0), with_certificate);
+    assert_eq!(wanted(&care, &report, 1), seeds_alone);
+    // A third of a year before it expires.
+    assert_eq!(wanted(&care, &report, 240), seeds_alone);
+    assert_eq!(wanted(&care, &report, 250), with_certificate);
+    let told = care.differences(&report, at(250));
+    assert_eq!((&*told[0].path, told.len()), (layout::CERTIFICATE, 1));
+    assert!(told[0].live.contains("expires soon"), "{told:?}");
+
+    let mut without_key = report.clone();
+    without_key.put(layout::KEY, &File::readable(layout::KEY, b"mine".to_vec()));
+    assert_eq!(wanted(&care, &without_key, 1), seeds_alone, "Drover's by its first line");
+    let mut other_name = settled(&care);
+    care.names.push("es-1.example".into());
+    assert_eq!(wanted(&care, &other_name, 1), with_certificate);
+    other_name.certificate.clear();
+    assert_eq!(wanted(&care, &other_name, 1), with_certificate);
+    care.authority = Arc::new(Authority::make("another", at(0)).unwrap());
+    assert_eq!(wanted(&care, &report, 1), with_certificate);
+    // What can sign no more is told.
+    let error = care.wanted(&report, at(365 * 11)).unwrap_err();
+    assert!(matches!(error, Error::Unsigned { .. }), "{error:?}");
+}
+
+#[test]
+fn under_report_files_are_left_alone_and_certificates_are_not() {
+    let mut care = care();
+    let mut report = settled(&care);
+    care.is_left_alone = true;
+    report.put(layout::SEEDS, &File::readable(layout::SEEDS, b"changed".to_vec()));
+    assert!(care.wanted(&report, at(1)).unwrap().drift(&report).is_empty());
+    let wanted = care.wanted(&report, at(250)).unwrap();
+    assert_eq!(paths(&wanted), [layout::KEY, layout::CERTIFICATE]);
+}
+
+#[test]
+fn a_host_is_noted_to_be_a_member_once_it_runs_as_one_and_once() {
+    let mut care = care();
+    let mut report = settled(&care);
+    assert_eq!(care.note(&report), None, "none is formed");
+    care.cluster_uuid = Some("uuid".into());
+    assert_eq!(care.note(&report), Some("uuid"));
+    assert_eq!(care.note(&Report::bare()), None);
+    report.cluster_uuid = Some("uuid".into());
+    assert_eq!(care.note(&report), None);
+    report.cluster_uuid = Some("another".into());
+    assert_eq!(care.note(&report), Some("uuid"), "the host itself refuses it");
+    report.stop("failed");
+    assert_eq!(care.note(&report), None);
+}
+
+#[test]
+fn versions_go_once_what_shall_run_does_and_no_run_needs_them() {
+    let mut care = care();
+    let mut report = settled(&care);
+    assert!(!care.is_to_prune(&report));
+    report.trees.insert("8.18.0".into(), super::super::report::Tree::default());
+    assert!(care.is_to_prune(&report));
+    care.prunes = false;
+    assert!(!care.is_to_prune(&report));
+    care.prunes = true;
+    report.running.as_mut().unwrap().version = "8.18.0".into();
+    report.current = Some("8.18.0".into());
+    assert!(!care.is_to_prune(&report), "the older one runs still");
+}

@@ -1,0 +1,82 @@
+//! Another version, or other settings, that take the place of what Drover's Elasticsearch ran as.
+
+use super::{Deed, Outcome, TOO_LATE, Verdict, Work, is_steady, unsent};
+use crate::{
+    chain::chain,
+    ssh::{
+        deploy::{job::Job, layout, report::Running},
+        error::{Ending, Error},
+        service::{Look, State, Unit},
+        session::Session,
+        steps,
+    },
+};
+
+/// What takes the place of what runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Swap {
+    pub(super) job: Job,
+    pub(super) running: Running,
+}
+
+impl Work {
+    /// The same attempt, at which `running` takes the place of what Drover's Elasticsearch ran as
+    /// before. It has to be there already, see [`crate::ssh::deploy::installation`].
+    #[must_use]
+    pub fn swap(
+        (run, attempt): (&str, u32),
+        running: Running,
+        invocation_before: Option<&str>,
+        boot_before: &str,
+    ) -> Option<Self> {
+        let unit = Unit::new(layout::UNIT);
+        let work = Self::new((run, attempt), Deed::Swap, unit, invocation_before, boot_before)?;
+        let job = Job::swap(run, attempt);
+        Some(Self { name: job.unit().into(), swap: Some(Swap { job, running }), ..work })
+    }
+
+    pub(super) fn judge_swap(&self, look: &Look, step: &State) -> Verdict {
+        let (Some(service), Some(swap)) = (&look.service, &self.swap) else {
+            return Verdict::NotBegun { is_as_before: false };
+        };
+        let unit = &service.unit;
+        let is_another = unit.invocation.is_some() && unit.invocation != self.invocation_before;
+        let is_planned = service.running.as_ref() == Some(&swap.running);
+        if unit.is_active() && is_another && is_planned {
+            return if is_steady(unit, look.uptime) { Verdict::Done } else { Verdict::UnderWay };
+        }
+        // After a failure half-way what ran before was started again.
+        let is_back = is_another && service.running.is_some() && !is_planned;
+        let comes = !unit.is_down() && (is_another || unit.is_queued) && !is_back;
+        match &*step.active {
+            // Of a host that was restarted meanwhile, nobody knows how far it came.
+            _ if !step.is_loaded() => {
+                Verdict::NotBegun { is_as_before: unit.invocation == self.invocation_before }
+            }
+            "activating" => Verdict::UnderWay,
+            "active" if comes => Verdict::UnderWay,
+            _ => Verdict::Failed,
+        }
+    }
+}
+
+/// Has the host begin it, unless that comes too late.
+pub(super) async fn begin(
+    session: &Session,
+    swap: &Swap,
+    latest: &str,
+    sudo: bool,
+) -> Result<Outcome, Error> {
+    let Running { version, revision } = &swap.running;
+    let steps = swap.job.swap_steps(version, revision, latest);
+    match steps::run(session, vec![steps], sudo).await {
+        Ok(failures) => Ok(match failures.into_iter().next() {
+            None => Outcome::UnderWay,
+            Some(Error::Failed { ending: Ending::Exited(TOO_LATE), .. }) => {
+                Outcome::NotBegun { is_as_before: true }
+            }
+            Some(error) => Outcome::Refused(chain(&error).into()),
+        }),
+        Err(error) => unsent(error),
+    }
+}
