@@ -51,6 +51,6 @@ async fn objects_that_come_again_take_up_the_same_cluster_and_delete_takes_it_fr
     delete(&stage, false).await;
     let host = &stage.machines[0];
     host.inside("test ! -e /opt/drover/elasticsearch && test ! -e /etc/drover-elasticsearch");
-    host.inside("test ! -e /var/lib/drover-elasticsearch");
+    host.inside("test -z \"$(ls -A /var/lib/drover-elasticsearch 2>/dev/null)\"");
     assert_eq!(host.inside("pgrep -u elasticsearch java || echo none").trim(), "none");
 }
