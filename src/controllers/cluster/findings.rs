@@ -307,8 +307,9 @@ fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster, decided: &Dec
             if let Some(finding) = rollout::findings::outstanding(decided) {
                 return finding;
             }
-            if let Some(host) = seen.managed.as_ref().and_then(managed::plan::to_install) {
-                let message = format!("Elasticsearch is not installed on host '{host}' yet");
+            let view = seen.snapshot.cluster.as_deref();
+            let managed = seen.managed.as_ref();
+            if let Some(message) = managed.and_then(|it| managed::plan::outstanding(it, view)) {
                 return Finding::no(kinds::READY, Reason::InProgress, message);
             }
             let message = if seen.has_elasticsearch() {

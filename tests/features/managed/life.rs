@@ -1,6 +1,6 @@
 //! From bare machines to a cluster by one apply, and what is changed in its life.
 
-use drover::api::{cluster::Health, host_status::RunStatus, rollout_status::RolloutKind};
+use drover::api::{host_status::RunStatus, rollout_status::RolloutKind};
 use serde_json::json;
 
 use super::Stage;
@@ -11,16 +11,8 @@ async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings
     let _room = room().await;
     let stage = Stage::new("managed", 3).await;
     stage.apply_all(&stage.cluster("8.17.0", &json!({}), &json!({}))).await;
-    let status = stage.until("Ready", "True").await;
-    let formed = status.elasticsearch.clone().unwrap();
-    assert_eq!((formed.nodes, formed.health), (3, Health::Green));
+    let formed = stage.formed().await;
     assert_eq!((formed.version.as_str(), formed.name.as_str()), ("8.17.0", "es"));
-    assert_eq!(status.formation, None, "everybody remembers what was formed");
-    assert!(status.history.is_empty(), "what was not in service takes no run");
-    for kind in ["admin", "ca", "ca-key"] {
-        let secret = stage.annotation(&format!("es-{kind}"), "drover.dev/cluster-uuid").await;
-        assert_eq!(secret.as_deref(), Some(formed.uuid.as_str()), "{kind}");
-    }
     assert_eq!(stage.archives.fetched("8.17.0"), 3);
 
     // Other settings: each node is started anew, one after the other.
@@ -46,6 +38,7 @@ async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings
     let status = stage.until("Ready", "True").await;
     let upgraded = status.elasticsearch.unwrap();
     assert_eq!((upgraded.version.as_str(), &upgraded.uuid), ("8.19.0", &formed.uuid));
+    stage.assert_rights_suffice();
     for reason in ["FormationBegun", "Formed", "RolloutFinished"] {
         stage.event("es", reason).await;
     }

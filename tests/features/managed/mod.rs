@@ -7,7 +7,7 @@ mod removal;
 use std::{collections::BTreeMap, ops::Deref, time::Duration};
 
 use drover::api::{
-    cluster::{Cluster, ClusterStatus},
+    cluster::{Cluster, ClusterStatus, ElasticsearchStatus, Health},
     host_status::RunStatus,
     rollout_status::DeployStatus,
 };
@@ -18,13 +18,22 @@ use serde_json::{Value, json};
 use crate::{
     common::{
         archives::Archives,
+        certificates::Authority,
         hosts::{Host, Os, Settings},
+        operator,
+        proxy::{Entry, lines},
         traffic::Target,
         wait::eventually,
     },
     hosts,
-    world::expect,
+    world::{control_plane, expect},
 };
+
+/// The rights that the documentation tells people to give Drover where it runs Elasticsearch itself.
+const RIGHTS: [&str; 2] = [
+    include_str!("../../../examples/kubernetes/rbac.yaml"),
+    include_str!("../../../examples/kubernetes/managed.yaml"),
+];
 
 /// For fetching, unpacking and starting three nodes on a machine that does other things too.
 pub const LONG: Duration = Duration::from_mins(6);
@@ -50,9 +59,38 @@ impl Stage {
     pub async fn new(name: &str, machines: usize) -> Self {
         let systems = [Os::Debian, Os::Fedora, Os::Rhel].into_iter().cycle().take(machines);
         let settings = systems.map(|it| Settings::new(it).disk_megabytes(900));
-        let (around, machines, archives) =
+        let (mut around, machines, archives) =
             tokio::join!(hosts::Stage::new(name), Host::start_all(settings), Archives::start());
+        // Under the documented rights, not as the administrator.
+        around.operator.stop().await;
+        let control_plane = control_plane().await;
+        for rights in RIGHTS {
+            control_plane.kubectl(&["apply", "--server-side", "-f", "-"], rights);
+        }
+        let token = control_plane.token("drover", "drover");
+        let mut kubeconfig = control_plane.kubeconfig().with_token(&token);
+        kubeconfig = kubeconfig.at(&around.kubernetes.url());
+        kubeconfig.authority = Authority::shared().file();
+        around.kubernetes.ledger().clear();
+        around.operator = operator::Settings::new(&kubeconfig, &around.namespace)
+            .flag("--probe-interval", "1s")
+            .flag("--stats-interval", "5s")
+            .switch("--leader-elect=false")
+            .start()
+            .await;
         Self { around, machines, archives }
+    }
+
+    /// The documented rights were enough, and those for managed clusters were needed.
+    pub fn assert_rights_suffice(&self) {
+        let requests = self.kubernetes.ledger().all();
+        let refused: Vec<Entry> =
+            requests.iter().filter(|it| it.status() == Some(403)).cloned().collect();
+        assert!(refused.is_empty(), "{}", lines(&refused));
+        for method in ["POST", "PATCH"] {
+            let is_used = |it: &Entry| it.method == method && it.path.contains("/secrets");
+            assert!(requests.iter().any(is_used), "{method} of Secrets is not needed");
+        }
     }
 
     /// The Cluster `es` of this version; `config` is that of all its nodes, `more` is merged over the
@@ -152,6 +190,34 @@ impl Stage {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let meta = api.get(name).await.expect("it is there").metadata;
         meta.annotations.and_then(|it| it.get(annotation).cloned())
+    }
+
+    /// Waits until the cluster is formed of all machines, and everybody remembers which it is.
+    pub async fn formed(&self) -> ElasticsearchStatus {
+        let status = self
+            .when("formed", |cluster| {
+                let status = cluster.status.clone().unwrap_or_default();
+                let seen = status.elasticsearch.clone().unwrap_or_default();
+                expect::told(&status.conditions, "Ready", "True", cluster.metadata.generation)?;
+                if seen.health == Health::Green && status.formation.is_none() {
+                    Ok(())
+                } else {
+                    Err(format!("{seen:?} {:?}", status.formation))
+                }
+            })
+            .await;
+        let formed = status.elasticsearch.expect("checked");
+        assert_eq!(
+            usize::try_from(formed.nodes),
+            Ok(self.machines.len()),
+            "Ready before all are in"
+        );
+        assert!(status.history.is_empty(), "what was not in service takes no run");
+        for kind in ["admin", "ca", "ca-key"] {
+            let noted = self.annotation(&format!("es-{kind}"), "drover.dev/cluster-uuid").await;
+            assert_eq!(noted.as_deref(), Some(formed.uuid.as_str()), "{kind}");
+        }
+        formed
     }
 
     /// Waits until this version is deployed on all hosts, by this many runs in all.

@@ -32,7 +32,7 @@ async fn objects_that_come_again_take_up_the_same_cluster_and_delete_takes_it_fr
     let stage = Stage::new("comes-again", 1).await;
     let cluster = |more| stage.cluster("8.19.0", &json!({}), &more);
     stage.apply_all(&cluster(json!({}))).await;
-    let formed = stage.until("Ready", "True").await.elasticsearch.unwrap();
+    let formed = stage.formed().await;
     let runs = stage.runs();
 
     // Retain: nobody is touched, and what comes again is the same.

@@ -3,7 +3,10 @@
 //! A cluster is formed once: by one host, and only where nothing at all tells of an earlier one. What
 //! a Secret or a host remembers is joined instead.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use kube::ResourceExt as _;
 
@@ -17,6 +20,7 @@ use crate::{
     },
     authority::secrets::{CLUSTER_UUID, Kind, Next, next as judge},
     controllers::{deployment, references::Problem},
+    elasticsearch::snapshot::ClusterView,
 };
 
 /// The decision of one reconcile.
@@ -268,12 +272,19 @@ fn conflict(message: String) -> Problem {
     Problem { reason: Reason::Conflict, message }
 }
 
-/// The first host, by name, on which Elasticsearch was not installed yet.
+/// What of the spec is not so yet, of the first host by name of which that is so.
 #[must_use]
-pub fn to_install(seen: &Seen) -> Option<String> {
-    let is_bare = |it: Option<&DeployedElasticsearch>| {
-        it.is_none_or(|it| it.version.is_none() && it.data != DataDirectory::Used)
+pub fn outstanding(seen: &Seen, view: Option<&ClusterView>) -> Option<String> {
+    let of_host = |host: &Arc<Host>| {
+        let name = host.name_any();
+        let told = deployment::told(host);
+        let runs = told.is_some_and(|it| it.version.is_some());
+        if !runs && told.is_none_or(|it| it.data != DataDirectory::Used) {
+            return Some(format!("Elasticsearch is not installed on host '{name}' yet"));
+        }
+        let is_member = |view: &ClusterView| view.nodes.values().any(|it| it.name == name);
+        (runs && view.is_some_and(|it| !is_member(it)))
+            .then(|| format!("Elasticsearch on host '{name}' has not joined the cluster yet"))
     };
-    let mut hosts = seen.hosts.iter();
-    hosts.find(|it| is_bare(deployment::told(it))).map(|it| it.name_any())
+    seen.hosts.iter().find_map(of_host)
 }

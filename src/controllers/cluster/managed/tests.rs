@@ -21,6 +21,7 @@ use crate::{
         secrets::Found,
         tests::{cluster, found, host},
     },
+    elasticsearch::{cluster_reads::Node, fixtures},
     kubernetes::scripted::api_server,
 };
 
@@ -378,6 +379,33 @@ fn secrets_are_made_where_none_are_and_never_beside_somebody_elses() {
     assert!(world.plan().make.is_empty());
     let problem = world.seen().connection(&world.cluster).unwrap_err();
     assert_eq!(problem.reason, Reason::SecretNotFound);
+}
+
+#[test]
+fn a_host_without_elasticsearch_or_whose_node_has_not_joined_is_outstanding() {
+    let mut world = World::new();
+    let view = |names: &[&str]| {
+        let mut view = fixtures::view("formed");
+        let node = view.nodes.values().next().unwrap().clone();
+        view.nodes = names
+            .iter()
+            .map(|name| ((*name).to_owned(), Node { name: (*name).into(), ..node.clone() }))
+            .collect();
+        view
+    };
+    let runs = json!({ "version": "8.19.0", "revision": "r", "data": "Used" });
+    world.tell(0, &runs);
+    world.tell(1, &runs);
+    let outstanding = |world: &World, names: &[&str]| {
+        plan::outstanding(&world.seen(), Some(&view(names))).unwrap_or_default()
+    };
+    assert!(outstanding(&world, &["a", "b"]).contains("not installed on host 'c'"));
+    assert!(outstanding(&world, &["a"]).contains("on host 'b' has not joined"));
+    world.tell(2, &runs);
+    assert_eq!(outstanding(&world, &["a", "b", "c"]), "");
+    // One that has ended is told by the cluster's health.
+    world.tell(2, &json!({ "staged": ["8.19.0"], "data": "Used" }));
+    assert_eq!(outstanding(&world, &["a", "b"]), "");
 }
 
 #[test]
