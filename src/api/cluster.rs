@@ -12,7 +12,9 @@ use super::{
         ApiKeyReference, CertificatesReference, ObjectReference, SecretReference, TokenReference,
     },
     rollout::{Operations, RolloutSpec},
-    rollout_status::{DeployStatus, Formation, PastRun, Requests, RestartStatus, RolloutStatus},
+    rollout_status::{
+        DeployStatus, Formation, PastRun, Removal, Requests, RestartStatus, RolloutStatus,
+    },
 };
 
 /// Condition types of a Cluster.
@@ -253,6 +255,10 @@ pub struct ClusterStatus {
     /// none. Written before anything is installed, and kept until the cluster answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formation: Option<Formation>,
+    /// The object is being deleted under `deletionPolicy` Delete, and nothing needs its
+    /// Elasticsearch any more: hosts remove it. Absent before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal: Option<Removal>,
     /// The run over the hosts that is under way; absent while there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,

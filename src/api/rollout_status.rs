@@ -229,6 +229,14 @@ pub struct Formation {
     pub started_at: Time,
 }
 
+/// Drover's Elasticsearch goes from the hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Removal {
+    /// When it began.
+    pub started_at: Time,
+}
+
 /// The last change of the version or the settings of Elasticsearch on the hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

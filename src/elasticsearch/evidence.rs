@@ -21,6 +21,8 @@ pub struct Evidence {
     pub voters: BTreeSet<NodeId>,
     /// Every copy of every shard, those that no node holds too.
     pub copies: Vec<Copy>,
+    /// Which version has made each index, hidden, closed and system ones too; by the index's name.
+    pub origins: BTreeMap<Box<str>, Origin>,
     /// What `_cluster/health` counts.
     pub health: Counts,
     /// Who may be given which shards.
@@ -92,6 +94,15 @@ impl Copy {
     pub fn shard(&self) -> (&str, u32) {
         (&self.index, self.shard)
     }
+}
+
+/// What has made an index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// `index.version.created`: a number whose millions are the major version.
+    pub version: u64,
+    /// `index.verified_read_only`: Elasticsearch itself has seen that nobody writes to it.
+    pub verified_read_only: bool,
 }
 
 /// How far a copy is.

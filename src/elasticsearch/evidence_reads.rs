@@ -30,7 +30,8 @@ const STATE: &str = "/_cluster/state/master_node,nodes,routing_table,metadata,cu
     cluster_uuid,master_node,nodes.*.name,nodes.*.ephemeral_id,nodes.*.transport_address,\
     nodes.*.roles,metadata.cluster_coordination.last_committed_config,\
     metadata.cluster_coordination.voting_config_exclusions,metadata.node_shutdown.nodes.*.type,\
-    metadata.indices.*.settings.index.store.type,routing_table.indices.*.shards.*.state,\
+    metadata.indices.*.settings.index.store.type,metadata.indices.*.settings.index.version.created,\
+    metadata.indices.*.settings.index.verified_read_only,routing_table.indices.*.shards.*.state,\
     routing_table.indices.*.shards.*.primary,routing_table.indices.*.shards.*.node,\
     routing_table.indices.*.shards.*.unassigned_info.reason,snapshots.snapshots.snapshot,\
     restore.snapshots.snapshot";
@@ -109,6 +110,7 @@ impl Client {
             master: cluster.master_node.as_deref().map(capped),
             voters: cluster.voters(),
             snapshots: cluster.snapshots(),
+            origins: cluster.origins(),
             copies: cluster.copies(),
             nodes,
             health: counts,

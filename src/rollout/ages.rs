@@ -1,31 +1,22 @@
 //! What is too old for a version, or too young: indices that it can't read, and releases that were
 //! built after it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
-use crate::elasticsearch::version::Version;
-
-/// An index as the cluster state tells of it; hidden, closed and system ones are such too.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Created<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// `index.version.created`: a number whose millions are the major version.
-    pub version: u64,
-    /// `index.verified_read_only`: Elasticsearch itself has seen that nobody writes to it.
-    pub verified_read_only: bool,
-}
+use crate::elasticsearch::{evidence::Origin, version::Version};
 
 /// The names of indices that `target` could not open. It reads what its own major version and the one
 /// before have made; from 9 on also what the one before that has made, if nobody can write to it.
 #[must_use]
-pub fn unreadable<'a>(target: Version, indices: &[Created<'a>]) -> Vec<&'a str> {
+pub fn unreadable(target: Version, indices: &BTreeMap<Box<str>, Origin>) -> Vec<&str> {
     let target = u64::from(target.0);
-    let is_readable = |index: &&Created| {
+    let is_readable = |index: &Origin| {
         let age = target.saturating_sub(index.version / 1_000_000);
         age <= 1 || (age == 2 && 9 <= target && index.verified_read_only)
     };
-    indices.iter().filter(|it| !is_readable(it)).map(|it| it.name).collect()
+    indices.iter().filter(|(_, it)| !is_readable(it)).map(|(name, _)| &**name).collect()
 }
 
 /// Whether a release was built before another, by the dates that both tell of themselves: one that
@@ -58,9 +49,9 @@ mod tests {
             (7, 8_536_000, false, true),
         ];
         for (major, version, verified_read_only, readable) in cases {
-            let index = Created { name: ".old", version, verified_read_only };
-            let found = unreadable(Version(major, 19, 0), std::slice::from_ref(&index));
-            assert_eq!(found.is_empty(), readable, "{index:?} in {major}");
+            let indices = [(".old".into(), Origin { version, verified_read_only })].into();
+            let found = unreadable(Version(major, 19, 0), &indices);
+            assert_eq!(found.is_empty(), readable, "{indices:?} in {major}");
         }
     }
 

@@ -35,11 +35,13 @@ pub enum Gate {
     NodeNotFound,
     /// The host itself can be worked on.
     Host,
+    /// The version may follow what runs, and can read what is there.
+    Version,
 }
 
 impl Gate {
     /// Every gate.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Evidence,
         Self::Red,
         Self::Recovering,
@@ -55,6 +57,7 @@ impl Gate {
         Self::Disk,
         Self::NodeNotFound,
         Self::Host,
+        Self::Version,
     ];
 
     /// The word in `rollout.blockedBy`.
@@ -76,6 +79,7 @@ impl Gate {
             Self::Disk => "Disk",
             Self::NodeNotFound => "NodeNotFound",
             Self::Host => "Host",
+            Self::Version => "Version",
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct Run {
     pub id: RunId,
     /// What it does.
     pub kind: Kind,
-    /// What it leads to: a version, a digest, the request's id.
+    /// What it leads to: a version with a digest of the settings, or the request's id.
     pub target: Box<str>,
     /// The hosts, in the order in which they were found.
     pub hosts: Vec<HostRun>,
@@ -102,6 +102,13 @@ pub struct HostRun {
     pub withdrawn: bool,
     /// What went wrong, in words for people; nothing while nothing did.
     pub trouble: Option<Box<str>>,
+}
+
+/// The version that the target of a run leads to, where its kind is a change of version or settings:
+/// a digest of the settings comes after it.
+#[must_use]
+pub fn version_of(target: &str) -> &str {
+    target.split('/').next().unwrap_or_default()
 }
 
 /// What is done on the way, in its order.

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use super::{
     gate::{Block, Gate},
     hosts::{Match, Member},
-    run::{Run, Settled, Step},
+    run::{Kind, Run, Settled, Step},
+    versions,
 };
 use crate::elasticsearch::{
     cluster_reads::HealthStatus,
@@ -68,6 +69,9 @@ impl Scene<'_> {
         shut(Gate::NodeNotFound, unmatched(host, self.evidence));
         shut(Gate::Host, host.fit.as_ref().err().map(|it| format!("{}: {it}", host.name)));
         shut(Gate::OtherRun, self.other_run());
+        if self.run.kind == Kind::ElasticsearchVersion {
+            shut(Gate::Version, versions::barred(&self.run.target, self.evidence));
+        }
         if !host.is_down(self.evidence) {
             let lost = self.lost(host);
             shut(Gate::Red, self.red());
@@ -381,7 +385,7 @@ fn unassigned(evidence: &Evidence) -> u64 {
 }
 
 /// Some names, and how many more there are.
-fn named(names: &[&str]) -> String {
+pub(super) fn named(names: &[&str]) -> String {
     let first = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(NAMED) {
         0 => first,

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use crate::elasticsearch::version::Version;
+use super::{ages::unreadable, run::version_of, safety::named};
+use crate::elasticsearch::{evidence::Evidence, version::Version};
 
 /// Why a version may not follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,9 +70,65 @@ pub fn may_follow(running: &BTreeSet<Version>, target: Version) -> Result<(), Re
     Err(Refusal::Between { from: *from, first })
 }
 
+/// Why the version that a run with this target leads to may not follow what runs, or could not read
+/// what is there; nothing where it may.
+#[must_use]
+pub fn barred(target: &str, evidence: &Evidence) -> Option<String> {
+    let Some(target) = Version::parse(version_of(target)) else {
+        return Some("the run leads to no version".into());
+    };
+    let versions = evidence.nodes.values().map(|it| Version::parse(&it.version));
+    let Some(running) = versions.collect::<Option<BTreeSet<Version>>>() else {
+        return Some("a node does not tell which version it runs".into());
+    };
+    if let Err(refusal) = may_follow(&running, target) {
+        return Some(format!("{target} may not follow: {refusal}"));
+    }
+    let unreadable = unreadable(target, &evidence.origins);
+    (!unreadable.is_empty()).then(|| {
+        format!(
+            "{target} can't read indices that an older version has made: {}. Reindex or delete them: \
+             Drover does neither by itself",
+            named(&unreadable)
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elasticsearch::evidence::{Node, Origin};
+
+    #[test]
+    fn a_version_that_may_not_follow_or_could_not_read_an_index_is_barred() {
+        let evidence = |versions: &[&str], created: u64| {
+            let node = |(at, version): (usize, &&str)| {
+                let node = Node { version: (*version).into(), ..Node::default() };
+                (at.to_string().into(), node)
+            };
+            let origin = Origin { version: created, verified_read_only: false };
+            Evidence {
+                nodes: versions.iter().enumerate().map(node).collect(),
+                origins: [(".hidden".into(), origin)].into(),
+                ..Evidence::default()
+            }
+        };
+        let cases: [(&str, &[&str], u64, Option<&str>); 7] = [
+            ("8.19.0/abc", &["7.17.29"], 7_172_999, None),
+            ("8.19.0/abc", &["7.17.29", "8.19.0"], 7_172_999, None),
+            ("8.19.0/abc", &["7.17.29"], 6_082_399, Some("can't read indices")),
+            ("8.19.0/abc", &["7.17.29"], 0, Some(".hidden")),
+            ("8.17.0/abc", &["8.19.0"], 8_536_000, Some("8.17.0 may not follow")),
+            ("8.19.0/abc", &["8.17.0", ""], 8_536_000, Some("does not tell")),
+            ("abc", &["8.17.0"], 8_536_000, Some("no version")),
+        ];
+        for (target, running, created, words) in cases {
+            let found = barred(target, &evidence(running, created));
+            assert_eq!(found.is_some(), words.is_some(), "{target}: {found:?}");
+            let (found, words) = (found.unwrap_or_default(), words.unwrap_or_default());
+            assert!(found.contains(words), "{found}");
+        }
+    }
 
     fn version(text: &str) -> Version {
         Version::parse(text).unwrap()

@@ -26,7 +26,8 @@ pub(super) struct Declared {
     uuid: Option<String>,
     is_rolling: bool,
     is_paused: bool,
-    deletion: (ClusterDeletionPolicy, bool),
+    running: Option<String>,
+    deletion: (ClusterDeletionPolicy, bool, bool),
 }
 
 impl Declared {
@@ -39,7 +40,12 @@ impl Declared {
             uuid: deployment::uuid(cluster).map(str::to_owned),
             is_rolling: status.is_some_and(|it| it.rollout.is_some()),
             is_paused: cluster.spec.paused,
-            deletion: (cluster.spec.deletion_policy, cluster.spec.delete_data),
+            running: status.and_then(|it| it.elasticsearch.as_ref()).map(|it| it.version.clone()),
+            deletion: (
+                cluster.spec.deletion_policy,
+                cluster.spec.delete_data,
+                status.is_some_and(|it| it.removal.is_some()),
+            ),
         })
     }
 }

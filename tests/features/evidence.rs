@@ -116,6 +116,10 @@ async fn green_with_every_sort_of_index(server: &Elasticsearch, reader: &Client)
         ("evidence-1", "127.0.0.1", server.version())
     );
     assert_eq!(node.process, Some(server.pid(0)));
+    let major: u64 = server.version().split('.').next().unwrap().parse().unwrap();
+    for index in ["open", "shut", ".hidden"] {
+        assert_eq!(green.origins[index].version / 1_000_000, major, "{index}");
+    }
     assert!(node.is_master_eligible() && node.roles.contains("data"), "{node:?}");
     assert_eq!((green.master.as_ref(), &green.voters), (Some(id), &[id.clone()].into()));
     for index in ["open", "shut", ".hidden"] {

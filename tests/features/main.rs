@@ -27,6 +27,7 @@ mod index;
 mod leader;
 mod ledger;
 mod logs;
+mod managed;
 mod network;
 mod nodes;
 mod properties;

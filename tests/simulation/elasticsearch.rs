@@ -244,6 +244,7 @@ impl Elasticsearch {
                 prior: self.prior.clone(),
                 owner: self.prior.is_some().then(|| super::operator::OWNER.into()),
             },
+            origins: BTreeMap::new(),
             foreign: self.exclusion.then(|| "an exclusion".into()).into_iter().collect(),
             snapshots: self.snapshot.then(|| "nightly".into()).into_iter().collect(),
             full: BTreeSet::new(),

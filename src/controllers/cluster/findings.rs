@@ -1,6 +1,4 @@
-//! The judgements about a Cluster: its conditions and diagnostics. Pure.
-
-use jiff::{Timestamp, ToSpan as _};
+//! The judgements about a Cluster: its conditions. Pure.
 
 use super::{
     apply::Outcome,
@@ -12,7 +10,7 @@ use super::{
 use crate::{
     api::{
         ACCEPT_CLUSTER_UUID,
-        cluster::{Auth, Cluster, Diagnostic, DiagnosticLevel, Health, conditions as kinds},
+        cluster::{Cluster, Health, conditions as kinds},
         condition::{Finding, Reason},
     },
     chain::chain,
@@ -27,8 +25,6 @@ use crate::{
 
 /// The oldest version that Drover works with, and the first that it does not.
 const SUPPORTED: std::ops::Range<Version> = Version(7, 17, 0)..Version(10, 0, 0);
-/// A certificate is worth a warning this long before it runs out, in days.
-const CERTIFICATE_DAYS: i64 = 30;
 
 /// Every condition of a Cluster, in the order in which they depend on each other. A group of hosts
 /// has none of those that speak of Elasticsearch.
@@ -284,6 +280,10 @@ fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster, decided: &Dec
         let in_hand = decided.run.iter().flat_map(|it| &it.hosts).find(|it| it.step.is_in_hand());
         let message = if let Some(host) = in_hand {
             format!("the object stays until the run has brought {} back", host.name)
+        } else if let Some(host) =
+            managed::removal::homes(cluster, seen).first().filter(|_| seen.needed_by.is_empty())
+        {
+            format!("the object stays until Elasticsearch is gone from host '{host}'")
         } else if seen.needed_by.is_empty() {
             "the object is being deleted; Elasticsearch is not touched".to_owned()
         } else {
@@ -348,73 +348,4 @@ fn progress(ready: &Finding) -> Option<Finding> {
     } else {
         Some(Finding::yes(kinds::RECONCILING, ready.reason, ready.message.clone()))
     }
-}
-
-/// What Elasticsearch's health report and Drover itself advise, the worst first.
-#[must_use]
-pub fn diagnostics(
-    cluster: &Cluster,
-    seen: &Observed,
-    plan: &Plan,
-    now: Timestamp,
-) -> Vec<Diagnostic> {
-    let mut list = Vec::new();
-    let Some(view) = seen.snapshot.cluster.as_deref() else { return list };
-    let Some(connection) = &cluster.spec.connection else { return list };
-    // What another cluster says of itself is not this one's trouble.
-    let is_pinned = plan.identity.pinned() == Some(view.state.cluster_uuid.as_str());
-    for finding in view.report.iter().filter(|_| is_pinned) {
-        let level = match health(finding.status) {
-            Health::Red => DiagnosticLevel::Danger,
-            _ => DiagnosticLevel::Warning,
-        };
-        let cause = finding.cause.as_deref().map(|it| format!(": {it}")).unwrap_or_default();
-        let affected = if finding.affected.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", finding.affected.join(", "))
-        };
-        list.push(Diagnostic {
-            rule: finding.indicator.clone(),
-            level,
-            subject: format!("{}{cause}{affected}", finding.symptom),
-            advice: finding.action.clone().unwrap_or_default(),
-        });
-    }
-    for endpoint in view.endpoints.iter().filter(|it| it.cluster_uuid.is_none()) {
-        list.push(Diagnostic {
-            rule: "endpoint".into(),
-            level: DiagnosticLevel::Warning,
-            subject: format!("{} does not answer as it should", endpoint.endpoint),
-            advice: "mend it or take it out of spec.connection.endpoints: it can't stand in for \
-                     the others"
-                .into(),
-        });
-    }
-    if let Some(expires) = view.certificate_expires
-        && expires < now + (CERTIFICATE_DAYS * 24).hours()
-    {
-        list.push(Diagnostic {
-            rule: "certificate".into(),
-            level: DiagnosticLevel::Warning,
-            subject: format!("the server's certificate runs out at {expires}"),
-            advice: "renew it: Drover refuses a certificate that has run out".into(),
-        });
-    }
-    let is_http = |it: &str| it.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("http:"));
-    let is_plain = connection.endpoints.iter().any(|it| is_http(&it.0));
-    let sends_secret = !matches!(
-        connection.auth,
-        None | Some(Auth { basic: None, api_key: None, bearer: None, .. })
-    );
-    if is_plain && sends_secret {
-        list.push(Diagnostic {
-            rule: "plaintext".into(),
-            level: DiagnosticLevel::Warning,
-            subject: "credentials are sent over http, readable by all on the way".into(),
-            advice: "use https endpoints".into(),
-        });
-    }
-    list.sort_by(|a, b| (a.level, &a.rule, &a.subject).cmp(&(b.level, &b.rule, &b.subject)));
-    list
 }

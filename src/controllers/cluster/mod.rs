@@ -1,6 +1,7 @@
 //! Keeps watch over one live Elasticsearch cluster.
 
 pub mod apply;
+mod diagnostics;
 mod findings;
 pub mod managed;
 pub mod observe;
@@ -42,9 +43,12 @@ impl Reconciler for ClusterReconciler {
         {
             seen.connection = Err(problem);
         }
-        let look = rollout::observe::look(&ctx, &cluster, &seen, &plan).await?;
+        let outdated = seen.managed.as_ref();
+        let outdated = outdated.and_then(|it| rollout::outdated::Outdated::find(&cluster, it));
+        let outdated = outdated.as_ref();
+        let look = rollout::observe::look(&ctx, &cluster, &seen, &plan, outdated).await?;
         let now = (ctx.now)();
-        let decided = rollout::plan::next(&cluster, look.as_ref(), now);
+        let decided = rollout::plan::next(&cluster, look.as_ref(), outdated, now);
         let mut status = status::after(&cluster, &seen, &plan, &outcome, &decided, now);
         if let Some(link) = link {
             status::reword(&mut status, |it| link.client().blot(it));
@@ -54,7 +58,8 @@ impl Reconciler for ClusterReconciler {
         notices.extend(rollout::status::notices(before, &status));
         notices.extend(managed::status::notices(before, &status));
         // What a host, or Elasticsearch, is told next was decided for this very object.
-        let said = |it: &ClusterStatus| (it.rollout.clone(), it.formation.clone());
+        let said =
+            |it: &ClusterStatus| (it.rollout.clone(), it.formation.clone(), it.removal.clone());
         if before.map(said).unwrap_or_default() == said(&status) {
             status_writer::write(&ctx, &*cluster, &status).await?;
         } else if !status_writer::write_as_seen(&ctx, &*cluster, &status).await? {
@@ -72,7 +77,14 @@ impl Reconciler for ClusterReconciler {
         }
         report(&ctx, &cluster, &status, &seen);
         if plan.let_go {
+            if let Some(notice) = managed::removal::left_behind(&cluster, &seen) {
+                events::publish(&ctx, &*cluster, notice).await;
+            }
             return Ok(Next::LetGo);
+        }
+        if status.removal.is_some() {
+            // It comes to its end even where no host tells anything.
+            return Ok(Next::After(managed::PACE));
         }
         if let Some(act) = &decided.act {
             let outcome = rollout::apply::run(&ctx, &cluster, &plan, act).await?;
@@ -83,6 +95,10 @@ impl Reconciler for ClusterReconciler {
         }
         if let Some(next) = rollout::next(&decided, look.map(|it| it.took).unwrap_or_default()) {
             return Ok(next);
+        }
+        if plan.managed.as_ref().is_some_and(|it| !it.is_settled()) {
+            // What is waited for may be told by nothing that wakes the object.
+            return Ok(Next::After(managed::PACE));
         }
         // The poller, and the watches of what the spec names, say when there is something new.
         let rest = ctx.settings.stats_interval;

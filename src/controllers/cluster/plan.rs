@@ -80,7 +80,10 @@ pub fn next(cluster: &Cluster, seen: &Observed, now: Timestamp) -> Plan {
     let managed = seen.managed.as_ref().map(|it| managed::plan::next(cluster, it));
     let identity = identity(cluster, seen, managed.as_ref());
     let deleting = cluster.metadata.deletion_timestamp.is_some();
-    let let_go = deleting && seen.needed_by.is_empty() && !rollout::keeps(cluster, now);
+    let let_go = deleting
+        && seen.needed_by.is_empty()
+        && !rollout::keeps(cluster, now)
+        && !managed::removal::keeps(cluster, seen, now);
     let step = match &seen.connection {
         _ if let_go => (seen.aside || seen.connected.is_some()).then_some(Step::Disconnect),
         Ok(Some(connection)) if seen.connected != Some(connection.digest()) => {

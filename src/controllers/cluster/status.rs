@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     apply::Outcome,
-    findings, managed,
+    diagnostics, findings, managed,
     observe::Observed,
     plan::Plan,
     rollout::{self, plan::Decided},
@@ -50,6 +50,7 @@ pub fn after(
     rollout::status::record(&mut before, decided, now);
     before.formation =
         managed::status::formation(cluster, seen.managed.as_ref().zip(plan.managed.as_ref()), now);
+    before.removal = managed::removal::record(cluster, seen, now);
     if waiting && judged && !plan.let_go && seen.needed_by.is_empty() {
         // Nothing new is known before the first answer: after a restart nothing is written.
         return ClusterStatus { hosts, state, ..before };
@@ -62,7 +63,7 @@ pub fn after(
         Some(view) => nodes(&before.nodes, view),
         None => (before.nodes.clone(), before.nodes_omitted),
     };
-    let mut diagnostics = findings::diagnostics(cluster, seen, plan, now);
+    let mut diagnostics = diagnostics::diagnostics(cluster, seen, plan, now);
     let diagnostics_omitted = omitted(diagnostics.len(), DIAGNOSTICS);
     diagnostics.truncate(DIAGNOSTICS);
     let findings = findings::conditions(cluster, seen, plan, outcome, decided);
@@ -84,6 +85,7 @@ pub fn after(
         rollout: before.rollout,
         restart: before.restart,
         formation: before.formation,
+        removal: before.removal,
         deploy: before.deploy,
         requests: before.requests,
         history: before.history,

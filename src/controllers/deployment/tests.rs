@@ -50,10 +50,10 @@ pub fn host(name: &str, spec: &Value, facts: bool) -> Arc<Host> {
     Arc::new(serde_json::from_value(object).unwrap())
 }
 
-fn secret(values: &[(&str, &[u8])]) -> Option<Existing> {
+fn secret(values: &[(&str, &[u8])]) -> Existing {
     let (labels, annotations) = marks("logs");
     let data = values.iter().map(|(key, it)| ((*key).to_owned(), SecretSlice::from(it.to_vec())));
-    Some(Existing { labels, annotations, data: data.collect() })
+    Existing { labels, annotations, data: data.collect() }
 }
 
 /// The Secrets as Drover makes them.
@@ -65,6 +65,7 @@ pub fn found() -> Found {
         secret(&[("ca.crt", certificate)]),
         secret(&[("ca.crt", certificate), ("ca.key", authority.key().expose_secret().as_bytes())]),
     ]
+    .map(Some)
 }
 
 fn plan(cluster: &Cluster, hosts: &[Arc<Host>]) -> BTreeMap<Box<str>, NodePlan> {

@@ -5,6 +5,7 @@ use crate::{
         cluster::{Cluster, conditions},
         condition::{Reason, find, is_true},
     },
+    controllers::deployment,
     elasticsearch::snapshot::Snapshot,
 };
 
@@ -30,11 +31,12 @@ pub enum ClusterGate {
 pub fn gate(cluster: Option<&Cluster>, snapshot: Option<&Snapshot>) -> ClusterGate {
     let Some(cluster) = cluster else { return ClusterGate::Absent };
     let name = cluster.metadata.name.as_deref().unwrap_or_default();
-    let Some(connection) = &cluster.spec.connection else {
+    let connection = cluster.spec.connection.as_ref();
+    if connection.is_none() && !deployment::is_managed(cluster) {
         return ClusterGate::Blocked(format!(
             "Cluster '{name}' is a group of hosts: it has no `connection` to an Elasticsearch"
         ));
-    };
+    }
     let Some(status) = &cluster.status else {
         return ClusterGate::Blocked(format!("Cluster '{name}' was not looked at yet"));
     };
@@ -59,7 +61,7 @@ pub fn gate(cluster: Option<&Cluster>, snapshot: Option<&Snapshot>) -> ClusterGa
         }
     }
     let pinned = status.elasticsearch.as_ref().map(|it| it.uuid.as_str()).unwrap_or_default();
-    let expected = connection.expected_uuid.as_deref();
+    let expected = connection.and_then(|it| it.expected_uuid.as_deref());
     if expected.is_some_and(|it| it != pinned) {
         // The spec is newer than what the Cluster's controller wrote.
         return ClusterGate::Blocked(format!("Cluster '{name}' is not IdentityMatches"));

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::super::evidence::{Copy, CopyState, Node, NodeId};
+use super::super::evidence::{Copy, CopyState, Node, NodeId, Origin};
 use crate::foreign::capped;
 
 #[derive(Deserialize)]
@@ -38,7 +38,6 @@ struct Metadata {
     /// There are none without the module, and none as long as nobody uses it.
     #[serde(default)]
     node_shutdown: Shutdowns,
-    /// Those alone whose settings say how they are stored.
     #[serde(default)]
     indices: BTreeMap<String, IndexMetadata>,
 }
@@ -67,22 +66,34 @@ struct Shutdown {
     kind: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct IndexMetadata {
     settings: IndexSettings,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct IndexSettings {
     index: Index,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Index {
     store: Store,
+    version: IndexVersion,
+    verified_read_only: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct IndexVersion {
+    created: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Store {
     #[serde(rename = "type")]
     kind: String,
@@ -182,6 +193,21 @@ impl State {
     pub(super) fn snapshots(&self) -> Vec<Box<str>> {
         let running = self.snapshots.snapshots.iter().chain(&self.restore.snapshots);
         running.map(|it| capped(&it.snapshot)).collect()
+    }
+
+    /// Which version has made each index. One that does not tell is taken to be of the oldest.
+    pub(super) fn origins(&self) -> BTreeMap<Box<str>, Origin> {
+        let names = self.routing_table.iter().flat_map(|it| it.indices.keys());
+        let names = names.chain(self.metadata.indices.keys());
+        let origin = |name: &String| {
+            let index = self.metadata.indices.get(name).map(|it| &it.settings.index);
+            let origin = index.map(|it| Origin {
+                version: it.version.created.parse().unwrap_or_default(),
+                verified_read_only: it.verified_read_only == "true",
+            });
+            (capped(name), origin.unwrap_or_default())
+        };
+        names.map(origin).collect()
     }
 
     /// Every copy of every shard.

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::super::{
     calls::ANSWER_LIMIT,
     error::Category,
-    evidence::{Copy, CopyState, Prior},
+    evidence::{Copy, CopyState, Origin, Prior},
     scripted::{Reply, Server, client, connection, json as answer},
 };
 use super::*;
@@ -237,6 +237,19 @@ async fn shutdown_records_show_by_the_name_of_their_node() {
             let is_there = evidence.foreign.iter().any(|it| &**it == expected);
             assert!(is_there, "{version}: {expected} in {:?}", evidence.foreign);
         }
+    }
+}
+
+#[tokio::test]
+async fn what_has_made_an_index_is_read_and_one_that_does_not_tell_is_the_oldest() {
+    let mut answers = recorded();
+    let settings = json!({ "version": { "created": "7172999" }, "verified_read_only": "true" });
+    answers["state"]["metadata"]["indices"] =
+        json!({ "open": { "settings": { "index": settings } } });
+    let origins = evidence(answers).await.unwrap().origins;
+    assert_eq!(origins["open"], Origin { version: 7_172_999, verified_read_only: true });
+    for index in [".hid", "shut"] {
+        assert_eq!(origins[index], Origin::default(), "{index}");
     }
 }
 

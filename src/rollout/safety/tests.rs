@@ -3,7 +3,7 @@ mod stand;
 mod yellow;
 
 use super::*;
-use crate::elasticsearch::evidence::{Counts, Prior};
+use crate::elasticsearch::evidence::{Counts, Origin, Prior};
 use stand::{NAMES, OWNER, Stand, among, copy, member, node_of, open, shut};
 
 #[test]
@@ -245,4 +245,26 @@ fn a_host_that_is_down_needs_no_shard_gate() {
     let mut stand = stand;
     stand.member("two").in_maintenance = true;
     shut(&stand, "one", Gate::MaxUnavailable, "already: two");
+}
+
+#[test]
+fn a_change_of_version_asks_whether_the_version_may_follow_also_where_a_host_is_down() {
+    let mut stand = Stand::with(|it| {
+        it.run.kind = Kind::ElasticsearchVersion;
+        it.run.target = "8.17.0/abc".into();
+        for (index, created) in [("a", 8_536_000), ("old", 6_082_399)] {
+            let origin = Origin { version: created, verified_read_only: false };
+            it.evidence.origins.insert(index.into(), origin);
+        }
+    });
+    shut(&stand, "one", Gate::Version, "can't go back to an older version");
+    stand.run.target = "8.19.0/abc".into();
+    shut(&stand, "one", Gate::Version, "made: old.");
+    let mut down = Stand::with(|it| it.leaves("one"));
+    down.run.clone_from(&stand.run);
+    down.evidence.origins.clone_from(&stand.evidence.origins);
+    among(&down, "one", Gate::Version, "made: old.");
+    // A restart changes no version.
+    stand.run.kind = Kind::ElasticsearchRestart;
+    open(&stand, "one");
 }

@@ -216,6 +216,7 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
         "hosts": { "total": 3, "available": 2, "unavailable": 1 },
         "state": "degraded",
         "formation": { "host": "es-1", "hostUid": "u", "startedAt": THEN },
+        "removal": { "startedAt": THEN },
         "rollout": rollout(),
         "deploy": {
             "status": "failed", "version": "8.19.0", "deployed": ["es-1"], "inProcess": ["es-2"],

@@ -254,6 +254,8 @@ async fn a_bare_machine_gets_its_elasticsearch_keeps_it_and_loses_it_with_its_cl
     // With its Cluster it goes, data and all.
     let clusters: Api<Cluster> = Api::namespaced(yard.stage.client.clone(), &yard.stage.namespace);
     clusters.delete("es", &DeleteParams::default()).await.unwrap();
+    let then = Timestamp::from_second(Timestamp::now().as_second()).unwrap().to_string();
+    yard.writes(&json!({ "removal": { "startedAt": then } })).await;
     yard.stage
         .when("es", "nothing is deployed", |it| {
             let told = it.status.as_ref().and_then(|it| it.elasticsearch.as_ref());

@@ -235,7 +235,8 @@ pub fn spec_of(host: &Host, spec: &Value) -> Value {
     whole
 }
 
-fn manifest(name: &str, spec: &Value) -> Value {
+/// A Host of this name and spec.
+pub fn manifest(name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "drover.dev/v1alpha1",
         "kind": "Host",

@@ -4,7 +4,13 @@
 pub mod apply;
 pub mod observe;
 pub mod plan;
+pub mod removal;
 pub mod status;
+
+use std::time::Duration;
+
+/// How often it is looked whether hosts have done what is waited for.
+pub const PACE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,12 @@ impl Plan {
         }
     }
 
+    /// Whether nothing is waited for: the cluster is known, and so it is to everybody.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.make.is_empty() && self.note.is_none() && self.stand == Stand::Known
+    }
+
     /// What has to come before there is anybody to ask.
     #[must_use]
     pub fn waits_for(&self) -> String {

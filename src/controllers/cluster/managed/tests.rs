@@ -216,7 +216,7 @@ fn an_elasticsearch_that_runs_is_asked_before_anything_is_formed() {
     assert!(world.seen().connection(&world.cluster).unwrap().is_none(), "nobody is there to ask");
     world.tell(2, &runs);
     let connection = world.seen().connection(&world.cluster).unwrap().unwrap();
-    let endpoints: Vec<&str> = connection.endpoints.iter().map(|it| it.as_str()).collect();
+    let endpoints: Vec<&str> = connection.endpoints.iter().map(reqwest::Url::as_str).collect();
     let all = ["https://a.example:9200/", "https://b.example:9200/", "https://c.example:9200/"];
     assert_eq!(endpoints, all);
     assert!(connection.ca.is_some() && !format!("{connection:?}").contains("\"secret\""));

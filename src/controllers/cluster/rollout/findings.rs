@@ -15,9 +15,9 @@ pub fn outstanding(decided: &Decided) -> Option<Finding> {
         return match decided.hold {
             _ if !decided.is_outstanding => None,
             Some("Paused") => {
-                no(Reason::Paused, "spec.paused holds back what spec.operations asks for".into())
+                no(Reason::Paused, "spec.paused holds back what the spec asks of the hosts".into())
             }
-            _ => no(Reason::InProgress, "what spec.operations asks for is about to begin".into()),
+            _ => no(Reason::InProgress, "what the spec asks of the hosts is about to begin".into()),
         };
     };
     if let Some(pause) = &run.pause {

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod findings;
 pub mod members;
 pub mod observe;
+pub mod outdated;
 pub mod plan;
 pub mod record;
 pub mod status;

@@ -9,7 +9,9 @@ use kube::{Api, ResourceExt as _};
 
 use super::{
     super::{observe::Observed, plan::Plan},
-    members, wishes,
+    members,
+    outdated::Outdated,
+    wishes,
 };
 use crate::{
     api::{cluster::Cluster, host::Host},
@@ -42,11 +44,12 @@ pub async fn look(
     cluster: &Cluster,
     seen: &Observed,
     plan: &Plan,
+    outdated: Option<&Outdated>,
 ) -> Result<Option<Seen>, Error> {
     let link = ctx.links.get(&super::super::key(cluster));
     let status = cluster.status.as_ref();
     let run = status.and_then(|it| it.rollout.as_ref());
-    let is_busy = run.is_some() || wishes::outstanding(cluster).is_some();
+    let is_busy = run.is_some() || wishes::is_anything_outstanding(cluster, outdated);
     let is_new = 0 < seen.hosts.total && link.as_ref().is_some_and(|it| !it.is_examined());
     // A connection whose first answer is awaited tells of itself before long.
     let is_awaited = seen.connected.is_some() && !seen.snapshot.polled;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{observe::Seen, record, wishes};
+use super::{observe::Seen, outdated::Outdated, record, wishes};
 use crate::{
     api::{
         RESUME,
@@ -41,16 +41,21 @@ pub struct Decided {
 
 /// Decides, where there is anything to decide on.
 #[must_use]
-pub fn next(cluster: &Cluster, seen: Option<&Seen>, now: Timestamp) -> Decided {
+pub fn next(
+    cluster: &Cluster,
+    seen: Option<&Seen>,
+    outdated: Option<&Outdated>,
+    now: Timestamp,
+) -> Decided {
     let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref()).map(record::run);
     let hold = hold(cluster);
     let Some(seen) = seen else {
-        let is_outstanding = run.is_none() && wishes::outstanding(cluster).is_some();
+        let is_outstanding = run.is_none() && wishes::is_anything_outstanding(cluster, outdated);
         let requests = wishes::dealt_with(cluster, None);
         return Decided { run, act: None, ended: None, requests, idle: None, is_outstanding, hold };
     };
     let uids: Vec<&str> = seen.members.iter().map(|it| &*it.uid).take(HOSTS).collect();
-    let wanted = wishes::wanted(cluster, &uids, now);
+    let wanted = wishes::wanted(cluster, &uids, outdated, now);
     let rollout = super::pace(cluster);
     let pace = Pace {
         pause_after: match rollout.pause_after {
@@ -80,14 +85,15 @@ pub fn next(cluster: &Cluster, seen: Option<&Seen>, now: Timestamp) -> Decided {
         now,
     };
     let Decision { run: after, act, ended } = planner::next(&world);
-    let begun = after.as_ref().filter(|it| run.as_ref().is_none_or(|before| before.id != it.id));
+    let begun = after.as_ref().filter(|it| wishes::is_request(it.kind));
+    let begun = begun.filter(|it| run.as_ref().is_none_or(|before| before.id != it.id));
     let idle = wanted.filter(|it| {
         run.is_none() && after.is_none() && hold.is_none() && act.is_none() && it.hosts.is_empty()
     });
     let target = begun.map(|it| &*it.target).or_else(|| idle.as_ref().map(|it| &*it.target));
     let requests = wishes::dealt_with(cluster, target);
     let is_outstanding =
-        after.is_none() && idle.is_none() && wishes::outstanding(cluster).is_some();
+        after.is_none() && idle.is_none() && wishes::is_anything_outstanding(cluster, outdated);
     Decided { run: after, act, ended, requests, idle, is_outstanding, hold }
 }
 

@@ -114,7 +114,9 @@ fn time(at: Timestamp) -> Time {
     Time(whole_second(at))
 }
 
-fn kind(word: RolloutKind) -> Kind {
+/// What a run does that has this word.
+#[must_use]
+pub fn kind(word: RolloutKind) -> Kind {
     match word {
         RolloutKind::ElasticsearchVersion => Kind::ElasticsearchVersion,
         RolloutKind::ElasticsearchConfig => Kind::ElasticsearchConfig,

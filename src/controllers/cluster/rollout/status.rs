@@ -21,7 +21,7 @@ use crate::{
     kubernetes::events::Notice,
     rollout::{
         planner::{End, Wanted},
-        run::{Kind, Run, Step},
+        run::{Kind, Run, Step, version_of},
         safety::since,
     },
 };
@@ -115,11 +115,9 @@ fn restart(
 
 fn deploy(run: &Run, word: RunStatus, finished_at: Option<Timestamp>) -> DeployStatus {
     let Hosts { done, in_process, failed } = hosts(run);
-    // The digest of settings comes after the version.
-    let version = run.target.split('/').next().unwrap_or_default();
     DeployStatus {
         status: word,
-        version: Line::new(version),
+        version: Line::new(version_of(&run.target)),
         deployed: done,
         in_process,
         failed,

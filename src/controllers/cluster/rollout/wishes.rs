@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 
+use super::{outdated::Outdated, record};
 use crate::{
     api::{
         cluster::Cluster,
         rollout::RestartTarget,
         rollout_status::{Requests, RolloutStatus},
     },
+    controllers::deployment,
     rollout::{planner::Wanted, run::Kind},
 };
 
@@ -40,11 +42,37 @@ pub fn outstanding(cluster: &Cluster) -> Option<Request<'_>> {
     restart(cluster).filter(|it| dealt_with != Some(it.id))
 }
 
-/// What is wanted of the hosts with these `uids`; nothing where nothing is. A run whose request is
-/// gone from the spec ends between hosts: then what is wanted is nothing of nobody.
+/// Whether anything is wanted that no run has taken up.
 #[must_use]
-pub fn wanted(cluster: &Cluster, uids: &[&str], now: Timestamp) -> Option<Wanted> {
+pub fn is_anything_outstanding(cluster: &Cluster, outdated: Option<&Outdated>) -> bool {
+    outdated.and_then(Outdated::wanted).is_some() || outstanding(cluster).is_some()
+}
+
+/// What is wanted of the hosts with these `uids`; nothing where nothing is. A run whose request is
+/// gone from the spec ends between hosts: then what is wanted is nothing of nobody. Hosts run what
+/// they shall before a request is followed.
+#[must_use]
+pub fn wanted(
+    cluster: &Cluster,
+    uids: &[&str],
+    outdated: Option<&Outdated>,
+    now: Timestamp,
+) -> Option<Wanted> {
     let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
+    if let Some(run) = run.filter(|it| goes_on(cluster, it, outdated)) {
+        let kind = record::run(run).kind;
+        let (id, target) = (run.run_id.as_str().into(), run.target.as_str().into());
+        return Some(Wanted { id, kind, target, hosts: Vec::new() });
+    }
+    let is_asked_for = |run: &RolloutStatus| restart(cluster).is_some_and(|it| is_of(run, &it));
+    let has_trouble = |run: &RolloutStatus| run.hosts.iter().any(|it| it.message.is_some());
+    // What is asked for comes to its end first, unless other settings may be the cure.
+    let may_begin = run.is_none_or(|it| !is_asked_for(it) || has_trouble(it));
+    if let Some((kind, target, hosts)) = outdated.filter(|_| may_begin).and_then(Outdated::wanted) {
+        let hosts = hosts.into_iter().filter(|it| uids.contains(&&**it)).collect();
+        let id = format!("deploy-{}", now.as_millisecond()).into();
+        return Some(Wanted { id, kind, target: target.into(), hosts });
+    }
     let request = match run {
         Some(run) => restart(cluster).filter(|it| is_of(run, it)).or_else(|| outstanding(cluster)),
         None => outstanding(cluster),
@@ -52,7 +80,7 @@ pub fn wanted(cluster: &Cluster, uids: &[&str], now: Timestamp) -> Option<Wanted
     let Some(request) = request else {
         return run.map(|run| Wanted {
             id: run.run_id.as_str().into(),
-            kind: super::record::run(run).kind,
+            kind: record::run(run).kind,
             target: "".into(),
             hosts: Vec::new(),
         });
@@ -65,9 +93,28 @@ pub fn wanted(cluster: &Cluster, uids: &[&str], now: Timestamp) -> Option<Wanted
     })
 }
 
+/// Whether `run` leads to the version and the settings that the spec asks for. As long as nobody can
+/// say what that is, it does.
+fn goes_on(cluster: &Cluster, run: &RolloutStatus, outdated: Option<&Outdated>) -> bool {
+    match outdated {
+        _ if is_request(record::run(run).kind) => false,
+        Some(outdated) => outdated.is_led_to_by(run),
+        None => deployment::is_managed(cluster),
+    }
+}
+
+/// Whether runs of this kind are asked for by requests.
+#[must_use]
+pub fn is_request(kind: Kind) -> bool {
+    match kind {
+        Kind::ElasticsearchRestart | Kind::HostRestart => true,
+        Kind::ElasticsearchVersion | Kind::ElasticsearchConfig => false,
+    }
+}
+
 /// Whether `run` does what `request` asks for.
 fn is_of(run: &RolloutStatus, request: &Request<'_>) -> bool {
-    run.target == request.id && run.kind == super::record::word_of_kind(request.kind)
+    run.target == request.id && run.kind == record::word_of_kind(request.kind)
 }
 
 /// What has been dealt with, once `begun` is under way, or came to nothing.
@@ -110,7 +157,7 @@ mod tests {
     }
 
     fn wanted_by(cluster: &Cluster) -> Option<(Kind, String, usize)> {
-        let wanted = wanted(cluster, &["a", "b"], Timestamp::UNIX_EPOCH)?;
+        let wanted = wanted(cluster, &["a", "b"], None, Timestamp::UNIX_EPOCH)?;
         Some((wanted.kind, wanted.target.to_string(), wanted.hosts.len()))
     }
 
@@ -159,5 +206,73 @@ mod tests {
         let restart = |begun| dealt_with(&cluster, begun).unwrap().restart.unwrap();
         assert_eq!(restart(None), "one");
         assert_eq!(restart(Some("two")), "two");
+    }
+
+    /// A Cluster whose Elasticsearch Drover runs, and its one host, which runs other settings.
+    fn outdated(status: &Value, restart: &Value) -> (Cluster, Outdated) {
+        use crate::controllers::{
+            cluster::managed::observe::Seen,
+            deployment::tests::{cluster, found, host},
+        };
+        let mut cluster = cluster(status);
+        cluster.spec.operations = serde_json::from_value(json!({ "restart": restart })).unwrap();
+        let mut object = serde_json::to_value(&*host("a", &json!({}), true)).unwrap();
+        let deployed = json!({ "version": "8.19.0", "revision": "old", "data": "Used" });
+        object["status"]["elasticsearch"] =
+            json!({ "unit": "u", "state": "active", "deployed": deployed });
+        let host = std::sync::Arc::new(serde_json::from_value(object).unwrap());
+        let seen = Seen::new(&cluster, found(), vec![host]);
+        let outdated = Outdated::find(&cluster, &seen).unwrap();
+        (cluster, outdated)
+    }
+
+    fn asked(cluster: &Cluster, outdated: &Outdated) -> (Kind, usize) {
+        let wanted = wanted(cluster, &["uid-a"], Some(outdated), Timestamp::UNIX_EPOCH).unwrap();
+        (wanted.kind, wanted.hosts.len())
+    }
+
+    #[test]
+    fn settings_go_before_a_request_and_a_request_that_is_followed_comes_to_its_end() {
+        let request = json!({ "requestId": "one", "target": "Host" });
+        let (cluster, other) = outdated(&json!({ "observedGeneration": 1 }), &request);
+        assert_eq!(asked(&cluster, &other), (Kind::ElasticsearchConfig, 1));
+        assert!(is_anything_outstanding(&cluster, Some(&other)));
+        let status = |run: Value| json!({ "observedGeneration": 1, "rollout": run });
+        let (cluster, other) = outdated(&status(run("one")), &request);
+        assert_eq!(asked(&cluster, &other), (Kind::HostRestart, 1));
+        // It can't come to its end as it is.
+        let mut stuck = run("one");
+        stuck["hosts"] = json!([{
+            "name": "a", "hostUid": "uid-a", "step": "Stop", "attempt": 1,
+            "startedAt": "2026-01-02T03:04:05Z", "message": "it does not start",
+        }]);
+        let (cluster, other) = outdated(&status(stuck), &request);
+        assert_eq!(asked(&cluster, &other), (Kind::ElasticsearchConfig, 1));
+    }
+
+    #[test]
+    fn a_change_of_settings_goes_on_until_others_are_wanted_or_none_are_known() {
+        let (_, target, _) = outdated(&json!(null), &json!(null)).1.wanted().unwrap();
+        let status = |target: &str| {
+            let mut run = run(target);
+            run["kind"] = json!("ElasticsearchConfig");
+            run["hosts"] = json!([{
+                "name": "a", "hostUid": "uid-a", "step": "Stop", "attempt": 1,
+                "startedAt": "2026-01-02T03:04:05Z",
+            }]);
+            json!({ "observedGeneration": 1, "rollout": run })
+        };
+        let (same, other) = outdated(&status(&target), &json!(null));
+        assert_eq!(asked(&same, &other), (Kind::ElasticsearchConfig, 0));
+        let unknown = wanted(&same, &["uid-a"], None, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(&*unknown.target, target);
+        let (changed, other) = outdated(&status("8.19.0/before"), &json!(null));
+        assert_eq!(asked(&changed, &other), (Kind::ElasticsearchConfig, 1));
+        let mut let_go = same;
+        let_go.spec.elasticsearch = None;
+        assert_eq!(
+            wanted(&let_go, &["uid-a"], None, Timestamp::UNIX_EPOCH).unwrap().target,
+            "".into()
+        );
     }
 }

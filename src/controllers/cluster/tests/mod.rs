@@ -1,6 +1,6 @@
 //! The decisions about a Cluster, tried on what a poller could have seen.
 
-mod scene;
+pub mod scene;
 
 mod conditions;
 mod diagnostics;

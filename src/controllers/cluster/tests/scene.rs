@@ -184,7 +184,7 @@ impl Scene {
         self.now += 10;
         let seen = self.seen();
         let plan = plan::next(&self.cluster, &seen, self.time());
-        let decided = rollout::plan::next(&self.cluster, self.look.as_ref(), self.time());
+        let decided = rollout::plan::next(&self.cluster, self.look.as_ref(), None, self.time());
         let mut outcome = Outcome::default();
         let mut connected = self.connected;
         match &plan.step {
@@ -259,7 +259,7 @@ impl Scene {
     fn assert_at_rest(&self, seen: &Observed, outcome: &Outcome) {
         let later = Timestamp::new(self.now + 1_000, 0).unwrap();
         let plan = plan::next(&self.cluster, seen, later);
-        let decided = rollout::plan::next(&self.cluster, None, later);
+        let decided = rollout::plan::next(&self.cluster, None, None, later);
         let again = status::after(&self.cluster, seen, &plan, outcome, &decided, later);
         assert_eq!(Some(&again), self.cluster.status.as_ref(), "the same world, another status");
         assert_eq!(status::notices(Some(&again), &again), [], "told twice");

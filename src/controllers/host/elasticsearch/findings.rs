@@ -87,6 +87,14 @@ fn of(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
                            spec.clusterRef away";
             no(Reason::NotOwned, message.into())
         }
+        Some(HeldBack::Other(before)) => {
+            let message = format!(
+                "Elasticsearch {before} does not run, and {version} comes with a run over the hosts, \
+                 behind its gates: see status.rollout of the Cluster. Where no other node can be \
+                 asked, go back to {before} first"
+            );
+            no(Reason::Waiting, message)
+        }
         Some(HeldBack::Comes) => waiting("systemd is starting Elasticsearch, or trying again"),
         None => {
             let message = format!("Elasticsearch {version} is about to be installed");

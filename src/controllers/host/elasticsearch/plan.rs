@@ -29,7 +29,7 @@ use crate::{
             care::{Aim, Care},
             installation::{Installation, Outcome, unfit},
             job::Job,
-            report::{Report, Standing},
+            report::{DataDirectory, Report, Standing},
         },
         path::RemotePath,
         treatment::Deed,
@@ -162,6 +162,8 @@ pub enum HeldBack {
     Foreign,
     /// It is on its way, or systemd tries again.
     Comes,
+    /// Another version has data there, by its name: a run brings the declared one, behind its gates.
+    Other(String),
 }
 
 /// Why Elasticsearch does not come to the machine now; nothing where it does.
@@ -182,6 +184,14 @@ pub fn held_back(host: &Host, seen: &Observed, wanted: &Wanted) -> Option<HeldBa
     }
     if !wanted.may_install {
         return Some(HeldBack::Unformed);
+    }
+    let before = report.current.as_deref().filter(|_| report.data == DataDirectory::Used);
+    let version = &wanted.deployment.version;
+    // Once all others run it, the gates were open.
+    if let Some(before) = before.filter(|it| *it != &**version)
+        && wanted.running.as_ref() != Some(version)
+    {
+        return Some(HeldBack::Other(before.to_owned()));
     }
     let others = seen.view.checked.as_deref().and_then(|it| it.service.as_ref());
     match others {

@@ -62,6 +62,8 @@ pub struct Wanted {
     pub authority: Arc<Authority>,
     /// The cluster in Elasticsearch; absent while none is known.
     pub uuid: Option<Box<str>>,
+    /// The lowest version that runs in the cluster; absent where that is not known.
+    pub running: Option<Box<str>>,
     /// Whether Elasticsearch may come to a machine where it is not.
     pub may_install: bool,
     /// Whether a run over the hosts is under way.
@@ -144,6 +146,9 @@ pub async fn wish(
         deployment,
         authority: Arc::new(secrets.authority),
         uuid: deployment::uuid(cluster).map(Into::into),
+        running: status
+            .and_then(|it| it.elasticsearch.as_ref())
+            .map(|it| it.version.as_str().into()),
         may_install: deployment::may_install(cluster),
         is_rolling: status.is_some_and(|it| it.rollout.is_some()),
         is_paused: cluster.spec.paused,
@@ -184,9 +189,11 @@ async fn leaving(ctx: &Context, host: &Host, cluster: &Cluster) -> Result<Wish, 
     Ok(Wish::Remove { path, data })
 }
 
-/// Whether what Drover installed goes with `cluster`.
+/// Whether what Drover installed goes with `cluster`: once that says so, since something may need it
+/// until then.
 fn is_removing(cluster: &Cluster) -> bool {
     cluster.metadata.deletion_timestamp.is_some()
+        && cluster.status.as_ref().is_some_and(|it| it.removal.is_some())
         && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
 }
 
@@ -250,17 +257,21 @@ mod tests {
 
     #[test]
     fn only_a_cluster_that_is_deleted_under_delete_takes_its_elasticsearch_along() {
-        let cluster = |policy: &str, deleted: bool| -> Cluster {
+        let cluster = |policy: &str, deleted: bool, says_so: bool| -> Cluster {
             let mut object = json!({
                 "metadata": { "name": "logs" }, "spec": { "deletionPolicy": policy },
             });
+            if says_so {
+                object["status"] = json!({ "removal": { "startedAt": "2026-01-02T03:04:05Z" } });
+            }
             if deleted {
                 object["metadata"]["deletionTimestamp"] = json!("2026-01-02T03:04:05Z");
             }
             serde_json::from_value(object).unwrap()
         };
-        assert!(is_removing(&cluster("Delete", true)));
-        assert!(!is_removing(&cluster("Delete", false)));
-        assert!(!is_removing(&cluster("Retain", true)));
+        assert!(is_removing(&cluster("Delete", true, true)));
+        assert!(!is_removing(&cluster("Delete", true, false)), "something needs it yet");
+        assert!(!is_removing(&cluster("Delete", false, true)));
+        assert!(!is_removing(&cluster("Retain", true, true)));
     }
 }

@@ -78,6 +78,7 @@ fn wanted_of(plan: NodePlan) -> Wanted {
         deployment: plan.deployment(None).unwrap(),
         authority: AUTHORITY.clone(),
         uuid: None,
+        running: None,
         may_install: true,
         is_rolling: false,
         is_paused: false,
@@ -381,6 +382,24 @@ fn what_is_in_service_waits_for_a_run() {
     scene.check("ElasticsearchInstalled", "True", "InProgress");
     scene.check("Ready", "True", "AsExpected");
     assert_eq!(deployed(&scene.host).unwrap().version.as_ref().unwrap().as_str(), "8.19.0");
+}
+
+#[test]
+fn another_version_comes_to_one_that_is_down_with_a_run_or_once_all_others_have_it() {
+    let mut scene = member();
+    scene.machine.elasticsearch.stop("failed");
+    amend(&mut scene, |it| {
+        it.plan = node("8.19.1", "1");
+        it.deployment = it.plan.deployment(None).unwrap();
+        it.running = Some("8.19.0".into());
+    });
+    scene.settle();
+    assert_eq!((scene.machine.starts, is_installing(&scene)), (1, false));
+    scene.check("ElasticsearchInstalled", "False", "Waiting");
+    amend(&mut scene, |it| it.running = Some("8.19.1".into()));
+    scene.settle();
+    assert_eq!(scene.machine.starts, 2);
+    scene.check("Ready", "True", "AsExpected");
 }
 
 #[test]

@@ -132,6 +132,17 @@ fn a_group_of_hosts_is_never_open_whatever_its_status_still_says() {
 }
 
 #[test]
+fn a_cluster_that_drover_runs_itself_needs_no_connection() {
+    let mut managed = cluster(None);
+    managed.spec.connection = None;
+    let url = "https://mirror.example/es-{version}-{arch}.tar.gz";
+    let spec = serde_json::json!({ "version": "8.19.0", "distribution": { "url": url } });
+    managed.spec.elasticsearch = serde_json::from_value(spec).unwrap();
+    assert!(matches!(gate(Some(&managed), Some(&polled("pinned"))), ClusterGate::Open { .. }));
+    blocked(&managed, Some(&polled("another")), "IdentityMatches");
+}
+
+#[test]
 fn a_cluster_without_a_pinned_uuid_is_never_open() {
     let mut cluster = cluster(None);
     cluster.status.as_mut().unwrap().elasticsearch = None;

@@ -1,0 +1,91 @@
+//! What a person should know or do about a Cluster, though it stands as it should. Pure.
+
+use jiff::{Timestamp, ToSpan as _};
+
+use super::{observe::Observed, plan::Plan};
+use crate::{
+    api::cluster::{Auth, Cluster, Connection, Diagnostic, DiagnosticLevel, Health},
+    controllers::health::health,
+};
+
+/// A certificate is worth a warning this long before it runs out, in days.
+const CERTIFICATE_DAYS: i64 = 30;
+
+/// What Elasticsearch's health report and Drover itself advise, the worst first.
+#[must_use]
+pub fn diagnostics(
+    cluster: &Cluster,
+    seen: &Observed,
+    plan: &Plan,
+    now: Timestamp,
+) -> Vec<Diagnostic> {
+    let mut list = Vec::new();
+    let Some(view) = seen.snapshot.cluster.as_deref() else { return list };
+    if !seen.has_elasticsearch() {
+        return list;
+    }
+    // What another cluster says of itself is not this one's trouble.
+    let is_pinned = plan.identity.pinned() == Some(view.state.cluster_uuid.as_str());
+    for finding in view.report.iter().filter(|_| is_pinned) {
+        let level = match health(finding.status) {
+            Health::Red => DiagnosticLevel::Danger,
+            _ => DiagnosticLevel::Warning,
+        };
+        let cause = finding.cause.as_deref().map(|it| format!(": {it}")).unwrap_or_default();
+        let affected = if finding.affected.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", finding.affected.join(", "))
+        };
+        list.push(Diagnostic {
+            rule: finding.indicator.clone(),
+            level,
+            subject: format!("{}{cause}{affected}", finding.symptom),
+            advice: finding.action.clone().unwrap_or_default(),
+        });
+    }
+    for endpoint in view.endpoints.iter().filter(|it| it.cluster_uuid.is_none()) {
+        list.push(Diagnostic {
+            rule: "endpoint".into(),
+            level: DiagnosticLevel::Warning,
+            subject: format!("{} does not answer as it should", endpoint.endpoint),
+            advice: if cluster.spec.connection.is_some() {
+                "mend it or take it out of spec.connection.endpoints: it can't stand in for the \
+                 others"
+                    .into()
+            } else {
+                "see the Host whose node it is".into()
+            },
+        });
+    }
+    if let Some(expires) = view.certificate_expires
+        && expires < now + (CERTIFICATE_DAYS * 24).hours()
+    {
+        list.push(Diagnostic {
+            rule: "certificate".into(),
+            level: DiagnosticLevel::Warning,
+            subject: format!("the server's certificate runs out at {expires}"),
+            advice: "renew it: Drover refuses a certificate that has run out".into(),
+        });
+    }
+    if cluster.spec.connection.as_ref().is_some_and(is_readable) {
+        list.push(Diagnostic {
+            rule: "plaintext".into(),
+            level: DiagnosticLevel::Warning,
+            subject: "credentials are sent over http, readable by all on the way".into(),
+            advice: "use https endpoints".into(),
+        });
+    }
+    list.sort_by(|a, b| (a.level, &a.rule, &a.subject).cmp(&(b.level, &b.rule, &b.subject)));
+    list
+}
+
+/// Whether credentials are sent so that all on the way can read them.
+fn is_readable(connection: &Connection) -> bool {
+    let is_http = |it: &str| it.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("http:"));
+    let sends_secret = !matches!(
+        connection.auth,
+        None | Some(Auth { basic: None, api_key: None, bearer: None, .. })
+    );
+    sends_secret && connection.endpoints.iter().any(|it| is_http(&it.0))
+}

@@ -1,0 +1,160 @@
+//! Drover's Elasticsearch goes from the hosts, when its Cluster is deleted under Delete. Pure.
+//!
+//! Hosts begin once the status tells them to: when no run has a host in hand, and no Index object has
+//! an index to delete. What can't be removed is waited for as long as a host may take, and not for
+//! ever.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
+
+use super::super::{observe::Observed, rollout};
+use crate::{
+    api::{
+        cluster::{Cluster, ClusterDeletionPolicy},
+        condition::whole_second,
+        host_status::DeployedElasticsearch,
+        rollout_status::Removal,
+    },
+    controllers::deployment,
+    kubernetes::events::Notice,
+    rollout::safety::since,
+};
+
+/// Whether Elasticsearch goes with the object.
+fn is_asked_for(cluster: &Cluster) -> bool {
+    cluster.metadata.deletion_timestamp.is_some()
+        && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
+}
+
+/// The hosts that Elasticsearch has to go from, by name; none where it stays with them.
+#[must_use]
+pub fn homes(cluster: &Cluster, seen: &Observed) -> Vec<String> {
+    let hosts = seen.managed.iter().flat_map(|it| &it.hosts);
+    let is_home = |it: &DeployedElasticsearch| it.version.is_some() || !it.staged.is_empty();
+    let homes = hosts.filter(|it| deployment::told(it).is_some_and(is_home));
+    homes.filter(|_| is_asked_for(cluster)).map(|it| it.name_any()).collect()
+}
+
+/// What the status tells the hosts.
+#[must_use]
+pub fn record(cluster: &Cluster, seen: &Observed, now: Timestamp) -> Option<Removal> {
+    let before = cluster.status.as_ref().and_then(|it| it.removal.clone());
+    let may_begin = is_asked_for(cluster)
+        && seen.needed_by.is_empty()
+        && !rollout::keeps(cluster, now)
+        && !homes(cluster, seen).is_empty();
+    let begun = may_begin.then(|| Removal { started_at: Time(whole_second(now)) });
+    before.or(begun)
+}
+
+/// Whether the object stays until hosts are done.
+#[must_use]
+pub fn keeps(cluster: &Cluster, seen: &Observed, now: Timestamp) -> bool {
+    let begun = cluster.status.as_ref().and_then(|it| it.removal.as_ref());
+    let is_late = begun
+        .is_some_and(|it| rollout::pace(cluster).host_timeout.0 <= since(it.started_at.0, now));
+    !homes(cluster, seen).is_empty() && !is_late
+}
+
+/// What people hear of what could not be removed.
+#[must_use]
+pub fn left_behind(cluster: &Cluster, seen: &Observed) -> Option<Notice> {
+    let homes = homes(cluster, seen);
+    (!homes.is_empty()).then(|| {
+        let note = format!(
+            "Elasticsearch is left behind on {}, which did not remove it in time: see the Host's \
+             conditions",
+            homes.join(", ")
+        );
+        Notice::warning("LeftBehind", "Delete", note)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::{super::observe::Seen, *};
+    use crate::{
+        api::host::Host,
+        controllers::{
+            cluster::tests::scene::Scene,
+            deployment::tests::{cluster, found, host},
+        },
+        elasticsearch::snapshot::Snapshot,
+    };
+
+    const LATER: i64 = 1_800_000_000;
+
+    fn world(policy: &str, deployed: &Value) -> (Cluster, Observed) {
+        let mut object = serde_json::to_value(cluster(&json!({}))).unwrap();
+        object["metadata"]["deletionTimestamp"] = json!("2026-01-02T03:04:05Z");
+        object["spec"]["deletionPolicy"] = json!(policy);
+        let cluster: Cluster = serde_json::from_value(object).unwrap();
+        let mut object = serde_json::to_value(&*host("a", &json!({}), true)).unwrap();
+        object["status"]["elasticsearch"] =
+            json!({ "unit": "u", "state": "active", "deployed": deployed });
+        let host: Arc<Host> = Arc::new(serde_json::from_value(object).unwrap());
+        let managed = Some(Seen::new(&cluster, found(), vec![host]));
+        let seen = Observed { managed, ..Scene::new(Snapshot::default()).seen() };
+        (cluster, seen)
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(LATER + second).unwrap()
+    }
+
+    fn installed() -> Value {
+        json!({ "version": "8.19.0", "revision": "r", "staged": ["8.19.0"], "data": "Used" })
+    }
+
+    #[test]
+    fn under_retain_nothing_is_told_to_the_hosts_and_the_object_goes_at_once() {
+        let (cluster, seen) = world("Retain", &installed());
+        assert_eq!(record(&cluster, &seen, at(0)), None);
+        assert!(!keeps(&cluster, &seen, at(0)));
+        assert_eq!(left_behind(&cluster, &seen), None);
+    }
+
+    #[test]
+    fn under_delete_the_object_stays_until_the_hosts_are_done_and_not_for_ever() {
+        let (mut cluster, seen) = world("Delete", &installed());
+        let begun = record(&cluster, &seen, at(0));
+        assert_eq!(begun.as_ref().map(|it| it.started_at.0), Some(at(0)));
+        assert!(keeps(&cluster, &seen, at(0)));
+        cluster.status.get_or_insert_default().removal.clone_from(&begun);
+        assert_eq!(record(&cluster, &seen, at(60)), begun, "it began once");
+        assert!(keeps(&cluster, &seen, at(60)));
+        assert!(!keeps(&cluster, &seen, at(1200)), "as long as a host may take");
+        let mut notice = left_behind(&cluster, &seen).unwrap();
+        assert!(notice.note().contains("left behind on a"), "{}", notice.note());
+        // It is gone: what data stays is the person's.
+        let (cluster, seen) = world("Delete", &json!({ "data": "Used" }));
+        assert!(!keeps(&cluster, &seen, at(0)));
+        assert_eq!(left_behind(&cluster, &seen), None);
+    }
+
+    #[test]
+    fn nothing_goes_as_long_as_it_is_needed() {
+        let (cluster, seen) = world("Delete", &installed());
+        let seen = Observed { needed_by: vec!["books".into()], ..seen };
+        assert_eq!(record(&cluster, &seen, at(0)), None);
+        let (mut cluster, seen) = world("Delete", &installed());
+        let run = json!({
+            "runId": "deploy-1", "kind": "ElasticsearchConfig", "target": "t",
+            "hosts": [{
+                "name": "a", "hostUid": "uid-a", "step": "Stop", "attempt": 1,
+                "startedAt": "2026-01-02T03:04:05Z",
+            }],
+            "startedAt": "2026-01-02T03:04:05Z",
+        });
+        let run = serde_json::from_value(run).unwrap();
+        cluster.status.get_or_insert_default().rollout = Some(run);
+        let soon = "2026-01-02T03:05:05Z".parse().unwrap();
+        assert_eq!(record(&cluster, &seen, soon), None, "a run has the host in hand");
+        assert!(keeps(&cluster, &seen, soon));
+    }
+}

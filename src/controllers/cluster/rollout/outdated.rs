@@ -1,0 +1,228 @@
+//! The hosts whose Elasticsearch runs otherwise than it shall. Pure.
+
+use std::collections::BTreeMap;
+
+use super::super::managed::observe::Seen;
+use crate::{
+    api::{
+        cluster::Cluster,
+        host_status::{DataDirectory, DeployedElasticsearch},
+        line::Line,
+        rollout_status::{RolloutStatus, RolloutStep},
+    },
+    controllers::deployment,
+    digest::{Digest, hex},
+    elasticsearch::version::Version,
+    rollout::run::Kind,
+};
+
+/// What the spec asks of the hosts of a Cluster whose Elasticsearch Drover runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outdated {
+    version: Version,
+    /// What each host shall run, by the Host's uid.
+    revisions: BTreeMap<Box<str>, Box<str>>,
+    /// The hosts that run something else, by uid.
+    hosts: BTreeMap<Box<str>, Kind>,
+}
+
+impl Outdated {
+    /// Compares what hosts tell with what they shall run; nothing where that can't be said.
+    #[must_use]
+    pub fn find(cluster: &Cluster, seen: &Seen) -> Option<Self> {
+        let version = deployment::version(cluster)?;
+        let plans = seen.plans.as_ref().ok().filter(|_| seen.secrets.is_ok())?;
+        let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
+        let (mut revisions, mut hosts) = (BTreeMap::new(), BTreeMap::new());
+        let mut down = Vec::new();
+        for host in &seen.hosts {
+            let (Some(name), Some(uid)) = (&host.metadata.name, &host.metadata.uid) else {
+                continue;
+            };
+            let Some(plan) = plans.get(name.as_str()) else { continue };
+            revisions.insert(uid.as_str().into(), plan.revision.clone());
+            let told = deployment::told(host);
+            let revision = told.and_then(|it| it.revision.as_ref()).map(Line::as_str);
+            let runs = told.and_then(|it| it.version.as_ref());
+            let kind = match runs.map(|it| Version::parse(it.as_str())) {
+                Some(running) if running != Some(version) => Kind::ElasticsearchVersion,
+                Some(_) if revision != Some(&*plan.revision) => Kind::ElasticsearchConfig,
+                // One that does not run is not in service: it is brought up without a run, unless
+                // a run has taken it down.
+                None if is_begun(run, uid) => Kind::ElasticsearchConfig,
+                None if told.is_some_and(is_home) => {
+                    down.push(uid);
+                    continue;
+                }
+                Some(_) | None => continue,
+            };
+            hosts.insert(uid.as_str().into(), kind);
+        }
+        // Another version comes to nobody past the gates.
+        if hosts.values().any(|it| *it == Kind::ElasticsearchVersion) {
+            for uid in down {
+                hosts.insert(uid.as_str().into(), Kind::ElasticsearchVersion);
+            }
+        }
+        Some(Self { version, revisions, hosts })
+    }
+
+    /// What a run would be about: the kind, what it leads to, and the uids of the hosts. A version
+    /// comes with the settings for it, so that it goes first.
+    #[must_use]
+    pub fn wanted(&self) -> Option<(Kind, String, Vec<Box<str>>)> {
+        let kind = *self.hosts.values().min()?;
+        let uids: Vec<Box<str>> = self.hosts.keys().cloned().collect();
+        Some((kind, self.target(uids.iter().map(|it| &**it)), uids))
+    }
+
+    /// Whether `run` leads to what the spec asks for still.
+    #[must_use]
+    pub fn is_led_to_by(&self, run: &RolloutStatus) -> bool {
+        let uids = run.hosts.iter().map(|it| it.host_uid.as_str());
+        run.target == self.target(uids)
+    }
+
+    /// The version, and a digest of the settings of these hosts: those of hosts that come while a run
+    /// is under way are no reason to begin another one.
+    fn target<'a>(&self, uids: impl Iterator<Item = &'a str>) -> String {
+        let mut uids: Vec<&str> = uids.collect();
+        uids.sort_unstable();
+        let mut digest = Digest::new();
+        for (uid, revision) in uids.iter().filter_map(|it| self.revisions.get_key_value(*it)) {
+            digest.field(uid.as_bytes());
+            digest.field(revision.as_bytes());
+        }
+        format!("{}/{}", self.version, hex(&digest.finish()[..6]))
+    }
+}
+
+/// Whether it was installed there before.
+fn is_home(told: &DeployedElasticsearch) -> bool {
+    !told.staged.is_empty() && told.data == DataDirectory::Used
+}
+
+/// Whether a run of that kind has begun with the host, and is not done with it.
+fn is_begun(run: Option<&RolloutStatus>, uid: &str) -> bool {
+    let of_kind = |it: &&RolloutStatus| {
+        let kind = super::record::kind(it.kind);
+        matches!(kind, Kind::ElasticsearchVersion | Kind::ElasticsearchConfig)
+    };
+    let host = run.filter(of_kind).and_then(|it| it.hosts.iter().find(|it| it.host_uid == uid));
+    host.is_some_and(|it| !matches!(it.step, RolloutStep::Waiting | RolloutStep::Done))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        api::host::Host,
+        controllers::deployment::tests::{cluster, found, host},
+    };
+
+    /// Hosts that tell this of the Elasticsearch of Drover on them, and what follows from that.
+    fn find(cluster: &Cluster, told: &[Value]) -> Outdated {
+        let hosts: Vec<Arc<Host>> =
+            told.iter().enumerate().map(|it| telling(cluster, it)).collect();
+        Outdated::find(cluster, &Seen::new(cluster, found(), hosts)).unwrap()
+    }
+
+    /// `now` for the settings that are wanted.
+    fn telling(cluster: &Cluster, (at, told): (usize, &Value)) -> Arc<Host> {
+        let bare = host(&format!("h{at}"), &json!({}), true);
+        let seen = Seen::new(cluster, found(), vec![Arc::clone(&bare)]);
+        let mut told = told.clone();
+        if told["revision"] == "now" {
+            let plans = seen.plans.unwrap();
+            told["revision"] = json!(plans.values().next().unwrap().revision);
+        }
+        let mut object = serde_json::to_value(&*bare).unwrap();
+        object["status"]["elasticsearch"] =
+            json!({ "unit": "u", "state": "active", "deployed": told });
+        Arc::new(serde_json::from_value(object).unwrap())
+    }
+
+    fn runs(version: &str, revision: &str) -> Value {
+        json!({ "version": version, "revision": revision, "data": "Used" })
+    }
+
+    fn wanted(outdated: &Outdated) -> Option<(Kind, Vec<String>)> {
+        let (kind, target, hosts) = outdated.wanted()?;
+        assert!(target.starts_with("8.19.0/"), "{target}");
+        Some((kind, hosts.iter().map(ToString::to_string).collect()))
+    }
+
+    #[test]
+    fn only_what_runs_otherwise_than_it_shall_is_outdated_and_a_version_goes_first() {
+        let cluster = cluster(&json!(null));
+        let all = [runs("8.19.0", "now"), runs("8.19.0", "now")];
+        assert_eq!(wanted(&find(&cluster, &all)), None);
+        let other = [runs("8.19.0", "old"), runs("8.19.0", "now")];
+        let expected = (Kind::ElasticsearchConfig, vec!["uid-h0".to_owned()]);
+        assert_eq!(wanted(&find(&cluster, &other)), Some(expected));
+        let both = [runs("8.19.0", "old"), runs("8.17.0", "old")];
+        let expected = (Kind::ElasticsearchVersion, vec!["uid-h0".into(), "uid-h1".into()]);
+        assert_eq!(wanted(&find(&cluster, &both)), Some(expected));
+        // What is not in service is brought up without a run.
+        let bare = [json!({ "data": "Empty" }), json!({ "data": "Used" }), Value::Null];
+        assert_eq!(wanted(&find(&cluster, &bare)), None);
+    }
+
+    #[test]
+    fn a_host_that_is_down_gets_another_version_with_the_others_and_not_by_itself() {
+        let cluster = cluster(&json!(null));
+        let down = json!({ "staged": ["8.17.0"], "data": "Used" });
+        let expected = (Kind::ElasticsearchVersion, vec!["uid-h0".into(), "uid-h1".into()]);
+        let both = [down.clone(), runs("8.17.0", "old")];
+        assert_eq!(wanted(&find(&cluster, &both)), Some(expected));
+        let other = [down, runs("8.19.0", "old")];
+        let expected = (Kind::ElasticsearchConfig, vec!["uid-h1".into()]);
+        assert_eq!(wanted(&find(&cluster, &other)), Some(expected), "it is brought up by itself");
+    }
+
+    fn run(target: &str, uids: &[&str], step: &str) -> Value {
+        let hosts = uids.iter().map(|uid| {
+            json!({
+                "name": "h", "hostUid": uid, "step": step, "attempt": 1,
+                "startedAt": "2026-01-02T03:04:05Z",
+            })
+        });
+        json!({ "rollout": {
+            "runId": "deploy-1", "kind": "ElasticsearchConfig", "target": target,
+            "hosts": hosts.collect::<Vec<_>>(), "startedAt": "2026-01-02T03:04:05Z",
+        }})
+    }
+
+    #[test]
+    fn a_host_that_a_run_has_taken_down_is_outdated_until_it_runs_as_it_shall() {
+        let down = json!({ "data": "Used" });
+        for (step, is_outdated) in [("Waiting", false), ("Stop", true), ("Done", false)] {
+            let cluster = cluster(&run("8.19.0/x", &["uid-h0"], step));
+            let outdated = find(&cluster, std::slice::from_ref(&down));
+            assert_eq!(wanted(&outdated).is_some(), is_outdated, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_run_leads_to_the_spec_whatever_hosts_come_and_no_longer_once_settings_change() {
+        let cluster = cluster(&json!(null));
+        let old = runs("8.19.0", "old");
+        let outdated = find(&cluster, std::slice::from_ref(&old));
+        let (_, target, _) = outdated.wanted().unwrap();
+        let status: crate::api::cluster::ClusterStatus =
+            serde_json::from_value(run(&target, &["uid-h0"], "Stop")).unwrap();
+        let run = status.rollout.unwrap();
+        assert!(outdated.is_led_to_by(&run));
+        assert!(find(&cluster, &[old.clone(), json!({ "data": "Empty" })]).is_led_to_by(&run));
+        let mut other = cluster.clone();
+        let mut spec = serde_json::to_value(&other.spec).unwrap();
+        let config = json!({ "node.attr.x": "1" });
+        spec["elasticsearch"]["nodeGroups"] = json!([{ "name": "default", "config": config }]);
+        other.spec = serde_json::from_value(spec).unwrap();
+        assert!(!find(&other, &[old]).is_led_to_by(&run));
+    }
+}

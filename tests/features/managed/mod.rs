@@ -1,0 +1,194 @@
+//! Clusters that Drover itself makes on bare machines: real hosts, real Elasticsearch, one apply.
+
+mod life;
+mod refusals;
+mod removal;
+
+use std::{collections::BTreeMap, ops::Deref, time::Duration};
+
+use drover::api::{
+    cluster::{Cluster, ClusterStatus},
+    host_status::RunStatus,
+    rollout_status::DeployStatus,
+};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use serde_json::{Value, json};
+
+use crate::{
+    common::{
+        archives::Archives,
+        hosts::{Host, Os, Settings},
+        traffic::Target,
+        wait::eventually,
+    },
+    hosts,
+    world::expect,
+};
+
+/// For fetching, unpacking and starting three nodes on a machine that does other things too.
+pub const LONG: Duration = Duration::from_mins(6);
+
+/// A namespace with an operator of its own, bare machines, and where they fetch Elasticsearch.
+pub struct Stage {
+    around: hosts::Stage,
+    /// The Host of each has the name `es-1`, `es-2`, ...
+    pub machines: Vec<Host>,
+    pub archives: Archives,
+}
+
+impl Deref for Stage {
+    type Target = hosts::Stage;
+
+    fn deref(&self) -> &hosts::Stage {
+        &self.around
+    }
+}
+
+impl Stage {
+    /// So many bare machines, of which nothing is declared yet.
+    pub async fn new(name: &str, machines: usize) -> Self {
+        let systems = [Os::Debian, Os::Fedora, Os::Rhel].into_iter().cycle().take(machines);
+        let settings = systems.map(|it| Settings::new(it).disk_megabytes(900));
+        let (around, machines, archives) =
+            tokio::join!(hosts::Stage::new(name), Host::start_all(settings), Archives::start());
+        Self { around, machines, archives }
+    }
+
+    /// The Cluster `es` of this version; `config` is that of all its nodes, `more` is merged over the
+    /// spec.
+    pub fn cluster(&self, version: &str, config: &Value, more: &Value) -> Value {
+        let url = self.archives.plain.url();
+        let digests: BTreeMap<String, String> = ["7.17.29", "8.17.0", "8.19.0"]
+            .map(|it| (format!("elasticsearch-{it}-linux-x86_64.tar.gz"), Archives::digest(it)))
+            .into();
+        let mut spec = json!({ "elasticsearch": {
+            "version": version,
+            "distribution": {
+                "url": format!("{url}/elasticsearch-{{version}}-linux-{{arch}}.tar.gz"),
+                "sha512": digests,
+            },
+            "nodeGroups": [{ "name": "all", "heap": "320m", "config": config }],
+        } });
+        let fields = more.as_object().expect("a spec is an object").clone();
+        spec.as_object_mut().expect("made above").extend(fields);
+        json!({
+            "apiVersion": "drover.dev/v1alpha1",
+            "kind": "Cluster",
+            "metadata": { "name": "es" },
+            "spec": spec,
+        })
+    }
+
+    /// The Hosts of the machines, as members of the Cluster.
+    pub fn members(&self) -> Vec<Value> {
+        let spec = json!({ "clusterRef": { "name": "es" } });
+        let member = |(at, host): (usize, &Host)| {
+            hosts::manifest(&format!("es-{}", at + 1), &hosts::spec_of(host, &spec))
+        };
+        self.machines.iter().enumerate().map(member).collect()
+    }
+
+    /// Applies the Cluster and all Hosts at once.
+    pub async fn apply_all(&self, cluster: &Value) {
+        let mut items = self.members();
+        items.push(cluster.clone());
+        self.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": items })).await;
+    }
+
+    /// Waits until a condition of the Cluster has a status, for its current generation.
+    pub async fn until(&self, kind: &str, status: &str) -> ClusterStatus {
+        self.when(&format!("{kind}={status}"), |cluster| {
+            let seen = cluster.status.clone().unwrap_or_default();
+            expect::told(&seen.conditions, kind, status, cluster.metadata.generation)
+        })
+        .await
+    }
+
+    /// Waits until the Cluster is as `check` wants it; `check` says what is amiss.
+    pub async fn when(
+        &self,
+        what: &str,
+        check: impl Fn(&Cluster) -> Result<(), String>,
+    ) -> ClusterStatus {
+        let api: Api<Cluster> = Api::namespaced(self.client.clone(), &self.namespace);
+        eventually(&format!("Cluster es: {what}"), LONG, async || {
+            let cluster = api.get("es").await.map_err(|it| it.to_string())?;
+            let status = cluster.status.clone().unwrap_or_default();
+            match check(&cluster) {
+                Ok(()) => Ok(status),
+                Err(why) => Err(format!("{why}\n{}", self.told().await)),
+            }
+        })
+        .await
+    }
+
+    /// What the Hosts tell, for who looks why a test fails.
+    async fn told(&self) -> String {
+        let hosts = self.hosts().list(&kube::api::ListParams::default()).await;
+        let told = hosts.into_iter().flatten().map(|host| {
+            let status = host.status.unwrap_or_default();
+            let conditions: Vec<String> = status
+                .conditions
+                .iter()
+                .filter(|it| it.status != "True")
+                .map(|it| format!("{}: {}", it.type_, it.message))
+                .collect();
+            let (name, told) = (host.metadata.name, status.elasticsearch);
+            format!("{name:?} {conditions:?} {:?} {told:?}", status.operation)
+        });
+        told.collect::<Vec<_>>().join("\n")
+    }
+
+    /// What a Secret of the Cluster holds under a key.
+    pub async fn secret_text(&self, name: &str, key: &str) -> String {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let data = api.get(name).await.expect("it is there").data.unwrap_or_default();
+        String::from_utf8(data[key].0.clone()).expect("it is text")
+    }
+
+    /// An annotation of a Secret.
+    pub async fn annotation(&self, name: &str, annotation: &str) -> Option<String> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let meta = api.get(name).await.expect("it is there").metadata;
+        meta.annotations.and_then(|it| it.get(annotation).cloned())
+    }
+
+    /// Waits until this version is deployed on all hosts, by this many runs in all.
+    pub async fn deployed(&self, version: &str, runs: usize) -> ClusterStatus {
+        self.when(&format!("{version} is deployed"), |cluster| {
+            let status = cluster.status.clone().unwrap_or_default();
+            let is_it = |it: &DeployStatus| {
+                it.status == RunStatus::Finished && it.version.as_str() == version
+            };
+            let is_over = status.rollout.is_none() && status.history.len() == runs;
+            if is_over && status.deploy.as_ref().is_some_and(is_it) {
+                Ok(())
+            } else {
+                Err(format!("{:#?}", (status.rollout, status.deploy, status.history)))
+            }
+        })
+        .await
+    }
+
+    /// All nodes, as Drover's own user: what a person would take from the Secrets.
+    pub async fn target(&self) -> Target {
+        let node = |it: &Host| format!("https://{}:9200", it.address());
+        Target {
+            nodes: self.machines.iter().map(node).collect(),
+            authority: self.secret_text("es-ca", "ca.crt").await,
+            user: self.secret_text("es-admin", "username").await,
+            password: self.secret_text("es-admin", "password").await,
+        }
+    }
+
+    /// systemd's ids of the runs of Elasticsearch, machine by machine.
+    pub fn runs(&self) -> Vec<String> {
+        let id = |it: &Host| {
+            it.inside("systemctl show --value -p InvocationID drover-elasticsearch")
+                .trim()
+                .to_owned()
+        };
+        self.machines.iter().map(id).collect()
+    }
+}
