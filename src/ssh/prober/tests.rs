@@ -306,3 +306,17 @@ fn what_a_host_does_not_let_be_done_is_tried_less_and_less_often() {
     let whole = Treated { failures: Vec::new(), ..failed(Deed::Prepare) };
     assert_eq!(pause_after(&whole, 9, pace), Duration::ZERO);
 }
+
+#[test]
+fn what_does_not_come_to_a_host_is_begun_less_and_less_often() {
+    let minute = Duration::from_mins(1);
+    let pace = Pace { probe: minute, stats: 5 * minute };
+    assert!(Tries::default().is_due(pace), "by a new process at once");
+    for (number, pause) in [(1, 1), (2, 2), (3, 4), (4, 5), (99, 5)] {
+        let since = |minutes: u32| {
+            let last = Instant::now().checked_sub(minutes * minute);
+            Tries { number, last }.is_due(pace)
+        };
+        assert!(since(pause) && !since(pause - 1), "after {number} tries");
+    }
+}

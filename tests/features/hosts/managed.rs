@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drover::{
     api::{
-        cluster::{Cluster, ElasticsearchStatus, Health},
+        cluster::{Cluster, ElasticsearchStatus},
         host_status::{DataDirectory, DeployedElasticsearch, RunStatus},
     },
     authority::{
@@ -268,53 +268,4 @@ async fn a_bare_machine_gets_its_elasticsearch_keeps_it_and_loses_it_with_its_cl
     assert_eq!(yard.host.inside("pgrep -u elasticsearch java || echo none"), "none");
     let patch = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
     clusters.patch("es", &PatchParams::default(), &patch).await.unwrap();
-}
-
-#[tokio::test]
-async fn three_bare_machines_become_one_green_cluster_by_one_apply() {
-    let _room = room().await;
-    let systems = [Os::Debian, Os::Fedora, Os::Rhel];
-    let stage = Stage::new("formed").await;
-    let hosts = Host::start_all(systems.map(|it| Settings::new(it).disk_megabytes(800))).await;
-    let archives = Archives::start().await;
-    let url = format!("{}/elasticsearch-{{version}}-linux-{{arch}}.tar.gz", archives.plain.url());
-    let digests = json!({ "elasticsearch-8.19.0-linux-x86_64.tar.gz": Archives::digest("8.19.0") });
-    let cluster = json!({
-        "apiVersion": "drover.dev/v1alpha1", "kind": "Cluster", "metadata": { "name": "es" },
-        "spec": { "elasticsearch": {
-            "version": "8.19.0",
-            "distribution": { "url": url, "sha512": digests },
-            "nodeGroups": [{ "name": "all", "heap": "320m" }],
-        }},
-    });
-    stage.apply(&cluster).await;
-    for (name, host) in ["es-1", "es-2", "es-3"].iter().zip(&hosts) {
-        stage.host(name, host, &json!({ "clusterRef": { "name": "es" } })).await;
-    }
-    let clusters: Api<Cluster> = Api::namespaced(stage.client.clone(), &stage.namespace);
-    let uuid = eventually("the cluster is green", LONG, async || {
-        let status = clusters.get("es").await.map_err(|it| it.to_string())?.status;
-        let status = status.unwrap_or_default();
-        match &status.elasticsearch {
-            Some(it) if it.health == Health::Green && it.nodes == 3 => Ok(it.uuid.clone()),
-            _ => Err(format!("{:#?}", status.conditions)),
-        }
-    })
-    .await;
-    for (name, host) in ["es-1", "es-2", "es-3"].iter().zip(&hosts) {
-        stage
-            .when(name, "the cluster is noted and nothing is left that formed it", |it| {
-                let told = it.status.as_ref().and_then(|it| it.elasticsearch.as_ref());
-                let deployed = told.and_then(|it| it.deployed.as_ref());
-                let noted = deployed.and_then(|it| it.cluster_uuid.as_ref());
-                if noted.is_none_or(|it| it.as_str() != uuid) {
-                    return Err(format!("{deployed:?}"));
-                }
-                let settings = host.inside(&format!("cat {}", layout::SETTINGS));
-                if settings.contains("initial_master_nodes") { Err(settings) } else { Ok(()) }
-            })
-            .await;
-        stage.until(name, "Ready", "True").await;
-    }
-    assert_eq!(archives.fetched("8.19.0"), 3);
 }

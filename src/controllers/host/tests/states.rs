@@ -27,6 +27,7 @@ fn told(differing: &[Told]) -> Vec<Condition> {
         kinds::REACHABLE,
         kinds::INSPECTED,
         kinds::PREPARED,
+        kinds::ELASTICSEARCH_INSTALLED,
         kinds::HEALTHY,
     ];
     let findings = all.into_iter().map(|kind| {
@@ -43,6 +44,7 @@ fn the_state_is_read_off_the_conditions() {
     let member = json!({ "clusterRef": { "name": "es" } });
     let resting = json!({ "clusterRef": { "name": "es" }, "maintenance": true });
     let alone = json!({});
+    let installed = kinds::ELASTICSEARCH_INSTALLED;
     let table: &[(&Value, &[Told], HostState)] = &[
         (&member, &[], HostState::Active),
         (&alone, &[], HostState::Disassociated),
@@ -64,6 +66,9 @@ fn the_state_is_read_off_the_conditions() {
         (&member, &[(kinds::PREPARED, no, Reason::InProgress)], HostState::Bootstrapping),
         (&member, &[(kinds::PREPARED, no, Reason::Paused)], HostState::Bootstrapping),
         (&member, &[(kinds::PREPARED, no, Reason::PrivilegeMissing)], HostState::Failed),
+        (&member, &[(installed, None, Reason::Waiting)], HostState::Bootstrapping),
+        (&member, &[(installed, no, Reason::Paused)], HostState::Bootstrapping),
+        (&member, &[(installed, no, Reason::CommandFailed)], HostState::Failed),
         (&member, &[(kinds::HEALTHY, no, Reason::Waiting)], HostState::Failed),
         (&resting, &[], HostState::Maintenance),
         (&resting, &[(kinds::REACHABLE, no, Reason::Unreachable)], HostState::Maintenance),
