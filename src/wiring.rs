@@ -32,7 +32,7 @@ use crate::{
     context::{Context, Stores},
     controllers::{
         cluster::references,
-        deployment,
+        deployment::secrets as managed_secrets,
         host::{observe::pinned, references as host_references},
         object_ref,
     },
@@ -162,7 +162,7 @@ pub fn cluster(
     let store = || ctx.stores.clusters.clone();
     let secrets = named(store(), around.secrets, |cluster, name| {
         references::secrets(cluster).any(|it| it == name)
-            || deployment::secrets::names(cluster).any(|it| it == name)
+            || managed_secrets::names(cluster).any(|it| it == name)
     });
     let config_maps = named(store(), around.config_maps, |cluster, name| {
         references::config_map(cluster) == Some(name)
