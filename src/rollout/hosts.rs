@@ -21,6 +21,8 @@ pub struct Member {
     pub is_home: bool,
     /// Whether Elasticsearch ran there when the host was last looked at.
     pub runs: bool,
+    /// Whether systemd has started its Elasticsearch again by itself, and more than once.
+    pub is_failing: bool,
     /// Whether it can be worked on; why not, in words for people.
     pub fit: Result<(), Box<str>>,
     /// Whether a person has taken it out of service.
@@ -53,6 +55,12 @@ impl Member {
             matched.is_some_and(|it| it.contains(id)) || self.addresses.contains(address)
         };
         evidence.nodes.iter().filter(move |(id, it)| is_here(id, &it.address)).map(|(id, _)| id)
+    }
+
+    /// Whether its Elasticsearch runs, and was not started again and again.
+    #[must_use]
+    pub fn stays_up(&self) -> bool {
+        self.nodes != Match::Stopped && !self.is_failing
     }
 
     /// Whether none of its nodes is in the cluster.

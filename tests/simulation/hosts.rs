@@ -61,6 +61,7 @@ impl Host {
             addresses: [Elasticsearch::address(self.number)].into(),
             nodes,
             is_home: true,
+            is_failing: false,
             runs: elasticsearch.running[self.number].is_some(),
             fit: if self.fit { Ok(()) } else { Err("it can't be reached".into()) },
             in_maintenance: false,

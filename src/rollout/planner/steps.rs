@@ -297,11 +297,11 @@ impl<'a> Planner<'a> {
         if is_back && are_all {
             self.host(at).touched = false;
             self.enter(at, Step::Unprotect);
-        } else if !before.is_empty() && member.is_home && member.nodes == Match::Stopped {
+        } else if !before.is_empty() && member.is_home && !member.stays_up() {
             // It may be on its way up again: for a while the host's word is not the last one.
             let age = since(self.run.hosts[at].since, self.now());
             if SETTLE < age {
-                let why = "Elasticsearch has stopped there again: see its unit's journal";
+                let why = "Elasticsearch does not stay up there: see the journal of its unit";
                 self.host(at).trouble = Some(why.into());
             }
         } else {

@@ -104,7 +104,7 @@ fn host_status() -> Value {
         "lastCheck": THEN,
         "elasticsearch": {
             "unit": "elasticsearch.service", "state": "active",
-            "invocationId": "0123456789abcdef0123456789abcdef",
+            "invocationId": "0123456789abcdef0123456789abcdef", "restarts": 2,
             "processes": [7, 8], "otherProcesses": [99],
             "addresses": ["192.0.2.7", "2001:db8::7"],
         },

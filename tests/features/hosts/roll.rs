@@ -146,7 +146,7 @@ async fn a_permit_restarts_elasticsearch_once_whoever_dies_on_the_way_and_only_w
     let told = before.elasticsearch.unwrap();
     assert_eq!(told.invocation_id.unwrap().as_str(), yard.invocation());
     // The machine's processes are numbered as those numbers are told within it.
-    assert_eq!(told.processes, [yard.main_pid()]);
+    assert!(told.processes.contains(&yard.main_pid()), "{:?}", told.processes);
     let address = yard.host.address();
     assert!(told.addresses.iter().any(|it| it.as_str() == address), "{:?}", told.addresses);
     assert_eq!(told.other_processes, Vec::<u32>::new());

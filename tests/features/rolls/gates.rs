@@ -60,7 +60,8 @@ async fn no_host_goes_down_while_a_gate_is_shut_and_the_run_goes_on_once_all_are
     let low = "cluster.routing.allocation.disk.watermark.low";
     let high = "cluster.routing.allocation.disk.watermark.high";
     let flood = "cluster.routing.allocation.disk.watermark.flood_stage";
-    let tight = json!({ "persistent": { low: "1%", high: "1%", flood: "100%" } });
+    // So much is free nowhere, and nothing is moved away, since no other disk has more.
+    let tight = json!({ "persistent": { low: "999tb", high: "999tb", flood: "1b" } });
     put(&stage, "/_cluster/settings", tight).await;
     set(&stage, "cluster.routing.allocation.exclude._name", Value::Null).await;
     set(&stage, "cluster.routing.allocation.enable", Value::Null).await;

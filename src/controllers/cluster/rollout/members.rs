@@ -43,6 +43,7 @@ pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
         nodes,
         runs: told.is_some_and(|it| !it.processes.is_empty() || !it.other_processes.is_empty()),
         is_home: told.is_some_and(|it| it.state.as_str() != "not-found"),
+        is_failing: told.and_then(|it| it.restarts).is_some_and(|it| 1 < it),
         fit: fit(host),
         in_maintenance: host.spec.maintenance,
         is_cordoned: operation.is_some_and(|it| it.cordoned_by_us),

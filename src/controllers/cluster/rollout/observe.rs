@@ -48,8 +48,10 @@ pub async fn look(
     let run = status.and_then(|it| it.rollout.as_ref());
     let is_busy = run.is_some() || wishes::outstanding(cluster).is_some();
     let is_new = 0 < seen.hosts.total && link.as_ref().is_some_and(|it| !it.is_examined());
-    // A connection whose first answer is awaited tells of itself before long.
-    let is_awaited = seen.connected.is_some() && !seen.snapshot.polled;
+    // A connection whose first answer is awaited tells of itself before long. Until then a new process
+    // knows less than the last one did, and takes back nothing.
+    let is_connecting = seen.connected.is_some() || matches!(seen.connection, Ok(Some(_)));
+    let is_awaited = is_connecting && !seen.snapshot.polled;
     if !(is_busy || is_new) || is_awaited {
         return Ok(None);
     }

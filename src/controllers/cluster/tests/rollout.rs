@@ -62,6 +62,7 @@ impl Roll {
             addresses: [format!("10.0.0.{at}").into()].into(),
             nodes: Match::Nodes([id(at)].into()),
             is_home: true,
+            is_failing: false,
             runs: true,
             fit: Ok(()),
             in_maintenance: false,
@@ -416,6 +417,28 @@ fn a_host_that_is_up_comes_to_the_gates_again_however_it_was_left() {
         roll.finish();
         roll.scene.check("Ready", "True", "AsExpected");
     }
+}
+
+#[test]
+fn a_node_that_is_started_again_and_again_pauses_the_run_until_it_stays() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Rejoin);
+    let run = roll.scene.status().rollout.clone().unwrap();
+    let at = run.hosts.iter().position(|it| it.step == RolloutStep::Rejoin).unwrap();
+    roll.stop(at);
+    let member = &mut roll.seen().members[at];
+    (member.nodes, member.runs) = (Match::Unknown("it is none of the cluster".into()), true);
+    member.is_failing = true;
+    roll.turn();
+    assert_eq!(roll.scene.status().rollout.as_ref().unwrap().pause, None, "asked at once");
+    roll.scene.now += 31;
+    roll.turn();
+    let pause = roll.scene.status().rollout.as_ref().unwrap().pause.clone().unwrap();
+    assert!(pause.reason.as_str().contains("does not stay up"), "{pause:?}");
+    roll.start(at);
+    roll.finish();
+    assert_eq!(roll.starts, [2; 3], "and not stopped for that");
 }
 
 #[test]

@@ -57,6 +57,7 @@ fn service() -> Service {
             invocation: Some("run-1".into()),
             is_queued: false,
             active_since: Some(1),
+            restarts: 0,
         },
         processes: [7, 8].into(),
         ..Service::default()

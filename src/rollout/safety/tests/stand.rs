@@ -44,6 +44,7 @@ pub(super) fn member(name: &str, address: &str) -> Member {
         addresses: [address.into()].into(),
         nodes: Match::Nodes([node_of(name)].into()),
         is_home: true,
+        is_failing: false,
         runs: true,
         fit: Ok(()),
         in_maintenance: false,
