@@ -16,9 +16,12 @@ use tracing::{Instrument as _, debug, info_span};
 use super::{
     error::{Category, Error},
     facts::{self, Identity},
-    operation::{self, Outcome, Worked},
+    operation::{
+        self, Outcome, Worked,
+        spent::{self, Cleared},
+    },
     pool::Pool,
-    remote::{Checked, Remote, View, Watch},
+    remote::{Checked, Glanced, Remote, View, Watch},
     service,
     session::Session,
     treatment::{self, Deed, Treated},
@@ -32,6 +35,9 @@ const LONGEST: Duration = Duration::from_mins(30);
 const TURN: Duration = Duration::from_secs(1);
 /// How long until a host that is at the work of a run is looked at again.
 const AT_WORK: Duration = Duration::from_secs(2);
+/// What has no time to lose goes before a look at everything for so long: in the longest case a permit
+/// runs out, and it has to be known for sure that nothing was begun by it.
+const HASTE: Duration = Duration::from_secs(45);
 /// Who had to wait for a turn so often in a row, each time in vain, is told not to be known about:
 /// about half a minute.
 const WAITS: u32 = 3;
@@ -50,8 +56,8 @@ pub(super) async fn run(remote: Arc<Remote>, pool: Arc<Pool>, pace: Pace) {
     let key = remote.key();
     let span = info_span!("probing", namespace = %key.namespace, host = %key.name);
     let (last_check, failures, waits, in_vain) = (None, 0, 0, 0);
-    let mut prober =
-        Prober { remote: &remote, pool: &pool, pace, last_check, failures, waits, in_vain };
+    let (remote, pool, hasty) = (&*remote, &*pool, None);
+    let mut prober = Prober { remote, pool, pace, last_check, failures, waits, in_vain, hasty };
     prober.probe_for_ever().instrument(span).await;
 }
 
@@ -67,6 +73,8 @@ struct Prober<'a> {
     waits: u32,
     /// How often in a row not all could be done there that was to be, since it is watched so.
     in_vain: u32,
+    /// What has no time to lose, and since when.
+    hasty: Option<(Box<str>, Instant)>,
 }
 
 impl Prober<'_> {
@@ -108,7 +116,21 @@ impl Prober<'_> {
     /// Whether the host was at the work of a run when it was last seen.
     fn is_at_work(&self) -> bool {
         let worked = self.remote.view().worked;
-        worked.is_some_and(|it| is_open(&it))
+        worked.is_some_and(|it| is_open(&it)) || self.is_hasty()
+    }
+
+    fn is_hasty(&self) -> bool {
+        self.hasty.as_ref().is_some_and(|(_, since)| since.elapsed() < HASTE)
+    }
+
+    /// Takes note of what has no time to lose, if anything.
+    fn hurry(&mut self, what: Option<&str>) {
+        let is_known = |what: &str| self.hasty.as_ref().is_some_and(|it| *it.0 == *what);
+        match what {
+            None => self.hasty = None,
+            Some(what) if !is_known(what) => self.hasty = Some((what.into(), Instant::now())),
+            Some(_) => {}
+        }
     }
 
     /// Asks the host what is due.
@@ -122,6 +144,12 @@ impl Prober<'_> {
         if before.checked.is_none() {
             self.in_vain = 0;
         }
+        let glanced = match &watch.glance {
+            Some(glance) if is_meant => {
+                self.glance(&session, watch, glance, &before, &identity).await?
+            }
+            _ => None,
+        };
         // First: whatever else there is to do may take its time, and the leave to begin runs out.
         let worked = match &watch.work {
             Some(work) if is_meant => {
@@ -134,10 +162,25 @@ impl Prober<'_> {
             }
             _ => None,
         };
-        let is_busy = worked.as_ref().is_some_and(is_open);
+        let waits = worked.as_ref().filter(|it| waits(it)).map(|it| it.work.name());
+        self.hurry(watch.glance.as_deref().filter(|_| is_meant).or(waits));
+        let is_busy = worked.as_ref().is_some_and(is_open) || self.is_hasty();
+        let cleared = match &watch.spent {
+            Some(spent) if is_meant => match before.cleared {
+                Some(cleared) if cleared.spent == *spent && (cleared.is_all || self.is_hasty()) => {
+                    Some(cleared)
+                }
+                _ => {
+                    let told = there(spent::clear(&session, spent, watch.sudo).await)?;
+                    let is_all = told.is_ok_and(|it| it.is_all);
+                    Some(Arc::new(Cleared { spent: spent.clone(), is_all }))
+                }
+            },
+            _ => None,
+        };
         let checked = match before.checked {
             _ if !is_meant => None,
-            checked if is_busy => checked,
+            checked if is_busy => seen_since(checked, before.glanced.as_ref(), glanced.as_ref()),
             Some(checked) if !is_due => Some(checked),
             _ => {
                 // Rare and large: as a part of this future it would be kept for each host for ever.
@@ -158,9 +201,41 @@ impl Prober<'_> {
             answered: Some(Timestamp::now()),
             checked,
             worked: worked.map(Arc::new),
+            glanced,
+            cleared,
         };
         self.remote.publish(watch, view);
         Ok(())
+    }
+
+    /// Looks at the service alone, where it was not yet for this reason.
+    async fn glance(
+        &self,
+        session: &Session,
+        watch: &Watch,
+        glance: &str,
+        before: &View,
+        identity: &Identity,
+    ) -> Result<Option<Arc<Glanced>>, Error> {
+        let known = before.glanced.as_ref();
+        if let Some(known) = known.filter(|it| *it.glance == *glance && it.identity == *identity) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let service = match &watch.unit {
+            None => None,
+            Some(unit) => {
+                match there(service::look(session, Some(unit), &[], watch.sudo).await)? {
+                    Ok(look) => look.service,
+                    // It is asked again soon.
+                    Err(error) => {
+                        debug!(error = &error as &dyn std::error::Error, "no service was seen");
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        let identity = identity.clone();
+        Ok(Some(Arc::new(Glanced { glance: glance.into(), identity, service })))
     }
 
     /// Whether it is time to do what could not be done.
@@ -252,6 +327,25 @@ async fn check(session: &Session, watch: &Watch) -> Result<Checked, Error> {
 /// Whether work will look otherwise soon.
 fn is_open(worked: &Worked) -> bool {
     matches!(worked.outcome, Ok(Outcome::UnderWay | Outcome::Open))
+}
+
+/// Whether work waits for leave to begin.
+fn waits(worked: &Worked) -> bool {
+    matches!(worked.outcome, Ok(Outcome::NotBegun { .. }))
+}
+
+/// What a look came to, with what a later one at the service has told.
+fn seen_since(
+    checked: Option<Arc<Checked>>,
+    before: Option<&Arc<Glanced>>,
+    now: Option<&Arc<Glanced>>,
+) -> Option<Arc<Checked>> {
+    let (checked, now) = (checked?, now.filter(|it| before != Some(*it)));
+    let service = now.and_then(|it| it.service.clone());
+    Some(match service {
+        None => checked,
+        Some(service) => Arc::new(Checked { service: Some(Ok(service)), ..(*checked).clone() }),
+    })
 }
 
 /// Tells a host that did not do something from one that is gone.

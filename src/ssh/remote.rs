@@ -16,7 +16,10 @@ use super::{
     error::Error,
     facts::{Disk, Facts, Identity, Places},
     host_key::{Accepted, Fingerprint, Otherwise},
-    operation::{Outcome, Work, Worked},
+    operation::{
+        Outcome, Work, Worked,
+        spent::{Cleared, Spent},
+    },
     reach::{Answer, Reach},
     service::{Service, Unit},
     target::Target,
@@ -43,8 +46,15 @@ pub struct Watch {
     /// The work of a run that is, or was, to be done on it: it is looked how far it is. It is begun
     /// only with leave, see [`super::remotes::Remotes::let_begin`].
     pub work: Option<Box<Work>>,
-    /// Any other value asks for a look into everything at once.
+    /// What a run has left there, and that is taken away.
+    pub spent: Option<Spent>,
+    /// Any other value asks for a look into everything at once; so a person asks.
     pub wish: Option<Box<str>>,
+    /// The same; so a run does.
+    pub occasion: Option<Box<str>>,
+    /// Any other value asks for a look at the service and at nothing else, before all else: what
+    /// waits for it has no time for more.
+    pub glance: Option<Box<str>>,
 }
 
 /// What is known of a host.
@@ -67,6 +77,21 @@ pub struct View {
     pub checked: Option<Arc<Checked>>,
     /// What came of the work of a run; nothing where it was not asked for that yet.
     pub worked: Option<Arc<Worked>>,
+    /// How the service was when that was asked for; nothing where it was not, or could not tell.
+    pub glanced: Option<Arc<Glanced>>,
+    /// What came of taking away what a run has left; nothing where that was not tried yet.
+    pub cleared: Option<Arc<Cleared>>,
+}
+
+/// What a look at the service alone came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Glanced {
+    /// Which look it was: [`Watch::glance`].
+    pub glance: Box<str>,
+    /// Which machine told it, and in which run.
+    pub identity: Identity,
+    /// How the service is that runs Elasticsearch; nothing where nobody needs to know.
+    pub service: Option<Service>,
 }
 
 /// What a look into a host came to.
@@ -124,10 +149,15 @@ impl Watch {
     /// Whether `other` reaches the same host in the same way and looks into the same.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.looks_the_same(other) && self.work == other.work
+        self.looks_the_same(other)
+            && self.glances_the_same(other)
+            && self.work == other.work
+            && self.spent == other.spent
     }
 
-    fn looks_the_same(&self, other: &Self) -> bool {
+    /// Whether `other` looks into the same, for the same reason: what was seen so holds for it.
+    #[must_use]
+    pub fn looks_the_same(&self, other: &Self) -> bool {
         digest(&self.target) == digest(&other.target)
             && self.machine == other.machine
             && self.sudo == other.sudo
@@ -135,6 +165,13 @@ impl Watch {
             && self.unit == other.unit
             && self.treatment == other.treatment
             && self.wish == other.wish
+            && self.occasion == other.occasion
+    }
+
+    /// Whether the look at the service that `other` asks for is the same.
+    #[must_use]
+    pub fn glances_the_same(&self, other: &Self) -> bool {
+        self.glance == other.glance && self.unit == other.unit && self.machine == other.machine
     }
 }
 
@@ -255,6 +292,12 @@ impl Remote {
             shared.view.checked = None;
             shared.view.tried = None;
         }
+        if !shared.watch.glances_the_same(&watch) {
+            shared.view.glanced = None;
+        }
+        if shared.watch.spent != watch.spent {
+            shared.view.cleared = None;
+        }
         shared.watch = Arc::new(watch);
         self.nudge.notify_one();
     }
@@ -283,6 +326,12 @@ impl Remote {
             }
             if shared.watch.work != watch.work {
                 view.worked = None;
+            }
+            if !shared.watch.glances_the_same(watch) {
+                view.glanced = None;
+            }
+            if shared.watch.spent != watch.spent {
+                view.cleared = None;
             }
         }
         // How often something was tried in vain matters only where that has a bound.
@@ -315,6 +364,8 @@ fn is_news(before: &View, now: &View) -> bool {
         || before.identity != now.identity
         || told(before) != told(now)
         || before.worked != now.worked
+        || before.glanced != now.glanced
+        || before.cleared != now.cleared
 }
 
 impl fmt::Debug for Remote {
@@ -329,53 +380,4 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::sync::mpsc::unbounded_channel;
-
-    use super::*;
-    use crate::ssh::{
-        credentials::Credentials, host_key::HostKeyPolicy, operation::Deed, target::Hop,
-    };
-
-    fn watch(run: &str) -> Watch {
-        let host_key = HostKeyPolicy {
-            fingerprints: Vec::new(),
-            authorities: Vec::new(),
-            otherwise: Otherwise::Refuse,
-            revoked: Vec::new(),
-        };
-        let credentials = Credentials::new("a key".into());
-        let host =
-            Hop { address: "h1".into(), port: 22, user: "root".into(), host_key, credentials };
-        Watch {
-            target: Target { host, jump_hosts: Vec::new() },
-            machine: None,
-            sudo: false,
-            places: Places::default(),
-            unit: None,
-            treatment: None,
-            work: Work::new((run, 1), Deed::Reboot, None, None, "boot-1").map(Box::new),
-            wish: None,
-        }
-    }
-
-    #[test]
-    fn leave_to_begin_is_good_once_for_one_work_and_not_for_long() {
-        let key = ObjectKey { namespace: "shop".into(), name: "es-1".into() };
-        let remote = Remote::new(key, watch("r-1"), unbounded_channel().0);
-        let name = "drover-r-1-1.service";
-        let soon = || Instant::now() + Duration::from_mins(1);
-        assert_eq!(remote.take_leave(name), None);
-        remote.let_begin(name, soon());
-        assert_eq!(remote.take_leave("drover-r-2-1.service"), None);
-        assert!(remote.take_leave(name).is_some());
-        assert_eq!(remote.take_leave(name), None, "used up");
-        remote.let_begin(name, Instant::now());
-        assert_eq!(remote.take_leave(name), None, "too late");
-        remote.let_begin(name, soon());
-        remote.change(watch("r-2"));
-        assert_eq!(remote.take_leave(name), None, "withdrawn");
-    }
-}
+mod tests;

@@ -46,10 +46,10 @@ impl Reconciler for ClusterReconciler {
         let before = cluster.status.as_ref();
         let mut notices = status::notices(before, &status);
         notices.extend(rollout::status::notices(before, &status));
-        // What a host, or Elasticsearch, is told next was decided for this very object.
-        if before.and_then(|it| it.rollout.as_ref()) == status.rollout.as_ref() {
-            status_writer::write(&ctx, &*cluster, &status).await?;
-        } else if !status_writer::write_as_seen(&ctx, &*cluster, &status).await? {
+        // What a host, or Elasticsearch, is told next was decided for this very object. And a copy
+        // from before a run does not know of it: its status would take the run away.
+        let wrote = status_writer::write_as_seen(&ctx, &*cluster, &status).await?;
+        if !wrote && before.and_then(|it| it.rollout.as_ref()) != status.rollout.as_ref() {
             return Ok(Next::AwaitChange);
         }
         if status.rollout.is_none()
@@ -67,7 +67,8 @@ impl Reconciler for ClusterReconciler {
             return Ok(Next::LetGo);
         }
         if let Some(act) = &decided.act {
-            let outcome = rollout::apply::run(&ctx, &cluster, &plan, act).await?;
+            let run = status.rollout.as_ref();
+            let outcome = rollout::apply::run(&ctx, &cluster, &plan, act, run).await?;
             if let Some((notice, next)) = rollout::failed(act, &outcome) {
                 events::publish(&ctx, &*cluster, notice).await;
                 return Ok(next);

@@ -74,7 +74,7 @@ impl Reconciler for HostReconciler {
         if !plan.first_keys.is_empty() || is_acted_on(host.status.as_ref(), &status) {
             return Ok(Next::After(AT_ONCE));
         }
-        if let Some(next) = operation::next(outcome.operation) {
+        if let Some(next) = operation::next(&host, &seen, outcome.operation) {
             return Ok(next);
         }
         if seen.errand.as_ref().is_some_and(operation::errand::Errand::is_awaited) {

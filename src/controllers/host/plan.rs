@@ -142,10 +142,12 @@ pub fn next(host: &Host, seen: &Observed, now: Timestamp) -> Plan {
             let mut watch = watch(host, target, machine, treatment.flatten());
             watch.unit.clone_from(&seen.unit);
             watch.work = operation::work(host).map(Box::new);
-            if let Some(occasion) = operation::plan::occasion(host, seen.errand.as_ref(), now) {
-                let asked = watch.wish.as_deref().unwrap_or_default();
-                watch.wish = Some(format!("{occasion} {asked}").into());
-            }
+            let errand = seen.errand.as_ref();
+            watch.spent = operation::spent(host, errand);
+            watch.glance = operation::plan::glance(host, errand).map(Into::into);
+            let last = seen.watched.as_ref().and_then(|it| it.occasion.as_deref());
+            let occasion = operation::plan::occasion(host, errand, now);
+            watch.occasion = occasion.as_deref().or(last).map(Into::into);
             let step = (!is_same(&watch)).then(|| Step::Watch(Box::new(watch.clone())));
             wanted = Some(watch);
             step
@@ -189,6 +191,9 @@ fn watch(
         unit: None,
         treatment,
         work: None,
+        spent: None,
+        occasion: None,
+        glance: None,
         wish: annotation(host, RECONCILE_AT).map(Into::into),
     }
 }

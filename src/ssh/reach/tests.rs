@@ -62,6 +62,9 @@ impl Bed {
             work: None,
             unit: None,
             wish: None,
+            spent: None,
+            occasion: None,
+            glance: None,
         };
         Self { server, remotes, woken, watch }
     }

@@ -219,6 +219,13 @@ async fn a_service_that_does_not_start_is_told_in_its_own_words_and_is_finished_
     yard.host.inside("rm /etc/broken && systemctl reset-failed && systemctl start elasticsearch");
     yard.finishes("Stop", 2).await;
     assert_eq!(yard.starts(), 2);
+    // Nothing of it stays on the machine.
+    eventually("its units are gone", SOON, async || {
+        let list = "systemctl list-units --all --plain --no-legend 'drover-r-1-*'";
+        let units = yard.host.inside(list);
+        if units.is_empty() { Ok(()) } else { Err(units) }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::ssh::{
     families::Family,
     flanneld::{Flanneld, Standing, is_about},
     host_key::{Fingerprint, Otherwise, Refusal},
-    operation::Outcome,
+    operation::{Outcome, spent::Spent},
     service::{Service, State},
     steps::Drift,
     target::Target,
@@ -45,6 +45,10 @@ pub struct Machine {
     pub outcome: Outcome,
     /// How often the work was begun.
     pub begun: usize,
+    /// Whether a look into everything takes longer than anybody waits for it.
+    pub is_slow: bool,
+    /// What runs have left there, and Drover took away.
+    pub cleared: Vec<Spent>,
 }
 
 /// One that runs.
@@ -116,6 +120,8 @@ impl Machine {
             service: service(),
             outcome: Outcome::NotBegun { is_as_before: true },
             begun: 0,
+            is_slow: false,
+            cleared: vec![],
         }
     }
 
