@@ -46,6 +46,7 @@ impl Reconciler for ClusterReconciler {
         let before = cluster.status.as_ref();
         let mut notices = status::notices(before, &status);
         notices.extend(rollout::status::notices(before, &status));
+        notices.extend(rollout::farewell(&decided, plan.let_go));
         // What a host, or Elasticsearch, is told next was decided for this very object.
         if before.and_then(|it| it.rollout.as_ref()) == status.rollout.as_ref() {
             status_writer::write(&ctx, &*cluster, &status).await?;
