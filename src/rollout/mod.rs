@@ -10,4 +10,3 @@ pub mod order;
 pub mod planner;
 pub mod run;
 pub mod safety;
-pub mod versions;

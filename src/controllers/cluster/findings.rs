@@ -332,11 +332,13 @@ pub fn diagnostics(
     cluster: &Cluster,
     seen: &Observed,
     plan: &Plan,
+    decided: &Decided,
     now: Timestamp,
 ) -> Vec<Diagnostic> {
     let mut list = Vec::new();
     let Some(view) = seen.snapshot.cluster.as_deref() else { return list };
     let Some(connection) = &cluster.spec.connection else { return list };
+    list.extend(rollout::findings::diagnostics(cluster, decided));
     // What another cluster says of itself is not this one's trouble.
     let is_pinned = plan.identity.pinned() == Some(view.state.cluster_uuid.as_str());
     for finding in view.report.iter().filter(|_| is_pinned) {

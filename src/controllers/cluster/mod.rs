@@ -46,6 +46,7 @@ impl Reconciler for ClusterReconciler {
         let before = cluster.status.as_ref();
         let mut notices = status::notices(before, &status);
         notices.extend(rollout::status::notices(before, &status));
+        notices.extend(rollout::farewell(&decided, plan.let_go));
         // What a host, or Elasticsearch, is told next was decided for this very object. And a copy
         // from before a run does not know of it: its status would take the run away.
         let wrote = status_writer::write_as_seen(&ctx, &*cluster, &status).await?;

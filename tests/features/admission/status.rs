@@ -177,6 +177,7 @@ fn rollout() -> Value {
             "nodesBefore": [{ "id": "i", "ephemeralId": "e" }],
         }],
         "blockedBy": [{ "gate": "Red", "message": "a primary is on no node", "since": THEN }],
+        "toldGates": ["Red", "Recovering"],
         "pause": { "token": "restart-1/es-2/Stop/2", "reason": "es-2 at Stop: the unit fails" },
         "passed": 1,
         "settled": { "digest": "0123456789abcdef", "since": THEN },

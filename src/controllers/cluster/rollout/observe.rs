@@ -58,8 +58,10 @@ pub async fn look(
     let start = Instant::now();
     let evidence = evidence(cluster, seen, plan, link.as_ref()).await;
     let took = start.elapsed();
-    if let (Ok(_), Some(link)) = (&evidence, &link) {
-        link.set_examined(true);
+    if let (Ok(evidence), Some(link)) = (&evidence, &link) {
+        // What somebody else has left behind is looked at until it is gone.
+        let owner = cluster.metadata.uid.as_deref().unwrap_or_default();
+        link.set_examined(!evidence.allocation.is_kept_by_other(owner));
     }
     let hosts = hosts(ctx, cluster).await?;
     let members = hosts.iter().map(|it| members::member(it, evidence.as_ref().ok())).collect();
@@ -122,8 +124,11 @@ async fn hosts(ctx: &Context, cluster: &Cluster) -> Result<Vec<Arc<Host>>, Error
         }
         let read = call(|| format!("read {}", title(&*host)), api.get(&host.name_any())).await;
         match read {
-            Ok(fresh) if fresh.metadata.uid.as_deref() == uid => hosts.push(Arc::new(fresh)),
-            // It is gone, or another one by now.
+            Ok(fresh) if fresh.metadata.uid.as_deref() == uid => {
+                // It may name another Cluster by now.
+                hosts.extend(Some(Arc::new(fresh)).filter(is_member));
+            }
+            // It is another one by now.
             Ok(_) => {}
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),

@@ -40,13 +40,23 @@ pub fn outstanding(cluster: &Cluster) -> Option<Request<'_>> {
     restart(cluster).filter(|it| dealt_with != Some(it.id))
 }
 
+/// The request that was dealt with for another target than it names now. It is not followed again: what
+/// was begun by it goes on as it was begun.
+#[must_use]
+pub fn other_target(cluster: &Cluster) -> Option<&str> {
+    let last = cluster.status.as_ref()?.restart.as_ref()?;
+    let now = cluster.spec.operations.as_ref()?.restart.as_ref()?;
+    let is_other = last.request_id == now.request_id.0 && last.target != now.target;
+    is_other.then_some(&*now.request_id.0)
+}
+
 /// What is wanted of the hosts with these `uids`; nothing where nothing is. A run whose request is
 /// gone from the spec ends between hosts: then what is wanted is nothing of nobody.
 #[must_use]
 pub fn wanted(cluster: &Cluster, uids: &[&str], now: Timestamp) -> Option<Wanted> {
     let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
     let request = match run {
-        Some(run) => restart(cluster).filter(|it| is_of(run, it)).or_else(|| outstanding(cluster)),
+        Some(run) => going_on(cluster, run).or_else(|| outstanding(cluster)),
         None => outstanding(cluster),
     };
     let Some(request) = request else {
@@ -65,9 +75,10 @@ pub fn wanted(cluster: &Cluster, uids: &[&str], now: Timestamp) -> Option<Wanted
     })
 }
 
-/// Whether `run` does what `request` asks for.
-fn is_of(run: &RolloutStatus, request: &Request<'_>) -> bool {
-    run.target == request.id && run.kind == super::record::word_of_kind(request.kind)
+/// The request that `run` follows, as it was begun, where it is still there.
+fn going_on<'a>(cluster: &'a Cluster, run: &RolloutStatus) -> Option<Request<'a>> {
+    let request = restart(cluster).filter(|it| run.target == it.id)?;
+    Some(Request { kind: super::record::run(run).kind, ..request })
 }
 
 /// What has been dealt with, once `begun` is under way, or came to nothing.
@@ -146,6 +157,10 @@ mod tests {
         assert_eq!(wanted_by(&same), Some((Kind::HostRestart, "one".into(), 2)));
         let other = cluster(&json!({ "requestId": "two" }), &status(run("one")));
         assert_eq!(wanted_by(&other), Some((Kind::ElasticsearchRestart, "two".into(), 2)));
+        // Another target is no other request.
+        let changed = json!({ "requestId": "one", "target": "Elasticsearch" });
+        let changed = cluster(&changed, &status(run("one")));
+        assert_eq!(wanted_by(&changed), Some((Kind::HostRestart, "one".into(), 2)));
         let gone = cluster(&json!(null), &status(run("one")));
         assert_eq!(wanted_by(&gone), Some((Kind::HostRestart, String::new(), 0)));
     }

@@ -1,5 +1,12 @@
 //! A restart of the hosts, from the request to the end.
 
+mod absent;
+mod deletion;
+mod neighbours;
+mod quiet;
+mod requests;
+mod returns;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -60,10 +67,11 @@ impl Roll {
             name: NAMES[at].into(),
             uid: format!("uid-{at}").into(),
             addresses: [format!("10.0.0.{at}").into()].into(),
-            nodes: Match::Nodes([id(at)].into()),
+            nodes: Match::unit([id(at)]),
             is_home: true,
             is_failing: false,
             runs: true,
+            others_run: false,
             fit: Ok(()),
             in_maintenance: false,
             is_cordoned: false,
@@ -114,6 +122,9 @@ impl Roll {
         let Some(run) = self.scene.status().rollout.clone() else { return };
         for (at, uid) in (0..3).map(|at| (at, format!("uid-{at}"))) {
             let Some(host) = run.hosts.iter().find(|it| it.host_uid == uid) else { continue };
+            if self.member(at).is_none() {
+                continue;
+            }
             let step = super::super::rollout::record::step(host.step);
             if !step.is_permit() {
                 continue;
@@ -138,16 +149,44 @@ impl Roll {
         let node = fresh.evidence.unwrap().nodes.remove(&id).unwrap();
         self.evidence().nodes.insert(id.clone(), node);
         self.evidence().health.nodes = self.evidence().nodes.len();
-        let member = &mut self.seen().members[at];
-        (member.nodes, member.runs) = (Match::Nodes([id].into()), true);
+        let Some(member) = self.member(at) else { return };
+        member.runs = true;
+        member.nodes = match &member.nodes {
+            Match::Nodes { others, .. } => {
+                Match::Nodes { of_unit: [id].into(), others: others.clone() }
+            }
+            Match::Stopped | Match::Unknown(_) => Match::unit([id]),
+        };
+    }
+
+    /// The host, as long as it is a member.
+    fn member(&mut self, at: usize) -> Option<&mut Member> {
+        self.seen().members.get_mut(at)
+    }
+
+    /// A data node is the first to come to its turn: here it is the one of the last host.
+    fn last_first(&mut self) {
+        self.evidence().nodes.get_mut("node-2").unwrap().roles = ["data".into()].into();
+    }
+
+    /// What keeps the run waiting for a person.
+    fn pause(&self) -> Option<&str> {
+        let run = self.scene.status().rollout.as_ref()?;
+        Some(run.pause.as_ref()?.reason.as_str())
     }
 
     /// The node of a host does not run.
     fn stop(&mut self, at: usize) {
         self.evidence().nodes.remove(&NodeId::from(format!("node-{at}")));
         self.evidence().health.nodes = self.evidence().nodes.len();
-        let member = &mut self.seen().members[at];
-        (member.nodes, member.runs) = (Match::Stopped, false);
+        let Some(member) = self.member(at) else { return };
+        member.runs = false;
+        member.nodes = match &member.nodes {
+            Match::Nodes { others, .. } if !others.is_empty() => {
+                Match::Nodes { of_unit: [].into(), others: others.clone() }
+            }
+            _ => Match::Stopped,
+        };
     }
 
     /// A host says of its Stop that it went wrong on the way.
