@@ -3,13 +3,21 @@
 use drover::elasticsearch::evidence::{Evidence, Prior};
 use drover::rollout::{
     hosts::Member,
-    planner::{self, Act, End, Wanted},
-    run::Run,
+    planner::{self, Act, End, Pace, Wanted},
+    run::{Kind, Run},
     safety::Permitted,
 };
 use jiff::Timestamp;
 
-use super::world::Spec;
+/// What people want.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub target: u64,
+    pub kind: Kind,
+    pub unavailable: usize,
+    pub paused: bool,
+    pub pace: Pace,
+}
 
 /// The uid of the object that is reconciled.
 pub const OWNER: &str = "uid";

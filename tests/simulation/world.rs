@@ -15,18 +15,8 @@ use super::{
     elasticsearch::Elasticsearch,
     hosts::Host,
     moment,
-    operator::{Decided, Look, setting},
+    operator::{Decided, Look, Spec, setting},
 };
-
-/// What people want.
-#[derive(Clone, Debug)]
-pub struct Spec {
-    pub target: u64,
-    pub kind: Kind,
-    pub unavailable: usize,
-    pub paused: bool,
-    pub pace: Pace,
-}
 
 /// The most hosts that may be out of service at once, whatever people come to want.
 const MOST: usize = 2;
@@ -277,7 +267,9 @@ impl World {
         let kind = self.run.as_ref().unwrap().kind;
         let mut going = self.hosts[at].going(kind, &self.elasticsearch);
         going.retain(|it| self.elasticsearch.running[*it].is_some());
-        going.iter().for_each(|it| self.elasticsearch.stop(*it));
+        for node in &going {
+            self.elasticsearch.stop(*node);
+        }
         self.down.insert(at, going);
     }
 

@@ -30,7 +30,7 @@ impl Scene<'_> {
 
     /// The nodes on the host's machine.
     pub(super) fn on(&self, host: &Member) -> BTreeSet<NodeId> {
-        self.with_neighbours(host.live(self.evidence).cloned().collect())
+        self.with_neighbours(&host.live(self.evidence).cloned().collect())
     }
 
     /// The nodes on the machines of hosts that may be down, besides `host`.
@@ -41,11 +41,11 @@ impl Scene<'_> {
             let live = member.into_iter().flat_map(move |it| it.live(evidence));
             live.chain(run.before.keys().filter(move |it| evidence.nodes.contains_key(*it)))
         });
-        self.with_neighbours(away.cloned().collect())
+        self.with_neighbours(&away.cloned().collect())
     }
 
     /// A second node on the machine that nobody told of goes down with it.
-    fn with_neighbours(&self, told: BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+    fn with_neighbours(&self, told: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
         let addresses: BTreeSet<&str> =
             told.iter().map(|it| &*self.evidence.nodes[it].address).collect();
         let is_here = |id: &NodeId, address: &str| told.contains(id) || addresses.contains(address);

@@ -121,7 +121,7 @@ fn foreign(cluster: &Cluster, seen: &Seen) -> Foreign {
     let Ok(evidence) = &seen.evidence else { return Foreign::NotAsked };
     let (allocation, own) = (&evidence.allocation, cluster.metadata.uid.as_deref());
     if allocation.is_kept_by_other(own.unwrap_or_default()) {
-        Foreign::Owner(allocation.owner.as_deref().map_or("unknown".into(), capped))
+        Foreign::Owner(allocation.owner.as_deref().map_or_else(|| "unknown".into(), capped))
     } else {
         Foreign::Nobody
     }
