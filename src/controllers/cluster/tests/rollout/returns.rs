@@ -44,7 +44,7 @@ fn a_machine_whose_elasticsearch_ran_before_is_not_done_without_it() {
         assert_eq!(roll.steps()[2], RolloutStep::Rejoin);
     }
     let why = roll.pause().expect("it waits for a person");
-    assert!(why.contains("has stopped there again"), "{why}");
+    assert!(why.contains("does not stay up there"), "{why}");
 }
 
 #[test]
