@@ -80,3 +80,33 @@ fn what_another_object_holds_back_is_told_where_no_run_is_wanted() {
     roll.scene.turn();
     assert_eq!(told(&roll), None);
 }
+
+#[test]
+fn an_object_that_is_deleted_in_the_middle_of_a_run_stays_until_its_host_is_back() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Stop);
+    roll.scene.edit(|it| {
+        let now = k8s_openapi::jiff::Timestamp::from_second(2_000_000_000).unwrap();
+        it.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
+    });
+    let mut turns = 0;
+    while !roll.turn().plan.let_go {
+        turns += 1;
+        assert!(turns < 30, "it is never let go: {:?}", roll.steps());
+    }
+    assert!(0 < turns);
+    assert_eq!(roll.evidence().allocation.prior, None);
+    assert_eq!(roll.starts.iter().sum::<u32>(), 3 + 1);
+}
+
+#[test]
+fn an_object_that_is_deleted_is_not_kept_for_ever_by_a_cluster_that_is_gone() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Stop);
+    roll.scene.delete();
+    roll.scene.now += 10_000;
+    assert!(roll.turn().plan.let_go, "it was asked to go long ago");
+}

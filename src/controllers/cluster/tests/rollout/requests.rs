@@ -81,3 +81,51 @@ fn a_host_that_is_taken_into_maintenance_before_it_goes_down_stays_up() {
     roll.finish();
     assert_eq!(roll.starts, [2; 3]);
 }
+
+#[test]
+fn another_request_takes_over_between_hosts() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Rejoin);
+    roll.ask("two");
+    roll.finish();
+    let status = roll.scene.status();
+    let history: Vec<_> =
+        status.history.iter().map(|it| (&*it.target, it.status, it.done)).collect();
+    let expected = [("two", RunStatus::Finished, 3), ("one", RunStatus::Failed, 1)];
+    assert_eq!(history, expected);
+    assert_eq!(roll.starts.iter().sum::<u32>(), 3 + 3 + 1);
+}
+
+#[test]
+fn a_request_that_is_taken_back_ends_the_run_between_hosts() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Rejoin);
+    roll.spec("operations", json!({}));
+    roll.finish();
+    assert_eq!(roll.starts.iter().sum::<u32>(), 3 + 1);
+    assert_eq!(roll.evidence().allocation.prior, None);
+    assert_eq!(roll.scene.status().history[0].status, RunStatus::Failed);
+}
+
+#[test]
+fn an_object_that_comes_back_from_a_backup_restarts_nothing() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.scene.cluster.status = None;
+    roll.finish();
+    assert_eq!(roll.starts, [1; 3]);
+    assert_eq!(roll.scene.status().requests.as_ref().unwrap().restart.as_deref(), Some("one"));
+    assert_eq!(roll.scene.status().restart, None);
+}
+
+#[test]
+fn a_request_to_a_cluster_without_hosts_is_dealt_with_at_once() {
+    let mut roll = Roll::new();
+    roll.seen().members.clear();
+    roll.ask("one");
+    roll.finish();
+    assert_eq!(roll.scene.status().restart.as_ref().unwrap().status, RunStatus::Finished);
+    roll.scene.check("Ready", "True", "AsExpected");
+}
