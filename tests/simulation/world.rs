@@ -42,6 +42,9 @@ pub struct World {
     /// The hosts that a run has taken down and that have not been back since, with the nodes that went
     /// with them. Those that a person has let it go on without are not among them.
     down: BTreeMap<usize, Vec<usize>>,
+    /// So many hosts may be out of service at once, by what people have wanted since a run last had
+    /// none in hand.
+    allowed: usize,
     /// When something last broke by itself.
     fault_at: Timestamp,
     resume: Option<Box<str>>,
@@ -78,6 +81,7 @@ impl World {
             version: 0,
             before: VecDeque::new(),
             down: BTreeMap::new(),
+            allowed: 0,
             fault_at: Timestamp::MIN,
             resume: None,
             story: VecDeque::new(),
@@ -258,7 +262,7 @@ impl World {
         );
         let others = self.down.keys().filter(|it| **it != at).count();
         assert!(
-            others < MOST,
+            others < self.allowed,
             "seed {}: host {at} goes down beside {:?}\n{}",
             self.seed,
             self.down,
@@ -322,6 +326,9 @@ impl World {
             8 => self.hosts[at].fit = !self.hosts[at].fit,
             9 => self.hosts[at].fit = true,
             13 | 14 => {
+                // One that is down matters most.
+                let down = self.down.keys().next().copied().filter(|_| self.rng.bool());
+                let at = down.unwrap_or(at);
                 self.hosts[at].is_member = !self.hosts[at].is_member;
                 self.tell(format!("host {at} is a member: {}", self.hosts[at].is_member));
             }
@@ -339,7 +346,8 @@ impl World {
             .iter()
             .flat_map(|it| &it.hosts)
             .any(|it| it.uid == uid && it.step.may_be_down());
-        if !in_hand && !self.hosts[at].disabled {
+        let is_awaited = self.down.contains_key(&at);
+        if !in_hand && !is_awaited && !self.hosts[at].disabled {
             self.start(at);
         }
     }
@@ -378,6 +386,9 @@ impl World {
 
     /// What must never be so.
     pub fn check(&mut self) {
+        let mut hosts = self.run.iter().flat_map(|it| &it.hosts);
+        let before = if hosts.any(|it| it.step.is_in_hand()) { self.allowed } else { 0 };
+        self.allowed = self.spec.unavailable.max(before);
         let running = &self.elasticsearch.running;
         self.down.retain(|_, nodes| nodes.iter().any(|it| running[*it].is_none()));
         if let Some(index) = self.elasticsearch.lost() {
