@@ -340,6 +340,10 @@ pub struct HostElasticsearch {
     /// systemd's id of this run of the unit; absent where it does not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invocation_id: Option<Line<64>>,
+    /// How often systemd has started the unit again by itself since somebody last started it; absent
+    /// where it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u32>,
     /// Numbers of the processes of the unit; at most 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]

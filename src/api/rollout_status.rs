@@ -32,17 +32,23 @@ pub struct RolloutStatus {
     #[schemars(length(max = 50))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub blocked_by: Vec<BlockedBy>,
+    /// The gates that were shut since a host last went to another step: each was told of in an Event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub told_gates: Vec<String>,
     /// Why the run waits for a person; absent while it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<RolloutPause>,
     /// How many hosts were done when a person last let the run go on.
     #[serde(default)]
     pub passed: u32,
-    /// Since when a cluster that is not green has looked the same; absent where it is green, or
-    /// something moves.
+    /// Since when a cluster that is not green has looked the same; absent where it is green,
+    /// something moves, or no host is to be begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<RolloutSettled>,
-    /// Since when the cluster is as well as it can be; absent while it is not.
+    /// Since when the cluster is as well as it can be; absent while it is not, and while no host waits
+    /// for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub well_since: Option<Time>,
     /// When the run began.

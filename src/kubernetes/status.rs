@@ -20,7 +20,9 @@ const TRIES: u32 = 3;
 /// When this process may not write, the API server does not take it, or others wrote to the object
 /// at each try.
 pub async fn write<K: Kind>(ctx: &Context, object: &K, status: &K::Status) -> Result<bool, Error> {
-    write_within(ctx, object, status, TRIES).await
+    // Nobody else writes it, so our own last write is what it goes on from.
+    let version = ctx.freshness.newest(object.meta());
+    write_within(ctx, object, status, version, TRIES).await
 }
 
 /// The same, but only to the version of the object that `status` was decided on: for a status that
@@ -33,19 +35,20 @@ pub async fn write_as_seen<K: Kind>(
     object: &K,
     status: &K::Status,
 ) -> Result<bool, Error> {
-    write_within(ctx, object, status, 1).await
+    write_within(ctx, object, status, object.meta().resource_version.clone(), 1).await
 }
 
 async fn write_within<K: Kind>(
     ctx: &Context,
     object: &K,
     status: &K::Status,
+    version: Option<String>,
     tries: u32,
 ) -> Result<bool, Error> {
     if object.status().is_some_and(|it| same(it, status)) {
         return Ok(false);
     }
-    let result = put(ctx, object, status, tries).await;
+    let result = put(ctx, object, status, version, tries).await;
     let word = match &result {
         Ok(true) => "success",
         Ok(false) => "gone",
@@ -59,6 +62,7 @@ async fn put<K: Kind>(
     ctx: &Context,
     object: &K,
     status: &K::Status,
+    mut version: Option<String>,
     limit: u32,
 ) -> Result<bool, Error> {
     let meta = object.meta();
@@ -69,7 +73,6 @@ async fn put<K: Kind>(
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     // The API server does not compare the uid of a status that is applied. What keeps the status of
     // one object from another of its name is the version.
-    let mut version = ctx.freshness.newest(meta);
     let mut tries = 1;
     loop {
         ctx.gate.check()?;
@@ -198,6 +201,20 @@ mod tests {
         let (index, status) = (index(), status("two"));
         let (written, ()) = tokio::join!(write_as_seen(&ctx, &index, &status), async {
             script.next().await.refuse(409, "Conflict");
+        });
+        assert_eq!(written.unwrap_err().category(), Category::Conflict);
+    }
+
+    #[tokio::test]
+    async fn such_a_status_is_not_written_over_a_later_write_of_our_own_either() {
+        let (ctx, mut script) = context();
+        let (index, status) = (index(), status("two"));
+        let later = ObjectMeta { resource_version: Some("9".into()), ..index.metadata.clone() };
+        ctx.freshness.wrote(&later);
+        let (written, ()) = tokio::join!(write_as_seen(&ctx, &index, &status), async {
+            let asked = script.next().await;
+            assert_eq!(asked.body["metadata"]["resourceVersion"], "5");
+            asked.refuse(409, "Conflict");
         });
         assert_eq!(written.unwrap_err().category(), Category::Conflict);
     }

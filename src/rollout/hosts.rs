@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::run::{RunId, Step};
+use super::run::{Kind, RunId, Step};
 use crate::elasticsearch::evidence::{Evidence, NodeId};
 
 /// One member host.
@@ -19,8 +19,12 @@ pub struct Member {
     pub nodes: Match,
     /// Whether Elasticsearch is installed there, whether it runs or not.
     pub is_home: bool,
-    /// Whether Elasticsearch ran there when the host was last looked at.
+    /// Whether Elasticsearch ran in the unit when the host was last looked at.
     pub runs: bool,
+    /// Whether one ran beside the unit then.
+    pub others_run: bool,
+    /// Whether systemd has started the unit again by itself, and more than once.
+    pub is_failing: bool,
     /// Whether it can be worked on; why not, in words for people.
     pub fit: Result<(), Box<str>>,
     /// Whether a person has taken it out of service.
@@ -35,24 +39,54 @@ pub struct Member {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Match {
     /// These, and no other Elasticsearch runs there.
-    Nodes(BTreeSet<NodeId>),
+    Nodes {
+        /// Those of the unit: where that is restarted, they alone stop.
+        of_unit: BTreeSet<NodeId>,
+        /// Those beside it.
+        others: BTreeSet<NodeId>,
+    },
     /// No Elasticsearch runs there: the host says so itself.
     Stopped,
     /// Nobody knows; why, in words for people.
     Unknown(Box<str>),
 }
 
+impl Match {
+    /// These nodes of the unit, and no other Elasticsearch.
+    #[must_use]
+    pub fn unit(nodes: impl IntoIterator<Item = NodeId>) -> Self {
+        Self::Nodes { of_unit: nodes.into_iter().collect(), others: BTreeSet::new() }
+    }
+
+    /// Whether a node is of the unit.
+    #[must_use]
+    pub fn is_of_unit(&self, id: &NodeId) -> bool {
+        matches!(self, Self::Nodes { of_unit, .. } if of_unit.contains(id))
+    }
+
+    /// Whether a node is on the host, of the unit or beside it.
+    #[must_use]
+    pub fn has(&self, id: &NodeId) -> bool {
+        self.is_of_unit(id) || matches!(self, Self::Nodes { others, .. } if others.contains(id))
+    }
+}
+
 impl Member {
     /// The ids of its nodes that are members of the cluster now.
     pub fn live<'a>(&'a self, evidence: &'a Evidence) -> impl Iterator<Item = &'a NodeId> {
-        let matched = match &self.nodes {
-            Match::Nodes(nodes) => Some(nodes),
-            Match::Stopped | Match::Unknown(_) => None,
-        };
         let is_here = move |id: &NodeId, address: &str| {
-            matched.is_some_and(|it| it.contains(id)) || self.addresses.contains(address)
+            self.nodes.has(id) || self.addresses.contains(address)
         };
         evidence.nodes.iter().filter(move |(id, it)| is_here(id, &it.address)).map(|(id, _)| id)
+    }
+
+    /// Of these, the ones that stop where `kind` is done to the host.
+    pub fn going<'a>(
+        &'a self,
+        kind: Kind,
+        evidence: &'a Evidence,
+    ) -> impl Iterator<Item = &'a NodeId> {
+        self.live(evidence).filter(move |id| kind.is_of_machine() || self.nodes.is_of_unit(id))
     }
 
     /// Whether none of its nodes is in the cluster.

@@ -36,13 +36,13 @@ pub fn nodes_on(report: &Report, addresses: &BTreeSet<Box<str>>, evidence: &Evid
                 .into(),
         );
     }
-    let mut nodes = by_process(&report.processes);
-    if nodes.is_empty() && !report.processes.is_empty() {
+    let mut of_unit = by_process(&report.processes);
+    if of_unit.is_empty() && !report.processes.is_empty() {
         // It may have been started anew since the machine was asked.
         let at_home =
             evidence.nodes.iter().filter(|(id, node)| here(node) && !others.contains(*id));
-        nodes = at_home.map(|(id, _)| id.clone()).collect();
-        if nodes.len() != 1 {
+        of_unit = at_home.map(|(id, _)| id.clone()).collect();
+        if of_unit.len() != 1 {
             return Match::Unknown(
                 "the Elasticsearch of its unit is no node of this cluster by its process, nor by \
                  the address: set spec.nodeAddress to the address that the node publishes"
@@ -50,8 +50,7 @@ pub fn nodes_on(report: &Report, addresses: &BTreeSet<Box<str>>, evidence: &Evid
             );
         }
     }
-    nodes.extend(others);
-    Match::Nodes(nodes)
+    Match::Nodes { of_unit, others }
 }
 
 #[cfg(test)]
@@ -73,29 +72,30 @@ mod tests {
         nodes_on(&report, &[address.into()].into(), evidence)
     }
 
-    fn nodes(ids: &[&str]) -> Match {
-        Match::Nodes(ids.iter().map(|it| (*it).into()).collect())
+    fn nodes(of_unit: &[&str], others: &[&str]) -> Match {
+        let set = |ids: &[&str]| ids.iter().map(|it| (*it).into()).collect();
+        Match::Nodes { of_unit: set(of_unit), others: set(others) }
     }
 
     #[test]
     fn a_node_is_found_by_its_process_on_the_machine_that_has_its_address() {
         // Every machine may have a process of that number.
         let evidence = evidence(&[("a", "10.0.0.1", 70), ("b", "10.0.0.2", 70)]);
-        assert_eq!(on(&[69, 70], &[], "10.0.0.2", &evidence), nodes(&["b"]));
+        assert_eq!(on(&[69, 70], &[], "10.0.0.2", &evidence), nodes(&["b"], &[]));
     }
 
     #[test]
     fn of_two_nodes_on_a_machine_the_process_tells_which_is_of_the_unit() {
         let evidence = evidence(&[("a", "10.0.0.1", 70), ("b", "10.0.0.1", 90)]);
-        assert_eq!(on(&[70], &[90], "10.0.0.1", &evidence), nodes(&["a", "b"]));
+        assert_eq!(on(&[70], &[90], "10.0.0.1", &evidence), nodes(&["a"], &["b"]));
         // What was not told of is on the machine all the same: see `Member::live`.
-        assert_eq!(on(&[70], &[], "10.0.0.1", &evidence), nodes(&["a"]));
+        assert_eq!(on(&[70], &[], "10.0.0.1", &evidence), nodes(&["a"], &[]));
     }
 
     #[test]
     fn a_unit_that_was_started_anew_is_found_by_its_address_where_only_one_node_is_there() {
         let one = evidence(&[("a", "10.0.0.1", 70), ("b", "10.0.0.2", 70)]);
-        assert_eq!(on(&[12], &[], "10.0.0.1", &one), nodes(&["a"]));
+        assert_eq!(on(&[12], &[], "10.0.0.1", &one), nodes(&["a"], &[]));
         let two = evidence(&[("a", "10.0.0.1", 70), ("b", "10.0.0.1", 90)]);
         assert!(matches!(on(&[12], &[], "10.0.0.1", &two), Match::Unknown(_)));
     }

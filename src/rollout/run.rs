@@ -1,6 +1,9 @@
 //! A run, as the status keeps it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -27,6 +30,17 @@ pub enum Kind {
     HostRestart,
 }
 
+impl Kind {
+    /// Whether all that runs on the machine stops by it, and not the unit of Elasticsearch alone.
+    #[must_use]
+    pub fn is_of_machine(self) -> bool {
+        match self {
+            Self::ElasticsearchRestart => false,
+            Self::HostRestart => true,
+        }
+    }
+}
+
 /// One run over the hosts of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -44,9 +58,12 @@ pub struct Run {
     pub passed: usize,
     /// What keeps the next step back, and since when.
     pub blocked: BTreeMap<Gate, Blocked>,
+    /// The gates that were shut since a host last went to another step.
+    pub told: BTreeSet<Gate>,
     /// Since when a cluster that is not green has looked as it does.
     pub settled: Option<Settled>,
-    /// Since when the cluster is as well as it can be; nothing while it is not.
+    /// Since when the cluster is as well as it can be; nothing while it is not, or no host waits for
+    /// that.
     pub well_since: Option<Timestamp>,
     /// When it began.
     pub started_at: Timestamp,
@@ -183,6 +200,12 @@ impl Step {
         Self::Protect <= self && self <= Self::Settle
     }
 
+    /// Whether the host was begun and is not done.
+    #[must_use]
+    pub fn is_begun(self) -> bool {
+        Self::Waiting < self && self < Self::Done
+    }
+
     /// Whether Elasticsearch there may be down by Drover's doing.
     #[must_use]
     pub fn may_be_down(self) -> bool {
@@ -193,6 +216,14 @@ impl Step {
     #[must_use]
     pub fn is_permit(self) -> bool {
         matches!(self, Self::Stage | Self::Cordon | Self::Stop | Self::Uncordon)
+    }
+}
+
+impl Run {
+    /// Whether any host was begun and is not done.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.hosts.iter().any(|it| it.step.is_begun())
     }
 }
 

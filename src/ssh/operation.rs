@@ -5,6 +5,7 @@
 //! Whether it was begun, and whether it is done, the host alone is asked. Done is what is proven: by
 //! another run of the service, or another boot.
 
+pub mod spent;
 mod swap;
 
 use std::time::{Duration, Instant};
@@ -26,9 +27,14 @@ const WORDS: &str = include_str!("operation/words.sh");
 const LIMIT: Duration = Duration::from_secs(10);
 /// The status with which a host tells that work came too late.
 const TOO_LATE: u32 = 75;
+/// The statuses of a script that did not run, and of one that has made sure that nothing was begun.
+/// Any other says nothing of that.
+const REFUSED: [u32; 3] = [1, 126, 127];
 /// For so many seconds a service has to run before it counts as up: one that fails to start may be
 /// taken for active for a moment.
 const STEADY: u64 = 2;
+/// What a host was told in time may still be about to begin for so long after it was too late.
+pub const DOUBT: Duration = Duration::from_secs(15);
 /// The longest name of a run, in bytes.
 const RUN: usize = 64;
 
@@ -65,7 +71,7 @@ pub enum Outcome {
         /// Whether the service is in the same run as before, or down as before.
         is_as_before: bool,
     },
-    /// Whether it was begun can't be known before the next look.
+    /// Whether it was begun can't be known before the next look, and for sure only [`DOUBT`] later.
     Open,
     /// The host did not take it, and is as it was; its words.
     Refused(Box<str>),
@@ -85,6 +91,8 @@ pub struct Worked {
     /// How far it is, or why nobody knows.
     pub outcome: Result<Outcome, Error>,
 }
+
+const NOT_BEGUN: Outcome = Outcome::NotBegun { is_as_before: true };
 
 /// What is so on the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,8 +139,7 @@ impl Work {
 
     /// The unit that does it, and the one that starts the service after a boot that did not.
     fn units(&self) -> [String; 2] {
-        let stem = self.name.trim_end_matches(".service");
-        [self.name.to_string(), format!("{stem}-start.service")]
+        units_of(&self.name)
     }
 
     fn judge(&self, look: &Look, identity: &Identity) -> Verdict {
@@ -196,11 +203,13 @@ impl Work {
     fn command(&self, latest: &str) -> Command {
         let name = &*self.name;
         let unit = self.unit.as_ref().map_or("", Unit::as_str);
+        let before = self.invocation_before.as_deref().unwrap_or_default();
         let (what, words): (_, &[&str]) = match self.deed {
             Deed::Restart | Deed::Swap => {
-                ("restart Elasticsearch", &[name, latest, "systemctl", "restart", "--", unit])
+                let restart = "restart Elasticsearch";
+                (restart, &[name, latest, unit, before, "systemctl", "restart", "--", unit])
             }
-            Deed::Reboot => ("reboot", &[name, latest, "systemctl", "reboot"]),
+            Deed::Reboot => ("reboot", &[name, latest, "", "", "systemctl", "reboot"]),
         };
         Command::script(what, BEGIN, words.iter().copied()).deadline(LIMIT)
     }
@@ -208,7 +217,7 @@ impl Work {
     fn start(&self) -> Command {
         let [_, name] = self.units();
         let unit = self.unit.as_ref().map_or("", Unit::as_str);
-        let words = [&*name, "", "systemctl", "start", "--", unit];
+        let words = [&*name, "", "", "", "systemctl", "start", "--", unit];
         Command::script("start Elasticsearch", BEGIN, words).deadline(LIMIT)
     }
 
@@ -239,6 +248,13 @@ pub fn unit_name(run: &str, attempt: u32) -> Option<String> {
     let plain = |it: u8| it.is_ascii_alphanumeric() || it == b'-';
     let good = !run.is_empty() && run.len() <= RUN && run.bytes().all(plain);
     good.then(|| format!("drover-{run}-{attempt}.service"))
+}
+
+/// The unit of the name `unit` that does work, and the one that starts the service after a boot that
+/// did not.
+fn units_of(unit: &str) -> [String; 2] {
+    let stem = unit.trim_end_matches(".service");
+    [unit.to_owned(), format!("{stem}-start.service")]
 }
 
 fn is_steady(unit: &State, uptime: Option<u64>) -> bool {
@@ -297,14 +313,8 @@ pub(super) async fn carry_on(
 }
 
 async fn begin(session: &Session, command: &Command) -> Result<Outcome, Error> {
-    let not_begun = Outcome::NotBegun { is_as_before: true };
     match session.run(command).await {
-        Ok(output) => Ok(match output.ending() {
-            Ending::Exited(0) => Outcome::UnderWay,
-            Ending::Exited(TOO_LATE) => not_begun,
-            Ending::Exited(_) => Outcome::Refused(output.complaint().to_string().into()),
-            Ending::Signalled(_) | Ending::Unknown => Outcome::Open,
-        }),
+        Ok(output) => Ok(told(output.ending(), || output.complaint().to_string().into())),
         Err(error) => unsent(error),
     }
 }
@@ -312,14 +322,24 @@ async fn begin(session: &Session, command: &Command) -> Result<Outcome, Error> {
 /// What is known of work that a host could not be told to begin, or was not heard to have begun.
 fn unsent(error: Error) -> Result<Outcome, Error> {
     match error {
-        Error::Interrupted { .. }
-        | Error::Timeout { .. }
-        | Error::Failed { ending: Ending::Signalled(_) | Ending::Unknown, .. } => Ok(Outcome::Open),
-        Error::Closed { .. } => Ok(Outcome::NotBegun { is_as_before: true }),
+        Error::Closed { .. } => Ok(NOT_BEGUN),
+        error if error.leaves_outcome_open() => Ok(Outcome::Open),
         error if error.category() == Category::Forbidden => {
             Ok(Outcome::Refused(chain(&error).into()))
         }
         error => Err(error),
+    }
+}
+
+/// What the end of the script says.
+fn told(ending: &Ending, complaint: impl FnOnce() -> Box<str>) -> Outcome {
+    match ending {
+        Ending::Exited(0) => Outcome::UnderWay,
+        Ending::Exited(TOO_LATE) => NOT_BEGUN,
+        Ending::Exited(status) if REFUSED.contains(status) => {
+            Outcome::Refused(complaint())
+        }
+        Ending::Exited(_) | Ending::Signalled(_) | Ending::Unknown => Outcome::Open,
     }
 }
 

@@ -17,9 +17,12 @@ use super::{
     deploy::installation::{self, Activity, Installed},
     error::{Category, Error},
     facts::{self, Identity},
-    operation::{self, Outcome, Worked},
+    operation::{
+        self, Outcome, Worked,
+        spent::{self, Cleared},
+    },
     pool::Pool,
-    remote::{Checked, Remote, View, Watch},
+    remote::{Checked, Glanced, Remote, View, Watch},
     service,
     session::Session,
     treatment::{self, Deed, Treated},
@@ -33,6 +36,9 @@ const LONGEST: Duration = Duration::from_mins(30);
 const TURN: Duration = Duration::from_secs(1);
 /// How long until a host that is at the work of a run is looked at again.
 const AT_WORK: Duration = Duration::from_secs(2);
+/// What has no time to lose goes before a look at everything for so long: in the longest case a permit
+/// runs out, and it has to be known for sure that nothing was begun by it.
+const HASTE: Duration = Duration::from_secs(45);
 /// Who had to wait for a turn so often in a row, each time in vain, is told not to be known about:
 /// about half a minute.
 const WAITS: u32 = 3;
@@ -50,15 +56,17 @@ pub struct Pace {
 pub(super) async fn run(remote: Arc<Remote>, pool: Arc<Pool>, pace: Pace) {
     let key = remote.key();
     let span = info_span!("probing", namespace = %key.namespace, host = %key.name);
+    let (remote, pool) = (&*remote, &*pool);
     let mut prober = Prober {
-        remote: &remote,
-        pool: &pool,
+        remote,
+        pool,
         pace,
         last_check: None,
         failures: 0,
         waits: 0,
         in_vain: 0,
         installing: Tries::default(),
+        hasty: None,
     };
     prober.probe_for_ever().instrument(span).await;
 }
@@ -77,6 +85,8 @@ struct Prober<'a> {
     in_vain: u32,
     /// What is to come there.
     installing: Tries,
+    /// What has no time to lose, and since when.
+    hasty: Option<(Box<str>, Instant)>,
 }
 
 /// Tries of what may fail again and again.
@@ -141,7 +151,22 @@ impl Prober<'_> {
     /// Whether the host was at the work of a run when it was last seen.
     fn is_at_work(&self) -> bool {
         let view = self.remote.view();
-        view.worked.is_some_and(|it| is_open(&it)) || view.installed.is_some_and(|it| it.is_working)
+        let is_working = view.installed.is_some_and(|it| it.is_working);
+        view.worked.is_some_and(|it| is_open(&it)) || is_working || self.is_hasty()
+    }
+
+    fn is_hasty(&self) -> bool {
+        self.hasty.as_ref().is_some_and(|(_, since)| since.elapsed() < HASTE)
+    }
+
+    /// Takes note of what has no time to lose, if anything.
+    fn hurry(&mut self, what: Option<&str>) {
+        let is_known = |what: &str| self.hasty.as_ref().is_some_and(|it| *it.0 == *what);
+        match what {
+            None => self.hasty = None,
+            Some(what) if !is_known(what) => self.hasty = Some((what.into(), Instant::now())),
+            Some(_) => {}
+        }
     }
 
     /// Asks the host what is due.
@@ -155,6 +180,12 @@ impl Prober<'_> {
         if before.checked.is_none() {
             self.in_vain = 0;
         }
+        let glanced = match &watch.glance {
+            Some(glance) if is_meant => {
+                self.glance(&session, watch, glance, &before, &identity).await?
+            }
+            _ => None,
+        };
         // First: whatever else there is to do may take its time, and the leave to begin runs out.
         let worked = match &watch.work {
             Some(work) if is_meant => {
@@ -167,10 +198,25 @@ impl Prober<'_> {
             }
             _ => None,
         };
-        let is_busy = worked.as_ref().is_some_and(is_open);
+        let waits = worked.as_ref().filter(|it| waits(it)).map(|it| it.work.name());
+        self.hurry(watch.glance.as_deref().filter(|_| is_meant).or(waits));
+        let is_busy = worked.as_ref().is_some_and(is_open) || self.is_hasty();
+        let cleared = match &watch.spent {
+            Some(spent) if is_meant => match &before.cleared {
+                Some(cleared) if cleared.spent == *spent && (cleared.is_all || self.is_hasty()) => {
+                    Some(Arc::clone(cleared))
+                }
+                _ => {
+                    let told = there(spent::clear(&session, spent, watch.sudo).await)?;
+                    let is_all = told.is_ok_and(|it| it.is_all);
+                    Some(Arc::new(Cleared { spent: spent.clone(), is_all }))
+                }
+            },
+            _ => None,
+        };
         let checked = match before.checked.clone() {
             _ if !is_meant => None,
-            checked if is_busy => checked,
+            checked if is_busy => seen_since(checked, before.glanced.as_ref(), glanced.as_ref()),
             Some(checked) if !is_due => Some(checked),
             _ => {
                 // Rare and large: as a part of this future it would be kept for each host for ever.
@@ -199,6 +245,8 @@ impl Prober<'_> {
             checked,
             worked: worked.map(Arc::new),
             installed,
+            glanced,
+            cleared,
         };
         self.remote.publish(watch, view);
         Ok(())
@@ -230,6 +278,36 @@ impl Prober<'_> {
         let (outcome, is_working) = (outcome.map(|it| it.0), activity != Activity::Rest);
         let installation = (**installation).clone();
         Ok(Some(Arc::new(Installed { installation, outcome, is_working })))
+    }
+
+    /// Looks at the service alone, where it was not yet for this reason.
+    async fn glance(
+        &self,
+        session: &Session,
+        watch: &Watch,
+        glance: &str,
+        before: &View,
+        identity: &Identity,
+    ) -> Result<Option<Arc<Glanced>>, Error> {
+        let known = before.glanced.as_ref();
+        if let Some(known) = known.filter(|it| *it.glance == *glance && it.identity == *identity) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let service = match &watch.unit {
+            None => None,
+            Some(unit) => {
+                match there(service::look(session, Some(unit), &[], watch.sudo).await)? {
+                    Ok(look) => look.service,
+                    // It is asked again soon.
+                    Err(error) => {
+                        debug!(error = &error as &dyn std::error::Error, "no service was seen");
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        let identity = identity.clone();
+        Ok(Some(Arc::new(Glanced { glance: glance.into(), identity, service })))
     }
 
     /// Whether it is time to do what could not be done.
@@ -321,6 +399,25 @@ async fn check(session: &Session, watch: &Watch) -> Result<Checked, Error> {
 /// Whether work will look otherwise soon.
 fn is_open(worked: &Worked) -> bool {
     matches!(worked.outcome, Ok(Outcome::UnderWay | Outcome::Open))
+}
+
+/// Whether work waits for leave to begin.
+fn waits(worked: &Worked) -> bool {
+    matches!(worked.outcome, Ok(Outcome::NotBegun { .. }))
+}
+
+/// What a look came to, with what a later one at the service has told.
+fn seen_since(
+    checked: Option<Arc<Checked>>,
+    before: Option<&Arc<Glanced>>,
+    now: Option<&Arc<Glanced>>,
+) -> Option<Arc<Checked>> {
+    let (checked, now) = (checked?, now.filter(|it| before != Some(*it)));
+    let service = now.and_then(|it| it.service.clone());
+    Some(match service {
+        None => checked,
+        Some(service) => Arc::new(Checked { service: Some(Ok(service)), ..(*checked).clone() }),
+    })
 }
 
 /// Tells a host that did not do something from one that is gone.

@@ -20,7 +20,10 @@ use super::{
     error::Error,
     facts::{Disk, Facts, Identity, Places},
     host_key::{Accepted, Fingerprint, Otherwise},
-    operation::{Outcome, Work, Worked},
+    operation::{
+        Outcome, Work, Worked,
+        spent::{Cleared, Spent},
+    },
     reach::{Answer, Reach},
     service::{Service, Unit},
     target::Target,
@@ -49,8 +52,15 @@ pub struct Watch {
     pub work: Option<Box<Work>>,
     /// Elasticsearch that is to come to it, where it is not in service there, or is only fetched.
     pub installation: Option<Box<Installation>>,
-    /// Any other value asks for a look into everything at once.
+    /// What a run has left there, and that is taken away.
+    pub spent: Option<Spent>,
+    /// Any other value asks for a look into everything at once; so a person asks.
     pub wish: Option<Box<str>>,
+    /// The same; so a run does.
+    pub occasion: Option<Box<str>>,
+    /// Any other value asks for a look at the service and at nothing else, before all else: what
+    /// waits for it has no time for more.
+    pub glance: Option<Box<str>>,
 }
 
 /// What is known of a host.
@@ -75,6 +85,21 @@ pub struct View {
     pub worked: Option<Arc<Worked>>,
     /// What came of an installation; nothing where none was looked at yet.
     pub installed: Option<Arc<Installed>>,
+    /// How the service was when that was asked for; nothing where it was not, or could not tell.
+    pub glanced: Option<Arc<Glanced>>,
+    /// What came of taking away what a run has left; nothing where that was not tried yet.
+    pub cleared: Option<Arc<Cleared>>,
+}
+
+/// What a look at the service alone came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Glanced {
+    /// Which look it was: [`Watch::glance`].
+    pub glance: Box<str>,
+    /// Which machine told it, and in which run.
+    pub identity: Identity,
+    /// How the service is that runs Elasticsearch; nothing where nobody needs to know.
+    pub service: Option<Service>,
 }
 
 /// What a look into a host came to.
@@ -133,11 +158,15 @@ impl Watch {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.looks_the_same(other)
+            && self.glances_the_same(other)
             && self.work == other.work
+            && self.spent == other.spent
             && self.installation == other.installation
     }
 
-    fn looks_the_same(&self, other: &Self) -> bool {
+    /// Whether `other` looks into the same, for the same reason: what was seen so holds for it.
+    #[must_use]
+    pub fn looks_the_same(&self, other: &Self) -> bool {
         digest(&self.target) == digest(&other.target)
             && self.machine == other.machine
             && self.sudo == other.sudo
@@ -145,6 +174,13 @@ impl Watch {
             && self.unit == other.unit
             && self.treatment == other.treatment
             && self.wish == other.wish
+            && self.occasion == other.occasion
+    }
+
+    /// Whether the look at the service that `other` asks for is the same.
+    #[must_use]
+    pub fn glances_the_same(&self, other: &Self) -> bool {
+        self.glance == other.glance && self.unit == other.unit && self.machine == other.machine
     }
 }
 
@@ -281,6 +317,12 @@ impl Remote {
             shared.view.checked = None;
             shared.view.tried = None;
         }
+        if !shared.watch.glances_the_same(&watch) {
+            shared.view.glanced = None;
+        }
+        if shared.watch.spent != watch.spent {
+            shared.view.cleared = None;
+        }
         shared.watch = Arc::new(watch);
         self.nudge.notify_one();
     }
@@ -312,6 +354,12 @@ impl Remote {
             }
             if shared.watch.installation != watch.installation {
                 view.installed = None;
+            }
+            if !shared.watch.glances_the_same(watch) {
+                view.glanced = None;
+            }
+            if shared.watch.spent != watch.spent {
+                view.cleared = None;
             }
         }
         // How often something was tried in vain matters only where that has a bound.
@@ -345,6 +393,8 @@ fn is_news(before: &View, now: &View) -> bool {
         || told(before) != told(now)
         || before.worked != now.worked
         || before.installed != now.installed
+        || before.glanced != now.glanced
+        || before.cleared != now.cleared
 }
 
 impl fmt::Debug for Remote {

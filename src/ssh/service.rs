@@ -43,7 +43,7 @@ pub struct Service {
     pub unit: State,
     /// What it was started as; absent where it does not run, or somebody else installed it.
     pub running: Option<Running>,
-    /// Its Java processes.
+    /// Its processes.
     pub processes: BTreeSet<u32>,
     /// Elasticsearch processes that are not of it.
     pub other_processes: BTreeSet<u32>,
@@ -66,6 +66,8 @@ pub struct State {
     pub is_queued: bool,
     /// When it became active, in microseconds after the boot.
     pub active_since: Option<u64>,
+    /// How often systemd has started it again by itself since somebody last started it.
+    pub restarts: u32,
 }
 
 /// What a look came to.
@@ -117,6 +119,7 @@ impl State {
             "ActiveEnterTimestampMonotonic" => {
                 self.active_since = value.parse().ok().filter(|it| *it != 0);
             }
+            "NRestarts" => self.restarts = value.parse().unwrap_or_default(),
             _ => {}
         }
     }

@@ -10,8 +10,11 @@ use drover::elasticsearch::{
 /// The nodes that run, the copies, and the settings.
 #[derive(Clone, Debug)]
 pub struct Elasticsearch {
-    /// By number of the host: the start that runs, nothing where none does.
+    /// By number of the node: the start that runs, nothing where none does. The first ones are those
+    /// of the hosts' units, in their order.
     pub running: Vec<Option<u64>>,
+    /// The host that each runs on.
+    machines: Vec<usize>,
     masters: usize,
     starts: u64,
     copies: Vec<Held>,
@@ -28,7 +31,7 @@ struct Held {
     index: usize,
     is_primary: bool,
     state: CopyState,
-    host: usize,
+    node: usize,
     /// Whether it lacks nothing that was acknowledged.
     is_in_sync: bool,
     /// Events until it is looked for elsewhere.
@@ -36,20 +39,25 @@ struct Held {
 }
 
 impl Elasticsearch {
-    /// `hosts` nodes, the first of which may be masters; each index has two or three copies.
+    /// A node on each of `hosts`, the first of which may be masters, and on some host a second one;
+    /// each index has two or three copies, no two of them on one machine.
     pub fn new(hosts: usize, rng: &mut fastrand::Rng) -> Self {
-        let mut copies = Vec::new();
+        let mut machines: Vec<usize> = (0..hosts).collect();
+        machines.extend(rng.bool().then(|| rng.usize(0..hosts)));
+        let mut copies: Vec<Held> = Vec::new();
         for index in 0..rng.usize(1..8) {
             let count = rng.usize(2..=3.min(hosts));
-            let mut homes: Vec<usize> = (0..hosts).collect();
+            let mut homes: Vec<usize> = (0..machines.len()).collect();
             rng.shuffle(&mut homes);
-            for (at, host) in homes.into_iter().take(count).enumerate() {
+            let mut taken = BTreeSet::new();
+            homes.retain(|it| taken.insert(machines[*it]));
+            for (at, node) in homes.into_iter().take(count).enumerate() {
                 let state = CopyState::Started;
                 copies.push(Held {
                     index,
                     is_primary: at == 0,
                     state,
-                    host,
+                    node,
                     is_in_sync: true,
                     delay: 0,
                 });
@@ -57,11 +65,12 @@ impl Elasticsearch {
         }
         let persistent = [None, Some("all".into())][rng.usize(0..2)].clone();
         let masters = 3.min(hosts);
-        let running = (1..=hosts as u64).map(Some).collect();
+        let starts = machines.len() as u64;
         Self {
-            running,
+            running: (1..=starts).map(Some).collect(),
+            machines,
             masters,
-            starts: hosts as u64,
+            starts,
             copies,
             persistent,
             prior: None,
@@ -71,8 +80,13 @@ impl Elasticsearch {
         }
     }
 
-    pub fn id(host: usize) -> NodeId {
-        format!("node-{host}").into()
+    pub fn id(node: usize) -> NodeId {
+        format!("node-{node}").into()
+    }
+
+    /// The nodes of a host: that of its unit first.
+    pub fn nodes_of(&self, host: usize) -> Vec<usize> {
+        (0..self.machines.len()).filter(|it| self.machines[*it] == host).collect()
     }
 
     pub fn address(host: usize) -> Box<str> {
@@ -85,15 +99,17 @@ impl Elasticsearch {
 
     /// Whether the copies on `host` may go without any index going with them, and the masters too.
     pub fn can_spare(&self, host: usize) -> Result<(), String> {
-        for held in self.copies.iter().filter(|it| it.host == host && it.is_started()) {
-            let elsewhere =
-                |it: &&Held| it.index == held.index && it.host != host && it.is_started();
+        let is_here = |it: &Held| self.machines[it.node] == host;
+        for held in self.copies.iter().filter(|it| is_here(it) && it.is_started()) {
+            let elsewhere = |it: &&Held| it.index == held.index && !is_here(it) && it.is_started();
             if self.copies.iter().find(elsewhere).is_none() {
                 return Err(format!("index {} has its only copy on host {host}", held.index));
             }
         }
         let mut without = self.clone();
-        without.running[host] = None;
+        for node in self.nodes_of(host) {
+            without.running[node] = None;
+        }
         if self.majority() && !without.majority() {
             return Err(format!("without host {host} there is no majority"));
         }
@@ -108,19 +124,19 @@ impl Elasticsearch {
             .find(|index| !self.copies.iter().any(|it| it.index == *index && it.is_in_sync))
     }
 
-    pub fn start(&mut self, host: usize) {
-        if self.running[host].is_none() {
+    pub fn start(&mut self, node: usize) {
+        if self.running[node].is_none() {
             self.starts += 1;
-            self.running[host] = Some(self.starts);
+            self.running[node] = Some(self.starts);
         }
     }
 
-    pub fn stop(&mut self, host: usize) {
-        if self.running[host].take().is_none() {
+    pub fn stop(&mut self, node: usize) {
+        if self.running[node].take().is_none() {
             return;
         }
         for at in 0..self.copies.len() {
-            if self.copies[at].host == host && self.copies[at].state != CopyState::Unassigned {
+            if self.copies[at].node == node && self.copies[at].state != CopyState::Unassigned {
                 self.copies[at].state = CopyState::Unassigned;
                 self.copies[at].delay = 6;
                 if self.copies[at].is_primary {
@@ -160,7 +176,7 @@ impl Elasticsearch {
                     self.copies[at].is_in_sync = true;
                 }
                 CopyState::Unassigned if held.is_primary => {
-                    if self.running[held.host].is_some() && held.is_in_sync {
+                    if self.running[held.node].is_some() && held.is_in_sync {
                         self.copies[at].state = CopyState::Initializing;
                     } else {
                         self.promote(at);
@@ -178,19 +194,22 @@ impl Elasticsearch {
     /// A replica comes back where it was, or after a while elsewhere.
     fn replace(&mut self, at: usize) {
         let held = self.copies[at].clone();
-        if self.running[held.host].is_some() {
+        if self.running[held.node].is_some() {
             self.copies[at].state = CopyState::Initializing;
         } else if 0 < held.delay {
             self.copies[at].delay -= 1;
         } else {
-            let is_free = |host: &usize| {
-                let has = |it: &Held| it.index == held.index && it.host == *host;
-                self.running[*host].is_some() && !self.copies.iter().any(has)
+            let is_free = |node: &usize| {
+                let has = |(other, it): (usize, &Held)| {
+                    let is_near = self.machines[it.node] == self.machines[*node];
+                    other != at && it.index == held.index && is_near
+                };
+                self.running[*node].is_some() && !self.copies.iter().enumerate().any(has)
             };
             let home = (0..self.running.len()).find(is_free);
-            if let Some(host) = home {
+            if let Some(node) = home {
                 self.copies[at] =
-                    Held { host, state: CopyState::Initializing, is_in_sync: false, ..held };
+                    Held { node, state: CopyState::Initializing, is_in_sync: false, ..held };
             }
         }
     }
@@ -208,7 +227,7 @@ impl Elasticsearch {
             .running
             .iter()
             .enumerate()
-            .filter_map(|(host, start)| Some((Self::id(host), self.node(host, (*start)?))))
+            .filter_map(|(node, start)| Some((Self::id(node), self.node(node, (*start)?))))
             .collect();
         let master = (0..self.masters).find(|it| self.running[*it].is_some()).map(Self::id);
         let copies: Vec<Copy> = self.copies.iter().map(Held::shown).collect();
@@ -251,15 +270,15 @@ impl Elasticsearch {
         })
     }
 
-    fn node(&self, host: usize, start: u64) -> Node {
+    fn node(&self, node: usize, start: u64) -> Node {
         let mut roles: BTreeSet<Box<str>> = ["data".into()].into();
-        if host < self.masters {
+        if node < self.masters {
             roles.insert("master".into());
         }
         Node {
-            name: Self::id(host),
+            name: Self::id(node),
             ephemeral_id: format!("start-{start}").into(),
-            address: Self::address(host),
+            address: Self::address(self.machines[node]),
             roles,
             version: "8.19.0".into(),
             process: None,
@@ -280,7 +299,7 @@ impl Held {
             shard: 0,
             is_primary: self.is_primary,
             state: self.state,
-            node: is_held.then(|| Elasticsearch::id(self.host)),
+            node: is_held.then(|| Elasticsearch::id(self.node)),
             unassigned: (!is_held).then(|| "NODE_LEFT".into()),
             is_mounted: false,
         }

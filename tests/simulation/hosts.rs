@@ -1,10 +1,10 @@
 //! Hosts as their controller brings them along: it takes permits, says so, looks again, and acts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use drover::rollout::{
     hosts::{Answer, Match, Member, Progress},
-    run::{FRESH, HostRun, Run, RunId, Step},
+    run::{FRESH, HostRun, Kind, Run, RunId, Step},
     safety::since,
 };
 use jiff::Timestamp;
@@ -19,8 +19,16 @@ pub struct Host {
     pub answer: Option<Answer>,
     /// Whether it has stopped Elasticsearch for the permit that it works at.
     stopped: bool,
-    /// Which start ran when it took that permit: another one is the proof of a restart.
+    /// Which start of its unit ran when it took that permit: another one is the proof of a restart.
     start_before: Option<u64>,
+    /// How often the machine has booted, and had when it took that permit.
+    boots: u64,
+    boots_before: u64,
+    /// Whether a person has stopped its unit, so that the machine does not start it.
+    pub disabled: bool,
+    /// Whether it is a member of the Cluster.
+    pub is_member: bool,
+    pub in_maintenance: bool,
     /// Whether Elasticsearch does not start here until somebody mends it.
     pub broken: bool,
     /// The target that it was last brought to.
@@ -39,6 +47,11 @@ impl Host {
             answer: None,
             stopped: false,
             start_before: None,
+            boots: 0,
+            boots_before: 0,
+            disabled: false,
+            is_member: true,
+            in_maintenance: false,
             broken: false,
             reached: 0,
             stops: BTreeMap::new(),
@@ -51,9 +64,16 @@ impl Host {
     }
 
     pub fn member(&self, elasticsearch: &Elasticsearch) -> Member {
-        let nodes = match elasticsearch.running[self.number] {
-            Some(_) => Match::Nodes([Elasticsearch::id(self.number)].into()),
-            None => Match::Stopped,
+        let running = elasticsearch.nodes_of(self.number).into_iter();
+        let running = running.filter(|it| elasticsearch.running[*it].is_some());
+        let (of_unit, others): (BTreeSet<usize>, BTreeSet<usize>) =
+            running.partition(|it| *it == self.number);
+        let (runs, others_run) = (!of_unit.is_empty(), !others.is_empty());
+        let ids = |it: BTreeSet<usize>| it.into_iter().map(Elasticsearch::id).collect();
+        let nodes = if runs || others_run {
+            Match::Nodes { of_unit: ids(of_unit), others: ids(others) }
+        } else {
+            Match::Stopped
         };
         Member {
             name: format!("host-{}", self.number).into(),
@@ -61,9 +81,11 @@ impl Host {
             addresses: [Elasticsearch::address(self.number)].into(),
             nodes,
             is_home: true,
-            runs: elasticsearch.running[self.number].is_some(),
+            is_failing: false,
+            runs,
+            others_run,
             fit: if self.fit { Ok(()) } else { Err("it can't be reached".into()) },
-            in_maintenance: false,
+            in_maintenance: self.in_maintenance,
             is_cordoned: self.cordoned,
             answer: self.answer.clone(),
         }
@@ -72,6 +94,37 @@ impl Host {
     fn has_noted(&self, run: &Run, permit: &HostRun) -> bool {
         let permit = (&run.id, permit.step, permit.attempt);
         self.answer.as_ref().is_some_and(|it| (&it.run, it.step, it.attempt) == permit)
+    }
+
+    /// The nodes that stop where `kind` is done to it.
+    pub fn going(&self, kind: Kind, elasticsearch: &Elasticsearch) -> Vec<usize> {
+        match kind {
+            Kind::ElasticsearchRestart => vec![self.number],
+            Kind::HostRestart => elasticsearch.nodes_of(self.number),
+        }
+    }
+
+    fn start(&mut self, kind: Kind, elasticsearch: &mut Elasticsearch) {
+        if kind == Kind::HostRestart {
+            self.boots += 1;
+        }
+        for node in self.going(kind, elasticsearch) {
+            // A unit that is restarted starts in any case.
+            let is_left = self.disabled && node == self.number;
+            if kind == Kind::ElasticsearchRestart || !is_left {
+                elasticsearch.start(node);
+            }
+        }
+    }
+
+    /// It names another Cluster, so that no run has anything for it. What was begun on the machine
+    /// goes on there all the same.
+    fn finish_alone(&mut self, elasticsearch: &mut Elasticsearch) {
+        (self.answer, self.cordoned) = (None, false);
+        if self.stopped && !self.broken {
+            self.stopped = false;
+            self.start(Kind::HostRestart, elasticsearch);
+        }
     }
 
     /// Whether it has said before that it has begun.
@@ -93,6 +146,10 @@ impl Host {
         troubled: bool,
         now: Timestamp,
     ) -> Option<RunId> {
+        if !self.is_member {
+            self.finish_alone(elasticsearch);
+            return None;
+        }
         if !self.fit {
             return None;
         }
@@ -110,12 +167,16 @@ impl Host {
         if let Some((run, permit)) = noted
             && !self.has_noted(run, permit)
         {
+            if self.in_maintenance && permit.step != Step::Uncordon {
+                return None;
+            }
             // It says so before it acts; whether the permit still stands it looks at the next time.
             let (step, attempt) = (permit.step, permit.attempt);
             let progress = Progress::Working { touched: false };
             self.answer = Some(Answer { run: run.id.clone(), step, attempt, progress });
             self.stopped = false;
             self.start_before = elasticsearch.running[self.number];
+            self.boots_before = self.boots;
             return None;
         }
         let run = run?;
@@ -141,7 +202,11 @@ impl Host {
             }
             Step::Stop => {
                 let running = elasticsearch.running[self.number];
-                if running.is_some() && running != self.start_before {
+                let is_proven = match run.kind {
+                    Kind::ElasticsearchRestart => running.is_some() && running != self.start_before,
+                    Kind::HostRestart => self.boots != self.boots_before,
+                };
+                if is_proven {
                     self.reached = run.target.parse().unwrap();
                     Progress::Done
                 } else if !self.stopped {
@@ -149,11 +214,12 @@ impl Host {
                     let has_begun = self.has_begun() && permit.touched;
                     if !has_begun && FRESH < since(permit.since, now) {
                         failed("the permit is too old", false)
-                    } else if may_fail {
+                    } else if may_fail || self.in_maintenance && !has_begun {
                         failed("sudo asks for a password", false)
                     } else {
                         self.stopped = true;
-                        if elasticsearch.running[self.number].is_some() {
+                        let mut going = self.going(run.kind, elasticsearch).into_iter();
+                        if going.any(|it| elasticsearch.running[it].is_some()) {
                             stopped_for = Some(run.id.clone());
                         }
                         self.broken |= may_fail;
@@ -163,7 +229,7 @@ impl Host {
                 } else if self.broken {
                     failed("the unit fails to start", true)
                 } else {
-                    elasticsearch.start(self.number);
+                    self.start(run.kind, elasticsearch);
                     Progress::Working { touched: true }
                 }
             }

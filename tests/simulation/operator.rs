@@ -3,13 +3,21 @@
 use drover::elasticsearch::evidence::{Evidence, Prior};
 use drover::rollout::{
     hosts::Member,
-    planner::{self, Act, End, Wanted},
+    planner::{self, Act, End, Pace, Wanted},
     run::{Kind, Run},
     safety::Permitted,
 };
 use jiff::Timestamp;
 
-use super::world::Spec;
+/// What people want.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub target: u64,
+    pub kind: Kind,
+    pub unavailable: usize,
+    pub paused: bool,
+    pub pace: Pace,
+}
 
 /// The uid of the object that is reconciled.
 pub const OWNER: &str = "uid";
@@ -20,6 +28,8 @@ pub struct Look {
     pub members: Vec<Member>,
     pub spec: Spec,
     pub run: Option<Run>,
+    /// How often the status had been written.
+    pub version: u64,
     pub behind: Vec<Box<str>>,
     pub resume: Option<Box<str>>,
     pub now: Timestamp,
@@ -35,8 +45,9 @@ pub struct Decided {
 impl Look {
     pub fn decide(&self) -> Decided {
         let wanted = Wanted {
-            id: format!("run-{}", self.spec.target).into(),
-            kind: Kind::ElasticsearchRestart,
+            // No two runs have the same name, whatever they are for.
+            id: format!("run-{}", self.version).into(),
+            kind: self.spec.kind,
             target: self.spec.target.to_string().into(),
             hosts: self.behind.clone(),
         };
@@ -50,6 +61,7 @@ impl Look {
             pace: &self.spec.pace,
             wanted: (!self.behind.is_empty()).then_some(&wanted),
             hold: self.spec.paused.then_some("Paused"),
+            is_given_up: false,
             resume: self.resume.as_deref(),
             run: self.run.as_ref(),
             now: self.now,

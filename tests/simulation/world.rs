@@ -1,10 +1,13 @@
 //! All of it together, and what must never be so.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use drover::rollout::{
     planner::{Act, Pace, PauseAfter},
-    run::{Run, Step},
+    run::{Kind, Run, Step},
 };
 use jiff::Timestamp;
 
@@ -12,16 +15,14 @@ use super::{
     elasticsearch::Elasticsearch,
     hosts::Host,
     moment,
-    operator::{Decided, Look, setting},
+    operator::{Decided, Look, Spec, setting},
 };
 
-/// What people want.
-#[derive(Clone, Debug)]
-pub struct Spec {
-    pub target: u64,
-    pub unavailable: usize,
-    pub paused: bool,
-    pub pace: Pace,
+/// The most hosts that may be out of service at once, whatever people come to want.
+const MOST: usize = 2;
+
+fn kind(rng: &mut fastrand::Rng) -> Kind {
+    if rng.bool() { Kind::ElasticsearchRestart } else { Kind::HostRestart }
 }
 
 pub struct World {
@@ -38,6 +39,12 @@ pub struct World {
     version: u64,
     /// Older states of it, as a cache may show them.
     before: VecDeque<(Option<Run>, u64)>,
+    /// The hosts that a run has taken down and that have not been back since, with the nodes that went
+    /// with them. Those that a person has let it go on without are not among them.
+    down: BTreeMap<usize, Vec<usize>>,
+    /// So many hosts may be out of service at once, by what people have wanted since a run last had
+    /// none in hand.
+    allowed: usize,
     /// When something last broke by itself.
     fault_at: Timestamp,
     resume: Option<Box<str>>,
@@ -53,7 +60,8 @@ impl World {
             [PauseAfter::Never, PauseAfter::Never, PauseAfter::First, PauseAfter::Each];
         let spec = Spec {
             target: 1,
-            unavailable: rng.usize(1..=2),
+            kind: kind(&mut rng),
+            unavailable: rng.usize(1..=MOST),
             paused: false,
             pace: Pace {
                 pause_after: pause_after[rng.usize(0..4)],
@@ -72,6 +80,8 @@ impl World {
             run: None,
             version: 0,
             before: VecDeque::new(),
+            down: BTreeMap::new(),
+            allowed: 0,
             fault_at: Timestamp::MIN,
             resume: None,
             story: VecDeque::new(),
@@ -115,6 +125,10 @@ impl World {
         }
     }
 
+    fn members(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.iter().filter(|it| it.is_member)
+    }
+
     fn reconcile(&mut self, troubled: bool) {
         // A cache may be behind.
         let behind = troubled && self.rng.u8(..) < 20;
@@ -124,12 +138,12 @@ impl World {
         };
         let look = Look {
             evidence: self.elasticsearch.evidence(),
-            members: self.hosts.iter().map(|it| it.member(&self.elasticsearch)).collect(),
+            members: self.members().map(|it| it.member(&self.elasticsearch)).collect(),
             spec: self.spec.clone(),
             run: seen.0.clone(),
+            version: seen.1,
             behind: self
-                .hosts
-                .iter()
+                .members()
                 .filter(|it| it.reached != self.spec.target)
                 .map(Host::uid)
                 .collect(),
@@ -246,7 +260,21 @@ impl World {
             host.attempt,
             self.story()
         );
-        self.elasticsearch.stop(at);
+        let others = self.down.keys().filter(|it| **it != at).count();
+        assert!(
+            others < self.allowed,
+            "seed {}: host {at} goes down beside {:?}\n{}",
+            self.seed,
+            self.down,
+            self.story()
+        );
+        let kind = self.run.as_ref().unwrap().kind;
+        let mut going = self.hosts[at].going(kind, &self.elasticsearch);
+        going.retain(|it| self.elasticsearch.running[*it].is_some());
+        for node in &going {
+            self.elasticsearch.stop(*node);
+        }
+        self.down.insert(at, going);
     }
 
     fn person(&mut self, troubled: bool) {
@@ -254,10 +282,14 @@ impl World {
         match self.rng.u8(0..8) {
             0..4 => {
                 self.resume = pause.map(|it| it.token.clone());
+                if self.resume.is_some() {
+                    self.down.retain(|it, _| self.hosts[*it].is_member);
+                }
             }
             4 if troubled => self.spec.paused = !self.spec.paused,
             5 if troubled && self.spec.target < 3 => {
                 self.spec.target += 1;
+                self.spec.kind = kind(&mut self.rng);
                 let target = self.spec.target;
                 // What did not start may start with what is wanted now.
                 self.hosts.iter_mut().for_each(|it| it.broken = false);
@@ -268,7 +300,7 @@ impl World {
                 self.hosts[at].broken = false;
                 self.hosts[at].fit = true;
                 if !troubled {
-                    self.elasticsearch.start(at);
+                    self.start(at);
                 }
             }
         }
@@ -276,11 +308,12 @@ impl World {
 
     fn fault(&mut self) {
         let at = self.rng.usize(0..self.hosts.len());
-        match self.rng.u8(0..12) {
-            0 => {
+        match self.rng.u8(0..16) {
+            0 | 12 => {
                 // One at a time, as data would be gone by no doing of Drover's otherwise.
                 if self.elasticsearch.is_green() && self.elasticsearch.can_spare(at).is_ok() {
-                    self.tell(format!("host {at} crashes"));
+                    self.hosts[at].disabled = self.rng.u8(0..3) == 0;
+                    self.tell(format!("the unit of host {at} crashes, or is stopped"));
                     self.elasticsearch.stop(at);
                     self.fault_at = self.now;
                 }
@@ -292,8 +325,16 @@ impl World {
             7 => self.elasticsearch.exclusion = !self.elasticsearch.exclusion,
             8 => self.hosts[at].fit = !self.hosts[at].fit,
             9 => self.hosts[at].fit = true,
+            13 | 14 => {
+                // One that is down matters most.
+                let down = self.down.keys().next().copied().filter(|_| self.rng.bool());
+                let at = down.unwrap_or(at);
+                self.hosts[at].is_member = !self.hosts[at].is_member;
+                self.tell(format!("host {at} is a member: {}", self.hosts[at].is_member));
+            }
+            15 => self.hosts[at].in_maintenance = !self.hosts[at].in_maintenance,
             10 => self.hosts[at].broken = self.hosts[at].broken || self.rng.u8(0..4) == 0,
-            _ => self.spec.unavailable = self.rng.usize(1..=2),
+            _ => self.spec.unavailable = self.rng.usize(1..=MOST),
         }
     }
 
@@ -305,8 +346,16 @@ impl World {
             .iter()
             .flat_map(|it| &it.hosts)
             .any(|it| it.uid == uid && it.step.may_be_down());
-        if !in_hand {
-            self.elasticsearch.start(at);
+        let is_awaited = self.down.contains_key(&at);
+        if !in_hand && !is_awaited && !self.hosts[at].disabled {
+            self.start(at);
+        }
+    }
+
+    /// All that is on a machine runs.
+    fn start(&mut self, at: usize) {
+        for node in self.elasticsearch.nodes_of(at) {
+            self.elasticsearch.start(node);
         }
     }
 
@@ -318,8 +367,11 @@ impl World {
         self.elasticsearch.exclusion = false;
         self.spec.paused = false;
         for at in 0..self.hosts.len() {
-            self.hosts[at].broken = false;
-            self.hosts[at].fit = true;
+            let host = &mut self.hosts[at];
+            (host.broken, host.disabled, host.in_maintenance) = (false, false, false);
+            host.fit = true;
+            // Some have left for good.
+            host.is_member |= self.rng.bool();
             self.recover(at);
         }
     }
@@ -327,13 +379,18 @@ impl World {
     /// Whether all is as it is wanted, and nothing is left of the way there.
     pub fn is_at_rest(&self) -> bool {
         self.run.is_none()
-            && self.hosts.iter().all(|it| it.reached == self.spec.target && !it.cordoned)
+            && self.members().all(|it| it.reached == self.spec.target && !it.cordoned)
             && self.elasticsearch.prior.is_none()
             && self.elasticsearch.is_green()
     }
 
     /// What must never be so.
-    pub fn check(&self) {
+    pub fn check(&mut self) {
+        let mut hosts = self.run.iter().flat_map(|it| &it.hosts);
+        let before = if hosts.any(|it| it.step.is_in_hand()) { self.allowed } else { 0 };
+        self.allowed = self.spec.unavailable.max(before);
+        let running = &self.elasticsearch.running;
+        self.down.retain(|_, nodes| nodes.iter().any(|it| running[*it].is_none()));
         if let Some(index) = self.elasticsearch.lost() {
             panic!("seed {}: index {index} is lost\n{}", self.seed, self.story());
         }
@@ -346,6 +403,6 @@ impl World {
         );
         let Some(run) = &self.run else { return };
         let away = run.hosts.iter().filter(|it| it.step.may_be_down()).count();
-        assert!(away <= 2, "seed {}: {away} hosts at once\n{}", self.seed, self.story());
+        assert!(away <= MOST, "seed {}: {away} hosts at once\n{}", self.seed, self.story());
     }
 }

@@ -2,7 +2,11 @@
 
 use jiff::{Timestamp, ToSpan as _};
 
-use super::{observe::Observed, plan::Plan};
+use super::{
+    observe::Observed,
+    plan::Plan,
+    rollout::{self, plan::Decided},
+};
 use crate::{
     api::cluster::{Auth, Cluster, Connection, Diagnostic, DiagnosticLevel, Health},
     controllers::health::health,
@@ -17,6 +21,7 @@ pub fn diagnostics(
     cluster: &Cluster,
     seen: &Observed,
     plan: &Plan,
+    decided: &Decided,
     now: Timestamp,
 ) -> Vec<Diagnostic> {
     let mut list = Vec::new();
@@ -24,6 +29,7 @@ pub fn diagnostics(
     if !seen.has_elasticsearch() {
         return list;
     }
+    list.extend(rollout::findings::diagnostics(cluster, decided));
     // What another cluster says of itself is not this one's trouble.
     let is_pinned = plan.identity.pinned() == Some(view.state.cluster_uuid.as_str());
     for finding in view.report.iter().filter(|_| is_pinned) {

@@ -57,12 +57,13 @@ impl Reconciler for ClusterReconciler {
         let mut notices = status::notices(before, &status);
         notices.extend(rollout::status::notices(before, &status));
         notices.extend(managed::status::notices(before, &status));
-        // What a host, or Elasticsearch, is told next was decided for this very object.
+        notices.extend(rollout::farewell(&decided, plan.let_go));
+        // What a host, or Elasticsearch, is told next was decided for this very object. And a copy
+        // from before a run does not know of it: its status would take the run away.
+        let wrote = status_writer::write_as_seen(&ctx, &*cluster, &status).await?;
         let said =
             |it: &ClusterStatus| (it.rollout.clone(), it.formation.clone(), it.removal.clone());
-        if before.map(said).unwrap_or_default() == said(&status) {
-            status_writer::write(&ctx, &*cluster, &status).await?;
-        } else if !status_writer::write_as_seen(&ctx, &*cluster, &status).await? {
+        if !wrote && before.map(said).unwrap_or_default() != said(&status) {
             return Ok(Next::AwaitChange);
         }
         if status.rollout.is_none()
@@ -87,7 +88,8 @@ impl Reconciler for ClusterReconciler {
             return Ok(Next::After(managed::PACE));
         }
         if let Some(act) = &decided.act {
-            let outcome = rollout::apply::run(&ctx, &cluster, &plan, act).await?;
+            let run = status.rollout.as_ref();
+            let outcome = rollout::apply::run(&ctx, &cluster, &plan, act, run).await?;
             if let Some((notice, next)) = rollout::failed(act, &outcome) {
                 events::publish(&ctx, &*cluster, notice).await;
                 return Ok(next);

@@ -63,7 +63,7 @@ pub fn after(
         Some(view) => nodes(&before.nodes, view),
         None => (before.nodes.clone(), before.nodes_omitted),
     };
-    let mut diagnostics = diagnostics::diagnostics(cluster, seen, plan, now);
+    let mut diagnostics = diagnostics::diagnostics(cluster, seen, plan, decided, now);
     let diagnostics_omitted = omitted(diagnostics.len(), DIAGNOSTICS);
     diagnostics.truncate(DIAGNOSTICS);
     let findings = findings::conditions(cluster, seen, plan, outcome, decided);

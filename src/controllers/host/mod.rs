@@ -83,7 +83,7 @@ impl Reconciler for HostReconciler {
         if !plan.first_keys.is_empty() || is_acted_on(host.status.as_ref(), &status) {
             return Ok(Next::After(AT_ONCE));
         }
-        if let Some(next) = operation::next(outcome.operation) {
+        if let Some(next) = operation::next(&host, &seen, outcome.operation) {
             return Ok(next);
         }
         if outcome.elasticsearch == elasticsearch::apply::Ending::Stale {

@@ -149,13 +149,17 @@ pub fn next(host: &Host, seen: &Observed, now: Timestamp) -> Plan {
             watch.work = operation::work(host).map(Box::new);
             let installation = elasticsearch::plan::installation(host, &seen.elasticsearch);
             watch.installation = installation.filter(|_| machine.is_some()).map(Box::new);
-            let in_run = operation::plan::occasion(host, seen.errand.as_ref(), now);
             // Before and after an installation everything is looked at.
-            let installing = elasticsearch::record(host).map(|it| it.run_id.clone());
-            for occasion in [in_run, installing].into_iter().flatten() {
+            if let Some(installing) = elasticsearch::record(host).map(|it| it.run_id.clone()) {
                 let asked = watch.wish.as_deref().unwrap_or_default();
-                watch.wish = Some(format!("{occasion} {asked}").into());
+                watch.wish = Some(format!("{installing} {asked}").into());
             }
+            let errand = seen.errand.as_ref();
+            watch.spent = operation::spent(host, errand);
+            watch.glance = operation::plan::glance(host, errand).map(Into::into);
+            let last = seen.watched.as_ref().and_then(|it| it.occasion.as_deref());
+            let occasion = operation::plan::occasion(host, errand, now);
+            watch.occasion = occasion.as_deref().or(last).map(Into::into);
             let step = (!is_same(&watch)).then(|| Step::Watch(Box::new(watch.clone())));
             wanted = Some(watch);
             step
@@ -206,6 +210,9 @@ fn watch(
         treatment,
         work: None,
         installation: None,
+        spent: None,
+        occasion: None,
+        glance: None,
         wish: annotation(host, RECONCILE_AT).map(Into::into),
     }
 }

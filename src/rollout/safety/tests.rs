@@ -3,7 +3,10 @@ mod stand;
 mod yellow;
 
 use super::*;
-use crate::elasticsearch::evidence::{Counts, Origin, Prior};
+use crate::{
+    elasticsearch::evidence::{Counts, Origin, Prior},
+    rollout::{hosts::Match, run::Step},
+};
 use stand::{NAMES, OWNER, Stand, among, copy, member, node_of, open, shut};
 
 #[test]
@@ -90,7 +93,7 @@ fn a_single_node_needs_a_permission_for_downtime() {
 #[test]
 fn hosts_that_are_out_of_service_count_whoever_took_them_out() {
     let in_maintenance = Stand::with(|it| it.member("two").in_maintenance = true);
-    let words = "1 of at most 1 hosts are out of service already: two. Bring them back";
+    let words = "as many hosts as may be are out of service already: two. Bring them back";
     shut(&in_maintenance, "one", Gate::MaxUnavailable, words);
     let mut in_maintenance = in_maintenance;
     in_maintenance.permitted.unavailable = 2;
@@ -107,6 +110,54 @@ fn hosts_that_are_out_of_service_count_whoever_took_them_out() {
         let counts = stand.judge("one").iter().any(|it| it.gate == Gate::MaxUnavailable);
         assert_eq!(counts, is_out, "{step:?}");
     }
+}
+
+#[test]
+fn a_host_that_is_no_member_any_more_is_out_of_service_as_long_as_it_may_be_down() {
+    let mut stand = Stand::with(|it| {
+        it.leaves("three");
+        it.members.retain(|it| &*it.name != "three");
+        it.in_hand("three", Step::Rejoin);
+    });
+    among(&stand, "one", Gate::MaxUnavailable, "already: three");
+    stand.permitted.unavailable = 2;
+    // Any copy that no node has may be one of its.
+    let words = "one and a host that is down have copies of";
+    stand.evidence.copies.push(copy("b", false, Some("one")));
+    stand.count();
+    among(&stand, "one", Gate::ShardCopies, words);
+    // What it had and has yet goes with it.
+    let up = Stand::with(|it| {
+        it.permitted.unavailable = 2;
+        it.members.retain(|it| &*it.name != "two");
+        it.in_hand("two", Step::Stop);
+    });
+    among(&up, "one", Gate::ShardCopies, "one has the only copy in service of a[0]");
+}
+
+#[test]
+fn a_node_beside_the_unit_does_not_stand_in_for_it() {
+    let mut stand = Stand::with(|it| {
+        let beside = it.evidence.nodes[&node_of("three")].clone();
+        it.evidence.nodes.insert("beside".into(), beside);
+        it.leaves("three");
+        it.evidence.copies.retain(|it| it.node.is_some());
+        it.evidence.voters = [node_of("two")].into();
+        let (of_unit, others) = ([].into(), ["beside".into()].into());
+        it.member("three").nodes = Match::Nodes { of_unit, others };
+    });
+    open(&stand, "one");
+    stand.in_hand("three", Step::Done);
+    shut(&stand, "one", Gate::MaxUnavailable, "already: three");
+}
+
+#[test]
+fn a_host_in_maintenance_is_not_begun_and_counts_once() {
+    let mut stand = Stand::with(|it| it.member("one").in_maintenance = true);
+    shut(&stand, "one", Gate::Host, "one: spec.maintenance holds it");
+    stand.permitted.unavailable = 2;
+    stand.in_hand("one", Step::Settle);
+    open(&stand, "two");
 }
 
 #[test]
@@ -212,7 +263,7 @@ fn a_host_whose_node_is_not_known_stays() {
     let nodes = |nodes: Match| Stand::with(|it| it.member("one").nodes = nodes);
     let unknown = nodes(Match::Unknown("its unit can't be asked".into()));
     shut(&unknown, "one", Gate::NodeNotFound, "one: its unit can't be asked");
-    let elsewhere = nodes(Match::Nodes(["node-of-another-cluster".into()].into()));
+    let elsewhere = nodes(Match::unit(["node-of-another-cluster".into()]));
     shut(&elsewhere, "one", Gate::NodeNotFound, "Elasticsearch on one is not in the cluster");
     let stopped = nodes(Match::Stopped);
     shut(&stopped, "one", Gate::NodeNotFound, "the cluster has a node at its address");

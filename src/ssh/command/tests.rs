@@ -49,11 +49,45 @@ impl Drop for Folder {
     }
 }
 
+/// Programs that stand in for those of this machine.
+pub struct Programs(Folder);
+
+impl Programs {
+    /// Each with its name and its script.
+    pub fn new(programs: &[(&str, &str)]) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = Folder::new();
+        for (name, text) in programs {
+            let path = folder.0.join(name);
+            fs::write(&path, format!("#!/bin/sh\ncd \"${{0%/*}}\"\n{text}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        Self(folder)
+    }
+
+    /// Runs a command as a host with them would.
+    pub fn run(&self, command: &Command) -> Output {
+        let usual = std::env::var("PATH").unwrap_or_default();
+        run_with(command, &format!("{}:{usual}", self.0.0.display()))
+    }
+
+    /// What they have noted in their folder under `name`.
+    pub fn noted(&self, name: &str) -> String {
+        fs::read_to_string(self.0.0.join(name)).unwrap_or_default()
+    }
+}
+
 /// Runs a command as a host would: the line goes to a shell, the rest over standard input.
 pub fn run(command: &Command) -> Output {
+    run_with(command, &std::env::var("PATH").unwrap_or_default())
+}
+
+fn run_with(command: &Command, path: &str) -> Output {
     let folder = Folder::new();
     let mut process = Process::new("sh")
         .args(["-c", &command.line().unwrap()])
+        .env("PATH", path)
         .current_dir(&folder.0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -72,8 +72,9 @@ pub(super) async fn begin(
     match steps::run(session, vec![steps], sudo).await {
         Ok(failures) => Ok(match failures.into_iter().next() {
             None => Outcome::UnderWay,
-            Some(Error::Failed { ending: Ending::Exited(TOO_LATE), .. }) => {
-                Outcome::NotBegun { is_as_before: true }
+            Some(error @ Error::Failed { .. }) => {
+                let Error::Failed { ending, .. } = &error else { return Err(error) };
+                told(ending, || chain(&error).into())
             }
             Some(error) => Outcome::Refused(chain(&error).into()),
         }),

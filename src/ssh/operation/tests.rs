@@ -1,6 +1,6 @@
 use super::*;
 use crate::ssh::{
-    command::tests::run,
+    command::tests::{Programs, run},
     deploy::report::Running,
     service::{Service, State},
     steps,
@@ -111,14 +111,17 @@ fn only_proper_names_become_units() {
 #[test]
 fn what_is_sent_names_the_unit_and_the_time_from_which_on_it_is_too_late() {
     let line = work(Deed::Restart).command("1012").line().unwrap();
-    let words = "drover-r-1-2.service 1012 systemctl restart -- elasticsearch.service";
+    let unit = "elasticsearch.service";
+    let words = format!("drover-r-1-2.service 1012 {unit} {BEFORE} systemctl restart -- {unit}");
     assert_eq!(line, format!("sh -s -- {words}"));
     let line = work(Deed::Reboot).command("9").sudo(true).line().unwrap();
-    assert_eq!(line, "sudo -n -- sh -s -- drover-r-1-2.service 9 systemctl reboot");
+    assert_eq!(line, "sudo -n -- sh -s -- drover-r-1-2.service 9 '' '' systemctl reboot");
     let line = work(Deed::Reboot).start().line().unwrap();
-    let words = "drover-r-1-2-start.service '' systemctl start -- elasticsearch.service";
+    let words = format!("drover-r-1-2-start.service '' '' '' systemctl start -- {unit}");
     assert_eq!(line, format!("sh -s -- {words}"));
 }
+
+mod scripts;
 
 #[test]
 fn a_host_refuses_what_comes_too_late_whatever_it_is() {

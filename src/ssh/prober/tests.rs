@@ -56,6 +56,9 @@ fn watch_of(target: Target) -> Watch {
         installation: None,
         unit: None,
         wish: None,
+        spent: None,
+        occasion: None,
+        glance: None,
     }
 }
 
@@ -169,6 +172,24 @@ async fn only_the_machine_that_is_meant_is_compared_and_that_once_and_not_at_eve
 }
 
 #[tokio::test]
+async fn what_has_no_time_to_lose_is_told_before_everything_is_looked_into() {
+    let mut bed = Bed::new(Duration::from_millis(20)).await;
+    bed.watch(|_| {});
+    let machine = bed.news().await.identity.unwrap().machine_id;
+    let before = bed.commands();
+    bed.watch(|it| (it.machine, it.glance) = (machine.clone(), Some("r-1/1".into())));
+    let view = bed.news().await;
+    let glanced = view.glanced.unwrap();
+    assert_eq!((&*glanced.glance, view.identity.as_ref()), ("r-1/1", Some(&glanced.identity)));
+    until("it is asked again", || before + 4 <= bed.commands()).await;
+    let asked = &bed.server.lines()[before..];
+    assert!(asked.iter().all(|it| it.contains("probe")), "{asked:?}");
+    // Once nobody waits for that any more there is time.
+    bed.watch(|it| it.machine = machine);
+    assert!(bed.news().await.checked.is_some());
+}
+
+#[tokio::test]
 async fn a_session_that_breaks_is_opened_anew_and_is_no_news() {
     let mut bed = Bed::new(Duration::from_millis(20)).await;
     bed.watch(|_| {});
@@ -206,6 +227,7 @@ async fn what_a_host_failed_at_is_told_though_others_take_all_the_turns_to_ask_a
         waits: 0,
         in_vain: 0,
         installing: Tries::default(),
+        hasty: None,
     };
     let before = View { asked: true, ..View::default() };
     let error = prober.identify(&watch, &before).await.unwrap_err();

@@ -63,6 +63,9 @@ impl Bed {
             installation: None,
             unit: None,
             wish: None,
+            spent: None,
+            occasion: None,
+            glance: None,
         };
         Self { server, remotes, woken, watch }
     }
@@ -166,14 +169,16 @@ async fn only_what_is_new_is_asked_for_and_the_same_question_is_no_news() {
 #[tokio::test]
 async fn a_peer_that_comes_up_is_news_at_the_next_time() {
     let mut bed = Bed::new(SECOND).await;
-    let (_, _, closed) = ports().await;
-    bed.ask("net", &[peer("127.0.0.1", closed)]);
+    // Nobody else takes a port of this address in the meantime.
+    let address = "127.77.0.1";
+    let closed = TcpListener::bind((address, 0)).await.unwrap().local_addr().unwrap().port();
+    bed.ask("net", &[peer(address, closed)]);
     bed.watch();
-    assert_eq!(bed.told("net").await[&peer("127.0.0.1", closed)], Outcome::Closed);
+    assert_eq!(bed.told("net").await[&peer(address, closed)], Outcome::Closed);
     until("it is asked again", || 3 <= bed.times_asked()).await;
     assert!(bed.woken.try_recv().is_err(), "told what is not new");
-    let _open = TcpListener::bind(("127.0.0.1", closed)).await.unwrap();
-    assert_eq!(bed.told("net").await[&peer("127.0.0.1", closed)], Outcome::Open);
+    let _open = TcpListener::bind((address, closed)).await.unwrap();
+    assert_eq!(bed.told("net").await[&peer(address, closed)], Outcome::Open);
 }
 
 #[tokio::test]

@@ -23,7 +23,10 @@ fn watch(run: &str) -> Watch {
         treatment: None,
         work: Work::new((run, 1), Deed::Reboot, None, None, "boot-1").map(Box::new),
         installation: None,
+        spent: None,
         wish: None,
+        occasion: None,
+        glance: None,
     }
 }
 

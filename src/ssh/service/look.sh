@@ -11,7 +11,7 @@ shift
 say() { [ -z "$2" ] || printf '%s=%s\n' "$1" "$2"; }
 show() {
   systemctl show --no-pager -p LoadState -p ActiveState -p Result -p InvocationID -p ControlGroup \
-    -p Job -p ActiveEnterTimestampMonotonic -- "$2" 2>/dev/null |
+    -p Job -p ActiveEnterTimestampMonotonic -p NRestarts -- "$2" 2>/dev/null |
     head -n 20 | cut -c 1-4096 | sed "s/^/$1./"
 }
 

@@ -24,7 +24,7 @@ fn a_look_tells_the_service_its_processes_and_the_addresses_of_the_host() {
         step.1.LoadState=loaded\nstep.1.ActiveState=active\nstep.7.LoadState=loaded\n\
         unit.LoadState=loaded\nunit.ActiveState=active\nunit.Result=success\nunit.Job=0\n\
         unit.InvocationID=0123456789abcdef0123456789abcdef\n\
-        unit.ActiveEnterTimestampMonotonic=1200000000\n\
+        unit.ActiveEnterTimestampMonotonic=1200000000\nunit.NRestarts=3\n\
         process=20\nprocess=9\nprocess=x\nother_process=5\n\
         address=192.0.2.7\naddress=127.0.0.1\naddress=fe80::1\naddress=2001:db8::7\naddress=x\n";
     let look = read(text, true, 2);
@@ -34,7 +34,7 @@ fn a_look_tells_the_service_its_processes_and_the_addresses_of_the_host() {
     let told = &service.unit;
     assert!(told.is_active() && told.is_loaded() && !told.is_queued);
     assert_eq!(told.invocation.as_deref(), Some("0123456789abcdef0123456789abcdef"));
-    assert_eq!(told.active_since, Some(1_200_000_000));
+    assert_eq!((told.active_since, told.restarts), (Some(1_200_000_000), 3));
     assert_eq!(service.processes.into_iter().collect::<Vec<_>>(), [9, 20]);
     assert_eq!(service.other_processes.into_iter().collect::<Vec<_>>(), [5]);
     let addresses: Vec<String> = service.addresses.iter().map(ToString::to_string).collect();

@@ -26,8 +26,12 @@ all_cgroup_tops() {
 # A host's group is named by the process that the host hangs on, once and for all.
 cgroup_of() { echo "drover-bed-$1.$(start_time "$1")"; }
 
-# remove_cgroup_at_the_end NAME: once this process and all that it started are gone.
-remove_cgroup_at_the_end() { exec 7> >(exec setsid --fork "$BED_SOURCE/host/remove-cgroup.sh" "$1" >/dev/null 2>&1); }
+# remove_cgroup_at_the_end NAME: once this process and all that it started are gone. What starts that is waited for: as a child that
+# has ended it would stand beside those that this process becomes, and be taken for one of them.
+remove_cgroup_at_the_end() {
+  exec 7> >(exec setsid --fork "$BED_SOURCE/host/remove-cgroup.sh" "$1" >/dev/null 2>&1)
+  wait "$!"
+}
 
 # remove_cgroup NAME: only ever succeeds when no process is in it.
 remove_cgroup() {

@@ -30,9 +30,9 @@ pub use {
 };
 
 /// Room for a boot beside a compiler.
-const BOOT: Duration = Duration::from_mins(1);
+const BOOT: Duration = Duration::from_mins(3);
 /// Room for one command.
-const COMMAND: Duration = Duration::from_secs(20);
+const COMMAND: Duration = Duration::from_mins(1);
 
 /// A running host; it stops when dropped, or with the test process.
 #[derive(Debug)]

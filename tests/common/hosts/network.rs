@@ -42,7 +42,7 @@ impl HostNetwork {
         let (script, log) = (paths::script("run-host-network.sh"), dir.join("output.log"));
         let process = Process::spawn("the hosts' network", &log, script, [&dir], &[]);
         let file = dir.join("network");
-        let prefix = eventually("the hosts' network is up", Duration::from_secs(30), async || {
+        let prefix = eventually("the hosts' network is up", Duration::from_mins(2), async || {
             if let Some(status) = process.status() {
                 panic!("run-host-network.sh ended with {status}{}", logs());
             }

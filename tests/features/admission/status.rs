@@ -104,7 +104,7 @@ fn host_status() -> Value {
         "lastCheck": THEN,
         "elasticsearch": {
             "unit": "elasticsearch.service", "state": "active",
-            "invocationId": "0123456789abcdef0123456789abcdef",
+            "invocationId": "0123456789abcdef0123456789abcdef", "restarts": 2,
             "processes": [7, 8], "otherProcesses": [99],
             "addresses": ["192.0.2.7", "2001:db8::7"],
             "deployed": {
@@ -184,6 +184,7 @@ fn rollout() -> Value {
             "nodesBefore": [{ "id": "i", "ephemeralId": "e" }],
         }],
         "blockedBy": [{ "gate": "Red", "message": "a primary is on no node", "since": THEN }],
+        "toldGates": ["Red", "Recovering"],
         "pause": { "token": "restart-1/es-2/Stop/2", "reason": "es-2 at Stop: the unit fails" },
         "passed": 1,
         "settled": { "digest": "0123456789abcdef", "since": THEN },

@@ -57,17 +57,19 @@ async fn no_host_goes_down_while_a_gate_is_shut_and_the_run_goes_on_once_all_are
     stage.blocked_by("Allocation").await;
     assert_eq!(stage.runs(), before, "a host went down at a shut gate");
     // A disk is nearly full, as far as the cluster's own watermark says.
+    let counts = "cluster.routing.allocation.disk.threshold_enabled";
     let low = "cluster.routing.allocation.disk.watermark.low";
     let high = "cluster.routing.allocation.disk.watermark.high";
     let flood = "cluster.routing.allocation.disk.watermark.flood_stage";
-    let tight = json!({ "persistent": { low: "1%", high: "1%", flood: "100%" } });
-    put(&stage, "/_cluster/settings", tight).await;
+    // So much is free nowhere, and nothing is moved away, since no other disk has more.
+    let tight = json!({ counts: true, low: "999tb", high: "999tb", flood: "1b" });
+    put(&stage, "/_cluster/settings", json!({ "persistent": tight })).await;
     set(&stage, "cluster.routing.allocation.exclude._name", Value::Null).await;
     set(&stage, "cluster.routing.allocation.enable", Value::Null).await;
     stage.blocked_by("Disk").await;
     assert_eq!(stage.runs(), before, "a host went down at a shut gate");
-    let loose = json!({ "persistent": { low: null, high: null, flood: null } });
-    put(&stage, "/_cluster/settings", loose).await;
+    let loose = json!({ counts: null, low: null, high: null, flood: null });
+    put(&stage, "/_cluster/settings", json!({ "persistent": loose })).await;
 
     let status = stage.restarted("one").await;
     assert_eq!(status.restart.unwrap().restarted.len(), 3);

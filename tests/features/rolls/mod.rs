@@ -33,6 +33,8 @@ use crate::{
 /// How long a step of a roll may take: a node is back some 20 seconds after its start on an idle
 /// machine.
 pub const LONG: Duration = Duration::from_mins(4);
+/// How long a run over three hosts may take.
+const WHOLE: Duration = Duration::from_mins(12);
 /// The Elasticsearch that runs where nothing else is said.
 pub const VERSION: &str = "8.19.0";
 
@@ -148,7 +150,7 @@ impl Stage {
 
     /// Waits until the restart of this id has come to its end, and returns the status.
     pub async fn restarted(&self, request: &str) -> ClusterStatus {
-        self.cluster_when(&format!("restart {request} is finished"), |cluster| {
+        self.cluster_within(WHOLE, &format!("restart {request} is finished"), |cluster| {
             let status = cluster.status.clone().unwrap_or_default();
             if is_restarted(&status, request) {
                 Ok(())
@@ -262,8 +264,17 @@ impl Stage {
         what: &str,
         check: impl Fn(&Cluster) -> Result<(), String>,
     ) -> ClusterStatus {
+        self.cluster_within(LONG, what, check).await
+    }
+
+    async fn cluster_within(
+        &self,
+        limit: Duration,
+        what: &str,
+        check: impl Fn(&Cluster) -> Result<(), String>,
+    ) -> ClusterStatus {
         let api: Api<Cluster> = Api::namespaced(self.client.clone(), &self.namespace);
-        eventually(&format!("Cluster es: {what}"), LONG, async || {
+        eventually(&format!("Cluster es: {what}"), limit, async || {
             let cluster = api.get("es").await.map_err(|it| it.to_string())?;
             check(&cluster).map(|()| cluster.status.unwrap_or_default())
         })

@@ -2,17 +2,20 @@
 
 use std::time::Instant;
 
-use kube::{Api, ResourceExt as _};
+use kube::ResourceExt as _;
 
-use super::{super::plan::Plan, observe::caller};
+use super::{super::plan::Plan, observe::caller, record};
 use crate::{
-    api::cluster::Cluster,
+    api::{
+        cluster::Cluster,
+        rollout_status::{RolloutHost, RolloutStatus},
+    },
     chain::chain,
     context::Context,
     elasticsearch::{self, calls::Write, link::Link},
     error::{Category, Error},
-    kubernetes::{Kind as _, call, title},
-    rollout::planner::Act,
+    kubernetes::{Kind as _, references::look_up},
+    rollout::{planner::Act, run::Step},
     telemetry::metrics::StepEnding,
 };
 
@@ -32,7 +35,8 @@ pub enum Outcome {
     },
 }
 
-/// Writes `act`, after a last look at the object and at the cluster.
+/// Writes `act`, for which the status tells of `run`, after a last look at the object and at the
+/// cluster.
 ///
 /// # Errors
 /// When the API server can't be asked.
@@ -41,9 +45,10 @@ pub async fn run(
     cluster: &Cluster,
     plan: &Plan,
     act: &Act,
+    run: Option<&RolloutStatus>,
 ) -> Result<Outcome, Error> {
     let start = Instant::now();
-    let outcome = take(ctx, cluster, plan, act).await;
+    let outcome = take(ctx, cluster, plan, act, run).await;
     let ending = match &outcome {
         Ok(Outcome::Done) => StepEnding::Success,
         Ok(Outcome::Moved) => StepEnding::PutOff,
@@ -57,12 +62,18 @@ pub async fn run(
     outcome
 }
 
-async fn take(ctx: &Context, cluster: &Cluster, plan: &Plan, act: &Act) -> Result<Outcome, Error> {
+async fn take(
+    ctx: &Context,
+    cluster: &Cluster,
+    plan: &Plan,
+    act: &Act,
+    run: Option<&RolloutStatus>,
+) -> Result<Outcome, Error> {
     let link = ctx.links.get(&super::super::key(cluster));
     let (Some(link), Some(pinned)) = (link, plan.identity.pinned()) else {
         return Ok(Outcome::Moved);
     };
-    if !is_as_decided(ctx, cluster, act).await? {
+    if !is_as_decided(ctx, cluster, act, run).await? {
         return Ok(Outcome::Moved);
     }
     Ok(match send(&link, cluster, pinned, act).await {
@@ -78,22 +89,38 @@ async fn take(ctx: &Context, cluster: &Cluster, plan: &Plan, act: &Act) -> Resul
     })
 }
 
-/// Whether the object is still the one that this was decided for. What puts something right is
-/// written whatever became of the spec.
-async fn is_as_decided(ctx: &Context, cluster: &Cluster, act: &Act) -> Result<bool, Error> {
-    let meta = &cluster.metadata;
-    let namespace = meta.namespace.as_deref().unwrap_or_default();
-    let api: Api<Cluster> = Api::namespaced(ctx.client.clone(), namespace);
-    let name = cluster.name_any();
-    let read = api.get_metadata(&name);
-    let fresh = match call(|| format!("read {}", title(cluster)), read).await {
-        Ok(fresh) => fresh.metadata,
-        Err(error) if error.is_not_found() => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
+/// Whether the object, as the API server has it now, is still the one that this was decided for.
+async fn is_as_decided(
+    ctx: &Context,
+    cluster: &Cluster,
+    act: &Act,
+    run: Option<&RolloutStatus>,
+) -> Result<bool, Error> {
+    let namespace = cluster.namespace().unwrap_or_default();
+    let fresh = look_up::<Cluster>(&ctx.client, &namespace, &cluster.name_any()).await?;
+    Ok(fresh.is_some_and(|it| holds(act, cluster, run, &it)))
+}
+
+/// Whether what was decided for `cluster`, with `run` in its status, holds for what it is by now. What
+/// puts something right is written whatever became of the spec, but for one thing: that another
+/// process has gone on, and needs the protection.
+fn holds(act: &Act, cluster: &Cluster, run: Option<&RolloutStatus>, fresh: &Cluster) -> bool {
+    let (was, is) = (&cluster.metadata, &fresh.metadata);
+    let now = fresh.status.as_ref().and_then(|it| it.rollout.as_ref());
     let is_same_spec =
-        fresh.generation == meta.generation && fresh.deletion_timestamp == meta.deletion_timestamp;
-    Ok(fresh.uid == meta.uid && (is_same_spec || matches!(act, Act::Unprotect(_))))
+        was.generation == is.generation && was.deletion_timestamp == is.deletion_timestamp;
+    was.uid == is.uid
+        && match act {
+            Act::Protect(_) => is_same_spec && now == run,
+            Act::Unprotect(_) => {
+                now == run || now.is_none_or(|it| !it.hosts.iter().any(needs_protection))
+            }
+        }
+}
+
+fn needs_protection(host: &RolloutHost) -> bool {
+    let step = record::step(host.step);
+    Step::Protect <= step && step < Step::Unprotect
 }
 
 /// Asks once more which cluster answers, on the endpoint that is written to.
@@ -117,4 +144,94 @@ async fn send(
     };
     client.write_at(state.endpoint, &write).await?.acknowledged()?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{elasticsearch::evidence::Prior, kubernetes::scripted::api_server};
+
+    fn object(uid: &str, generation: u32, run: &Value) -> Cluster {
+        let object = json!({
+            "metadata": { "name": "es", "namespace": "shop", "uid": uid, "generation": generation },
+            "spec": {},
+            "status": { "rollout": run },
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn run(id: &str, step: &str, attempt: u32) -> Value {
+        json!({
+            "runId": id, "kind": "ElasticsearchRestart", "target": "one",
+            "startedAt": "2026-01-02T03:04:05Z",
+            "hosts": [{
+                "name": "a", "hostUid": "uid-a", "step": step, "attempt": attempt,
+                "startedAt": "2026-01-02T03:04:05Z",
+            }],
+        })
+    }
+
+    fn holds_for(act: fn(Prior) -> Act, decided: &Value, fresh: &Cluster) -> bool {
+        let cluster = object("u", 1, decided);
+        let told = cluster.status.as_ref().unwrap().rollout.clone();
+        // What was written, not what was seen, is what counts.
+        let seen = object("u", 1, &Value::Null);
+        holds(&act(Prior::Unset), &seen, told.as_ref(), fresh)
+    }
+
+    #[test]
+    fn protection_is_written_only_for_the_very_run_that_the_status_tells_of() {
+        let decided = run("r-1", "Protect", 1);
+        let holds = |fresh: &Cluster| holds_for(Act::Protect, &decided, fresh);
+        assert!(holds(&object("u", 1, &decided)));
+        assert!(!holds(&object("v", 1, &decided)), "another object of the name");
+        assert!(!holds(&object("u", 2, &decided)), "another spec");
+        let others = [("r-1", "Cordon", 1), ("r-1", "Protect", 2), ("r-2", "Protect", 1)];
+        for (id, step, attempt) in others {
+            assert!(!holds(&object("u", 1, &run(id, step, attempt))), "{id} {step} {attempt}");
+        }
+        assert!(!holds(&object("u", 1, &Value::Null)), "the run is over");
+    }
+
+    #[test]
+    fn protection_is_taken_back_whatever_the_spec_says_unless_another_step_needs_it_by_now() {
+        let decided = run("r-1", "Unprotect", 1);
+        for generation in [1, 2] {
+            for decided in [&decided, &Value::Null] {
+                let holds =
+                    |it: &Value| holds_for(Act::Unprotect, decided, &object("u", generation, it));
+                assert!(holds(decided));
+                for step in ["Waiting", "Stage", "Gate", "Unprotect", "Uncordon", "Settle", "Done"]
+                {
+                    assert!(holds(&run("r-1", step, 1)), "{step}");
+                }
+                for step in ["Protect", "Cordon", "Stop", "Withdraw", "Rejoin"] {
+                    for id in ["r-1", "r-2"] {
+                        assert!(!holds(&run(id, step, 2)), "{id} {step}");
+                    }
+                }
+            }
+        }
+        assert!(!holds_for(Act::Unprotect, &decided, &object("v", 1, &decided)));
+    }
+
+    #[tokio::test]
+    async fn the_api_server_itself_is_asked_for_the_run() {
+        let decided = run("r-1", "Protect", 1);
+        let cluster = object("u", 1, &decided);
+        let told = cluster.status.as_ref().unwrap().rollout.as_ref();
+        let act = Act::Protect(Prior::Unset);
+        for (now, holds) in [(&decided, true), (&run("r-1", "Cordon", 1), false)] {
+            let (client, mut script) = api_server();
+            let ctx = Context::for_tests(client);
+            let (asked, ()) = tokio::join!(is_as_decided(&ctx, &cluster, &act, told), async {
+                let asked = script.next().await;
+                assert!(asked.target.ends_with("/namespaces/shop/clusters/es"), "{}", asked.target);
+                asked.answer(&serde_json::to_value(object("u", 1, now)).unwrap());
+            });
+            assert_eq!(asked.unwrap(), holds);
+        }
+    }
 }

@@ -1,11 +1,22 @@
 //! What a run means for the condition Ready. Pure.
 
-use super::plan::Decided;
-use crate::api::{
-    RESUME,
-    cluster::conditions as kinds,
-    condition::{Finding, Reason},
+use super::{
+    plan::{Decided, Foreign},
+    wishes,
 };
+use crate::{
+    api::{
+        RESUME,
+        cluster::{Cluster, Diagnostic, DiagnosticLevel, conditions as kinds},
+        condition::{Finding, Reason},
+    },
+    rollout::run::{Run, Step},
+};
+
+/// The rule of the diagnostic that tells of what another run holds back.
+const ALLOCATION: &str = "allocation";
+/// How many hosts a message names at most.
+const NAMED: usize = 10;
 
 /// Why the Cluster is not Ready, where all else is well: something is wanted of its hosts.
 #[must_use]
@@ -35,4 +46,70 @@ pub fn outstanding(decided: &Decided) -> Option<Finding> {
         return no(Reason::Blocked, format!("{gate}: {}", block.message));
     }
     no(Reason::InProgress, "a run over the hosts is under way: see status.rollout".into())
+}
+
+/// What people are advised to do about what runs leave, and about requests.
+#[must_use]
+pub fn diagnostics(cluster: &Cluster, decided: &Decided) -> Vec<Diagnostic> {
+    let warning = |rule: &str, subject, advice: &str| Diagnostic {
+        rule: rule.into(),
+        level: DiagnosticLevel::Warning,
+        subject,
+        advice: advice.into(),
+    };
+    let before = cluster.status.iter().flat_map(|it| &it.diagnostics);
+    let mut list: Vec<Diagnostic> = match &decided.foreign {
+        Foreign::NotAsked => before.filter(|it| it.rule == ALLOCATION).cloned().collect(),
+        Foreign::Nobody => Vec::new(),
+        Foreign::Owner(uid) => vec![warning(
+            ALLOCATION,
+            format!(
+                "allocation of replicas is held back by a run of the Cluster object with the uid \
+                 {uid}, which may be gone"
+            ),
+            "if it is gone, put cluster.routing.allocation.enable right and take \
+             cluster.metadata.drover.* away",
+        )],
+    };
+    if let Some(request) = wishes::other_target(cluster) {
+        list.push(warning(
+            "operations",
+            format!(
+                "spec.operations.restart has another target than when '{request}' was asked for, \
+                 which is not followed"
+            ),
+            "give it another requestId: each one is followed once",
+        ));
+    }
+    list
+}
+
+/// What is left as it is where nobody brings hosts of `run` back any more; nothing where none was in
+/// hand. `may_protect` says that allocation may be held back yet.
+#[must_use]
+pub fn left_behind(run: &Run, may_protect: bool) -> Option<String> {
+    let in_hand = || run.hosts.iter().filter(|it| it.step.is_in_hand());
+    let named = |is_meant: &dyn Fn(Step) -> bool| {
+        let names = in_hand().filter(|it| is_meant(it.step)).map(|it| &*it.name);
+        names.take(NAMED).collect::<Vec<_>>().join(", ")
+    };
+    in_hand().next()?;
+    let mut left = Vec::new();
+    let down = named(&Step::may_be_down);
+    if !down.is_empty() {
+        left.push(format!("Elasticsearch may be down on {down}"));
+    }
+    let cordoned = named(&|it| Step::Cordon <= it && it <= Step::Uncordon);
+    if !cordoned.is_empty() {
+        left.push(format!("the Node may be cordoned of {cordoned}"));
+    }
+    if may_protect {
+        left.push(
+            "allocation of replicas may be held back: put cluster.routing.allocation.enable right, \
+             and take cluster.metadata.drover.* away"
+                .into(),
+        );
+    }
+    let left = if left.is_empty() { "nothing else is known".into() } else { left.join("; ") };
+    Some(format!("the run was given up before its hosts were back: {left}"))
 }

@@ -23,7 +23,11 @@ use crate::{
     context::Context,
     controllers::Next,
     kubernetes::{Kind as _, events::Notice},
-    rollout::planner::Act,
+    rollout::{
+        planner::{Act, End},
+        run::Run,
+        safety::since,
+    },
     telemetry::metrics::StepEnding,
 };
 
@@ -32,6 +36,10 @@ const PACE: Duration = Duration::from_secs(2);
 /// What it takes to ask Elasticsearch for all that decides is at most one part in this many of the
 /// time.
 const SHARE: u32 = 5;
+/// How long until a run that nobody works at is looked at again: what lets it go on wakes it.
+const REST: Duration = Duration::from_secs(30);
+/// How long it is tried to put right what protects hosts that were not brought back in time.
+const GRACE: Duration = Duration::from_mins(1);
 /// The longest pause, however long the asking took.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -42,15 +50,40 @@ pub fn pace(cluster: &Cluster) -> RolloutSpec {
 }
 
 /// Whether a run has a host in hand that has to be brought back before the object may go. What can't
-/// be brought back is waited for as long as a host may take, and not for ever.
+/// be brought back is waited for as long as a host may take, and not for ever; then there is a last
+/// while to put right what is held back in Elasticsearch.
 #[must_use]
 pub fn keeps(cluster: &Cluster, now: Timestamp) -> bool {
     let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
     let in_hand =
         run.is_some_and(|it| it.hosts.iter().any(|it| record::step(it.step).is_in_hand()));
-    let asked = cluster.metadata.deletion_timestamp.as_ref();
-    let limit = pace(cluster).host_timeout.0;
-    in_hand && asked.is_some_and(|it| crate::rollout::safety::since(it.0, now) < limit)
+    let limit = pace(cluster).host_timeout.0 + GRACE;
+    in_hand && leaving_for(cluster, now).is_some_and(|it| it < limit)
+}
+
+/// Whether the object is to go, and the time to bring hosts back is over.
+fn is_given_up(cluster: &Cluster, now: Timestamp) -> bool {
+    leaving_for(cluster, now).is_some_and(|it| pace(cluster).host_timeout.0 <= it)
+}
+
+/// How long ago the object was asked to go.
+fn leaving_for(cluster: &Cluster, now: Timestamp) -> Option<Duration> {
+    let asked = cluster.metadata.deletion_timestamp.as_ref()?;
+    Some(since(asked.0, now))
+}
+
+/// What people hear, and the log keeps, of what is left behind when the object goes in the middle of
+/// a run: `is_let_go` says that it goes now.
+#[must_use]
+pub fn farewell(decided: &plan::Decided, is_let_go: bool) -> Option<Notice> {
+    let run = match (&decided.ended, &decided.run) {
+        (Some((End::GivenUp, run)), _) => run,
+        (_, Some(run)) if is_let_go => run,
+        _ => return None,
+    };
+    let left = findings::left_behind(run, decided.ended.is_none())?;
+    tracing::warn!(left, "the Cluster goes in the middle of a run");
+    Some(Notice::warning("LeftBehind", "Rollout", left))
 }
 
 /// Counts the steps that hosts have left by now, and how long each took.
@@ -79,6 +112,72 @@ pub fn failed(act: &Act, outcome: &apply::Outcome) -> Option<(Notice, Next)> {
 #[must_use]
 pub fn next(decided: &plan::Decided, took: Duration) -> Option<Next> {
     let is_waited_for = decided.run.is_some() || decided.is_outstanding || decided.act.is_some();
-    let pause = (took * (SHARE - 1)).clamp(PACE, LONGEST);
+    let pace = if is_resting(decided) { REST } else { PACE };
+    let pause = (took * (SHARE - 1)).clamp(pace, LONGEST);
     is_waited_for.then_some(Next::After(pause))
+}
+
+/// Whether nothing gets on before a person changes the object.
+fn is_resting(decided: &plan::Decided) -> bool {
+    let run = decided.run.as_ref();
+    let is_held = decided.hold.is_some() || run.is_some_and(|it| it.pause.is_some());
+    is_held && decided.act.is_none() && !run.is_some_and(Run::is_busy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::run::{HostRun, Pause, Step};
+
+    fn decided(step: Step, pause: bool) -> plan::Decided {
+        let now = Timestamp::UNIX_EPOCH;
+        let host = HostRun {
+            name: "a".into(),
+            uid: "uid".into(),
+            step,
+            attempt: 1,
+            since: now,
+            before: [].into(),
+            touched: false,
+            withdrawn: false,
+            trouble: None,
+        };
+        let run = Run {
+            id: "restart-1".into(),
+            kind: crate::rollout::run::Kind::HostRestart,
+            target: "one".into(),
+            hosts: vec![host],
+            pause: pause.then(|| Pause { token: "token".into(), reason: "why".into() }),
+            passed: 0,
+            blocked: [].into(),
+            told: [].into(),
+            settled: None,
+            well_since: None,
+            started_at: now,
+        };
+        plan::Decided {
+            run: Some(run),
+            act: None,
+            ended: None,
+            requests: None,
+            idle: None,
+            is_outstanding: false,
+            hold: None,
+            foreign: plan::Foreign::Nobody,
+        }
+    }
+
+    #[test]
+    fn a_run_that_nobody_works_at_is_looked_at_seldom() {
+        let next = |decided: &plan::Decided| next(decided, Duration::ZERO);
+        assert_eq!(next(&decided(Step::Waiting, false)), Some(Next::After(PACE)));
+        assert_eq!(next(&decided(Step::Waiting, true)), Some(Next::After(REST)));
+        assert_eq!(next(&decided(Step::Rejoin, true)), Some(Next::After(PACE)), "it may come back");
+        let held = plan::Decided { hold: Some("Paused"), ..decided(Step::Done, false) };
+        assert_eq!(next(&held), Some(Next::After(REST)));
+        let wanted = plan::Decided { run: None, is_outstanding: true, ..held };
+        assert_eq!(next(&wanted), Some(Next::After(REST)));
+        let act = Some(Act::Protect(crate::elasticsearch::evidence::Prior::Unset));
+        assert_eq!(next(&plan::Decided { act, ..wanted }), Some(Next::After(PACE)));
+    }
 }

@@ -51,16 +51,20 @@ pub async fn look(
     let run = status.and_then(|it| it.rollout.as_ref());
     let is_busy = run.is_some() || wishes::is_anything_outstanding(cluster, outdated);
     let is_new = 0 < seen.hosts.total && link.as_ref().is_some_and(|it| !it.is_examined());
-    // A connection whose first answer is awaited tells of itself before long.
-    let is_awaited = seen.connected.is_some() && !seen.snapshot.polled;
+    // A connection whose first answer is awaited tells of itself before long. Until then a new process
+    // knows less than the last one did, and takes back nothing.
+    let is_connecting = seen.connected.is_some() || matches!(seen.connection, Ok(Some(_)));
+    let is_awaited = is_connecting && !seen.snapshot.polled;
     if !(is_busy || is_new) || is_awaited {
         return Ok(None);
     }
     let start = Instant::now();
     let evidence = evidence(cluster, seen, plan, link.as_ref()).await;
     let took = start.elapsed();
-    if let (Ok(_), Some(link)) = (&evidence, &link) {
-        link.set_examined(true);
+    if let (Ok(evidence), Some(link)) = (&evidence, &link) {
+        // What somebody else has left behind is looked at until it is gone.
+        let owner = cluster.metadata.uid.as_deref().unwrap_or_default();
+        link.set_examined(!evidence.allocation.is_kept_by_other(owner));
     }
     let hosts = hosts(ctx, cluster).await?;
     let members = hosts.iter().map(|it| members::member(it, evidence.as_ref().ok())).collect();
@@ -123,8 +127,11 @@ async fn hosts(ctx: &Context, cluster: &Cluster) -> Result<Vec<Arc<Host>>, Error
         }
         let read = call(|| format!("read {}", title(&*host)), api.get(&host.name_any())).await;
         match read {
-            Ok(fresh) if fresh.metadata.uid.as_deref() == uid => hosts.push(Arc::new(fresh)),
-            // It is gone, or another one by now.
+            Ok(fresh) if fresh.metadata.uid.as_deref() == uid => {
+                // It may name another Cluster by now.
+                hosts.extend(Some(Arc::new(fresh)).filter(is_member));
+            }
+            // It is another one by now.
             Ok(_) => {}
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),

@@ -12,6 +12,7 @@ use crate::{
         rollout::{PauseAfter as PauseAfterSpec, SingleCopyIndices},
         rollout_status::{HOSTS, Requests},
     },
+    foreign::capped,
     rollout::{
         planner::{self, Act, Decision, End, Pace, PauseAfter, Wanted, World},
         run::Run,
@@ -37,6 +38,19 @@ pub struct Decided {
     pub is_outstanding: bool,
     /// Why nothing new is begun, in one word.
     pub hold: Option<&'static str>,
+    /// For whom else allocation is held back in Elasticsearch.
+    pub foreign: Foreign,
+}
+
+/// For whom else than this Cluster allocation is held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// That was not asked, or had no answer.
+    NotAsked,
+    /// For nobody.
+    Nobody,
+    /// For the Cluster object with this uid.
+    Owner(Box<str>),
 }
 
 /// Decides, where there is anything to decide on.
@@ -52,7 +66,17 @@ pub fn next(
     let Some(seen) = seen else {
         let is_outstanding = run.is_none() && wishes::is_anything_outstanding(cluster, outdated);
         let requests = wishes::dealt_with(cluster, None);
-        return Decided { run, act: None, ended: None, requests, idle: None, is_outstanding, hold };
+        let foreign = Foreign::NotAsked;
+        return Decided {
+            run,
+            act: None,
+            ended: None,
+            requests,
+            idle: None,
+            is_outstanding,
+            hold,
+            foreign,
+        };
     };
     let uids: Vec<&str> = seen.members.iter().map(|it| &*it.uid).take(HOSTS).collect();
     let wanted = wishes::wanted(cluster, &uids, outdated, now);
@@ -80,6 +104,7 @@ pub fn next(
         pace: &pace,
         wanted: wanted.as_ref(),
         hold,
+        is_given_up: super::is_given_up(cluster, now),
         resume: annotations.and_then(|it| it.get(RESUME)).map(String::as_str),
         run: run.as_ref(),
         now,
@@ -94,7 +119,18 @@ pub fn next(
     let requests = wishes::dealt_with(cluster, target);
     let is_outstanding =
         after.is_none() && idle.is_none() && wishes::is_anything_outstanding(cluster, outdated);
-    Decided { run: after, act, ended, requests, idle, is_outstanding, hold }
+    let foreign = foreign(cluster, seen);
+    Decided { run: after, act, ended, requests, idle, is_outstanding, hold, foreign }
+}
+
+fn foreign(cluster: &Cluster, seen: &Seen) -> Foreign {
+    let Ok(evidence) = &seen.evidence else { return Foreign::NotAsked };
+    let (allocation, own) = (&evidence.allocation, cluster.metadata.uid.as_deref());
+    if allocation.is_kept_by_other(own.unwrap_or_default()) {
+        Foreign::Owner(allocation.owner.as_deref().map_or_else(|| "unknown".into(), capped))
+    } else {
+        Foreign::Nobody
+    }
 }
 
 /// Why nothing new is begun.

@@ -24,8 +24,7 @@ use crate::{
 #[must_use]
 pub fn run(status: &RolloutStatus) -> Run {
     let blocked = status.blocked_by.iter().filter_map(|it| {
-        let gate = Gate::ALL.into_iter().find(|gate| gate.as_str() == it.gate)?;
-        Some((gate, Blocked { message: it.message.as_str().into(), since: it.since.0 }))
+        Some((gate(&it.gate)?, Blocked { message: it.message.as_str().into(), since: it.since.0 }))
     });
     Run {
         id: status.run_id.as_str().into(),
@@ -38,6 +37,7 @@ pub fn run(status: &RolloutStatus) -> Run {
             .map(|it| Pause { token: it.token.as_str().into(), reason: it.reason.as_str().into() }),
         passed: usize::try_from(status.passed).unwrap_or(usize::MAX),
         blocked: blocked.collect(),
+        told: status.told_gates.iter().filter_map(|it| gate(it)).collect(),
         settled: status.settled.as_ref().map(|it| Settled {
             // What can't be read is another picture than any: it has to last anew.
             digest: u64::from_str_radix(&it.digest, 16).unwrap_or_default(),
@@ -46,6 +46,10 @@ pub fn run(status: &RolloutStatus) -> Run {
         well_since: status.well_since.as_ref().map(|it| it.0),
         started_at: status.started_at.0,
     }
+}
+
+fn gate(word: &str) -> Option<Gate> {
+    Gate::ALL.into_iter().find(|it| it.as_str() == word)
 }
 
 fn host(status: &RolloutHost) -> HostRun {
@@ -77,6 +81,7 @@ pub fn status(run: &Run) -> RolloutStatus {
         target: run.target.to_string(),
         hosts: run.hosts.iter().map(status_of_host).collect(),
         blocked_by: blocked.collect(),
+        told_gates: run.told.iter().map(|it| it.as_str().to_owned()).collect(),
         pause: run
             .pause
             .as_ref()
@@ -198,6 +203,7 @@ mod tests {
             pause: Some(Pause { token: "token".into(), reason: "why".into() }),
             passed: 3,
             blocked: [(Gate::Red, Blocked { message: "it is red".into(), since: now })].into(),
+            told: [Gate::Red, Gate::Snapshot].into(),
             settled: Some(Settled { digest: u64::MAX, since: now }),
             well_since: Some(now),
             started_at: now,

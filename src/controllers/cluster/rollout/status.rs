@@ -15,7 +15,7 @@ use crate::{
         rollout::RestartTarget,
         rollout_status::{
             DeployStatus, FailedHost, PastRun, RestartStatus, RolloutHost, RolloutKind,
-            RolloutStatus,
+            RolloutStatus, RolloutStep,
         },
     },
     kubernetes::events::Notice,
@@ -46,10 +46,10 @@ pub fn record(status: &mut ClusterStatus, decided: &Decided, now: Timestamp) {
     if let Some((end, run)) = over {
         let word = match end {
             End::Finished => RunStatus::Finished,
-            End::Superseded => RunStatus::Failed,
+            End::Superseded | End::GivenUp => RunStatus::Failed,
         };
         tell(status, run, word, Some(now));
-        status.history.insert(0, past(run, word, now));
+        status.history.insert(0, past(run, end, word, now));
         status.history.truncate(HISTORY);
     }
     if let Some(idle) = &decided.idle
@@ -149,13 +149,14 @@ fn target(kind: Kind) -> Option<RestartTarget> {
     }
 }
 
-fn past(run: &Run, status: RunStatus, now: Timestamp) -> PastRun {
+fn past(run: &Run, end: End, status: RunStatus, now: Timestamp) -> PastRun {
     let done = run.hosts.iter().filter(|it| it.step == Step::Done).count();
-    let reason = match status {
-        RunStatus::Finished => None,
-        RunStatus::InProcess | RunStatus::Failed => {
-            Some("something else was asked for before all hosts were done")
+    let reason = match end {
+        End::Finished => None,
+        End::Superseded => {
+            Some("its request was taken away, or another one made, before all hosts were done")
         }
+        End::GivenUp => Some("the object is to go, and hosts were not back in time"),
     };
     PastRun {
         run_id: run.id.to_string(),
@@ -200,7 +201,13 @@ pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Not
         let known = was.filter(|_| is_same(run)).and_then(|it| entry(it, host));
         notices.extend(of_host(known, host));
     }
-    let known = |gate: &str| was.is_some_and(|it| it.blocked_by.iter().any(|it| it.gate == gate));
+    // A gate may open and shut from one look to the next: it is told of once for each step.
+    let known = |gate: &String| {
+        was.is_some_and(|was| {
+            let is_shut = was.blocked_by.iter().any(|it| it.gate == *gate);
+            is_shut || (places(was) == places(run) && was.told_gates.contains(gate))
+        })
+    };
     for block in run.blocked_by.iter().filter(|it| !known(&it.gate)) {
         let note = format!("{}: {}", block.gate, block.message);
         notices.push(Notice::normal("RolloutBlocked", "Rollout", note));
@@ -211,6 +218,11 @@ pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Not
         notices.push(Notice::warning("RolloutPaused", "Rollout", pause.reason.as_str()));
     }
     notices
+}
+
+/// How far each host is.
+fn places(run: &RolloutStatus) -> Vec<(&str, RolloutStep)> {
+    run.hosts.iter().map(|it| (&*it.host_uid, it.step)).collect()
 }
 
 fn entry<'a>(run: &'a RolloutStatus, host: &RolloutHost) -> Option<&'a RolloutHost> {
@@ -247,7 +259,8 @@ fn ended(past: &PastRun) -> Notice {
     match past.status {
         RunStatus::Finished => Notice::normal("RolloutFinished", "Rollout", note),
         RunStatus::InProcess | RunStatus::Failed => {
-            Notice::warning("RolloutSuperseded", "Rollout", note)
+            let why = past.reason.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
+            Notice::warning("RolloutSuperseded", "Rollout", format!("{note}{why}"))
         }
     }
 }

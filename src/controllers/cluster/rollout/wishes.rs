@@ -42,6 +42,16 @@ pub fn outstanding(cluster: &Cluster) -> Option<Request<'_>> {
     restart(cluster).filter(|it| dealt_with != Some(it.id))
 }
 
+/// The request that was dealt with for another target than it names now. It is not followed again: what
+/// was begun by it goes on as it was begun.
+#[must_use]
+pub fn other_target(cluster: &Cluster) -> Option<&str> {
+    let last = cluster.status.as_ref()?.restart.as_ref()?;
+    let now = cluster.spec.operations.as_ref()?.restart.as_ref()?;
+    let is_other = last.request_id == now.request_id.0 && last.target != now.target;
+    is_other.then_some(&*now.request_id.0)
+}
+
 /// Whether anything is wanted that no run has taken up.
 #[must_use]
 pub fn is_anything_outstanding(cluster: &Cluster, outdated: Option<&Outdated>) -> bool {
@@ -64,7 +74,7 @@ pub fn wanted(
         let (id, target) = (run.run_id.as_str().into(), run.target.as_str().into());
         return Some(Wanted { id, kind, target, hosts: Vec::new() });
     }
-    let is_asked_for = |run: &RolloutStatus| restart(cluster).is_some_and(|it| is_of(run, &it));
+    let is_asked_for = |run: &RolloutStatus| going_on(cluster, run).is_some();
     let has_trouble = |run: &RolloutStatus| run.hosts.iter().any(|it| it.message.is_some());
     // What is asked for comes to its end first, unless other settings may be the cure.
     let may_begin = run.is_none_or(|it| !is_asked_for(it) || has_trouble(it));
@@ -74,7 +84,7 @@ pub fn wanted(
         return Some(Wanted { id, kind, target: target.into(), hosts });
     }
     let request = match run {
-        Some(run) => restart(cluster).filter(|it| is_of(run, it)).or_else(|| outstanding(cluster)),
+        Some(run) => going_on(cluster, run).or_else(|| outstanding(cluster)),
         None => outstanding(cluster),
     };
     let Some(request) = request else {
@@ -112,9 +122,11 @@ pub fn is_request(kind: Kind) -> bool {
     }
 }
 
-/// Whether `run` does what `request` asks for.
-fn is_of(run: &RolloutStatus, request: &Request<'_>) -> bool {
-    run.target == request.id && run.kind == record::word_of_kind(request.kind)
+/// The request that `run` follows, as it was begun, where it is still there.
+fn going_on<'a>(cluster: &'a Cluster, run: &RolloutStatus) -> Option<Request<'a>> {
+    let kind = Some(record::run(run).kind).filter(|it| is_request(*it))?;
+    let request = restart(cluster).filter(|it| run.target == it.id)?;
+    Some(Request { kind, ..request })
 }
 
 /// What has been dealt with, once `begun` is under way, or came to nothing.
@@ -193,6 +205,10 @@ mod tests {
         assert_eq!(wanted_by(&same), Some((Kind::HostRestart, "one".into(), 2)));
         let other = cluster(&json!({ "requestId": "two" }), &status(run("one")));
         assert_eq!(wanted_by(&other), Some((Kind::ElasticsearchRestart, "two".into(), 2)));
+        // Another target is no other request.
+        let changed = json!({ "requestId": "one", "target": "Elasticsearch" });
+        let changed = cluster(&changed, &status(run("one")));
+        assert_eq!(wanted_by(&changed), Some((Kind::HostRestart, "one".into(), 2)));
         let gone = cluster(&json!(null), &status(run("one")));
         assert_eq!(wanted_by(&gone), Some((Kind::HostRestart, String::new(), 0)));
     }

@@ -10,3 +10,4 @@ mod identity;
 mod notices;
 mod rollout;
 mod steps;
+mod writing;

@@ -1,5 +1,13 @@
 //! A restart of the hosts, from the request to the end.
 
+mod absent;
+mod deletion;
+mod neighbours;
+mod quiet;
+mod requests;
+mod returns;
+mod troubles;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -60,9 +68,11 @@ impl Roll {
             name: NAMES[at].into(),
             uid: format!("uid-{at}").into(),
             addresses: [format!("10.0.0.{at}").into()].into(),
-            nodes: Match::Nodes([id(at)].into()),
+            nodes: Match::unit([id(at)]),
             is_home: true,
+            is_failing: false,
             runs: true,
+            others_run: false,
             fit: Ok(()),
             in_maintenance: false,
             is_cordoned: false,
@@ -113,6 +123,9 @@ impl Roll {
         let Some(run) = self.scene.status().rollout.clone() else { return };
         for (at, uid) in (0..3).map(|at| (at, format!("uid-{at}"))) {
             let Some(host) = run.hosts.iter().find(|it| it.host_uid == uid) else { continue };
+            if self.member(at).is_none() {
+                continue;
+            }
             let step = super::super::rollout::record::step(host.step);
             if !step.is_permit() {
                 continue;
@@ -137,16 +150,44 @@ impl Roll {
         let node = fresh.evidence.unwrap().nodes.remove(&id).unwrap();
         self.evidence().nodes.insert(id.clone(), node);
         self.evidence().health.nodes = self.evidence().nodes.len();
-        let member = &mut self.seen().members[at];
-        (member.nodes, member.runs) = (Match::Nodes([id].into()), true);
+        let Some(member) = self.member(at) else { return };
+        member.runs = true;
+        member.nodes = match &member.nodes {
+            Match::Nodes { others, .. } => {
+                Match::Nodes { of_unit: [id].into(), others: others.clone() }
+            }
+            Match::Stopped | Match::Unknown(_) => Match::unit([id]),
+        };
+    }
+
+    /// The host, as long as it is a member.
+    fn member(&mut self, at: usize) -> Option<&mut Member> {
+        self.seen().members.get_mut(at)
+    }
+
+    /// A data node is the first to come to its turn: here it is the one of the last host.
+    fn last_first(&mut self) {
+        self.evidence().nodes.get_mut("node-2").unwrap().roles = ["data".into()].into();
+    }
+
+    /// What keeps the run waiting for a person.
+    fn pause(&self) -> Option<&str> {
+        let run = self.scene.status().rollout.as_ref()?;
+        Some(run.pause.as_ref()?.reason.as_str())
     }
 
     /// The node of a host does not run.
     fn stop(&mut self, at: usize) {
         self.evidence().nodes.remove(&NodeId::from(format!("node-{at}")));
         self.evidence().health.nodes = self.evidence().nodes.len();
-        let member = &mut self.seen().members[at];
-        (member.nodes, member.runs) = (Match::Stopped, false);
+        let Some(member) = self.member(at) else { return };
+        member.runs = false;
+        member.nodes = match &member.nodes {
+            Match::Nodes { others, .. } if !others.is_empty() => {
+                Match::Nodes { of_unit: [].into(), others: others.clone() }
+            }
+            _ => Match::Stopped,
+        };
     }
 
     /// A host says of its Stop that it went wrong on the way.
@@ -346,183 +387,6 @@ fn a_paused_object_begins_nothing_and_says_so() {
     roll.turn();
     assert_eq!(roll.scene.status().rollout, None);
     roll.scene.check("Ready", "False", "Paused");
-}
-
-#[test]
-fn what_fails_at_a_host_stops_the_run_until_a_person_lets_it_go_on() {
-    let mut roll = Roll::new();
-    roll.ask("one");
-    roll.turn_until(RolloutStep::Stop);
-    let run = roll.scene.status().rollout.clone().unwrap();
-    let at = run.hosts.iter().position(|it| it.step == RolloutStep::Stop).unwrap();
-    roll.stop(at);
-    roll.fail(at, 1);
-    roll.scene.turn();
-    roll.scene.turn();
-    let status = roll.scene.status();
-    let failed = &status.restart.as_ref().unwrap().failed;
-    assert_eq!(failed[0].host, NAMES[at]);
-    assert_eq!(failed[0].step, RolloutStep::Stop);
-    assert_eq!(failed[0].reason.as_str(), "the unit fails");
-    let token = status.rollout.as_ref().unwrap().pause.as_ref().unwrap().token.clone();
-    roll.scene.check("Ready", "False", "RolloutPaused");
-    roll.scene.check("Stalled", "True", "RolloutPaused");
-    assert!(roll.scene.condition("Ready").message.contains(&token));
-    // Good once: the next attempt has another token.
-    roll.resume();
-    roll.scene.turn();
-    let host = roll.scene.status().rollout.as_ref().unwrap().hosts[at].clone();
-    assert_eq!((host.attempt, host.step), (2, RolloutStep::Stop));
-    roll.fail(at, 2);
-    roll.scene.turn();
-    roll.scene.turn();
-    let pause = roll.scene.status().rollout.as_ref().unwrap().pause.clone().unwrap();
-    assert_ne!(pause.token, token);
-    // Somebody mends it: it goes on by itself.
-    roll.starts[at] += 1;
-    roll.start(at);
-    roll.finish();
-    roll.scene.check("Ready", "True", "AsExpected");
-}
-
-#[test]
-fn a_host_that_is_up_comes_to_the_gates_again_however_it_was_left() {
-    for ask_again in [false, true] {
-        let mut roll = Roll::new();
-        roll.ask("one");
-        roll.turn_until(RolloutStep::Stop);
-        let run = roll.scene.status().rollout.clone().unwrap();
-        let at = run.hosts.iter().position(|it| it.step == RolloutStep::Stop).unwrap();
-        let starts = roll.starts;
-        roll.fail(at, 1);
-        roll.evidence().snapshots = vec!["nightly".into()];
-        roll.scene.turn();
-        roll.scene.turn();
-        if ask_again {
-            roll.ask("two");
-        } else {
-            roll.resume();
-        }
-        for _ in 0..20 {
-            roll.turn();
-            let run = roll.scene.status().rollout.clone();
-            let is_stopped =
-                run.iter().flat_map(|it| &it.hosts).any(|it| it.step == RolloutStep::Stop);
-            assert!(!is_stopped, "a permit in spite of a gate: {run:#?}");
-        }
-        assert_eq!(roll.starts, starts, "restarted in spite of a gate");
-        assert_eq!(roll.evidence().allocation.prior, None);
-        roll.evidence().snapshots.clear();
-        roll.finish();
-        roll.scene.check("Ready", "True", "AsExpected");
-    }
-}
-
-#[test]
-fn what_is_held_back_late_is_let_go_again_in_any_step() {
-    let mut roll = Roll::new();
-    roll.evidence().snapshots = vec!["nightly".into()];
-    roll.ask("one");
-    roll.turn();
-    roll.turn();
-    // A request that was given up is carried out after all.
-    let allocation = &mut roll.evidence().allocation;
-    (allocation.prior, allocation.owner) = (Some(Prior::Unset), Some("uid-es".into()));
-    allocation.persistent = Some("primaries".into());
-    let act = roll.turn().decided.act;
-    assert_eq!(act, Some(Act::Unprotect(Prior::Unset)));
-}
-
-#[test]
-fn protection_is_taken_back_where_pods_do_not_go_and_a_gate_shuts() {
-    let mut roll = Roll::new();
-    roll.ask("one");
-    roll.turn_until(RolloutStep::Cordon);
-    // The host is at it.
-    let run = roll.scene.status().rollout.clone().unwrap();
-    let at = run.hosts.iter().position(|it| it.step == RolloutStep::Cordon).unwrap();
-    roll.seen().members[at].answer = None;
-    roll.evidence().snapshots = vec!["nightly".into()];
-    roll.scene.turn();
-    assert_eq!(roll.steps()[at], RolloutStep::Unprotect);
-}
-
-#[test]
-fn another_request_takes_over_between_hosts() {
-    let mut roll = Roll::new();
-    roll.ask("one");
-    roll.turn_until(RolloutStep::Rejoin);
-    roll.ask("two");
-    roll.finish();
-    let status = roll.scene.status();
-    let history: Vec<_> =
-        status.history.iter().map(|it| (&*it.target, it.status, it.done)).collect();
-    let expected = [("two", RunStatus::Finished, 3), ("one", RunStatus::Failed, 1)];
-    assert_eq!(history, expected);
-    assert_eq!(roll.starts.iter().sum::<u32>(), 3 + 3 + 1);
-}
-
-#[test]
-fn a_request_that_is_taken_back_ends_the_run_between_hosts() {
-    let mut roll = Roll::new();
-    roll.ask("one");
-    roll.turn_until(RolloutStep::Rejoin);
-    roll.spec("operations", json!({}));
-    roll.finish();
-    assert_eq!(roll.starts.iter().sum::<u32>(), 3 + 1);
-    assert_eq!(roll.evidence().allocation.prior, None);
-    assert_eq!(roll.scene.status().history[0].status, RunStatus::Failed);
-}
-
-#[test]
-fn an_object_that_comes_back_from_a_backup_restarts_nothing() {
-    let mut roll = Roll::new();
-    roll.ask("one");
-    roll.scene.cluster.status = None;
-    roll.finish();
-    assert_eq!(roll.starts, [1; 3]);
-    assert_eq!(roll.scene.status().requests.as_ref().unwrap().restart.as_deref(), Some("one"));
-    assert_eq!(roll.scene.status().restart, None);
-}
-
-#[test]
-fn a_request_to_a_cluster_without_hosts_is_dealt_with_at_once() {
-    let mut roll = Roll::new();
-    roll.seen().members.clear();
-    roll.ask("one");
-    roll.finish();
-    assert_eq!(roll.scene.status().restart.as_ref().unwrap().status, RunStatus::Finished);
-    roll.scene.check("Ready", "True", "AsExpected");
-}
-
-#[test]
-fn an_object_that_is_deleted_in_the_middle_of_a_run_stays_until_its_host_is_back() {
-    let mut roll = Roll::new();
-    roll.ask("one");
-    roll.turn_until(RolloutStep::Stop);
-    roll.scene.edit(|it| {
-        let now = k8s_openapi::jiff::Timestamp::from_second(2_000_000_000).unwrap();
-        it.metadata.deletion_timestamp =
-            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
-    });
-    let mut turns = 0;
-    while !roll.turn().plan.let_go {
-        turns += 1;
-        assert!(turns < 30, "it is never let go: {:?}", roll.steps());
-    }
-    assert!(0 < turns);
-    assert_eq!(roll.evidence().allocation.prior, None);
-    assert_eq!(roll.starts.iter().sum::<u32>(), 3 + 1);
-}
-
-#[test]
-fn an_object_that_is_deleted_is_not_kept_for_ever_by_a_cluster_that_is_gone() {
-    let mut roll = Roll::new();
-    roll.ask("one");
-    roll.turn_until(RolloutStep::Stop);
-    roll.scene.delete();
-    roll.scene.now += 10_000;
-    assert!(roll.turn().plan.let_go, "it was asked to go long ago");
 }
 
 #[test]

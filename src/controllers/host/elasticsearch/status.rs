@@ -59,6 +59,7 @@ pub fn shown(
         unit: Line::new(unit.as_str()),
         state: Line::new(service.unit.word()),
         invocation_id: service.unit.invocation.as_deref().map(Line::new),
+        restarts: Some(service.unit.restarts).filter(|it| *it != 0),
         processes: service.processes.iter().copied().collect(),
         other_processes: service.other_processes.iter().copied().collect(),
         addresses: service.addresses.iter().map(|it| Line::new(&it.to_string())).collect(),

@@ -9,7 +9,9 @@ pub mod errand;
 pub mod plan;
 pub mod status;
 
-use self::apply::Ending;
+use std::time::Duration;
+
+use self::{apply::Ending, errand::Errand};
 use crate::{
     api::{
         host::Host,
@@ -17,14 +19,17 @@ use crate::{
         line::Line,
         rollout_status::{RolloutKind, RolloutStep},
     },
-    controllers::Next,
+    controllers::{Next, host::observe::Observed},
     error::Category,
     ssh::{
         deploy::report::Running,
-        operation::{Deed, Work},
+        operation::{Deed, Outcome, Work, spent::Spent},
         service::Unit,
     },
 };
+
+/// How long until it is asked again whether work that waits for leave may be begun, or came too late.
+const SOON: Duration = Duration::from_secs(5);
 
 /// The work for a run that the status tells of.
 #[must_use]
@@ -77,6 +82,9 @@ pub fn permit(step: RolloutStep) -> Option<&'static str> {
     }
 }
 
+/// What is said of a permit that ran out before anything was done.
+const TOO_LATE: &str =
+    "the permit was too old when the machine could be told to begin, so nothing was done";
 /// The step that takes Elasticsearch down.
 const STOP: &str = "Stop";
 
@@ -85,6 +93,12 @@ const STOP: &str = "Stop";
 pub fn is_staging(host: &Host) -> bool {
     let is_it = |it: &Operation| deed(it) == Some(Deed::Swap) && it.step == STAGE && is_open(it);
     record(host).is_some_and(is_it)
+}
+
+/// Whether that is done, and the run has not gone on from there.
+fn is_staged(operation: &Operation) -> bool {
+    let is_finished = operation.status == Some(RunStatus::Finished);
+    deed(operation) == Some(Deed::Swap) && operation.step == STAGE && is_finished
 }
 
 /// Whether a run has taken its Elasticsearch down, or is about to.
@@ -131,13 +145,33 @@ fn work_of(operation: &Operation) -> Option<Work> {
     Work::new((&operation.run_id, operation.attempt), deed(operation)?, unit, before, boot)
 }
 
+/// The units that the run has left on the machine, and that nobody needs any more: those of attempts
+/// whose answer is on record for good.
+#[must_use]
+pub fn spent(host: &Host, errand: Option<&Errand>) -> Option<Spent> {
+    let operation = record(host)?;
+    let is_of_run = errand.is_some_and(|it| it.run == operation.run_id);
+    let is_needed = match (operation.step.as_str(), operation.status) {
+        // It is about to come.
+        ("Stage" | "Cordon", _) | (STOP, None | Some(RunStatus::InProcess)) => true,
+        (STOP, Some(RunStatus::Failed)) => is_of_run && is_open(operation),
+        _ => false,
+    };
+    let last = operation.attempt.saturating_sub(u32::from(is_needed));
+    Spent::new(&operation.run_id, last)
+}
+
 /// When to look again, where the step wants that.
 #[must_use]
-pub fn next(ending: Ending) -> Option<Next> {
+pub fn next(host: &Host, seen: &Observed, ending: Ending) -> Option<Next> {
+    let outcome = || seen.view.outcome(&work(host)?);
+    let is_in_process = record(host).is_some_and(|it| it.status == Some(RunStatus::InProcess));
     match ending {
         Ending::Stale => Some(Next::Again { category: Category::Conflict }),
         Ending::Nothing | Ending::Taken | Ending::Dropped | Ending::Permitted | Ending::TooLate => {
-            None
+            // Its prober wakes nobody when it finds the same again.
+            let waits = is_in_process && matches!(outcome(), Some(Outcome::NotBegun { .. }));
+            waits.then_some(Next::After(SOON))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{errand::Errand, is_open, is_stop, kind, permit, record};
+use super::{TOO_LATE, errand::Errand, is_open, is_stop, kind, permit, record};
 use crate::{
     api::{
         condition::whole_second,
@@ -19,10 +19,11 @@ use crate::{
         observe::{Observed, pinned},
         plan::Stand,
     },
+    rollout::run::FRESH,
     ssh::{
         deploy::{Deployment, job::Job},
         operation::{Outcome, Work, unit_name},
-        remote::Watch,
+        remote::{Glanced, Watch},
     },
 };
 
@@ -49,15 +50,24 @@ pub fn next(
     let operation = record(host);
     let is_of_run =
         |it: &Operation| seen.errand.as_ref().is_some_and(|errand| errand.run == it.run_id);
+    let over = || {
+        let is_over = operation.is_some_and(|it| !is_of_run(it));
+        (is_over && is_cleared(host, seen, stand, watch)).then_some(Step::Drop)
+    };
     let Some(errand) = seen.errand.as_ref().filter(|it| permit(it.step).is_some()) else {
-        return operation.filter(|it| !is_of_run(it)).map(|_| Step::Drop);
+        return over();
     };
     match operation.filter(|it| errand.is_taken_by(it)) {
-        None => take(host, seen, stand, watch, errand, now)
-            .map(Step::Take)
-            .or_else(|| operation.filter(|it| !is_of_run(it)).map(|_| Step::Drop)),
+        None => take(host, seen, stand, watch, errand, now).map(Step::Take).or_else(over),
         Some(operation) => begin(host, seen, stand, watch, operation),
     }
+}
+
+/// Whether it was tried to take away what the run has left on the machine, or can't be.
+fn is_cleared(host: &Host, seen: &Observed, stand: &Stand, watch: Option<&Watch>) -> bool {
+    let Some(spent) = watch.and_then(|it| it.spent.as_ref()) else { return true };
+    let is_tried = seen.view.cleared.as_ref().is_some_and(|it| it.spent == *spent);
+    is_tried || seen.view.fault.is_some() || !is_ours(host, stand)
 }
 
 /// Why the Host takes no part in a run now by what is declared; nothing where it does.
@@ -102,7 +112,12 @@ fn take(
     if errand.step != RolloutStep::Uncordon && declined(host).is_some() {
         return None;
     }
-    let before = record(host).filter(|it| it.run_id == errand.run);
+    let is_of_run = |it: &&Operation| it.run_id == errand.run;
+    // Nothing tells any more what another run has left, once its work is off the record.
+    if !record(host).as_ref().is_none_or(is_of_run) && !is_cleared(host, seen, stand, watch) {
+        return None;
+    }
+    let before = record(host).filter(is_of_run);
     let mut operation = Operation {
         run_id: errand.run.clone(),
         kind: kind(errand.kind),
@@ -121,14 +136,16 @@ fn take(
         touched: false,
     };
     if errand.step == RolloutStep::Stop {
-        // What is so now decides what proves that it is done.
-        if !is_looked_into(seen, watch) {
-            return None;
-        }
         operation.unit = unit_name(&errand.run, errand.attempt);
         match before.filter(|it| is_stop(it) && it.touched) {
             Some(last) => go_on_from(&mut operation, last),
-            None => note_before(&mut operation, seen)?,
+            // Nobody was let begin before that stands on record.
+            None if FRESH < now.duration_since(errand.started_at).unsigned_abs() => {
+                operation.status = Some(RunStatus::Failed);
+                operation.message = Some(Line::new(TOO_LATE));
+            }
+            // What is so now decides what proves that it is done.
+            None => note_before(&mut operation, glanced(seen, watch)?, seen),
         }
         if operation.kind == OperationKind::DeployElasticsearch {
             aim_at(&mut operation, seen);
@@ -166,20 +183,19 @@ fn aim_at(operation: &mut Operation, seen: &Observed) {
     });
 }
 
-fn note_before(operation: &mut Operation, seen: &Observed) -> Option<()> {
-    let checked = seen.view.checked.as_deref()?;
-    let is_whole = checked.facts.is_ok() && checked.root.is_ok();
-    is_whole.then_some(())?;
-    let service = checked.service.as_ref().map(|it| it.as_ref().ok());
-    // A service that could not be looked at may run.
-    if service == Some(None) {
-        return None;
-    }
-    let invocation = service.flatten().and_then(|it| it.unit.invocation.as_deref());
+/// The look at the service that was asked for at the permit.
+fn glanced<'a>(seen: &'a Observed, watch: Option<&Watch>) -> Option<&'a Glanced> {
+    let is_asked = seen.watched.as_ref().zip(watch).is_some_and(|(it, to)| it.glances_the_same(to));
+    let glanced = seen.view.glanced.as_deref().filter(|_| is_asked)?;
+    (watch?.glance.as_deref() == Some(&*glanced.glance)).then_some(glanced)
+}
+
+fn note_before(operation: &mut Operation, glanced: &Glanced, seen: &Observed) {
+    let service = glanced.service.as_ref();
+    let invocation = service.and_then(|it| it.unit.invocation.as_deref());
     operation.invocation_id_before = invocation.map(Line::new);
     operation.elasticsearch_unit = seen.unit.as_ref().map(|it| Line::new(it.as_str()));
-    operation.boot_id_before = seen.view.identity.as_ref()?.boot_id.as_deref().map(Line::new);
-    Some(())
+    operation.boot_id_before = glanced.identity.boot_id.as_deref().map(Line::new);
 }
 
 fn begin(
@@ -206,27 +222,42 @@ fn begin(
 /// How often a host is looked into whose node is waited for.
 pub const AGAIN: Duration = Duration::from_secs(10);
 
-/// Names the look into the machine that is due for the run: another one at each permit, after each
-/// answer, and again and again while its node is waited for.
+/// Names the look into everything that is due for the run; nothing where the last one will do. There
+/// is another one at the permit to stage and after each answer to that to stop, and again and again
+/// while the node is waited for. In between there is none: it may take longer than a permit is good
+/// for.
 #[must_use]
 pub fn occasion(host: &Host, errand: Option<&Errand>, now: Timestamp) -> Option<String> {
     let operation = record(host);
+    let name = |errand: &Errand| {
+        Some(format!("{}/{}/{}", errand.run, permit(errand.step)?, errand.attempt))
+    };
     let current = errand.filter(|it| permit(it.step).is_some());
-    let is_taken = |errand: &Errand| operation.is_some_and(|it| errand.is_taken_by(it));
-    if let Some(errand) = current.filter(|it| !is_taken(it)) {
-        return Some(format!("{}/{}/{}", errand.run, permit(errand.step)?, errand.attempt));
+    if let Some(errand) = current.filter(|it| operation.is_none_or(|known| !it.is_taken_by(known)))
+    {
+        return name(errand).filter(|_| errand.step == RolloutStep::Stage);
     }
-    let operation = operation?;
+    // What was brought to the machine on the way is seen before it takes the place of what runs.
+    if let Some(staged) = operation.filter(|it| is_staged(it)) {
+        return Some(format!("{}/{}/{}/finished", staged.run_id, staged.step, staged.attempt));
+    }
+    let operation = operation.filter(|it| is_stop(it))?;
     let step = format!("{}/{}/{}", operation.run_id, operation.step, operation.attempt);
-    Some(match operation.status {
+    match operation.status {
         // Until its node is back in the cluster it may stop again.
-        Some(RunStatus::Finished)
-            if is_stop(operation) && errand.is_some_and(Errand::is_awaited) =>
-        {
-            format!("{step}/finished/{}", now.as_second() / AGAIN.as_secs().cast_signed())
+        Some(RunStatus::Finished) if errand.is_some_and(Errand::is_awaited) => {
+            Some(format!("{step}/finished/{}", now.as_second() / AGAIN.as_secs().cast_signed()))
         }
-        Some(RunStatus::Finished) => format!("{step}/finished"),
-        Some(RunStatus::Failed) => format!("{step}/failed"),
-        Some(RunStatus::InProcess) | None => step,
-    })
+        Some(RunStatus::Finished) => Some(format!("{step}/finished")),
+        Some(RunStatus::Failed) => Some(format!("{step}/failed")),
+        Some(RunStatus::InProcess) | None => None,
+    }
+}
+
+/// Names the look at the service alone that is due before the permit to stop is taken.
+#[must_use]
+pub fn glance(host: &Host, errand: Option<&Errand>) -> Option<String> {
+    let errand = errand.filter(|it| it.step == RolloutStep::Stop)?;
+    let is_taken = record(host).is_some_and(|it| errand.is_taken_by(it));
+    (!is_taken).then(|| format!("{}/{}", errand.run, errand.attempt))
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
+    TOO_LATE,
     apply::Ending,
     is_open, is_stop,
     plan::{Step, declined},
@@ -28,13 +29,13 @@ use crate::{
         prepared,
     },
     kubernetes::events::Notice,
-    rollout::ages::is_built_before,
+    rollout::{ages::is_built_before, run::FRESH},
     ssh::{
         deploy::{
             installation::Outcome,
             report::{Report, Tree},
         },
-        operation::Outcome as Worked,
+        operation::{DOUBT, Outcome as Worked},
         remote::Checked,
     },
     telemetry::metrics::StepEnding,
@@ -82,6 +83,10 @@ pub fn record_answer(status: &mut HostStatus, case: Case<'_>, now: Timestamp) {
     let before = record(case.host);
     match (case.step, case.ending) {
         (Some(Step::Take(operation)), Ending::Taken) => {
+            if operation.status == Some(RunStatus::Failed) {
+                let past = past(operation, RunStatus::Failed, now);
+                prepared::remember(&mut status.history, past);
+            }
             status.operation = Some((**operation).clone());
             return;
         }
@@ -238,8 +243,6 @@ fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
         return Some(Answer::failed("there is no service to restart", operation.touched));
     };
     let is_in_process = operation.status != Some(RunStatus::Failed);
-    let late =
-        "the permit was too old when the machine could be told to begin, so nothing was done";
     match case.seen.view.outcome(&work)? {
         Worked::Done => Some(Answer::finished(true)),
         _ if !is_in_process => None,
@@ -254,13 +257,23 @@ fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
             let touched = operation.touched || !is_as_before;
             let why = declined(case.host).filter(|_| !operation.touched);
             match why {
-                _ if case.ending == Ending::TooLate => Some(Answer::failed(late, touched)),
+                // Somebody may have been told to begin, and be about to.
+                _ if !touched && !is_beyond_doubt(case, operation) => None,
+                _ if case.ending == Ending::TooLate => Some(Answer::failed(TOO_LATE, touched)),
                 Some(why) => Some(Answer::failed(format!("not begun: {why}"), touched)),
                 None => None,
             }
         }
         Worked::Open => None,
     }
+}
+
+/// Whether what was not begun when the machine was last asked is not begun later by what it was told
+/// before: no leave lasts longer than a permit, and none was given before the operation was on record.
+fn is_beyond_doubt(case: Case<'_>, operation: &Operation) -> bool {
+    let asked = case.seen.view.answered;
+    let told = operation.started_at.0;
+    asked.is_some_and(|it| it.duration_since(told).unsigned_abs() > FRESH + DOUBT && told < it)
 }
 
 /// Words for an operation that takes Elasticsearch down: it began, it is done, it failed.

@@ -13,7 +13,7 @@ use crate::ssh::{
     families::Family,
     flanneld::{Flanneld, Standing as Flannel, is_about},
     host_key::{Fingerprint, Otherwise, Refusal},
-    operation::Outcome,
+    operation::{Outcome, spent::Spent},
     service::{Service, State},
     steps::Drift,
     target::Target,
@@ -58,6 +58,10 @@ pub struct Machine {
     pub starts: usize,
     /// How often the work was begun.
     pub begun: usize,
+    /// Whether a look into everything takes longer than anybody waits for it.
+    pub is_slow: bool,
+    /// What runs have left there, and Drover took away.
+    pub cleared: Vec<Spent>,
 }
 
 /// One that runs.
@@ -70,6 +74,7 @@ fn service() -> Service {
             invocation: Some("run-1".into()),
             is_queued: false,
             active_since: Some(1),
+            restarts: 0,
         },
         processes: [7, 8].into(),
         ..Service::default()
@@ -132,6 +137,8 @@ impl Machine {
             installing: None,
             starts: 0,
             begun: 0,
+            is_slow: false,
+            cleared: vec![],
         }
     }
 

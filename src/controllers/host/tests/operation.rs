@@ -15,6 +15,8 @@ use crate::{
 };
 
 mod cordon;
+mod haste;
+mod traces;
 
 const UNIT: &str = "elasticsearch.service";
 
@@ -25,6 +27,8 @@ fn not_begun() -> Outcome {
 /// A settled member of a Cluster with Elasticsearch.
 fn member() -> Scene {
     let mut scene = Scene::new();
+    // A permit is not good for long.
+    scene.pace = 2;
     scene.unit = Unit::new(UNIT);
     scene.machine.facts.root_disk.as_mut().unwrap().free_bytes = 1 << 30;
     scene.settle();
@@ -224,7 +228,8 @@ fn a_machine_that_can_not_be_asked_is_not_answered_for_and_begins_nothing_late()
     scene.machine.fault = Some(fault("connect"));
     scene.settle();
     check(&scene, "Stop", RunStatus::InProcess, false);
-    // The permit is withdrawn while nobody reaches the machine.
+    // The permit runs out, and is withdrawn, while nobody reaches the machine.
+    scene.now += 16;
     permits(&mut scene, RolloutStep::Withdraw, 1);
     scene.settle();
     scene.machine.fault = None;
@@ -352,6 +357,10 @@ fn who_is_held_back_takes_no_new_permit_and_one_that_was_begun_goes_on() {
             scene.turn();
         }
         scene.spec(&fields);
+        scene.settle();
+        check(&scene, "Stop", RunStatus::InProcess, false);
+        // Nobody who was let begin before can do so by now.
+        scene.now += 60;
         scene.settle();
         check(&scene, "Stop", RunStatus::Failed, false);
         assert!(message(&scene).contains("spec."), "{}", message(&scene));

@@ -34,8 +34,8 @@ use crate::{
         deploy::installation::Installed,
         error::{Cause, Error},
         host_key::{Accepted, Trust},
-        operation::Worked,
-        remote::{Checked, View, Watch, digest},
+        operation::{Worked, spent::Cleared},
+        remote::{Checked, Glanced, View, Watch, digest},
         service::Unit,
         target::Target,
     },
@@ -73,8 +73,8 @@ pub struct Scene {
     pub unit: Option<Unit>,
     /// Whether what a step of the run is decided on turns out not to be so.
     pub is_stale: bool,
-    /// Whether leave to begin was given, and not used.
-    pub leave: bool,
+    /// Until when leave to begin was given, where it was not used.
+    pub leave: Option<i64>,
     /// The other API servers.
     pub nodes: Nodes,
     pub machine: Machine,
@@ -84,6 +84,8 @@ pub struct Scene {
     view: View,
     /// Seconds.
     pub now: i64,
+    /// So many seconds lie between two reconciles.
+    pub pace: i64,
 }
 
 /// A Host object as a person would first apply it.
@@ -143,13 +145,14 @@ impl Scene {
             errand: None,
             unit: None,
             is_stale: false,
-            leave: false,
+            leave: None,
             nodes: Nodes::default(),
             machine: Machine::good(),
             watched: None,
             aside: None,
             view: View::default(),
             now: 1_000,
+            pace: 10,
         }
     }
 
@@ -238,7 +241,7 @@ impl Scene {
 
     /// One reconcile; what was watched before it has been probed by then.
     pub fn turn(&mut self) -> Turn {
-        self.now += 10;
+        self.now += self.pace;
         self.probe();
         let seen = self.seen();
         let plan = plan::next(&self.host, &seen, self.time());
@@ -250,9 +253,9 @@ impl Scene {
                 if !self.watched.as_ref().is_some_and(is_same) {
                     self.view = View::default();
                 }
-                self.view.checked = None;
+                self.forget(watch);
                 if self.watched.as_ref().is_none_or(|it| it.work != watch.work) {
-                    (self.view.worked, self.leave) = (None, false);
+                    (self.view.worked, self.leave) = (None, None);
                 }
                 if self.watched.as_ref().is_none_or(|it| it.installation != watch.installation) {
                     self.view.installed = None;
@@ -294,6 +297,20 @@ impl Scene {
         Turn { plan, notices, next, wrote }
     }
 
+    /// What was seen for another reason than `watch` has says nothing of it.
+    fn forget(&mut self, watch: &Watch) {
+        let Some(before) = &self.watched else { return self.view = View::default() };
+        if !before.looks_the_same(watch) {
+            self.view.checked = None;
+        }
+        if !before.glances_the_same(watch) {
+            self.view.glanced = None;
+        }
+        if before.spent != watch.spent {
+            self.view.cleared = None;
+        }
+    }
+
     /// What comes of a step of the run.
     fn take(&mut self, step: Option<&operation::plan::Step>) -> Ending {
         use operation::plan::Step;
@@ -307,7 +324,8 @@ impl Scene {
                 if 15 < self.now - errand.started_at.as_second() && !errand.touched {
                     return Ending::TooLate;
                 }
-                self.leave = true;
+                let since = if errand.touched { self.now } else { errand.started_at.as_second() };
+                self.leave = Some(since + 15);
                 Ending::Permitted
             }
         }
@@ -348,9 +366,14 @@ impl Scene {
                 .filter(|_| is_meant && self.machine.root.is_ok())
                 .map(|it| Ok(self.machine.treat(it, Timestamp::new(self.now, 0).unwrap()))),
         };
-        let in_vain = is_meant && !checked.is_whole();
+        let checked = match self.view.checked.take() {
+            before if self.machine.is_slow => before,
+            _ => Some(Arc::new(checked)),
+        };
+        let checked = checked.filter(|_| is_meant);
+        let in_vain = checked.as_ref().is_some_and(|it| !it.is_whole());
         let worked = watch.work.as_ref().filter(|_| is_meant).map(|work| {
-            let leave = std::mem::take(&mut self.leave);
+            let leave = self.leave.take().is_some_and(|until| self.now <= until);
             let outcome = Ok(self.machine.work(leave));
             Arc::new(Worked { work: (**work).clone(), outcome })
         });
@@ -366,12 +389,22 @@ impl Scene {
                 .collect(),
             identity: Some(facts.identity.clone()),
             answered: Some(Timestamp::new(self.now, 0).unwrap()),
-            checked: is_meant.then(|| Arc::new(checked)),
+            checked,
             worked,
             installed: watch.installation.as_ref().filter(|_| is_meant).map(|it| {
                 let (outcome, is_working) = self.machine.install(it);
                 let installation = (**it).clone();
                 Arc::new(Installed { installation, outcome: Ok(outcome), is_working })
+            }),
+            glanced: watch.glance.clone().filter(|_| is_meant).map(|glance| {
+                let service = watch.unit.as_ref().map(|_| self.machine.service.clone());
+                Arc::new(Glanced { glance, identity: facts.identity.clone(), service })
+            }),
+            cleared: watch.spent.clone().filter(|_| is_meant).map(|spent| {
+                if self.machine.cleared.last() != Some(&spent) {
+                    self.machine.cleared.push(spent.clone());
+                }
+                Arc::new(Cleared { spent, is_all: true })
             }),
         };
     }

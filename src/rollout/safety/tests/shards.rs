@@ -4,6 +4,11 @@ use super::{
     super::*,
     stand::{Stand, among, copy, node, node_of, open, shut},
 };
+use crate::{
+    elasticsearch::evidence::CopyState,
+    rollout::{hosts::Match, run::Step},
+};
+
 #[test]
 fn while_a_primary_is_nowhere_nothing_goes_down() {
     let stand = Stand::with(|it| it.evidence.copies.push(copy("c", true, None)));
@@ -26,10 +31,10 @@ fn while_a_replica_is_being_built_its_primary_stays() {
 #[test]
 fn whatever_moves_or_waits_is_waited_for() {
     let stand = Stand::with(|it| it.evidence.copies[3].state = CopyState::Relocating);
-    shut(&stand, "one", Gate::Recovering, "shard copies move: this ends by itself");
+    shut(&stand, "one", Gate::Recovering, "or wait for their node: this ends by itself");
     let mut stand = Stand::new();
     stand.evidence.health.fetches = 1;
-    shut(&stand, "one", Gate::Recovering, "are being looked for");
+    shut(&stand, "one", Gate::Recovering, "or wait for their node");
     stand.evidence.health.fetches = 0;
     stand.evidence.health.delayed = 1;
     shut(&stand, "one", Gate::Recovering, "wait for their node");
@@ -59,7 +64,8 @@ fn two_copies_on_one_machine_are_one() {
     shut(&second("10.0.0.0"), "one", Gate::ShardCopies, "one has the only copy in service of a[0]");
     // The same where the Host tells of both, at different addresses.
     let mut stand = second("10.0.0.9");
-    stand.member("one").nodes = Match::Nodes([node_of("one"), node_of("beside")].into());
+    stand.member("one").nodes =
+        Match::Nodes { of_unit: [node_of("one")].into(), others: [node_of("beside")].into() };
     shut(&stand, "one", Gate::ShardCopies, "a[0]");
 }
 
@@ -107,8 +113,8 @@ fn what_is_only_a_cache_of_a_snapshot_blocks_nothing() {
 }
 
 #[test]
-fn a_message_names_a_few_and_counts_the_rest() {
+fn a_message_names_a_few_and_does_not_count_the_rest() {
     let single = ["c", "d", "e", "f", "g"].map(|it| copy(it, true, Some("one")));
     let stand = Stand::with(|it| it.evidence.copies.extend(single));
-    shut(&stand, "one", Gate::SingleCopy, "without replicas: c, d, e and 2 more. ");
+    shut(&stand, "one", Gate::SingleCopy, "without replicas: c, d, e and more. ");
 }

@@ -2,8 +2,11 @@
 
 use super::super::*;
 use crate::{
-    elasticsearch::evidence::{Copy, Counts, Node},
-    rollout::run::{HostRun, Kind},
+    elasticsearch::evidence::{Copy, CopyState, Counts, Node},
+    rollout::{
+        hosts::Match,
+        run::{HostRun, Kind, Step},
+    },
 };
 
 /// A cluster of the hosts `one`, `two` and `three`, with a node each, which are all masters. The
@@ -42,9 +45,11 @@ pub(super) fn member(name: &str, address: &str) -> Member {
         name: name.into(),
         uid: format!("uid-{name}").into(),
         addresses: [address.into()].into(),
-        nodes: Match::Nodes([node_of(name)].into()),
+        nodes: Match::unit([node_of(name)]),
         is_home: true,
+        is_failing: false,
         runs: true,
+        others_run: false,
         fit: Ok(()),
         in_maintenance: false,
         is_cordoned: false,
@@ -94,7 +99,8 @@ impl Stand {
                 hosts: Vec::new(),
                 pause: None,
                 passed: 0,
-                blocked: BTreeMap::new(),
+                blocked: [].into(),
+                told: [].into(),
                 settled: None,
                 well_since: None,
                 started_at: now,

@@ -4,7 +4,10 @@ use super::{
     super::*,
     stand::{OWNER, Stand, copy, node_of, open, shut},
 };
-use crate::elasticsearch::evidence::{Counts, Prior};
+use crate::{
+    elasticsearch::evidence::{CopyState, Counts, Prior},
+    rollout::{hosts::Match, run::Step},
+};
 
 /// A cluster with one replica more than it has nodes for.
 fn yellow() -> Stand {

@@ -1,0 +1,53 @@
+//! The units that a run has left on a host: systemd keeps each, so that its name stays a lock, until
+//! it is taken away.
+
+use super::{super::output::Output, LIMIT, unit_name};
+use crate::ssh::{command::Command, error::Error, session::Session};
+
+const CLEAR: &str = include_str!("clear.sh");
+/// So many attempts are looked after, the last ones.
+const ATTEMPTS: u32 = 16;
+
+/// Units of a run whose work is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spent(Box<[Box<str>]>);
+
+/// What came of taking them away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cleared {
+    /// Which.
+    pub spent: Spent,
+    /// Whether none is there any more.
+    pub is_all: bool,
+}
+
+impl Spent {
+    /// Those of the attempts of `run` up to `last`; nothing where there was none, or the run has no
+    /// proper name.
+    #[must_use]
+    pub fn new(run: &str, last: u32) -> Option<Self> {
+        let first = last.saturating_sub(ATTEMPTS).saturating_add(1);
+        let names = (first.max(1)..=last).filter_map(|it| unit_name(run, it));
+        let names: Box<[_]> = names.flat_map(|it| super::units_of(&it).map(Into::into)).collect();
+        (!names.is_empty()).then_some(Self(names))
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let names = self.0.iter().map(|it| &**it);
+        Command::script("clear what a run has left", CLEAR, names).deadline(LIMIT * 2)
+    }
+}
+
+/// Takes `spent` away, but for what is at work.
+///
+/// # Errors
+/// Why the host could not be told to.
+pub(in crate::ssh) async fn clear(
+    session: &Session,
+    spent: &Spent,
+    sudo: bool,
+) -> Result<Cleared, Error> {
+    let output: Output = session.run(&spent.command().sudo(sudo)).await?.succeeded()?;
+    let is_all = output.text().lines().any(|it| it == "left=0");
+    Ok(Cleared { spent: spent.clone(), is_all })
+}
