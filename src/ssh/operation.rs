@@ -336,9 +336,7 @@ fn told(ending: &Ending, complaint: impl FnOnce() -> Box<str>) -> Outcome {
     match ending {
         Ending::Exited(0) => Outcome::UnderWay,
         Ending::Exited(TOO_LATE) => NOT_BEGUN,
-        Ending::Exited(status) if REFUSED.contains(status) => {
-            Outcome::Refused(complaint())
-        }
+        Ending::Exited(status) if REFUSED.contains(status) => Outcome::Refused(complaint()),
         Ending::Exited(_) | Ending::Signalled(_) | Ending::Unknown => Outcome::Open,
     }
 }

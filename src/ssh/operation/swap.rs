@@ -1,11 +1,11 @@
 //! Another version, or other settings, that take the place of what Drover's Elasticsearch ran as.
 
-use super::{Deed, Outcome, TOO_LATE, Verdict, Work, is_steady, unsent};
+use super::{Deed, Outcome, Verdict, Work, is_steady, told, unsent};
 use crate::{
     chain::chain,
     ssh::{
         deploy::{job::Job, layout, report::Running},
-        error::{Ending, Error},
+        error::Error,
         service::{Look, State, Unit},
         session::Session,
         steps,
@@ -72,11 +72,10 @@ pub(super) async fn begin(
     match steps::run(session, vec![steps], sudo).await {
         Ok(failures) => Ok(match failures.into_iter().next() {
             None => Outcome::UnderWay,
-            Some(error @ Error::Failed { .. }) => {
-                let Error::Failed { ending, .. } = &error else { return Err(error) };
-                told(ending, || chain(&error).into())
-            }
-            Some(error) => Outcome::Refused(chain(&error).into()),
+            Some(error) => match &error {
+                Error::Failed { ending, .. } => told(ending, || chain(&error).into()),
+                _ => Outcome::Refused(chain(&error).into()),
+            },
         }),
         Err(error) => unsent(error),
     }

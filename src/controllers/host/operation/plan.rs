@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{TOO_LATE, errand::Errand, is_open, is_stop, kind, permit, record};
+use super::{TOO_LATE, errand::Errand, is_open, is_staged, is_stop, kind, permit, record};
 use crate::{
     api::{
         condition::whole_second,
