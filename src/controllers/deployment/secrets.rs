@@ -97,15 +97,29 @@ pub fn uuids(found: &Found) -> BTreeSet<&str> {
 /// What is missing or can't be used, and what a person can do.
 pub fn open(cluster: &Cluster, found: &Found) -> Result<Secrets, Problem> {
     let name = cluster.name_any();
+    let mut missing = None;
     for (kind, existing) in Kind::ALL.into_iter().zip(found) {
         match secrets::next(kind, &name, existing.as_ref()) {
             Next::Use => {}
             Next::Make => {
-                let message = format!("Secret '{}' is not there yet", kind.name(&name));
-                return Err(Problem { reason: Reason::SecretNotFound, message });
+                missing.get_or_insert(kind);
             }
             Next::Refuse(message) => return Err(Problem { reason: Reason::NotOwned, message }),
         }
+    }
+    if let Some(kind) = missing {
+        let missing = kind.name(&name);
+        let message = if kind == Kind::AuthorityKey && found[1].is_some() {
+            format!(
+                "Secret '{missing}' is gone, and nodes trust what was in it: put it back. Where it is \
+                 lost, delete Secret '{}' too: all nodes get another authority then, and do not \
+                 trust each other until each has it",
+                Kind::Authorities.name(&name)
+            )
+        } else {
+            format!("Secret '{missing}' is not there yet")
+        };
+        return Err(Problem { reason: Reason::SecretNotFound, message });
     }
     let [admin, authorities, authority] = found;
     let unusable = |kind: Kind, why: &str| Problem {

@@ -137,8 +137,11 @@ fn is_drift(host: &Host, seen: &Observed, difference: &Drift) -> bool {
             _ => false,
         },
         Some(name) => is_set(host, name),
-        // The file that holds them all.
-        None => is_applied(host),
+        // The file that holds them all, and what Elasticsearch needs besides.
+        None => match &seen.elasticsearch {
+            Asked::Deploy(wanted) => is_applied(host) && is_settled(host, wanted),
+            _ => is_applied(host),
+        },
     }
 }
 

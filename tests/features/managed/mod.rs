@@ -37,6 +37,8 @@ const RIGHTS: [&str; 2] = [
 
 /// For fetching, unpacking and starting three nodes on a machine that does other things too.
 pub const LONG: Duration = Duration::from_mins(6);
+/// For a run over three hosts there: each takes one to two minutes.
+const ROLL: Duration = Duration::from_mins(15);
 
 /// A namespace with an operator of its own, bare machines, and where they fetch Elasticsearch.
 pub struct Stage {
@@ -129,8 +131,8 @@ impl Stage {
 
     /// Applies the Cluster and all Hosts at once.
     pub async fn apply_all(&self, cluster: &Value) {
-        let mut items = self.members();
-        items.push(cluster.clone());
+        let mut items = vec![cluster.clone()];
+        items.extend(self.members());
         self.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": items })).await;
     }
 
@@ -149,8 +151,17 @@ impl Stage {
         what: &str,
         check: impl Fn(&Cluster) -> Result<(), String>,
     ) -> ClusterStatus {
+        self.when_within(LONG, what, check).await
+    }
+
+    async fn when_within(
+        &self,
+        limit: Duration,
+        what: &str,
+        check: impl Fn(&Cluster) -> Result<(), String>,
+    ) -> ClusterStatus {
         let api: Api<Cluster> = Api::namespaced(self.client.clone(), &self.namespace);
-        eventually(&format!("Cluster es: {what}"), LONG, async || {
+        eventually(&format!("Cluster es: {what}"), limit, async || {
             let cluster = api.get("es").await.map_err(|it| it.to_string())?;
             let status = cluster.status.clone().unwrap_or_default();
             match check(&cluster) {
@@ -222,7 +233,7 @@ impl Stage {
 
     /// Waits until this version is deployed on all hosts, by this many runs in all.
     pub async fn deployed(&self, version: &str, runs: usize) -> ClusterStatus {
-        self.when(&format!("{version} is deployed"), |cluster| {
+        self.when_within(ROLL, &format!("{version} is deployed"), |cluster| {
             let status = cluster.status.clone().unwrap_or_default();
             let is_it = |it: &DeployStatus| {
                 it.status == RunStatus::Finished && it.version.as_str() == version

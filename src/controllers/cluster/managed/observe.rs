@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use reqwest::Url;
 
+use super::plan;
 use crate::{
     api::{cluster::Cluster, condition::Reason, host::Host},
     context::Context,
@@ -91,7 +92,12 @@ impl Seen {
     /// # Errors
     /// Which Secret can't be used, or what in the spec.
     pub fn connection(&self, cluster: &Cluster) -> Result<Option<Connection>, Problem> {
-        let secrets = self.secrets.as_ref().map_err(Clone::clone)?;
+        let secrets = match &self.secrets {
+            Ok(secrets) => secrets,
+            // They are about to be made.
+            Err(_) if !plan::missing(cluster, self).is_empty() => return Ok(None),
+            Err(problem) => return Err(problem.clone()),
+        };
         if let Some(problem) = self.invalid() {
             return Err(problem);
         }

@@ -367,18 +367,21 @@ fn secrets_are_made_where_none_are_and_never_beside_somebody_elses() {
     let mut world = World::new();
     world.found = Found::default();
     assert_eq!(world.plan().make, [Kind::Admin, Kind::AuthorityKey]);
+    assert!(world.seen().connection(&world.cluster).unwrap().is_none(), "nothing is amiss");
     let all = found();
     world.found[2].clone_from(&all[2]);
     assert_eq!(world.plan().make, [Kind::Admin, Kind::Authorities], "by what was read back");
     world.found = all;
     world.found[2] = None;
     assert!(world.plan().make.is_empty(), "nodes trust the one that is gone");
+    let problem = world.seen().connection(&world.cluster).unwrap_err();
+    assert_eq!(problem.reason, Reason::SecretNotFound);
     world.found = Found::default();
     world.found[1] = found()[1].clone();
     world.found[1].as_mut().unwrap().labels.clear();
     assert!(world.plan().make.is_empty());
     let problem = world.seen().connection(&world.cluster).unwrap_err();
-    assert_eq!(problem.reason, Reason::SecretNotFound);
+    assert_eq!(problem.reason, Reason::NotOwned);
 }
 
 #[test]

@@ -199,6 +199,7 @@ fn it_is_on_record_before_elasticsearch_comes_to_the_machine_and_then_it_comes_o
     scene.check("Ready", "True", "AsExpected");
     let counts = ["InstallationBegun", "ElasticsearchInstalled"].map(|it| told(&notices, it));
     assert_eq!(counts, [1, 1]);
+    assert_eq!(told(&notices, "DriftCorrected"), 0, "nobody else has changed anything");
     // What it needs is kept from then on.
     let Some(Aim::Kept(care)) = treatment(&scene).unwrap().elasticsearch else { panic!() };
     assert!(!care.is_begun && care.prunes);
