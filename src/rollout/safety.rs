@@ -70,6 +70,7 @@ impl Scene<'_> {
         shut(Gate::NodeNotFound, hosts::unmatched(host, self.evidence));
         shut(Gate::Host, held_back(host));
         shut(Gate::OtherRun, self.other_run());
+        shut(Gate::Allocation, self.allocation());
         if !host.is_down(self.evidence) {
             let lost = self.lost(host);
             shut(Gate::Red, self.red());
@@ -78,7 +79,6 @@ impl Scene<'_> {
             shut(Gate::ShardCopies, self.shard_copies(host, &lost));
             shut(Gate::SingleCopy, self.single_copies(host, &lost));
             shut(Gate::Quorum, self.quorum(host, &lost));
-            shut(Gate::Allocation, self.allocation());
             shut(Gate::ForeignExclusion, self.foreign());
             shut(Gate::Snapshot, self.snapshots());
             shut(Gate::Disk, self.disk(&lost));

@@ -36,9 +36,11 @@ impl Reconciler for ClusterReconciler {
         let link = ctx.links.get(&key(&cluster));
         let plan = plan::next(&cluster, &seen, (ctx.now)());
         let outcome = apply::run(&ctx, &key(&cluster), &plan);
+        // A permit is as old as the first of what it rests on.
+        let asked = (ctx.now)();
         let look = rollout::observe::look(&ctx, &cluster, &seen, &plan).await?;
+        let decided = rollout::plan::next(&cluster, look.as_ref(), asked);
         let now = (ctx.now)();
-        let decided = rollout::plan::next(&cluster, look.as_ref(), now);
         let mut status = status::after(&cluster, &seen, &plan, &outcome, &decided, now);
         if let Some(link) = link {
             status::reword(&mut status, |it| link.client().blot(it));

@@ -7,7 +7,10 @@ use kube::ResourceExt as _;
 use super::{
     key,
     network::{self, Wish},
-    operation::errand::{self, Errand},
+    operation::{
+        self,
+        errand::{self, Errand},
+    },
     references, registration,
 };
 use crate::{
@@ -118,7 +121,8 @@ pub async fn world(ctx: &Context, host: &Host) -> Result<Observed, Error> {
     let named = host.spec.cluster_ref.as_ref();
     let present = cluster.as_deref();
     let errand = present.and_then(|it| Errand::of(host, it));
-    let is_held = errand.as_ref().is_some_and(Errand::holds);
+    let is_cordoned = operation::record(host).is_some_and(|it| it.cordoned_by_us);
+    let is_held = errand.as_ref().is_some_and(|it| it.holds(is_cordoned));
     Ok(Observed {
         target,
         cluster: named.map(|_| present.map_or(ClusterView::Absent, |_| ClusterView::Present)),
