@@ -71,6 +71,7 @@ impl Scene<'_> {
         shut(Gate::NodeNotFound, hosts::unmatched(host, self.evidence));
         shut(Gate::Host, held_back(host));
         shut(Gate::OtherRun, self.other_run());
+        shut(Gate::Allocation, self.allocation());
         if self.run.kind == Kind::ElasticsearchVersion {
             shut(Gate::Version, versions::barred(&self.run.target, self.evidence));
         }
@@ -82,7 +83,6 @@ impl Scene<'_> {
             shut(Gate::ShardCopies, self.shard_copies(host, &lost));
             shut(Gate::SingleCopy, self.single_copies(host, &lost));
             shut(Gate::Quorum, self.quorum(host, &lost));
-            shut(Gate::Allocation, self.allocation());
             shut(Gate::ForeignExclusion, self.foreign());
             shut(Gate::Snapshot, self.snapshots());
             shut(Gate::Disk, self.disk(&lost));

@@ -46,9 +46,11 @@ impl Reconciler for ClusterReconciler {
         let outdated = seen.managed.as_ref();
         let outdated = outdated.and_then(|it| rollout::outdated::Outdated::find(&cluster, it));
         let outdated = outdated.as_ref();
+        // A permit is as old as the first of what it rests on.
+        let asked = (ctx.now)();
         let look = rollout::observe::look(&ctx, &cluster, &seen, &plan, outdated).await?;
+        let decided = rollout::plan::next(&cluster, look.as_ref(), outdated, asked);
         let now = (ctx.now)();
-        let decided = rollout::plan::next(&cluster, look.as_ref(), outdated, now);
         let mut status = status::after(&cluster, &seen, &plan, &outcome, &decided, now);
         if let Some(link) = link {
             status::reword(&mut status, |it| link.client().blot(it));

@@ -8,7 +8,10 @@ use super::{
     elasticsearch::{self, is_home},
     key,
     network::{self, Wish},
-    operation::errand::{self, Errand},
+    operation::{
+        self,
+        errand::{self, Errand},
+    },
     references, registration,
 };
 use crate::{
@@ -122,7 +125,8 @@ pub async fn world(ctx: &Context, host: &Host) -> Result<Observed, Error> {
     let named = host.spec.cluster_ref.as_ref();
     let present = cluster.as_deref();
     let errand = present.and_then(|it| Errand::of(host, it));
-    let is_held = errand.as_ref().is_some_and(Errand::holds);
+    let is_cordoned = operation::record(host).is_some_and(|it| it.cordoned_by_us);
+    let is_held = errand.as_ref().is_some_and(|it| it.holds(is_cordoned));
     let watched = remote.map(|it| it.watch());
     // What Drover installed is looked at also where nobody declares it any more.
     let unit = present.and_then(errand::unit);

@@ -51,7 +51,7 @@ impl Planner<'_> {
                     format!("{} at {}: {trouble}", host.name, host.step.as_str()),
                 ))
             }
-            (None, PauseAfter::First) if done == 1 && self.run.passed == 0 => {
+            (None, PauseAfter::First) if 1 <= done && self.run.passed == 0 => {
                 Some(self.after(done))
             }
             (None, PauseAfter::Each) if self.run.passed < done => Some(self.after(done)),

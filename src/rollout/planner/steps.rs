@@ -33,7 +33,7 @@ fn pause(attempt: u32) -> Duration {
 /// stays cordoned for longer than `limit` is for a person to see to.
 pub(super) fn is_tried_again(host: &HostRun, limit: Duration, now: Timestamp) -> bool {
     let made = if host.withdrawn { host.attempt } else { host.attempt.saturating_sub(1) };
-    let is_left = host.withdrawn || host.step == Step::Waiting;
+    let is_left = host.withdrawn || matches!(host.step, Step::Waiting | Step::Withdraw);
     let is_stuck = host.step == Step::Uncordon && limit < since(host.since, now);
     host.trouble.is_some() && is_left && !is_stuck && !host.touched && made < TRIES
 }
@@ -78,13 +78,18 @@ impl<'a> Planner<'a> {
         match self.answer(at, member) {
             Some(Progress::Done) => self.enter(at, Step::Gate),
             Some(Progress::Failed { reason, .. }) => self.leave(at, Some(reason.clone())),
-            Some(Progress::Working { .. }) | None => self.shut_for_host(member),
+            Some(Progress::Working { .. }) | None => {
+                self.shut_for_host(member);
+                self.late(at, "it has not checked itself");
+            }
         }
     }
 
-    /// Whether a host that is up stays so, whatever the gates say.
+    /// Whether a host that is up stays so, whatever the gates say. What went wrong at another one is
+    /// for a person to see first.
     fn is_put_off(&self, member: &Member) -> bool {
-        self.world.hold.is_some() || self.is_overtaken() || member.in_maintenance
+        let is_held = self.world.hold.is_some() || self.run.pause.is_some();
+        is_held || self.is_overtaken() || member.in_maintenance
     }
 
     /// The host was left as it is, and comes to its turn again. What went wrong is waited out from

@@ -59,9 +59,12 @@ impl<'a> Planner<'a> {
             }
             // It has come up by itself: another stop begins with the gates.
             None if self.run.hosts[at].touched => self.begin_anew(at),
-            None if PERMIT < age || self.is_open(member).is_none() => {
+            None if PERMIT < age => {
                 self.enter(at, Step::Withdraw);
+                let why = format!("it has not taken its permit to stop within {PERMIT:?}");
+                self.host(at).trouble = Some(why.into());
             }
+            None if self.is_open(member).is_none() => self.enter(at, Step::Withdraw),
             None => self.shut_for_host(member),
         }
     }
@@ -105,7 +108,9 @@ impl<'a> Planner<'a> {
             let now = self.now();
             self.host(at).since = now.checked_sub(FRESH * 2).unwrap_or(now);
         } else {
+            let trouble = self.host(at).trouble.take();
             self.take_back(at);
+            self.host(at).trouble = trouble;
         }
     }
 

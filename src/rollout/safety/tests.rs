@@ -289,11 +289,14 @@ fn a_host_that_is_down_needs_no_shard_gate() {
         it.evidence.snapshots.push("nightly".into());
         it.evidence.foreign.push("an exclusion".into());
         it.evidence.full = [node_of("two")].into();
-        it.evidence.allocation.transient = Some("none".into());
     });
     assert_eq!(stand.evidence.health.status, HealthStatus::Red);
     open(&stand, "one");
     let mut stand = stand;
+    // What somebody restricts is not loosened for it.
+    stand.evidence.allocation.persistent = Some("none".into());
+    shut(&stand, "one", Gate::Allocation, "somebody restricts");
+    stand.evidence.allocation.persistent = None;
     stand.member("two").in_maintenance = true;
     shut(&stand, "one", Gate::MaxUnavailable, "already: two");
 }

@@ -35,6 +35,7 @@ fi
 ! is_late || too_late
 said=$(timeout -k 1 5 systemd-run --quiet --no-block --unit="$unit" -p Type=oneshot \
   -p RemainAfterExit=yes -- "$@" 2>&1 </dev/null) && exit 0
+ended=$?
 # systemd may have taken it all the same, and it may show only in a moment.
 left=3
 while [ "$left" -gt 0 ]; do
@@ -46,5 +47,6 @@ while [ "$left" -gt 0 ]; do
   left=$((left - 1))
   [ "$left" -eq 0 ] || sleep 1
 done
+case $ended in 124 | 137) echo 'systemd did not answer in time' >&2; exit 74 ;; esac
 printf '%s\n' "${said:-systemd-run failed and gave no reason}" >&2
 exit 1

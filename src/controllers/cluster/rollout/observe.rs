@@ -23,6 +23,10 @@ use crate::{
     rollout::hosts::Member,
 };
 
+/// How long Elasticsearch may take to tell all that decides. What took longer would be too old to go
+/// by, whatever one request may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
 /// What a run goes by.
 #[derive(Debug)]
 pub struct Seen {
@@ -55,7 +59,7 @@ pub async fn look(
     // knows less than the last one did, and takes back nothing.
     let is_connecting = seen.connected.is_some() || matches!(seen.connection, Ok(Some(_)));
     let is_awaited = is_connecting && !seen.snapshot.polled;
-    if !(is_busy || is_new) || is_awaited {
+    if !(is_busy || is_new) || is_awaited || plan.let_go {
         return Ok(None);
     }
     let start = Instant::now();
@@ -83,7 +87,10 @@ async fn evidence(
     let Some(pinned) = plan.identity.pinned().filter(|_| plan.identity.is_pinned()) else {
         return Err("the pinned cluster does not answer: see IdentityMatches".into());
     };
-    let evidence = link.client().evidence(&caller(cluster)).await.map_err(|it| {
+    let caller = caller(cluster);
+    let asked = tokio::time::timeout(LIMIT, link.client().evidence(&caller)).await;
+    let asked = asked.map_err(|_| format!("Elasticsearch did not tell all within {LIMIT:?}"))?;
+    let evidence = asked.map_err(|it| {
         let mut why = format!("Elasticsearch can't be asked: {}", chain(&it));
         link.client().blot(&mut why);
         why

@@ -8,7 +8,11 @@ use kube::ResourceExt as _;
 
 use super::{errand::Errand, plan::Step, record};
 use crate::{
-    api::{cluster::Cluster, host::Host},
+    api::{
+        cluster::Cluster,
+        host::Host,
+        host_status::{Operation, OperationKind},
+    },
     context::Context,
     controllers::host::key,
     error::Error,
@@ -63,12 +67,20 @@ pub async fn run(ctx: &Context, host: &Host, step: Option<&Step>) -> Result<Endi
 }
 
 fn permit(ctx: &Context, host: &Host, work: &Work, errand: &Errand) -> Ending {
-    // What was begun before goes on whenever it can: Elasticsearch may be down there.
-    let was_begun = errand.touched && record(host).is_some_and(|it| it.touched);
-    let left = if was_begun { Some(FRESH) } else { left((ctx.now)(), errand.started_at) };
+    let left =
+        if goes_on(host, errand) { Some(FRESH) } else { left((ctx.now)(), errand.started_at) };
     let Some(left) = left else { return Ending::TooLate };
     ctx.remotes.let_begin(&key(host), work.name(), Instant::now() + left);
     Ending::Permitted
+}
+
+/// Whether it goes on whenever it can, since Elasticsearch may be down there: a restart that was begun.
+/// It is told from a new one by the run of the service; nothing on a machine tells a boot from one
+/// that was judged long ago.
+fn goes_on(host: &Host, errand: &Errand) -> bool {
+    let is_begun_restart =
+        |it: &Operation| it.touched && it.kind == OperationKind::RestartElasticsearch;
+    errand.touched && record(host).is_some_and(is_begun_restart)
 }
 
 /// How long a permit of `then` is good; nothing where it is too old, or not of this time.
@@ -109,7 +121,38 @@ pub async fn errand(ctx: &Context, host: &Host) -> Result<Option<Errand>, Error>
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::api::rollout_status::{RolloutKind, RolloutStep};
+
+    #[test]
+    fn a_restart_that_was_begun_goes_on_and_a_boot_needs_a_permit_of_now() {
+        let errand = Errand {
+            run: "r-1".into(),
+            kind: RolloutKind::HostRestart,
+            step: RolloutStep::Stop,
+            attempt: 2,
+            started_at: Timestamp::UNIX_EPOCH,
+            touched: true,
+        };
+        for (kind, touched, expected) in [
+            ("RestartElasticsearch", true, true),
+            ("RestartElasticsearch", false, false),
+            ("RestartHost", true, false),
+        ] {
+            let host = json!({
+                "apiVersion": "drover.dev/v1alpha1", "kind": "Host", "metadata": { "name": "a" },
+                "spec": { "address": "10.0.0.1", "credentials": { "secretName": "key" } },
+                "status": { "operation": {
+                    "runId": "r-1", "kind": kind, "step": "Stop", "attempt": 2,
+                    "startedAt": "2026-01-02T03:04:05Z", "touched": touched,
+                } },
+            });
+            let host: Host = serde_json::from_value(host).unwrap();
+            assert_eq!(goes_on(&host, &errand), expected, "{kind} {touched}");
+        }
+    }
 
     #[test]
     fn a_permit_is_good_for_a_while_and_never_one_from_another_time() {

@@ -55,17 +55,22 @@ impl Errand {
         self.step == RolloutStep::Rejoin
     }
 
-    /// Whether the Host's Node stays cordoned: from the permit for that until the one that lifts it.
+    /// Whether the Host's Node is to be cordoned: from the permit for that until the one that lifts it.
+    /// Once the host is up again, or stays up, one that `is_cordoned` for the run stays so, and no
+    /// other is begun.
     #[must_use]
-    pub fn holds(&self) -> bool {
-        matches!(
-            self.step,
-            RolloutStep::Cordon
-                | RolloutStep::Stop
-                | RolloutStep::Withdraw
-                | RolloutStep::Rejoin
-                | RolloutStep::Unprotect
-        )
+    pub fn holds(&self, is_cordoned: bool) -> bool {
+        match self.step {
+            RolloutStep::Cordon | RolloutStep::Stop => true,
+            RolloutStep::Withdraw | RolloutStep::Rejoin | RolloutStep::Unprotect => is_cordoned,
+            RolloutStep::Waiting
+            | RolloutStep::Stage
+            | RolloutStep::Gate
+            | RolloutStep::Protect
+            | RolloutStep::Uncordon
+            | RolloutStep::Settle
+            | RolloutStep::Done => false,
+        }
     }
 
     /// Whether `operation` is what the Host does for this very permit.
@@ -85,4 +90,33 @@ pub fn unit(cluster: &Cluster) -> Option<Unit> {
     cluster.spec.connection.as_ref()?;
     let elasticsearch = cluster.spec.elasticsearch.clone().unwrap_or_default();
     Unit::new(&elasticsearch.foreign_unit()?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_node_is_cordoned_for_a_host_that_stays_up_and_one_that_is_stays_so() {
+        let holds = |step, is_cordoned| {
+            let errand = Errand {
+                run: "r-1".into(),
+                kind: RolloutKind::HostRestart,
+                step,
+                attempt: 1,
+                started_at: Timestamp::UNIX_EPOCH,
+                touched: false,
+            };
+            errand.holds(is_cordoned)
+        };
+        for step in [RolloutStep::Cordon, RolloutStep::Stop] {
+            assert!(holds(step, false) && holds(step, true), "{step:?}");
+        }
+        for step in [RolloutStep::Withdraw, RolloutStep::Rejoin, RolloutStep::Unprotect] {
+            assert!(!holds(step, false) && holds(step, true), "{step:?}");
+        }
+        for step in [RolloutStep::Gate, RolloutStep::Protect, RolloutStep::Uncordon] {
+            assert!(!holds(step, false) && !holds(step, true), "{step:?}");
+        }
+    }
 }

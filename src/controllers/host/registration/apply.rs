@@ -155,7 +155,7 @@ async fn is_still_so(ctx: &Context, host: &Host, step: &Step) -> Result<bool, Er
         Step::Uncordon => {
             let is_of_run = operation::record(host).is_some();
             let errand = if is_of_run { operation::apply::errand(ctx, host).await? } else { None };
-            Ok(!errand.is_some_and(|it| it.holds()))
+            Ok(!errand.is_some_and(|it| it.holds(true)))
         }
         Step::Abandon { absent: Some(manager), .. } => {
             Ok(look_up::<ContainerManager>(client, &namespace, manager).await?.is_none())

@@ -223,7 +223,8 @@ impl Scene {
         };
         let view = self.watched.as_ref().filter(|it| is_same(it)).map(|_| self.view.clone());
         let mut registration = self.nodes.seen(&self.host);
-        registration.is_held = self.errand.as_ref().is_some_and(Errand::holds);
+        let is_cordoned = operation::record(&self.host).is_some_and(|it| it.cordoned_by_us);
+        registration.is_held = self.errand.as_ref().is_some_and(|it| it.holds(is_cordoned));
         Observed {
             target,
             cluster: self.cluster,

@@ -122,3 +122,39 @@ fn protection_is_taken_back_where_pods_do_not_go_and_a_gate_shuts() {
     roll.scene.turn();
     assert_eq!(roll.steps()[at], RolloutStep::Unprotect);
 }
+
+#[test]
+fn a_pause_after_the_first_host_comes_too_where_two_are_done_at_once() {
+    let mut roll = Roll::new();
+    roll.spec("rollout", json!({ "maxUnavailable": 2, "pauseAfter": "First" }));
+    roll.ask("one");
+    for _ in 0..60 {
+        roll.turn();
+    }
+    let run = roll.scene.status().rollout.clone().expect("it waits for a person");
+    assert!(run.pause.is_some(), "{run:#?}");
+    assert!(run.hosts.iter().any(|it| it.step == RolloutStep::Waiting), "{run:#?}");
+    roll.resume();
+    roll.finish();
+    assert_eq!(roll.starts, [2; 3]);
+}
+
+#[test]
+fn a_host_that_does_not_take_its_permit_is_left_and_tried_again_after_a_while() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Cordon);
+    roll.turn();
+    let run = roll.scene.status().rollout.clone().unwrap();
+    let at = run.hosts.iter().position(|it| it.step == RolloutStep::Stop).unwrap();
+    // It says nothing.
+    roll.seen().members[at].answer = None;
+    roll.scene.now += 61;
+    roll.scene.turn();
+    assert_eq!(roll.steps()[at], RolloutStep::Withdraw);
+    roll.seen().members[at].answer = None;
+    roll.scene.turn();
+    let host = roll.scene.status().rollout.clone().unwrap().hosts[at].clone();
+    assert!(host.message.is_some_and(|it| it.as_str().contains("has not taken its permit")));
+    roll.finish();
+}
