@@ -35,7 +35,9 @@ impl Kind {
     #[must_use]
     pub fn is_of_machine(self) -> bool {
         match self {
-            Self::ElasticsearchRestart => false,
+            Self::ElasticsearchVersion | Self::ElasticsearchConfig | Self::ElasticsearchRestart => {
+                false
+            }
             Self::HostRestart => true,
         }
     }

@@ -89,7 +89,7 @@ pub fn barred(target: &str, evidence: &Evidence) -> Option<String> {
         format!(
             "{target} can't read indices that an older version has made: {}. Reindex or delete them: \
              Drover does neither by itself",
-            named(&unreadable)
+            named(unreadable.iter().copied())
         )
     })
 }

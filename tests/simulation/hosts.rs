@@ -98,10 +98,7 @@ impl Host {
 
     /// The nodes that stop where `kind` is done to it.
     pub fn going(&self, kind: Kind, elasticsearch: &Elasticsearch) -> Vec<usize> {
-        match kind {
-            Kind::ElasticsearchRestart => vec![self.number],
-            Kind::HostRestart => elasticsearch.nodes_of(self.number),
-        }
+        if kind.is_of_machine() { elasticsearch.nodes_of(self.number) } else { vec![self.number] }
     }
 
     fn start(&mut self, kind: Kind, elasticsearch: &mut Elasticsearch) {
@@ -202,9 +199,10 @@ impl Host {
             }
             Step::Stop => {
                 let running = elasticsearch.running[self.number];
-                let is_proven = match run.kind {
-                    Kind::ElasticsearchRestart => running.is_some() && running != self.start_before,
-                    Kind::HostRestart => self.boots != self.boots_before,
+                let is_proven = if run.kind.is_of_machine() {
+                    self.boots != self.boots_before
+                } else {
+                    running.is_some() && running != self.start_before
                 };
                 if is_proven {
                     self.reached = run.target.parse().unwrap();

@@ -51,7 +51,7 @@ fn work_is_refused_only_when_systemd_says_again_and_again_that_it_has_none() {
     let silent = SYSTEMCTL.replace("then echo loaded", "then :");
     let silent = host(&silent, ">drover-r-1-2.service; exit 1");
     assert_eq!(begin_on(&silent).0, Some(74));
-    let complaint = || crate::foreign::Cause::new("its words");
+    let complaint = || Box::from("its words");
     for (status, outcome) in [
         (0, Outcome::UnderWay),
         (75, Outcome::NotBegun { is_as_before: true }),
