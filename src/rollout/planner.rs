@@ -83,7 +83,7 @@ fn give_up(world: &World<'_>, run: &Run) -> Decision {
 
 fn begin(world: &World<'_>, wanted: &Wanted) -> Option<Run> {
     let uids = wanted.hosts.iter();
-    let members = uids.filter_map(|uid| world.members.iter().find(|it| it.uid == *uid));
+    let members = uids.filter_map(|uid| world.member(uid));
     let hosts: Vec<HostRun> = members.map(|it| waiting(it, world.now)).collect();
     (!hosts.is_empty()).then(|| Run {
         id: wanted.id.clone(),
@@ -129,8 +129,7 @@ impl<'a> Planner<'a> {
     }
 
     fn member(&self, at: usize) -> Option<&'a Member> {
-        let uid = &self.run.hosts[at].uid;
-        self.world.members.iter().find(|it| it.uid == *uid)
+        self.world.member(&self.run.hosts[at].uid)
     }
 
     fn host(&mut self, at: usize) -> &mut HostRun {
@@ -223,16 +222,14 @@ impl<'a> Planner<'a> {
 
     /// Hosts that are gone, and that nothing has to be put right for.
     fn drop_missing(&mut self) {
-        let members = self.world.members;
-        self.run
-            .hosts
-            .retain(|it| it.step.is_in_hand() || members.iter().any(|member| member.uid == it.uid));
+        let world = self.world;
+        self.run.hosts.retain(|it| it.step.is_in_hand() || world.member(&it.uid).is_some());
     }
 
     /// Whether a host may be begun as far as it is concerned. What went wrong before anything was
     /// touched is tried again after a while.
     fn is_free(&self, host: &HostRun) -> bool {
-        let member = self.world.members.iter().find(|it| it.uid == host.uid);
+        let member = self.world.member(&host.uid);
         member.is_some_and(|it| !it.in_maintenance) && steps::is_due(host, self.now())
     }
 

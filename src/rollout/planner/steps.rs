@@ -124,8 +124,7 @@ impl<'a> Planner<'a> {
     fn gives_way(&self, member: &Member) -> bool {
         let Ok(evidence) = self.world.evidence else { return false };
         let is_before = |it: &HostRun| {
-            let other = self.world.members.iter().find(|member| member.uid == it.uid);
-            let is_down = other.is_some_and(|it| it.is_down(evidence));
+            let is_down = self.world.member(&it.uid).is_some_and(|it| it.is_down(evidence));
             it.step == Step::Waiting && self.is_free(it) && is_down
         };
         !member.is_down(evidence) && self.run.hosts.iter().any(is_before)

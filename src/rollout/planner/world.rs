@@ -40,6 +40,14 @@ pub struct World<'a> {
     pub now: Timestamp,
 }
 
+impl<'a> World<'a> {
+    /// The host with this uid; nothing where it is none of the cluster's any more.
+    #[must_use]
+    pub fn member(&self, uid: &str) -> Option<&'a Member> {
+        self.members.iter().find(|it| *it.uid == *uid)
+    }
+}
+
 /// What the spec says of the pace of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pace {

@@ -115,7 +115,7 @@ fn start_of(id: &str, ephemeral_id: &str) -> NodeStart {
 }
 
 /// What is stored has whole seconds: what was written is what is read.
-fn time(at: Timestamp) -> Time {
+pub(super) fn time(at: Timestamp) -> Time {
     Time(whole_second(at))
 }
 

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{plan::Decided, record};
+use super::{
+    plan::Decided,
+    record::{self, time},
+};
 use crate::{
     api::{
         cluster::ClusterStatus,
-        condition::whole_second,
         host_status::RunStatus,
         line::Line,
         rollout::RestartTarget,
@@ -173,10 +174,6 @@ fn past(run: &Run, end: End, status: RunStatus, now: Timestamp) -> PastRun {
 
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-fn time(at: Timestamp) -> Time {
-    Time(whole_second(at))
 }
 
 /// What people should hear of between two statuses.
