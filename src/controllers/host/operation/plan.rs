@@ -21,7 +21,7 @@ use crate::{
     },
     rollout::run::FRESH,
     ssh::{
-        deploy::{Deployment, job::Job},
+        deploy::job::Job,
         operation::{Outcome, Work, unit_name},
         remote::{Glanced, Watch},
     },
@@ -148,7 +148,7 @@ fn take(
             None => note_before(&mut operation, glanced(seen, watch)?, seen),
         }
         if operation.kind == OperationKind::DeployElasticsearch {
-            aim_at(&mut operation, seen);
+            aim_at(&mut operation, seen)?;
         }
     }
     Some(Box::new(operation))
@@ -163,24 +163,28 @@ fn go_on_from(operation: &mut Operation, last: &Operation) {
 }
 
 /// What takes the place of what runs is what is declared now, if all of it waits on the machine: else
-/// nothing is begun.
-fn aim_at(operation: &mut Operation, seen: &Observed) {
+/// nothing is begun. Nothing while it is not known whether it does, and there is time to see.
+fn aim_at(operation: &mut Operation, seen: &Observed) -> Option<()> {
+    operation.unit = Some(Job::swap(&operation.run_id, operation.attempt).unit());
+    if operation.status == Some(RunStatus::Failed) {
+        return Some(());
+    }
+    let report = report(seen)?;
     let wanted = match &seen.elasticsearch {
         Wish::Deploy(wanted) => Some(&wanted.deployment),
         _ => None,
     };
-    let is_staged = |it: &&Deployment| report(seen).is_some_and(|report| it.is_staged(report));
-    operation.unit = Some(Job::swap(&operation.run_id, operation.attempt).unit());
-    let Some(wanted) = wanted.filter(is_staged) else {
+    let Some(wanted) = wanted.filter(|it| it.is_staged(report)) else {
         let message = "not begun: what is declared by now does not wait on the machine";
         operation.status = Some(RunStatus::Failed);
         operation.message = Some(Line::new(message));
-        return;
+        return Some(());
     };
     operation.target = Some(ElasticsearchTarget {
         version: Line::new(&wanted.version),
         revision: Line::new(&wanted.revision),
     });
+    Some(())
 }
 
 /// The look at the service that was asked for at the permit.
@@ -237,21 +241,25 @@ pub fn occasion(host: &Host, errand: Option<&Errand>, now: Timestamp) -> Option<
     {
         return name(errand).filter(|_| errand.step == RolloutStep::Stage);
     }
-    // What was brought to the machine on the way is seen before it takes the place of what runs.
-    if let Some(staged) = operation.filter(|it| is_staged(it)) {
-        return Some(format!("{}/{}/{}/finished", staged.run_id, staged.step, staged.attempt));
-    }
-    let operation = operation.filter(|it| is_stop(it))?;
-    let step = format!("{}/{}/{}", operation.run_id, operation.step, operation.attempt);
-    match operation.status {
+    let seen = seen_after(operation?)?;
+    let is_finished =
+        operation.is_some_and(|it| is_stop(it) && it.status == Some(RunStatus::Finished));
+    if is_finished && errand.is_some_and(Errand::is_awaited) {
         // Until its node is back in the cluster it may stop again.
-        Some(RunStatus::Finished) if errand.is_some_and(Errand::is_awaited) => {
-            Some(format!("{step}/finished/{}", now.as_second() / AGAIN.as_secs().cast_signed()))
-        }
-        Some(RunStatus::Finished) => Some(format!("{step}/finished")),
-        Some(RunStatus::Failed) => Some(format!("{step}/failed")),
-        Some(RunStatus::InProcess) | None => None,
+        return Some(format!("{seen}/{}", now.as_second() / AGAIN.as_secs().cast_signed()));
     }
+    Some(seen)
+}
+
+/// Names the look that is due after `operation`: what was brought to the machine on the way is seen
+/// before it takes the place of what runs, and what came of a stop.
+fn seen_after(operation: &Operation) -> Option<String> {
+    let word = match operation.status {
+        Some(RunStatus::Finished) if is_stop(operation) || is_staged(operation) => "finished",
+        Some(RunStatus::Failed) if is_stop(operation) => "failed",
+        _ => return None,
+    };
+    Some(format!("{}/{}/{}/{word}", operation.run_id, operation.step, operation.attempt))
 }
 
 /// Names the look at the service alone that is due before the permit to stop is taken.

@@ -97,9 +97,9 @@ fn a_stage_fails_in_the_machines_words_or_for_an_older_build() {
 fn a_swap_names_what_it_leads_to_and_is_done_by_proof() {
     let mut scene = staged();
     permits(&mut scene, RolloutStep::Stop, 1);
+    scene.pace = 2;
     for _ in 0..6 {
         scene.turn();
-        scene.errand.as_mut().unwrap().started_at = Timestamp::from_second(scene.now).unwrap();
     }
     let target = operation(&scene).target.clone().unwrap();
     assert_eq!(target.version.as_str(), "8.19.1");
@@ -130,6 +130,7 @@ fn nothing_is_begun_where_what_is_declared_by_now_does_not_wait() {
         it.deployment = it.plan.deployment(None).unwrap();
     });
     permits(&mut scene, RolloutStep::Stop, 1);
+    scene.pace = 2;
     scene.settle();
     assert_eq!(operation(&scene).status, Some(RunStatus::Failed));
     assert!(message(&scene).contains("does not wait on the machine"), "{}", message(&scene));
@@ -141,9 +142,9 @@ fn nothing_is_begun_where_what_is_declared_by_now_does_not_wait() {
 fn no_installation_comes_in_the_way_of_a_run() {
     let mut scene = staged();
     permits(&mut scene, RolloutStep::Stop, 1);
+    scene.pace = 2;
     for _ in 0..6 {
         scene.turn();
-        scene.errand.as_mut().unwrap().started_at = Timestamp::from_second(scene.now).unwrap();
     }
     scene.machine.elasticsearch.stop("inactive");
     scene.annotate("drover.dev/reconcile-at", "now");
