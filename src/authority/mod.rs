@@ -30,6 +30,8 @@ const NODE_LIFE: Duration = Duration::from_hours(24 * 365);
 const SKEW: Duration = Duration::from_hours(1);
 /// The longest common name (RFC 5280, appendix A.1).
 const COMMON_NAME: usize = 64;
+/// What tells the subject of a node from that of every authority.
+const UNIT: &str = "Elasticsearch node";
 /// The most authorities that are trusted at once.
 const MOST: usize = 4;
 
@@ -154,6 +156,8 @@ impl Authority {
         let end = Validity::of(&self.certificate).map_or(now, |it| it.not_after);
         let left = Duration::try_from(end.duration_since(now)).unwrap_or_default();
         let mut params = params(host, now, NODE_LIFE.min(left))?;
+        // A host may have its cluster's name, and OpenSSL takes whom its own name signs for self-signed.
+        params.distinguished_name.push(DnType::OrganizationalUnitName, UNIT);
         params.subject_alt_names = subject_names(names)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         // To each other, nodes are both.

@@ -66,7 +66,15 @@ fn openssl(arguments: &[&str]) -> String {
 
 #[test]
 fn openssl_takes_a_node_s_certificate_for_a_server_s_and_a_client_s() {
-    let authority = authority();
+    takes(&authority());
+}
+
+#[test]
+fn openssl_takes_a_node_s_certificate_of_an_authority_with_the_node_s_own_name() {
+    takes(&Authority::make("es-1", now()).unwrap());
+}
+
+fn takes(authority: &Authority) {
     let issued = authority.issue("es-1", &names(), now()).unwrap();
     let folder = Folder::new();
     let ca = folder.write("ca.crt", authority.certificate());

@@ -56,7 +56,7 @@ impl Yard {
         );
         let archives = Archives::start().await;
         let mut yard =
-            Self { stage, host, archives, password: password().unwrap(), uid: "".into() };
+            Self { stage, host, archives, password: password().unwrap(), uid: String::new() };
         yard.secrets().await;
         yard.cluster("8.19.0", &json!({})).await;
         let spec = json!({ "clusterRef": { "name": "es" } });
