@@ -1,7 +1,8 @@
 # shellcheck shell=bash
-# Three Linux hosts for the demo, each with a systemd and an sshd of its own, and the Host objects that stand for them.
+# Three bare Linux hosts for the demo, each with a systemd and an sshd of its own, where they fetch Elasticsearch from, and the objects
+# of examples/managed.yaml that make a cluster of them.
 
-HOSTS=(debian fedora atomic)
+HOSTS=(debian fedora rhel)
 
 # Namespaces and mounts take root; without it the demo goes on without hosts.
 has_hosts() { [ "$(id -u)" = 0 ]; }
@@ -18,7 +19,7 @@ start_hosts() {
     runs "host-$at" && continue
     mkdir -p "$dir"
     cp "$RUN/ssh-key.pub" "$dir/authorized_keys"
-    HOST_NAME=es-$at background "host-$at" tests/bed/run-host.sh "$RUN/network" "$dir" "$at" "$os"
+    HOST_NAME=logs-$at HOST_DISK=900m background "host-$at" tests/bed/run-host.sh "$RUN/network" "$dir" "$at" "$os"
   done
 }
 
@@ -27,33 +28,36 @@ host_address() { echo "$(cat "$RUN/network/network").$((10 + $1))"; }
 
 lets_in() { (exec 3<>"/dev/tcp/$1/22") 2>/dev/null; }
 
-# A Host for each, known by the fingerprint that its machine was given, and all of them members of the Cluster `main`.
+# A mirror of the archive for the hosts.
+start_mirror() {
+  has_hosts || return 0
+  local gateway
+  gateway=$(cat "$RUN/network/network").1
+  runs mirror || background mirror demo/serve.pl "$gateway" "$MIRROR_PORT" "$(tests/bed/where.sh archive "$VERSION")"
+}
+
+# All of examples/managed.yaml at once, with the addresses and the mirror of this machine, and a heap that fits on it.
 apply_hosts() {
   has_hosts || return 0
-  local at address fingerprint
+  local at mirror digest
   kubectl create secret generic ssh-key --type=kubernetes.io/ssh-auth --dry-run=client -o yaml \
     --from-file=ssh-privatekey="$RUN/ssh-key" | kubectl apply --server-side -f - >/dev/null
   for at in $(seq ${#HOSTS[@]}); do
-    address=$(host_address "$at")
-    await 60 "host-$at" "host es-$at is up at $address" lets_in "$address"
-    fingerprint=$(ssh-keygen -lf "$RUN/host-$at/ssh/ssh_host_ed25519_key.pub" | cut -d' ' -f2)
-    kubectl apply --server-side -f - >/dev/null <<HOST
-apiVersion: drover.dev/v1alpha1
-kind: Host
-metadata: {name: es-$at}
-spec:
-  address: $address
-  credentials: {secretName: ssh-key}
-  hostKey: {fingerprints: ["$fingerprint"]}
-  clusterRef: {name: main}
-HOST
+    await 60 "host-$at" "host logs-$at is up at $(host_address "$at")" lets_in "$(host_address "$at")"
   done
+  mirror=http://$(cat "$RUN/network/network").1:$MIRROR_PORT
+  digest=$(cat "$(tests/bed/where.sh archive "$VERSION")"/*.sha512)
+  sed -e "s#https://mirror.example#$mirror#" \
+    -e "s#^\( *\)distribution:#\1nodeGroups: [{name: all, heap: 320m}]\n&\n\1  sha512: {${digest##* }: ${digest%% *}}#" \
+    -e "$(for at in $(seq ${#HOSTS[@]}); do echo "s#192.0.2.2$at#$(host_address "$at")#"; done)" \
+    examples/managed.yaml | kubectl apply --server-side -f - >/dev/null
 }
 
 show_hosts() {
   has_hosts || return 0
   cat <<TEXT
-  kubectl describe hosts.drover.dev es-1
+  kubectl describe hosts.drover.dev logs-1
   ssh -i $RUN/ssh-key root@$(host_address 1)
+  kubectl patch dcl logs --type=merge -p '{"spec":{"operations":{"restart":{"requestId":"1","target":"Elasticsearch"}}}}'
 TEXT
 }

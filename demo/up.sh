@@ -1,6 +1,6 @@
 #!/bin/bash
-# up.sh: a Kubernetes control plane, a secured Elasticsearch with TLS, three Linux hosts, and Drover, all on this machine's loopback
-# and a bridge of its own; then the examples, until they are Ready. What runs already is kept, so it can be run again after a change.
+# up.sh: a Kubernetes control plane, a secured Elasticsearch with TLS, three bare Linux hosts, and Drover, all on this machine's
+# loopback and a bridge of its own; then the examples, until they are Ready and the hosts a cluster. What runs already is kept, so it can be run again after a change.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/hosts.sh"
@@ -9,6 +9,8 @@ cd "$REPOSITORY"
 VERSION=8.19.0
 # The examples name this one; the others are what is free.
 ELASTICSEARCH_PORT=9200
+# Three nodes are fetched, unpacked and started.
+READY_WITHIN=10m
 export KUBECONFIG=$RUN/kubeconfig
 
 main() {
@@ -28,6 +30,7 @@ main() {
   apply_prerequisites
   start_drover
   apply_examples
+  start_mirror
   apply_hosts
   await_ready
   show
@@ -65,6 +68,7 @@ ETCD_PEER_PORT=$(free_port 12479)
 API_PORT=$(free_port 16443)
 TRANSPORT_PORT=$(free_port 19300)
 METRICS_PORT=$(free_port 18080)
+MIRROR_PORT=18090
 PORTS
   fi
   # shellcheck source=/dev/null
@@ -157,10 +161,11 @@ apply_examples() {
 }
 
 await_ready() {
-  local kind kinds=(clusters indices)
+  local kind kinds=(indices clusters)
   ! has_hosts || kinds+=(hosts)
   for kind in "${kinds[@]}"; do
-    kubectl wait --for=condition=Ready --timeout=120s --all "$kind.drover.dev" >&2 || {
+    say "waiting until all $kind are Ready"
+    kubectl wait --for=condition=Ready --timeout="$READY_WITHIN" --all "$kind.drover.dev" >&2 || {
       kubectl get drover >&2
       tail -n 20 "$RUN/drover.log" >&2
       die "the objects do not become Ready (the log is $RUN/drover.log)"

@@ -12,6 +12,8 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$BED_SOURCE/host/lib.sh"
+# Whoever starts this may keep its own files to itself; those of a host are not its.
+umask 022
 network_dir=$1 dir=$2 index=$3 os=$4
 export HOST_NAME=${HOST_NAME:-h-$index} HOST_USER=${HOST_USER:-}
 
