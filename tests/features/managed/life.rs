@@ -1,15 +1,22 @@
 //! From bare machines to a cluster by one apply, and what is changed in its life.
 
-use drover::api::{host_status::RunStatus, rollout_status::RolloutKind};
+use drover::api::{
+    host_status::RunStatus,
+    rollout_status::{RolloutKind, RolloutStep},
+};
 use serde_json::json;
 
-use super::Stage;
-use crate::common::{hosts::room, traffic::Traffic};
+use super::{LONG, Stage};
+use crate::common::{
+    hosts::{Os, room},
+    traffic::Traffic,
+    wait::eventually,
+};
 
 #[tokio::test]
 async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings_and_a_version() {
     let _room = room().await;
-    let stage = Stage::new("managed", 3).await;
+    let mut stage = Stage::new("managed", 3).await;
     stage.apply_all(&stage.cluster("8.17.0", &json!({}), &json!({}))).await;
     let formed = stage.formed().await;
     assert_eq!((formed.version.as_str(), formed.name.as_str()), ("8.17.0", "es"));
@@ -25,21 +32,55 @@ async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings
     let second = stage.runs();
     assert!(first.iter().zip(&second).all(|(before, after)| before != after), "{second:?}");
 
+    // Settings that no node starts with take down the first alone, and the next ones cure it.
+    let broken = json!({ "node.attr.rack": "r1", "no.such.setting": "1" });
+    stage.apply(&stage.cluster("8.17.0", &broken, &json!({}))).await;
+    let run = stage.paused().await;
+    let is_untouched = |step: RolloutStep| step == RolloutStep::Waiting;
+    assert_eq!(run.hosts.iter().filter(|it| is_untouched(it.step)).count(), 2, "{run:#?}");
+    stage.apply(&stage.cluster("8.17.0", &attribute, &json!({}))).await;
+    stage.deployed("8.17.0", 3).await;
+    let third = stage.runs();
+    let same = second.iter().zip(&third).filter(|(before, after)| before == after).count();
+    assert_eq!(same, 2, "{second:?} {third:?}");
+
     // Another version, with data in the cluster and people at work.
     stage.apply(&stage.cluster("8.19.0", &attribute, &json!({}))).await;
-    let status = stage.deployed("8.19.0", 2).await;
+    let status = stage.deployed("8.19.0", 4).await;
     traffic.goes_on(20).await;
     let counted = traffic.finish().await;
     counted.assert_unharmed();
     assert_eq!(counted.most_down, 1, "{counted:#?}");
-    let [version, _] = &status.history[..] else { panic!("{:?}", status.history) };
+    let version = &status.history[0];
     assert_eq!(version.kind, RolloutKind::ElasticsearchVersion);
     assert_eq!((version.status, version.done), (RunStatus::Finished, 3));
     let status = stage.until("Ready", "True").await;
     let upgraded = status.elasticsearch.unwrap();
     assert_eq!((upgraded.version.as_str(), &upgraded.uuid), ("8.19.0", &formed.uuid));
+
+    // A machine that has lost its data joins the same cluster, and so does one more.
+    stage.machines[1].inside(
+        "systemctl stop drover-elasticsearch; find /var/lib/drover-elasticsearch -mindepth 1 -delete",
+    );
+    eventually("the machine without data is back", LONG, async || {
+        match stage.asks(1, "/").await? {
+            root if root["cluster_uuid"] == *formed.uuid => Ok(()),
+            root => Err(root.to_string()),
+        }
+    })
+    .await;
+    stage.join(Os::Debian).await;
+    let status = stage
+        .when("four nodes", |cluster| {
+            let seen = cluster.status.clone().and_then(|it| it.elasticsearch).unwrap_or_default();
+            if seen.nodes == 4 { Ok(()) } else { Err(format!("{seen:?}")) }
+        })
+        .await;
+    assert_eq!(status.elasticsearch.unwrap().uuid, formed.uuid);
+    let status = stage.until("Ready", "True").await;
+    assert_eq!(status.history.len(), 4, "none of that takes a run");
     stage.assert_rights_suffice();
-    for reason in ["FormationBegun", "Formed", "RolloutFinished"] {
+    for reason in ["FormationBegun", "Formed", "RolloutPaused", "RolloutFinished"] {
         stage.event("es", reason).await;
     }
 }

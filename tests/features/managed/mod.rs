@@ -6,10 +6,13 @@ mod removal;
 
 use std::{collections::BTreeMap, ops::Deref, time::Duration};
 
-use drover::api::{
-    cluster::{Cluster, ClusterStatus, ElasticsearchStatus, Health},
-    host_status::RunStatus,
-    rollout_status::DeployStatus,
+use drover::{
+    api::{
+        cluster::{Cluster, ClusterStatus, ElasticsearchStatus, Health},
+        host_status::RunStatus,
+        rollout_status::{DeployStatus, RolloutStatus},
+    },
+    ssh::deploy::layout,
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -129,6 +132,26 @@ impl Stage {
         self.machines.iter().enumerate().map(member).collect()
     }
 
+    /// One more bare machine, which is declared a member.
+    pub async fn join(&mut self, os: Os) {
+        self.machines.push(Settings::new(os).disk_megabytes(900).start().await);
+        let host = self.members().pop().expect("it was just added");
+        self.apply(&host).await;
+    }
+
+    /// What Elasticsearch on a machine answers to Drover's own user.
+    pub async fn asks(&self, machine: usize, path: &str) -> Result<Value, String> {
+        let (host, target) = (&self.machines[machine], self.target().await);
+        let told = host.inside(&format!(
+            "curl -sS -m 10 --cacert {} -u {}:{} 'https://{}:9200{path}' 2>&1 || true",
+            layout::AUTHORITIES,
+            target.user,
+            target.password,
+            host.address()
+        ));
+        serde_json::from_str(&told).map_err(|_| told)
+    }
+
     /// Applies the Cluster and all Hosts at once.
     pub async fn apply_all(&self, cluster: &Value) {
         let mut items = vec![cluster.clone()];
@@ -246,6 +269,20 @@ impl Stage {
             }
         })
         .await
+    }
+
+    /// Waits until a run waits for a person.
+    pub async fn paused(&self) -> RolloutStatus {
+        let status = self
+            .when_within(ROLL, "a run waits for a person", |cluster| {
+                let status = cluster.status.clone().unwrap_or_default();
+                match status.rollout {
+                    Some(run) if run.pause.is_some() => Ok(()),
+                    run => Err(format!("{run:#?}")),
+                }
+            })
+            .await;
+        status.rollout.expect("checked")
     }
 
     /// All nodes, as Drover's own user: what a person would take from the Secrets.

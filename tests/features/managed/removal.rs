@@ -53,4 +53,9 @@ async fn objects_that_come_again_take_up_the_same_cluster_and_delete_takes_it_fr
     host.inside("test ! -e /opt/drover/elasticsearch && test ! -e /etc/drover-elasticsearch");
     host.inside("test -z \"$(ls -A /var/lib/drover-elasticsearch 2>/dev/null)\"");
     assert_eq!(host.inside("pgrep -u elasticsearch java || echo none").trim(), "none");
+
+    // What was deleted with its data comes again as another cluster.
+    stage.apply_all(&cluster(json!({}))).await;
+    let again = stage.formed().await;
+    assert_ne!(again.uuid, formed.uuid);
 }
