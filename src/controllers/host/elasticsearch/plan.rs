@@ -164,6 +164,9 @@ pub enum HeldBack {
     Comes,
     /// Another version has data there, by its name: a run brings the declared one, behind its gates.
     Other(String),
+    /// The cluster that it would join runs this version, and no run has brought the declared one to
+    /// all its nodes; nothing where nobody knows which it runs.
+    Ahead(Option<String>),
 }
 
 /// Why Elasticsearch does not come to the machine now; nothing where it does.
@@ -185,13 +188,8 @@ pub fn held_back(host: &Host, seen: &Observed, wanted: &Wanted) -> Option<HeldBa
     if !wanted.may_install {
         return Some(HeldBack::Unformed);
     }
-    let before = report.current.as_deref().filter(|_| report.data == DataDirectory::Used);
-    let version = &wanted.deployment.version;
-    // Once all others run it, the gates were open.
-    if let Some(before) = before.filter(|it| *it != &**version)
-        && wanted.running.as_ref() != Some(version)
-    {
-        return Some(HeldBack::Other(before.to_owned()));
+    if let Some(why) = ungated(report, wanted) {
+        return Some(why);
     }
     let others = seen.view.checked.as_deref().and_then(|it| it.service.as_ref());
     match others {
@@ -216,6 +214,20 @@ pub fn held_back(host: &Host, seen: &Observed, wanted: &Wanted) -> Option<HeldBa
         return Some(HeldBack::Reported);
     }
     (!report.is_down()).then_some(HeldBack::Comes)
+}
+
+/// Why the declared version would come past the gates of a run. Once all others run it, they were
+/// open; a cluster that is about to be formed has none.
+fn ungated(report: &Report, wanted: &Wanted) -> Option<HeldBack> {
+    let version = &wanted.deployment.version;
+    let before = report.current.as_deref().filter(|_| report.data == DataDirectory::Used);
+    match (before, &wanted.running) {
+        (_, Some(running)) if running == version => None,
+        (Some(before), _) if before == &**version => None,
+        (Some(before), _) => Some(HeldBack::Other(before.to_owned())),
+        (None, None) if wanted.uuid.is_none() => None,
+        (None, running) => Some(HeldBack::Ahead(running.as_deref().map(str::to_owned))),
+    }
 }
 
 /// How Drover's Elasticsearch is on the machine, where that was told.

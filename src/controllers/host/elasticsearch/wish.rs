@@ -20,6 +20,7 @@ use crate::{
         host::operation,
     },
     deploy::{archive::Sha512, node::NodePlan},
+    elasticsearch::version::Version,
     error::Error,
     kubernetes::references::look_up,
     published,
@@ -62,7 +63,8 @@ pub struct Wanted {
     pub authority: Arc<Authority>,
     /// The cluster in Elasticsearch; absent while none is known.
     pub uuid: Option<Box<str>>,
-    /// The lowest version that runs in the cluster; absent where that is not known.
+    /// The lowest version that runs in the cluster, on other machines than this one where it can't
+    /// be asked; absent where that is not known.
     pub running: Option<Box<str>>,
     /// Whether Elasticsearch may come to a machine where it is not.
     pub may_install: bool,
@@ -146,9 +148,7 @@ pub async fn wish(
         deployment,
         authority: Arc::new(secrets.authority),
         uuid: deployment::uuid(cluster).map(Into::into),
-        running: status
-            .and_then(|it| it.elasticsearch.as_ref())
-            .map(|it| it.version.as_str().into()),
+        running: running(cluster, host, &hosts),
         may_install: deployment::may_install(cluster),
         is_rolling: status.is_some_and(|it| it.rollout.is_some()),
         is_paused: cluster.spec.paused,
@@ -156,6 +156,17 @@ pub async fn wish(
         basis: Basis::of(cluster),
         plan,
     })))
+}
+
+/// The lowest version that runs in the cluster: as Elasticsearch told, or else as the other `hosts` did.
+fn running(cluster: &Cluster, host: &Host, hosts: &[Arc<Host>]) -> Option<Box<str>> {
+    let told = cluster.status.as_ref().and_then(|it| it.elasticsearch.as_ref());
+    if let Some(told) = told.filter(|it| !it.version.is_empty()) {
+        return Some(told.version.as_str().into());
+    }
+    let others = hosts.iter().filter(|it| it.metadata.uid != host.metadata.uid);
+    let versions = others.filter_map(|it| Version::parse(deployed(it)?.version.as_ref()?.as_str()));
+    versions.min().map(|it| it.to_string().into())
 }
 
 /// Nobody says what is wanted: what is there stays.
@@ -235,7 +246,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controllers::host::tests::scene;
+    use crate::{
+        api::cluster::ElasticsearchStatus,
+        controllers::{deployment::tests, host::tests::scene},
+    };
 
     #[test]
     fn data_is_where_the_group_of_the_host_has_it() {
@@ -253,6 +267,30 @@ mod tests {
         assert_eq!(data_path(&groups[..1], &host), None);
         host.metadata.labels = Some([("tier".to_owned(), "hot".to_owned())].into());
         assert_eq!(data_path(&groups, &host).as_deref(), Some("/srv/hot"));
+    }
+
+    #[test]
+    fn a_cluster_runs_the_lowest_version_that_it_tells_or_else_the_other_hosts_do() {
+        let hosts = [("a", "8.19.0"), ("b", "8.17.0"), ("c", "7.17.0")].map(|(name, version)| {
+            let mut host = Host::clone(&tests::host(name, &json!({}), true));
+            host.status.get_or_insert_default().elasticsearch = serde_json::from_value(json!({
+                "unit": "u", "state": "active", "deployed": { "version": version },
+            }))
+            .unwrap();
+            Arc::new(host)
+        });
+        let mut cluster = tests::cluster(&json!({}));
+        let lowest = |cluster: &Cluster, all: &[Arc<Host>]| {
+            running(cluster, &hosts[2], all).map(String::from)
+        };
+        assert_eq!(lowest(&cluster, &hosts).as_deref(), Some("8.17.0"));
+        assert_eq!(lowest(&cluster, &hosts[2..]), None, "what it runs itself says nothing");
+        let mut told = ElasticsearchStatus { uuid: "pinned".into(), ..Default::default() };
+        cluster.status.get_or_insert_default().elasticsearch = Some(told.clone());
+        assert_eq!(lowest(&cluster, &hosts[2..]), None, "it has not answered yet");
+        told.version = "8.18.0".into();
+        cluster.status.get_or_insert_default().elasticsearch = Some(told);
+        assert_eq!(lowest(&cluster, &hosts).as_deref(), Some("8.18.0"));
     }
 
     #[test]

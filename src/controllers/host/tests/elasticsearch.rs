@@ -92,6 +92,11 @@ fn wanted() -> Wanted {
     wanted_of(node("8.19.0", "1"))
 }
 
+/// In a cluster that is formed, and runs the same version.
+fn joining() -> Wanted {
+    Wanted { uuid: Some("uuid".into()), running: Some("8.19.0".into()), ..wanted() }
+}
+
 /// The Cluster asks for that.
 fn asks(scene: &mut Scene, wanted: Wanted) {
     scene.elasticsearch = Wish::Deploy(Box::new(wanted));
@@ -117,7 +122,7 @@ fn bare() -> Scene {
 /// One on which that runs, in a cluster that is formed.
 fn member() -> Scene {
     let mut scene = bare();
-    asks(&mut scene, Wanted { uuid: Some("uuid".into()), ..wanted() });
+    asks(&mut scene, joining());
     scene.settle();
     scene.check("Ready", "True", "AsExpected");
     scene
@@ -271,7 +276,7 @@ fn what_stands_in_the_way_is_told_and_nothing_is_installed() {
     ];
     for (change, status, reason, words) in cases {
         let mut scene = bare();
-        asks(&mut scene, Wanted { uuid: Some("uuid".into()), ..wanted() });
+        asks(&mut scene, joining());
         change(&mut scene);
         scene.settle();
         scene.check("ElasticsearchInstalled", status, reason);
@@ -401,6 +406,41 @@ fn another_version_comes_to_one_that_is_down_with_a_run_or_once_all_others_have_
     scene.settle();
     assert_eq!(scene.machine.starts, 2);
     scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn a_bare_machine_joins_once_all_nodes_run_the_declared_version() {
+    let cases: [(Option<&str>, &str, &str); 2] =
+        [(Some("8.17.0"), "False", "the cluster runs 8.17.0"), (None, "Unknown", "which version")];
+    for (running, status, words) in cases {
+        let mut scene = bare();
+        asks(&mut scene, Wanted { running: running.map(Into::into), ..joining() });
+        scene.settle();
+        scene.check("ElasticsearchInstalled", status, "Waiting");
+        let message = &scene.condition("ElasticsearchInstalled").message;
+        assert!(message.contains(words), "{message}");
+        assert_eq!((scene.machine.starts, scene.status().operation.is_some()), (0, false));
+        amend(&mut scene, |it| it.running = Some("8.19.0".into()));
+        scene.settle();
+        scene.check("Ready", "True", "AsExpected");
+        assert_eq!(scene.machine.starts, 1);
+    }
+}
+
+#[test]
+fn an_installation_that_is_under_way_ends_where_another_version_is_declared_that_none_runs() {
+    let mut scene = bare();
+    asks(&mut scene, joining());
+    while !is_installing(&scene) {
+        scene.turn();
+    }
+    amend(&mut scene, |it| {
+        it.plan = node("8.19.1", "1");
+        it.deployment = it.plan.deployment(None).unwrap();
+    });
+    scene.settle();
+    assert_eq!((scene.machine.starts, scene.status().operation.is_some()), (0, false));
+    scene.check("ElasticsearchInstalled", "False", "Waiting");
 }
 
 #[test]
