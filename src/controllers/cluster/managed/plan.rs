@@ -151,6 +151,9 @@ fn recorded(cluster: &Cluster) -> Option<&str> {
 }
 
 fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
+    if let Some(problem) = seen.astray() {
+        return Stand::Refused(problem);
+    }
     let told: Vec<(&Host, Option<&DeployedElasticsearch>)> =
         seen.hosts.iter().map(|it| (&**it, deployment::told(it))).collect();
     let secrets = deployment::secrets::uuids(&seen.found);

@@ -243,6 +243,30 @@ fn data_that_nobody_knows_is_not_touched() {
 }
 
 #[test]
+fn a_member_whose_data_is_not_where_it_is_to_be_is_told_and_nothing_is_changed() {
+    let elsewhere = json!({ "version": "8.19.0", "revision": "old", "data": "Missing" });
+    let lost = json!({ "staged": ["8.19.0"], "clusterUuid": "known", "data": "Empty" });
+    for told in [&elsewhere, &lost] {
+        refuses(
+            |it| {
+                it.pin("known");
+                it.tell(1, told);
+            },
+            Reason::Conflict,
+            "host 'b' has been a member of a cluster, and its data is not in \
+             /var/lib/drover-elasticsearch",
+        );
+    }
+    let mut world = World::new();
+    world.pin("known");
+    world.tell(1, &json!({ "version": "8.19.0", "revision": "old", "data": "Used" }));
+    // One that was just started has not written anything yet.
+    let revision = world.seen().plans.unwrap()["c"].revision.clone();
+    world.tell(2, &json!({ "version": "8.19.0", "revision": revision, "data": "Empty" }));
+    assert_eq!(world.stand(), Stand::Known);
+}
+
+#[test]
 fn what_a_secret_or_a_host_remembers_is_joined_and_nothing_is_formed() {
     for kind in Kind::ALL {
         let mut world = World::new();

@@ -112,6 +112,24 @@ fn nothing_is_started_over_the_data_of_others_or_of_another_cluster() {
 }
 
 #[test]
+fn a_member_whose_data_is_not_where_it_is_to_be_is_neither_started_nor_made_ready_to_be() {
+    let mut running = stopped();
+    running.swap(&Deployment { revision: "old".into(), ..installation(false).deployment }, "first");
+    running.stage(&installation(false).deployment);
+    assert!(matches!(installation(false).next(&running), Next::End(Outcome::Done(_))));
+    running.data = DataDirectory::Missing;
+    let why = refused(installation(false).next(&running));
+    assert!(why.contains("its data is not in the data directory"), "{why}");
+    let mut down = stopped();
+    (down.data, down.cluster_uuid) = (DataDirectory::Empty, Some("uuid".into()));
+    let member = Installation { cluster_uuid: Some("uuid".into()), ..installation(true) };
+    let why = refused(member.next(&down));
+    assert!(why.contains("its data is not in the data directory"), "{why}");
+    down.cluster_uuid = None;
+    assert_eq!(member.next(&down), Next::AskStarting, "it never was one");
+}
+
+#[test]
 fn what_is_in_service_is_not_stopped_by_an_installation() {
     let mut report = stopped();
     let mut other = installation(true).deployment;
