@@ -121,6 +121,12 @@ pub fn next(
     let Wish::Deploy(wanted) = &seen.elasticsearch else {
         return record(host).map(|_| Step::Drop);
     };
+    let is_ours = matches!(stand, Stand::Ours(machine) if pinned(host) == Some(machine));
+    let is_seen = is_ours && is_looked_into;
+    // What is in service is changed by a run alone, and that waits for the installation to go.
+    if is_seen && report(seen).is_some_and(|it| is_in_service(it, wanted)) {
+        return record(host).map(|_| Step::Drop);
+    }
     if let Some(operation) = record(host)
         && operation.run_id == run_id(wanted)
     {
@@ -128,8 +134,7 @@ pub fn next(
         let outcome = seen.view.installed(&done)?.as_ref().ok()?;
         return matches!(outcome, Outcome::Done(_)).then_some(Step::End);
     }
-    let is_ours = matches!(stand, Stand::Ours(machine) if pinned(host) == Some(machine));
-    if !is_ours || !is_looked_into {
+    if !is_seen {
         return None;
     }
     match held_back(host, seen, wanted) {
@@ -179,7 +184,7 @@ pub fn held_back(host: &Host, seen: &Observed, wanted: &Wanted) -> Option<HeldBa
     if operation::record(host).is_some() || seen.errand.is_some() {
         return Some(HeldBack::InRun);
     }
-    if report.is_active() && report.running.is_some() {
+    if is_in_service(report, wanted) {
         return Some(HeldBack::InService);
     }
     if let Some(why) = unfit(report, wanted.uuid.as_deref()) {
@@ -214,6 +219,11 @@ pub fn held_back(host: &Host, seen: &Observed, wanted: &Wanted) -> Option<HeldBa
         return Some(HeldBack::Reported);
     }
     (!report.is_down()).then_some(HeldBack::Comes)
+}
+
+/// Whether something else runs there than is wanted.
+fn is_in_service(report: &Report, wanted: &Wanted) -> bool {
+    report.is_active() && report.running.is_some() && !wanted.deployment.is_running(report)
 }
 
 /// Why the declared version would come past the gates of a run. Once all others run it, they were

@@ -341,6 +341,22 @@ fn other_settings_are_installed_instead_where_it_never_came_up() {
 }
 
 #[test]
+fn what_somebody_else_has_started_meanwhile_ends_the_installation_and_is_left_to_a_run() {
+    let mut scene = bare();
+    asks(&mut scene, joining());
+    scene.machine.installing = Some(Outcome::Refused("Elasticsearch is in service".into()));
+    while !is_installing(&scene) {
+        scene.turn();
+    }
+    let older = node("8.19.0", "0").deployment(None).unwrap();
+    scene.machine.elasticsearch.stage(&older);
+    scene.machine.elasticsearch.swap(&older, "by hand");
+    scene.settle();
+    assert_eq!(scene.status().operation, None, "a run may have the host");
+    scene.check("ElasticsearchInstalled", "True", "InProgress");
+}
+
+#[test]
 fn the_cluster_is_noted_on_the_machine_and_told() {
     let mut scene = member();
     let uuid = |scene: &Scene| deployed(&scene.host)?.cluster_uuid.clone();
