@@ -23,8 +23,8 @@ pub struct Installation {
     pub attempt: u32,
     /// What shall run.
     pub deployment: Deployment,
-    /// Where its version comes from.
-    pub source: Source,
+    /// Where its version comes from; absent where that is unpacked already.
+    pub source: Option<Source>,
     /// The cluster that the host is to be in; absent while none is formed.
     pub cluster_uuid: Option<Box<str>>,
     /// Whether it is started too: only where it is not in service.
@@ -198,6 +198,11 @@ pub(in crate::ssh) async fn carry_on(
             Ok((outcome, Activity::Rest))
         }
         Next::Wait => Ok(going(Outcome::Starting, Activity::Work)),
+        Next::AskFetching
+            if source.is_none() && !report.trees.contains_key(&deployment.version) =>
+        {
+            failed(format!("{} was unpacked, and is there no longer", deployment.version).into())
+        }
         Next::AskFetching => {
             let job = installation.stage();
             match super::progress(session, sudo, &job).await? {
@@ -207,7 +212,7 @@ pub(in crate::ssh) async fn carry_on(
                 Progress::Done => super::forget(session, sudo, &job).await?,
                 Progress::Failed(_) | Progress::Unknown => {}
             }
-            deployment.begin_stage(session, sudo, run, source).await?;
+            deployment.begin_stage(session, sudo, run, source.as_ref()).await?;
             Ok(going(Outcome::Fetching, Activity::Begun))
         }
         Next::AskStarting => {

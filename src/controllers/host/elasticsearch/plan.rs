@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    deployed, is_home, record,
+    deployed, is_home, is_unpacked, record,
     wish::{Basis, Wanted, Wish},
 };
 use crate::{
@@ -93,16 +93,21 @@ pub fn installation(host: &Host, wish: &Wish) -> Option<Installation> {
         return None;
     }
     let java_home = wanted.plan.java_home.as_deref().and_then(|it| RemotePath::new(it).ok());
+    let source = match &wanted.digest {
+        Some(Ok(sha512)) => Some(Source {
+            url: wanted.plan.archive.url.clone(),
+            sha512: sha512.clone(),
+            java_home,
+            family: known_family(host).map(|it: OsFamily| family(it)),
+        }),
+        None if is_unpacked(host, &wanted.deployment.version) => None,
+        Some(Err(_)) | None => return None,
+    };
     Some(Installation {
         run: operation.run_id.as_str().into(),
         attempt: operation.attempt,
         deployment: wanted.deployment.clone(),
-        source: Source {
-            url: wanted.plan.archive.url.clone(),
-            sha512: wanted.digest.clone()?.ok()?,
-            java_home,
-            family: known_family(host).map(|it: OsFamily| family(it)),
-        },
+        source,
         cluster_uuid: wanted.uuid.clone(),
         starts,
     })

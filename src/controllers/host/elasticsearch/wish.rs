@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
-use super::{deployed, is_home, record};
+use super::{deployed, is_home, is_unpacked, record};
 use crate::{
     api::{
         cluster::{Cluster, ClusterDeletionPolicy},
@@ -72,7 +72,7 @@ pub struct Wanted {
     pub is_rolling: bool,
     /// Whether the Cluster holds back all that is new.
     pub is_paused: bool,
-    /// The SHA-512 of the archive, where one is to be fetched; or why nobody knows it.
+    /// The SHA-512 of the archive; or why nobody knows it. Absent where none is to be fetched.
     pub digest: Option<Result<Box<str>, String>>,
     /// What it was decided on.
     pub basis: Basis,
@@ -233,9 +233,12 @@ async fn digest(
     if record(host).is_none() && !operation::is_staging(host) {
         return None;
     }
-    let known = watched.and_then(|it| it.installation.as_ref()).map(|it| &it.source);
+    let known = watched.and_then(|it| it.installation.as_ref()?.source.as_ref());
     if let Some(source) = known.filter(|it| it.url == plan.archive.url) {
         return Some(Ok(source.sha512.clone()));
+    }
+    if is_unpacked(host, &plan.version.to_string()) {
+        return None;
     }
     let read = published::sha512(at, &plan.archive.file, None).await;
     Some(read.map_err(|it| format!("the SHA-512 of {}: {}", plan.archive.file, it.message())))
@@ -267,6 +270,25 @@ mod tests {
         assert_eq!(data_path(&groups[..1], &host), None);
         host.metadata.labels = Some([("tier".to_owned(), "hot".to_owned())].into());
         assert_eq!(data_path(&groups, &host).as_deref(), Some("/srv/hot"));
+    }
+
+    #[tokio::test]
+    async fn a_digest_is_not_asked_for_where_the_version_is_unpacked_already() {
+        let mut host = Host::clone(&tests::host("a", &json!({}), true));
+        let (cluster, hosts) = (tests::cluster(&json!({})), [Arc::new(host.clone())]);
+        let secrets = secrets::open(&cluster, &tests::found()).unwrap();
+        let plan = deployment::plans(&cluster, &secrets, &hosts).unwrap().remove("a").unwrap();
+        let status = host.status.get_or_insert_default();
+        status.elasticsearch = serde_json::from_value(json!({
+            "unit": "u", "state": "failed", "deployed": { "staged": ["8.19.0"] },
+        }))
+        .unwrap();
+        status.operation = serde_json::from_value(json!({
+            "runId": "install-1", "kind": "InstallElasticsearch", "step": "Start", "attempt": 1,
+            "startedAt": "2026-01-02T03:04:05Z",
+        }))
+        .unwrap();
+        assert_eq!(digest(&host, &plan, None).await, None);
     }
 
     #[test]

@@ -357,6 +357,16 @@ fn what_somebody_else_has_started_meanwhile_ends_the_installation_and_is_left_to
 }
 
 #[test]
+fn what_is_unpacked_already_is_started_without_asking_for_its_digest() {
+    let mut scene = member();
+    scene.machine.elasticsearch.stop("failed");
+    amend(&mut scene, |it| it.digest = None);
+    scene.settle();
+    assert_eq!(scene.machine.starts, 2);
+    scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
 fn the_cluster_is_noted_on_the_machine_and_told() {
     let mut scene = member();
     let uuid = |scene: &Scene| deployed(&scene.host)?.cluster_uuid.clone();

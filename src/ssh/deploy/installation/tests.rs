@@ -15,12 +15,12 @@ fn installation(starts: bool) -> Installation {
             live: vec![],
             revision: "one".into(),
         },
-        source: Source {
+        source: Some(Source {
             url: "https://mirror.example/es.tar.gz".into(),
             sha512: "ab".repeat(64).into(),
             java_home: None,
             family: None,
-        },
+        }),
         cluster_uuid: None,
         starts,
     }
