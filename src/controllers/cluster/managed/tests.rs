@@ -409,7 +409,7 @@ fn secrets_are_made_where_none_are_and_never_beside_somebody_elses() {
 }
 
 #[test]
-fn a_host_without_elasticsearch_or_whose_node_has_not_joined_is_outstanding() {
+fn a_host_without_elasticsearch_or_whose_node_does_not_run_or_has_not_joined_is_outstanding() {
     let mut world = World::new();
     let view = |names: &[&str]| {
         let mut view = fixtures::view("formed");
@@ -430,9 +430,9 @@ fn a_host_without_elasticsearch_or_whose_node_has_not_joined_is_outstanding() {
     assert!(outstanding(&world, &["a"]).contains("on host 'b' has not joined"));
     world.tell(2, &runs);
     assert_eq!(outstanding(&world, &["a", "b", "c"]), "");
-    // One that has ended is told by the cluster's health.
+    // However well the others are.
     world.tell(2, &json!({ "staged": ["8.19.0"], "data": "Used" }));
-    assert_eq!(outstanding(&world, &["a", "b"]), "");
+    assert!(outstanding(&world, &["a", "b"]).contains("on host 'c' does not run"));
 }
 
 #[test]
