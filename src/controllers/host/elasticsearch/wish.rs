@@ -219,8 +219,8 @@ fn data_path(groups: &[NodeGroup], host: &Host) -> Option<String> {
     groups.iter().find(selects).or_else(rest).map(|it| it.data_path.0.clone())
 }
 
-/// The SHA-512 of the archive. It is asked for only where one is to be fetched, and once for each
-/// process and archive.
+/// The SHA-512 of the archive. It is asked for only where one is to be fetched, and by each process
+/// once for each host: who publishes it has to give all hosts the same one.
 async fn digest(
     host: &Host,
     plan: &NodePlan,
