@@ -1,5 +1,6 @@
 //! Reads the SHA-512 that is published beside an archive of Elasticsearch. Drover reads it itself,
-//! over verified TLS, so that all hosts of a Cluster are held to the same one.
+//! over verified TLS, and not the host, which may trust others. It is read for each host that fetches:
+//! where the archive is replaced meanwhile, hosts may differ. A digest in the spec holds for all.
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ pub mod elasticsearch_fields;
 pub mod fields;
 pub mod host;
 pub mod host_fields;
+pub mod host_operation;
 pub mod host_status;
 pub mod index;
 pub mod line;

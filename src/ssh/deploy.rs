@@ -111,6 +111,7 @@ impl Deployment {
 
     /// Puts the files of the next start where they wait, and begins to fetch and unpack the version,
     /// unless that is under way or done. Nothing that runs is touched. Safe to repeat.
+    /// Without a `source` nothing is fetched.
     ///
     /// # Errors
     /// Why it was not begun.
@@ -119,10 +120,14 @@ impl Deployment {
         session: &Session,
         sudo: bool,
         run: &str,
-        source: &Source,
+        source: Option<&Source>,
     ) -> Result<Job, Error> {
         let job = Job::stage(run);
         let report = self.inspect(session, sudo).await?;
+        let Some(source) = source else {
+            run_all(session, self.waiting(&report), sudo).await?;
+            return Ok(job);
+        };
         let mut steps = self.waiting(&report);
         if !report.trees.contains_key(&self.version) {
             steps.extend(job.stage_steps(&self.version, source));

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::report::Report;
 use super::{
     command::Command,
+    deploy::layout,
     error::Error,
     path::RemotePath,
     session::Session,
@@ -95,10 +96,10 @@ impl Preparation {
         data: Option<RemotePath>,
         unit: Option<&str>,
     ) -> Result<Self, PreparationError> {
-        let mut all = BTreeMap::from([("vm.max_map_count".into(), MAP_COUNT.to_string().into())]);
+        let mut all = BTreeMap::from([(files::MAP_COUNT.into(), MAP_COUNT.to_string().into())]);
         all.extend(parameters(sysctls)?);
         let too_low = |it: &str| it.parse().is_ok_and(|it: u64| it < LEAST_MAP_COUNT);
-        if all.get("vm.max_map_count").is_some_and(|it| too_low(it)) {
+        if all.get(files::MAP_COUNT).is_some_and(|it| too_low(it)) {
             return Err(PreparationError::MapCount);
         }
         if let Some(unit) = unit
@@ -206,6 +207,7 @@ impl Preparation {
             self.drop_in().map_or_else(String::new, |it| it.as_str().to_owned()),
             self.data.as_ref().map_or("", RemotePath::as_str).to_owned(),
             ACCOUNT_NAME.to_owned(),
+            layout::UNIT_FILE.to_owned(),
             files::SWAPPINESS.to_owned(),
         ];
         let names: BTreeSet<&str> =

@@ -97,7 +97,8 @@ impl Reconciler for ClusterReconciler {
                 return Ok(next);
             }
         }
-        if let Some(next) = rollout::next(&decided, look.map(|it| it.took).unwrap_or_default()) {
+        if let Some(next) = rollout::next(&decided, look.map(|it| it.took).unwrap_or_default(), now)
+        {
             return Ok(next);
         }
         if plan.managed.as_ref().is_some_and(|it| !it.is_settled()) {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{
     Data, Deployment, layout, note_cluster, remove,
-    report::{Report, Standing},
+    report::{DataDirectory, Report, Standing},
 };
 use crate::{
     authority::{Authority, Unfit},
@@ -167,12 +167,13 @@ impl Care {
         drift
     }
 
-    /// Which cluster is to be noted on the host: none before Elasticsearch runs there as a part of it,
-    /// and none twice.
+    /// Which cluster is to be noted on the host: none before Elasticsearch runs there as a part of it
+    /// and has data, and none twice.
     fn note(&self, report: &Report) -> Option<&str> {
         let uuid = self.cluster_uuid.as_deref()?;
         let is_noted = report.cluster_uuid.as_deref() == Some(uuid);
-        (report.is_active() && report.revision.is_some() && !is_noted).then_some(uuid)
+        let is_member = report.is_active() && report.revision.is_some();
+        (is_member && report.data == DataDirectory::Used && !is_noted).then_some(uuid)
     }
 
     fn is_to_prune(&self, report: &Report) -> bool {

@@ -23,8 +23,8 @@ pub struct Installation {
     pub attempt: u32,
     /// What shall run.
     pub deployment: Deployment,
-    /// Where its version comes from.
-    pub source: Source,
+    /// Where its version comes from; absent where that is unpacked already.
+    pub source: Option<Source>,
     /// The cluster that the host is to be in; absent while none is formed.
     pub cluster_uuid: Option<Box<str>>,
     /// Whether it is started too: only where it is not in service.
@@ -84,10 +84,13 @@ enum Next {
 impl Installation {
     fn next(&self, report: &Report) -> Next {
         if !self.starts && self.deployment.is_staged(report) {
-            return Next::End(match lost_plugins(report, &self.deployment.version) {
-                None => Outcome::Done(Box::new(report.without_figures())),
-                Some(why) => Outcome::Refused(why),
-            });
+            let why = astray(report).map(Into::into);
+            return Next::End(
+                match why.or_else(|| lost_plugins(report, &self.deployment.version)) {
+                    None => Outcome::Done(Box::new(report.without_figures())),
+                    Some(why) => Outcome::Refused(why),
+                },
+            );
         }
         if self.starts {
             if self.deployment.is_running(report) {
@@ -138,8 +141,24 @@ pub fn unfit(report: &Report, cluster_uuid: Option<&str>) -> Option<String> {
         (DataDirectory::Unknown, _, _) => {
             Some("nobody can tell what is in the data directory, or it is none".into())
         }
-        _ => None,
+        _ => astray(report),
     }
+}
+
+/// Why it would come back without its data on a host that is `report`ed so; nothing where it has it,
+/// or never had any.
+fn astray(report: &Report) -> Option<String> {
+    let is_in_service = report.is_active() && report.running.is_some();
+    let is_member = is_in_service || report.cluster_uuid.is_some();
+    (is_member && report.data != DataDirectory::Used).then(|| {
+        format!(
+            "the machine has been a member of a cluster, and its data is not in the data directory \
+             that is declared: go back to the dataPath that it had, or mount what belongs there. \
+             Where its data is lost, stop {} and remove {}",
+            layout::UNIT,
+            layout::CLUSTER_UUID
+        )
+    })
 }
 
 fn lost_plugins(report: &Report, version: &str) -> Option<Box<str>> {
@@ -179,6 +198,11 @@ pub(in crate::ssh) async fn carry_on(
             Ok((outcome, Activity::Rest))
         }
         Next::Wait => Ok(going(Outcome::Starting, Activity::Work)),
+        Next::AskFetching
+            if source.is_none() && !report.trees.contains_key(&deployment.version) =>
+        {
+            failed(format!("{} was unpacked, and is there no longer", deployment.version).into())
+        }
         Next::AskFetching => {
             let job = installation.stage();
             match super::progress(session, sudo, &job).await? {
@@ -188,7 +212,7 @@ pub(in crate::ssh) async fn carry_on(
                 Progress::Done => super::forget(session, sudo, &job).await?,
                 Progress::Failed(_) | Progress::Unknown => {}
             }
-            deployment.begin_stage(session, sudo, run, source).await?;
+            deployment.begin_stage(session, sudo, run, source.as_ref()).await?;
             Ok(going(Outcome::Fetching, Activity::Begun))
         }
         Next::AskStarting => {

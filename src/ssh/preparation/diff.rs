@@ -38,12 +38,21 @@ pub(super) enum Item {
 }
 
 impl Preparation {
-    /// Kernel parameters as they shall be on this host.
-    fn wanted<'a>(&'a self, report: &Report) -> BTreeMap<&'a str, &'a str> {
+    /// Kernel parameters as they shall be on this host. What was set for an Elasticsearch of Drover's
+    /// stays as long as that is there: an object that was made again does not know of it at first.
+    fn wanted<'a>(&'a self, report: &'a Report) -> BTreeMap<&'a str, &'a str> {
         let mut wanted: BTreeMap<&str, &str> =
             self.sysctls.iter().map(|(name, value)| (&**name, &**value)).collect();
         if self.elasticsearch && report.swaps {
             wanted.entry(files::SWAPPINESS).or_insert("1");
+        }
+        if !self.elasticsearch && report.is_home() {
+            let set = files::set(report.sysctl_file.as_ref()).into_iter();
+            let needed =
+                set.filter(|(name, _)| [files::MAP_COUNT, files::SWAPPINESS].contains(name));
+            for (name, value) in needed {
+                wanted.entry(name).or_insert(value);
+            }
         }
         wanted
     }
@@ -168,7 +177,7 @@ impl Preparation {
         let numbers = || Some((desired.parse::<u64>().ok()?, live.parse::<u64>().ok()?));
         match (name, numbers()) {
             _ if !self.elasticsearch => desired == live,
-            ("vm.max_map_count", Some((desired, live))) => desired.max(LEAST_MAP_COUNT) <= live,
+            (files::MAP_COUNT, Some((desired, live))) => desired.max(LEAST_MAP_COUNT) <= live,
             (files::SWAPPINESS, Some((desired, live))) => live <= desired,
             _ => desired == live,
         }

@@ -9,6 +9,8 @@ use crate::ssh::steps::HEADER;
 const BEFORE: &str = "# before: ";
 /// 1 keeps memory from being swapped out but where there is no other way.
 pub(super) const SWAPPINESS: &str = "vm.swappiness";
+/// How many areas of memory a process may map.
+pub(super) const MAP_COUNT: &str = "vm.max_map_count";
 
 /// How a file of Drover's is to be, besides its text.
 pub(super) const STATE: &str = "regular file|644|root|root";
@@ -21,6 +23,13 @@ pub(super) fn before(file: Option<&File>) -> BTreeMap<&str, &str> {
         .filter_map(|it| it.strip_prefix(BEFORE)?.split_once(" = "))
         .filter(|(name, value)| is_sysctl(name) && !value.is_empty())
         .collect()
+}
+
+/// The values that its file gives kernel parameters.
+pub(super) fn set(file: Option<&File>) -> BTreeMap<&str, &str> {
+    let lines = file.filter(|it| is_ours(it)).map(|it| &*it.lines).unwrap_or_default();
+    let pairs = lines.iter().filter_map(|it| it.split_once(" = "));
+    pairs.filter(|(name, value)| is_sysctl(name) && !value.is_empty()).collect()
 }
 
 /// The file of kernel parameters.

@@ -1,11 +1,12 @@
 # Prints how far this host is prepared, one "key=value" a line. $1: the file of kernel parameters;
 # $2: the unit whose limits count, $3: the file that sets them, $4: the data directory, each ""
-# where there is none; $5: the user; then the names of kernel parameters.
+# where there is none; $5: the user; $6: the file of the unit that runs an Elasticsearch of Drover's;
+# then the names of kernel parameters.
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export LC_ALL PATH
-sysctls=$1 unit=$2 drop_in=$3 data=$4 user=$5
-shift 5
+sysctls=$1 unit=$2 drop_in=$3 data=$4 user=$5 home=$6
+shift 6
 
 say() { printf '%s=%s\n' "$1" "$2"; }
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -29,6 +30,7 @@ if [ -n "$unit" ] && [ -d /run/systemd/system ]; then
     -p LimitFSIZE -p LimitAS -- "$unit" 2>/dev/null | head -n 20 | sed 's/^/unit./'
 fi
 
+[ ! -f "$home" ] || say home "$(head -n 1 -- "$home" | cut -c 1-512)"
 [ -z "$(entry passwd "$user")" ] || say user yes
 [ -z "$(entry group "$user")" ] || say group yes
 if [ -n "$data" ] && { [ -e "$data" ] || [ -L "$data" ]; }; then

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::ssh::steps::HEADER;
+
 /// How far a host is prepared. What it did not tell is taken to be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -16,6 +18,8 @@ pub struct Report {
     pub(super) user: bool,
     pub(super) group: bool,
     pub(super) data: Option<Directory>,
+    /// The first line of the file of the unit that runs an Elasticsearch of Drover's: whose it is.
+    pub(super) home: Option<Box<str>>,
 }
 
 /// A file of Drover's, or of somebody else in its place.
@@ -36,6 +40,11 @@ pub(super) struct Directory {
 }
 
 impl Report {
+    /// Whether an Elasticsearch of Drover's is there.
+    pub(super) fn is_home(&self) -> bool {
+        self.home.as_deref() == Some(HEADER)
+    }
+
     pub(super) fn read(text: &str) -> Self {
         let mut report = Self::default();
         for (key, value) in text.lines().filter_map(|it| it.split_once('=')) {
@@ -58,6 +67,7 @@ impl Report {
                 }
                 "user" => report.user = value == "yes",
                 "group" => report.group = value == "yes",
+                "home" => report.home = Some(value.into()),
                 "data" => report.data = Directory::read(value),
                 _ => {
                     if let Some(name) = key.strip_prefix("sysctl.") {

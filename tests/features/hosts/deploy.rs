@@ -145,9 +145,9 @@ async fn ended(session: &Session, job: &Job) -> Progress {
 }
 
 async fn run(session: &Session, deployment: &Deployment, plan: &NodePlan, name: &str) {
-    let job = deployment.begin_stage(session, true, name, &source(plan)).await.unwrap();
+    let job = deployment.begin_stage(session, true, name, Some(&source(plan))).await.unwrap();
     // A second operator finds it under way.
-    deployment.begin_stage(session, true, name, &source(plan)).await.unwrap();
+    deployment.begin_stage(session, true, name, Some(&source(plan))).await.unwrap();
     let fetched = ended(session, &job).await;
     let report = deployment.inspect(session, true).await.unwrap();
     assert!(deployment.is_staged(&report), "{fetched:?} {report:?}");
@@ -280,7 +280,7 @@ async fn bare_machines_become_a_secured_cluster_which_is_changed_with_one_restar
     archives.damage("8.17.0", Some(Damage::WrongByte));
     let other = &site.plans("8.17.0", None)[1];
     let deployment = other.deployment(None).unwrap();
-    let job = deployment.begin_stage(session, true, "bad", &source(other)).await.unwrap();
+    let job = deployment.begin_stage(session, true, "bad", Some(&source(other))).await.unwrap();
     let Progress::Failed(reason) = ended(session, &job).await else { panic!("it was taken") };
     assert!(reason.contains("its SHA-512 is not the given one"), "{reason}");
     let report = deployment.inspect(session, true).await.unwrap();

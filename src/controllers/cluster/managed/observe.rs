@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use kube::ResourceExt as _;
 use reqwest::Url;
 
 use super::plan;
 use crate::{
-    api::{cluster::Cluster, condition::Reason, host::Host},
+    api::{
+        cluster::Cluster, condition::Reason, host::Host, host_status::DataDirectory, line::Line,
+    },
     context::Context,
     controllers::{
         deployment::{
@@ -21,6 +24,7 @@ use crate::{
     },
     elasticsearch::connection::{Auth, Connection},
     error::Error,
+    ssh::deploy::layout::{CLUSTER_UUID, UNIT},
 };
 
 /// The most endpoints that are tried in turn, as many as a spec may name.
@@ -78,6 +82,33 @@ impl Seen {
         let texts = problems.iter().map(|it| format!("spec.{}: {}", it.path, it.message));
         let message = texts.collect::<Vec<_>>().join("; ");
         Some(Problem { reason: Reason::InvalidSpec, message })
+    }
+
+    /// Whether `host` would come back without its data: it runs, or is a member of a cluster, and the
+    /// folder that it is to have by now does not hold anything.
+    #[must_use]
+    pub fn is_astray(&self, host: &Host) -> bool {
+        let plan = self.plans.as_ref().ok().and_then(|it| it.get(host.name_any().as_str()));
+        let (Some(plan), Some(told)) = (plan, deployment::told(host)) else { return false };
+        let revision = told.revision.as_ref().map(Line::as_str);
+        // One that was just started as it shall be has not written anything yet.
+        let is_outdated = told.version.is_some() && revision != Some(&*plan.revision);
+        told.data != DataDirectory::Used && (is_outdated || told.cluster_uuid.is_some())
+    }
+
+    /// What is wrong with the first host of which that is so.
+    #[must_use]
+    pub fn astray(&self) -> Option<Problem> {
+        let host = self.hosts.iter().find(|it| self.is_astray(it))?;
+        let name = host.name_any();
+        let data = self.plans.as_ref().ok()?.get(name.as_str()).map(|it| &it.data)?;
+        let message = format!(
+            "host '{name}' has been a member of a cluster, and its data is not in {data}, where it is \
+             to be: nothing is changed before it is. Give it back the group and the dataPath that it \
+             had, or mount what belongs there. Where its data is lost, or shall be, stop \
+             {UNIT} there and remove {CLUSTER_UUID}: it joins as one without data"
+        );
+        Some(Problem { reason: Reason::Conflict, message })
     }
 
     /// Whether Drover's Elasticsearch runs on any host.

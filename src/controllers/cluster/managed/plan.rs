@@ -151,6 +151,9 @@ fn recorded(cluster: &Cluster) -> Option<&str> {
 }
 
 fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
+    if let Some(problem) = seen.astray() {
+        return Stand::Refused(problem);
+    }
     let told: Vec<(&Host, Option<&DeployedElasticsearch>)> =
         seen.hosts.iter().map(|it| (&**it, deployment::told(it))).collect();
     let secrets = deployment::secrets::uuids(&seen.found);
@@ -279,11 +282,16 @@ pub fn outstanding(seen: &Seen, view: Option<&ClusterView>) -> Option<String> {
         let name = host.name_any();
         let told = deployment::told(host);
         let runs = told.is_some_and(|it| it.version.is_some());
-        if !runs && told.is_none_or(|it| it.data != DataDirectory::Used) {
-            return Some(format!("Elasticsearch is not installed on host '{name}' yet"));
+        if !runs {
+            let is_home = told.is_some_and(|it| it.data == DataDirectory::Used);
+            return Some(if is_home {
+                format!("Elasticsearch on host '{name}' does not run")
+            } else {
+                format!("Elasticsearch is not installed on host '{name}' yet")
+            });
         }
         let is_member = |view: &ClusterView| view.nodes.values().any(|it| it.name == name);
-        (runs && view.is_some_and(|it| !is_member(it)))
+        view.is_some_and(|it| !is_member(it))
             .then(|| format!("Elasticsearch on host '{name}' has not joined the cluster yet"))
     };
     seen.hosts.iter().find_map(of_host)

@@ -243,6 +243,30 @@ fn data_that_nobody_knows_is_not_touched() {
 }
 
 #[test]
+fn a_member_whose_data_is_not_where_it_is_to_be_is_told_and_nothing_is_changed() {
+    let elsewhere = json!({ "version": "8.19.0", "revision": "old", "data": "Missing" });
+    let lost = json!({ "staged": ["8.19.0"], "clusterUuid": "known", "data": "Empty" });
+    for told in [&elsewhere, &lost] {
+        refuses(
+            |it| {
+                it.pin("known");
+                it.tell(1, told);
+            },
+            Reason::Conflict,
+            "host 'b' has been a member of a cluster, and its data is not in \
+             /var/lib/drover-elasticsearch",
+        );
+    }
+    let mut world = World::new();
+    world.pin("known");
+    world.tell(1, &json!({ "version": "8.19.0", "revision": "old", "data": "Used" }));
+    // One that was just started has not written anything yet.
+    let revision = world.seen().plans.unwrap()["c"].revision.clone();
+    world.tell(2, &json!({ "version": "8.19.0", "revision": revision, "data": "Empty" }));
+    assert_eq!(world.stand(), Stand::Known);
+}
+
+#[test]
 fn what_a_secret_or_a_host_remembers_is_joined_and_nothing_is_formed() {
     for kind in Kind::ALL {
         let mut world = World::new();
@@ -385,7 +409,7 @@ fn secrets_are_made_where_none_are_and_never_beside_somebody_elses() {
 }
 
 #[test]
-fn a_host_without_elasticsearch_or_whose_node_has_not_joined_is_outstanding() {
+fn a_host_without_elasticsearch_or_whose_node_does_not_run_or_has_not_joined_is_outstanding() {
     let mut world = World::new();
     let view = |names: &[&str]| {
         let mut view = fixtures::view("formed");
@@ -406,9 +430,9 @@ fn a_host_without_elasticsearch_or_whose_node_has_not_joined_is_outstanding() {
     assert!(outstanding(&world, &["a"]).contains("on host 'b' has not joined"));
     world.tell(2, &runs);
     assert_eq!(outstanding(&world, &["a", "b", "c"]), "");
-    // One that has ended is told by the cluster's health.
+    // However well the others are.
     world.tell(2, &json!({ "staged": ["8.19.0"], "data": "Used" }));
-    assert_eq!(outstanding(&world, &["a", "b"]), "");
+    assert!(outstanding(&world, &["a", "b"]).contains("on host 'c' does not run"));
 }
 
 #[test]

@@ -36,6 +36,11 @@ const PACE: Duration = Duration::from_secs(2);
 /// What it takes to ask Elasticsearch for all that decides is at most one part in this many of the
 /// time.
 const SHARE: u32 = 5;
+/// How long until that is done for a run that a gate has kept back for [`SHUT`], and that has no host
+/// in hand.
+const SLOW: Duration = Duration::from_secs(10);
+/// How long a gate has to be shut to be no matter of moments.
+const SHUT: Duration = Duration::from_mins(1);
 /// How long until a run that nobody works at is looked at again: what lets it go on wakes it.
 const REST: Duration = Duration::from_secs(30);
 /// How long it is tried to put right what protects hosts that were not brought back in time.
@@ -110,9 +115,13 @@ pub fn failed(act: &Act, outcome: &apply::Outcome) -> Option<(Notice, Next)> {
 
 /// When to look at the run again; nothing where there is none.
 #[must_use]
-pub fn next(decided: &plan::Decided, took: Duration) -> Option<Next> {
+pub fn next(decided: &plan::Decided, took: Duration, now: Timestamp) -> Option<Next> {
     let is_waited_for = decided.run.is_some() || decided.is_outstanding || decided.act.is_some();
-    let pace = if is_resting(decided) { REST } else { PACE };
+    let pace = match decided {
+        _ if is_resting(decided) => REST,
+        _ if is_shut(decided, now) => SLOW,
+        _ => PACE,
+    };
     let pause = (took * (SHARE - 1)).clamp(pace, LONGEST);
     is_waited_for.then_some(Next::After(pause))
 }
@@ -124,10 +133,20 @@ fn is_resting(decided: &plan::Decided) -> bool {
     is_held && decided.act.is_none() && !run.is_some_and(Run::is_busy)
 }
 
+/// Whether a gate has been shut for a while, and nothing was changed for any host.
+fn is_shut(decided: &plan::Decided, now: Timestamp) -> bool {
+    let Some(run) = decided.run.as_ref().filter(|_| decided.act.is_none()) else { return false };
+    let is_in_hand = run.hosts.iter().any(|it| it.step.is_in_hand());
+    !is_in_hand && run.blocked.values().any(|it| SHUT <= since(it.since, now))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rollout::run::{HostRun, Pause, Step};
+    use crate::rollout::{
+        gate::Gate,
+        run::{Blocked, HostRun, Pause, Step},
+    };
 
     fn decided(step: Step, pause: bool) -> plan::Decided {
         let now = Timestamp::UNIX_EPOCH;
@@ -169,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_run_that_nobody_works_at_is_looked_at_seldom() {
-        let next = |decided: &plan::Decided| next(decided, Duration::ZERO);
+        let next = |decided: &plan::Decided| next(decided, Duration::ZERO, Timestamp::UNIX_EPOCH);
         assert_eq!(next(&decided(Step::Waiting, false)), Some(Next::After(PACE)));
         assert_eq!(next(&decided(Step::Waiting, true)), Some(Next::After(REST)));
         assert_eq!(next(&decided(Step::Rejoin, true)), Some(Next::After(PACE)), "it may come back");
@@ -179,5 +198,18 @@ mod tests {
         assert_eq!(next(&wanted), Some(Next::After(REST)));
         let act = Some(Act::Protect(crate::elasticsearch::evidence::Prior::Unset));
         assert_eq!(next(&plan::Decided { act, ..wanted }), Some(Next::After(PACE)));
+    }
+
+    #[test]
+    fn a_run_that_a_gate_keeps_back_for_long_is_looked_at_less_often_unless_a_host_is_in_hand() {
+        let next = |step: Step, second: i64| {
+            let mut decided = decided(step, false);
+            let blocked = Blocked { message: "it is red".into(), since: Timestamp::UNIX_EPOCH };
+            decided.run.as_mut().unwrap().blocked.insert(Gate::Red, blocked);
+            next(&decided, Duration::ZERO, Timestamp::from_second(second).unwrap())
+        };
+        assert_eq!(next(Step::Gate, 59), Some(Next::After(PACE)));
+        assert_eq!(next(Step::Gate, 60), Some(Next::After(SLOW)));
+        assert_eq!(next(Step::Unprotect, 60), Some(Next::After(PACE)));
     }
 }

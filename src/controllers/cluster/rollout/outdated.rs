@@ -41,6 +41,10 @@ impl Outdated {
             };
             let Some(plan) = plans.get(name.as_str()) else { continue };
             revisions.insert(uid.as_str().into(), plan.revision.clone());
+            // What it has would be left behind.
+            if seen.is_astray(host) {
+                continue;
+            }
             let told = deployment::told(host);
             let revision = told.and_then(|it| it.revision.as_ref()).map(Line::as_str);
             let runs = told.and_then(|it| it.version.as_ref());
@@ -97,9 +101,10 @@ impl Outdated {
     }
 }
 
-/// Whether it was installed there before.
+/// Whether it came to the machine before, be it that it never ran: beside an older cluster the host
+/// brings nothing up by itself.
 fn is_home(told: &DeployedElasticsearch) -> bool {
-    !told.staged.is_empty() && told.data == DataDirectory::Used
+    !told.staged.is_empty() && told.data != DataDirectory::Unknown
 }
 
 /// Whether a run of that kind has begun with the host, and is not done with it.
@@ -179,9 +184,21 @@ mod tests {
         let expected = (Kind::ElasticsearchVersion, vec!["uid-h0".into(), "uid-h1".into()]);
         let both = [down.clone(), runs("8.17.0", "old")];
         assert_eq!(wanted(&find(&cluster, &both)), Some(expected));
+        let never_ran = [json!({ "staged": ["8.17.0"], "data": "Empty" }), runs("8.17.0", "old")];
+        let expected = (Kind::ElasticsearchVersion, vec!["uid-h0".into(), "uid-h1".into()]);
+        assert_eq!(wanted(&find(&cluster, &never_ran)), Some(expected));
         let other = [down, runs("8.19.0", "old")];
         let expected = (Kind::ElasticsearchConfig, vec!["uid-h1".into()]);
         assert_eq!(wanted(&find(&cluster, &other)), Some(expected), "it is brought up by itself");
+    }
+
+    #[test]
+    fn no_run_takes_a_host_away_from_its_data() {
+        let cluster = cluster(&json!(null));
+        let elsewhere = json!({ "version": "8.19.0", "revision": "old", "data": "Empty" });
+        let expected = (Kind::ElasticsearchConfig, vec!["uid-h1".into()]);
+        let both = [elsewhere, runs("8.19.0", "old")];
+        assert_eq!(wanted(&find(&cluster, &both)), Some(expected));
     }
 
     fn run(target: &str, uids: &[&str], step: &str) -> Value {

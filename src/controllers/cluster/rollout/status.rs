@@ -240,10 +240,9 @@ fn of_host(was: Option<&RolloutHost>, is: &RolloutHost) -> Option<Notice> {
         Step::Stage => ("HostBegun", "checks itself"),
         Step::Stop => ("HostStopping", "may go down"),
         Step::Rejoin => ("HostStarted", "is up, and its Elasticsearch is waited for"),
-        Step::Unprotect if was < Step::Stop => {
-            ("HostPutOff", "is left as it was, since a gate shut")
-        }
         Step::Unprotect if was == Step::Rejoin => ("HostRejoined", "is back in the cluster"),
+        // A gate shut, or nobody took the permit, or it was taken back.
+        Step::Unprotect if is.withdrawn => ("HostPutOff", "is put off, and has its turn again"),
         Step::Done => ("HostDone", "is done"),
         _ => return None,
     };

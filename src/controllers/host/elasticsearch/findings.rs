@@ -95,6 +95,17 @@ fn of(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
             );
             no(Reason::Waiting, message)
         }
+        Some(HeldBack::Ahead(Some(running))) => {
+            let message = format!(
+                "the cluster runs {running}, and {version} comes to its nodes with a run over the \
+                 hosts, behind its gates: the machine joins once that is over, see status.rollout \
+                 of the Cluster. To have it join now, go back to {running} first"
+            );
+            no(Reason::Waiting, message)
+        }
+        Some(HeldBack::Ahead(None)) => waiting(
+            "waits until it is known which version the cluster runs: Elasticsearch has not told yet",
+        ),
         Some(HeldBack::Comes) => waiting("systemd is starting Elasticsearch, or trying again"),
         None => {
             let message = format!("Elasticsearch {version} is about to be installed");

@@ -26,6 +26,12 @@ pub fn record(host: &Host) -> Option<&Operation> {
     (operation.kind == OperationKind::InstallElasticsearch).then_some(operation)
 }
 
+/// Whether this version was told to be unpacked on the machine.
+#[must_use]
+pub fn is_unpacked(host: &Host, version: &str) -> bool {
+    deployed(host).is_some_and(|it| it.staged.iter().any(|it| it.as_str() == version))
+}
+
 /// Whether the machine has, or is about to have, an Elasticsearch of Drover's: what that needs stays.
 #[must_use]
 pub fn is_home(host: &Host) -> bool {

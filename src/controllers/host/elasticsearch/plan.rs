@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    deployed, is_home, record,
+    deployed, is_home, is_unpacked, record,
     wish::{Basis, Wanted, Wish},
 };
 use crate::{
@@ -93,16 +93,21 @@ pub fn installation(host: &Host, wish: &Wish) -> Option<Installation> {
         return None;
     }
     let java_home = wanted.plan.java_home.as_deref().and_then(|it| RemotePath::new(it).ok());
+    let source = match &wanted.digest {
+        Some(Ok(sha512)) => Some(Source {
+            url: wanted.plan.archive.url.clone(),
+            sha512: sha512.clone(),
+            java_home,
+            family: known_family(host).map(|it: OsFamily| family(it)),
+        }),
+        None if is_unpacked(host, &wanted.deployment.version) => None,
+        Some(Err(_)) | None => return None,
+    };
     Some(Installation {
         run: operation.run_id.as_str().into(),
         attempt: operation.attempt,
         deployment: wanted.deployment.clone(),
-        source: Source {
-            url: wanted.plan.archive.url.clone(),
-            sha512: wanted.digest.clone()?.ok()?,
-            java_home,
-            family: known_family(host).map(|it: OsFamily| family(it)),
-        },
+        source,
         cluster_uuid: wanted.uuid.clone(),
         starts,
     })
@@ -121,6 +126,12 @@ pub fn next(
     let Wish::Deploy(wanted) = &seen.elasticsearch else {
         return record(host).map(|_| Step::Drop);
     };
+    let is_ours = matches!(stand, Stand::Ours(machine) if pinned(host) == Some(machine));
+    let is_seen = is_ours && is_looked_into;
+    // What is in service is changed by a run alone, and that waits for the installation to go.
+    if is_seen && report(seen).is_some_and(|it| is_in_service(it, wanted)) {
+        return record(host).map(|_| Step::Drop);
+    }
     if let Some(operation) = record(host)
         && operation.run_id == run_id(wanted)
     {
@@ -128,8 +139,7 @@ pub fn next(
         let outcome = seen.view.installed(&done)?.as_ref().ok()?;
         return matches!(outcome, Outcome::Done(_)).then_some(Step::End);
     }
-    let is_ours = matches!(stand, Stand::Ours(machine) if pinned(host) == Some(machine));
-    if !is_ours || !is_looked_into {
+    if !is_seen {
         return None;
     }
     match held_back(host, seen, wanted) {
@@ -164,6 +174,9 @@ pub enum HeldBack {
     Comes,
     /// Another version has data there, by its name: a run brings the declared one, behind its gates.
     Other(String),
+    /// The cluster that it would join runs this version, and no run has brought the declared one to
+    /// all its nodes; nothing where nobody knows which it runs.
+    Ahead(Option<String>),
 }
 
 /// Why Elasticsearch does not come to the machine now; nothing where it does.
@@ -176,7 +189,7 @@ pub fn held_back(host: &Host, seen: &Observed, wanted: &Wanted) -> Option<HeldBa
     if operation::record(host).is_some() || seen.errand.is_some() {
         return Some(HeldBack::InRun);
     }
-    if report.is_active() && report.running.is_some() {
+    if is_in_service(report, wanted) {
         return Some(HeldBack::InService);
     }
     if let Some(why) = unfit(report, wanted.uuid.as_deref()) {
@@ -185,13 +198,8 @@ pub fn held_back(host: &Host, seen: &Observed, wanted: &Wanted) -> Option<HeldBa
     if !wanted.may_install {
         return Some(HeldBack::Unformed);
     }
-    let before = report.current.as_deref().filter(|_| report.data == DataDirectory::Used);
-    let version = &wanted.deployment.version;
-    // Once all others run it, the gates were open.
-    if let Some(before) = before.filter(|it| *it != &**version)
-        && wanted.running.as_ref() != Some(version)
-    {
-        return Some(HeldBack::Other(before.to_owned()));
+    if let Some(why) = ungated(report, wanted) {
+        return Some(why);
     }
     let others = seen.view.checked.as_deref().and_then(|it| it.service.as_ref());
     match others {
@@ -216,6 +224,25 @@ pub fn held_back(host: &Host, seen: &Observed, wanted: &Wanted) -> Option<HeldBa
         return Some(HeldBack::Reported);
     }
     (!report.is_down()).then_some(HeldBack::Comes)
+}
+
+/// Whether something else runs there than is wanted.
+fn is_in_service(report: &Report, wanted: &Wanted) -> bool {
+    report.is_active() && report.running.is_some() && !wanted.deployment.is_running(report)
+}
+
+/// Why the declared version would come past the gates of a run. Once all others run it, they were
+/// open; a cluster that is about to be formed has none.
+fn ungated(report: &Report, wanted: &Wanted) -> Option<HeldBack> {
+    let version = &wanted.deployment.version;
+    let before = report.current.as_deref().filter(|_| report.data == DataDirectory::Used);
+    match (before, &wanted.running) {
+        (_, Some(running)) if running == version => None,
+        (Some(before), _) if before == &**version => None,
+        (Some(before), _) => Some(HeldBack::Other(before.to_owned())),
+        (None, None) if wanted.uuid.is_none() => None,
+        (None, running) => Some(HeldBack::Ahead(running.as_deref().map(str::to_owned))),
+    }
 }
 
 /// How Drover's Elasticsearch is on the machine, where that was told.

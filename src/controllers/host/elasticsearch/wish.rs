@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
-use super::{deployed, is_home, record};
+use super::{deployed, is_home, is_unpacked, record};
 use crate::{
     api::{
         cluster::{Cluster, ClusterDeletionPolicy},
@@ -20,6 +20,7 @@ use crate::{
         host::operation,
     },
     deploy::{archive::Sha512, node::NodePlan},
+    elasticsearch::version::Version,
     error::Error,
     kubernetes::references::look_up,
     published,
@@ -62,7 +63,8 @@ pub struct Wanted {
     pub authority: Arc<Authority>,
     /// The cluster in Elasticsearch; absent while none is known.
     pub uuid: Option<Box<str>>,
-    /// The lowest version that runs in the cluster; absent where that is not known.
+    /// The lowest version that runs in the cluster, on other machines than this one where it can't
+    /// be asked; absent where that is not known.
     pub running: Option<Box<str>>,
     /// Whether Elasticsearch may come to a machine where it is not.
     pub may_install: bool,
@@ -70,7 +72,7 @@ pub struct Wanted {
     pub is_rolling: bool,
     /// Whether the Cluster holds back all that is new.
     pub is_paused: bool,
-    /// The SHA-512 of the archive, where one is to be fetched; or why nobody knows it.
+    /// The SHA-512 of the archive; or why nobody knows it. Absent where none is to be fetched.
     pub digest: Option<Result<Box<str>, String>>,
     /// What it was decided on.
     pub basis: Basis,
@@ -146,9 +148,7 @@ pub async fn wish(
         deployment,
         authority: Arc::new(secrets.authority),
         uuid: deployment::uuid(cluster).map(Into::into),
-        running: status
-            .and_then(|it| it.elasticsearch.as_ref())
-            .map(|it| it.version.as_str().into()),
+        running: running(cluster, host, &hosts),
         may_install: deployment::may_install(cluster),
         is_rolling: status.is_some_and(|it| it.rollout.is_some()),
         is_paused: cluster.spec.paused,
@@ -156,6 +156,17 @@ pub async fn wish(
         basis: Basis::of(cluster),
         plan,
     })))
+}
+
+/// The lowest version that runs in the cluster: as Elasticsearch told, or else as the other `hosts` did.
+fn running(cluster: &Cluster, host: &Host, hosts: &[Arc<Host>]) -> Option<Box<str>> {
+    let told = cluster.status.as_ref().and_then(|it| it.elasticsearch.as_ref());
+    if let Some(told) = told.filter(|it| !it.version.is_empty()) {
+        return Some(told.version.as_str().into());
+    }
+    let others = hosts.iter().filter(|it| it.metadata.uid != host.metadata.uid);
+    let versions = others.filter_map(|it| Version::parse(deployed(it)?.version.as_ref()?.as_str()));
+    versions.min().map(|it| it.to_string().into())
 }
 
 /// Nobody says what is wanted: what is there stays.
@@ -208,8 +219,8 @@ fn data_path(groups: &[NodeGroup], host: &Host) -> Option<String> {
     groups.iter().find(selects).or_else(rest).map(|it| it.data_path.0.clone())
 }
 
-/// The SHA-512 of the archive. It is asked for only where one is to be fetched, and once for each
-/// process and archive.
+/// The SHA-512 of the archive. It is asked for only where one is to be fetched, and by each process
+/// once for each host: who publishes it has to give all hosts the same one.
 async fn digest(
     host: &Host,
     plan: &NodePlan,
@@ -222,9 +233,12 @@ async fn digest(
     if record(host).is_none() && !operation::is_staging(host) {
         return None;
     }
-    let known = watched.and_then(|it| it.installation.as_ref()).map(|it| &it.source);
+    let known = watched.and_then(|it| it.installation.as_ref()?.source.as_ref());
     if let Some(source) = known.filter(|it| it.url == plan.archive.url) {
         return Some(Ok(source.sha512.clone()));
+    }
+    if is_unpacked(host, &plan.version.to_string()) {
+        return None;
     }
     let read = published::sha512(at, &plan.archive.file, None).await;
     Some(read.map_err(|it| format!("the SHA-512 of {}: {}", plan.archive.file, it.message())))
@@ -235,7 +249,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controllers::host::tests::scene;
+    use crate::{
+        api::cluster::ElasticsearchStatus,
+        controllers::{deployment::tests, host::tests::scene},
+    };
 
     #[test]
     fn data_is_where_the_group_of_the_host_has_it() {
@@ -253,6 +270,49 @@ mod tests {
         assert_eq!(data_path(&groups[..1], &host), None);
         host.metadata.labels = Some([("tier".to_owned(), "hot".to_owned())].into());
         assert_eq!(data_path(&groups, &host).as_deref(), Some("/srv/hot"));
+    }
+
+    #[tokio::test]
+    async fn a_digest_is_not_asked_for_where_the_version_is_unpacked_already() {
+        let mut host = Host::clone(&tests::host("a", &json!({}), true));
+        let (cluster, hosts) = (tests::cluster(&json!({})), [Arc::new(host.clone())]);
+        let secrets = secrets::open(&cluster, &tests::found()).unwrap();
+        let plan = deployment::plans(&cluster, &secrets, &hosts).unwrap().remove("a").unwrap();
+        let status = host.status.get_or_insert_default();
+        status.elasticsearch = serde_json::from_value(json!({
+            "unit": "u", "state": "failed", "deployed": { "staged": ["8.19.0"] },
+        }))
+        .unwrap();
+        status.operation = serde_json::from_value(json!({
+            "runId": "install-1", "kind": "InstallElasticsearch", "step": "Start", "attempt": 1,
+            "startedAt": "2026-01-02T03:04:05Z",
+        }))
+        .unwrap();
+        assert_eq!(digest(&host, &plan, None).await, None);
+    }
+
+    #[test]
+    fn a_cluster_runs_the_lowest_version_that_it_tells_or_else_the_other_hosts_do() {
+        let hosts = [("a", "8.19.0"), ("b", "8.17.0"), ("c", "7.17.0")].map(|(name, version)| {
+            let mut host = Host::clone(&tests::host(name, &json!({}), true));
+            host.status.get_or_insert_default().elasticsearch = serde_json::from_value(json!({
+                "unit": "u", "state": "active", "deployed": { "version": version },
+            }))
+            .unwrap();
+            Arc::new(host)
+        });
+        let mut cluster = tests::cluster(&json!({}));
+        let lowest = |cluster: &Cluster, all: &[Arc<Host>]| {
+            running(cluster, &hosts[2], all).map(String::from)
+        };
+        assert_eq!(lowest(&cluster, &hosts).as_deref(), Some("8.17.0"));
+        assert_eq!(lowest(&cluster, &hosts[2..]), None, "what it runs itself says nothing");
+        let mut told = ElasticsearchStatus { uuid: "pinned".into(), ..Default::default() };
+        cluster.status.get_or_insert_default().elasticsearch = Some(told.clone());
+        assert_eq!(lowest(&cluster, &hosts[2..]), None, "it has not answered yet");
+        told.version = "8.18.0".into();
+        cluster.status.get_or_insert_default().elasticsearch = Some(told);
+        assert_eq!(lowest(&cluster, &hosts).as_deref(), Some("8.18.0"));
     }
 
     #[test]

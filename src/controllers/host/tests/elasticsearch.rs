@@ -34,6 +34,7 @@ use crate::{
     },
 };
 
+mod held_back;
 mod leaving;
 mod run;
 
@@ -92,6 +93,11 @@ fn wanted() -> Wanted {
     wanted_of(node("8.19.0", "1"))
 }
 
+/// In a cluster that is formed, and runs the same version.
+fn joining() -> Wanted {
+    Wanted { uuid: Some("uuid".into()), running: Some("8.19.0".into()), ..wanted() }
+}
+
 /// The Cluster asks for that.
 fn asks(scene: &mut Scene, wanted: Wanted) {
     scene.elasticsearch = Wish::Deploy(Box::new(wanted));
@@ -117,7 +123,7 @@ fn bare() -> Scene {
 /// One on which that runs, in a cluster that is formed.
 fn member() -> Scene {
     let mut scene = bare();
-    asks(&mut scene, Wanted { uuid: Some("uuid".into()), ..wanted() });
+    asks(&mut scene, joining());
     scene.settle();
     scene.check("Ready", "True", "AsExpected");
     scene
@@ -146,21 +152,6 @@ fn a_machine_whose_cluster_declares_none_is_told_nothing_of() {
     let kinds: Vec<_> = scene.status().conditions.iter().map(|it| it.type_.as_str()).collect();
     assert!(!kinds.contains(&"ElasticsearchInstalled"), "{kinds:?}");
     assert_eq!(treatment(&scene), None);
-}
-
-#[test]
-fn before_it_is_on_record_who_forms_the_cluster_the_machine_only_tells_what_is_there() {
-    let mut scene = bare();
-    asks(&mut scene, Wanted { may_install: false, ..wanted() });
-    scene.settle();
-    scene.check("ElasticsearchInstalled", "Unknown", "Waiting");
-    scene.check("Prepared", "True", "AsExpected");
-    let told = deployed(&scene.host).unwrap();
-    assert_eq!((told.data, &told.cluster_uuid), (DataDirectory::Missing, &None));
-    assert_eq!((&told.version, told.staged.len(), &told.settled), (&None, 0, &None));
-    assert!(!is_installing(&scene) && scene.status().operation.is_none());
-    let Some(Aim::Kept(care)) = treatment(&scene).unwrap().elasticsearch else { panic!() };
-    assert!(!care.is_begun, "no file is written");
 }
 
 #[test]
@@ -223,79 +214,6 @@ fn a_new_process_goes_on_with_an_installation() {
 }
 
 #[test]
-fn what_the_cluster_no_longer_says_is_not_begun() {
-    let mut scene = bare();
-    scene.is_stale = true;
-    asks(&mut scene, wanted());
-    for _ in 0..6 {
-        let turn = scene.turn();
-        assert!(matches!(turn.plan.elasticsearch, None | Some(Step::Begin(..))));
-        assert!(scene.status().operation.is_none() && !is_installing(&scene));
-    }
-    scene.is_stale = false;
-    scene.settle();
-    scene.check("Ready", "True", "AsExpected");
-}
-
-#[test]
-fn what_stands_in_the_way_is_told_and_nothing_is_installed() {
-    type Change = fn(&mut Scene);
-    let cases: [(Change, &str, &str, &str); 7] = [
-        (
-            |it| it.machine.elasticsearch.data = report::DataDirectory::Used,
-            "False",
-            "NotOwned",
-            "did not put there",
-        ),
-        (
-            |it| it.machine.elasticsearch.cluster_uuid = Some("another".into()),
-            "False",
-            "NotOwned",
-            "was a member of the cluster another",
-        ),
-        (
-            |it| it.machine.service.other_processes = [99].into(),
-            "False",
-            "NotOwned",
-            "somebody else's",
-        ),
-        (|it| it.spec(&json!({ "paused": true })), "False", "Paused", "spec.paused"),
-        (|it| it.spec(&json!({ "maintenance": true })), "False", "Paused", "spec.maintenance"),
-        (|it| amend(it, |it| it.is_paused = true), "False", "Paused", "of the Cluster"),
-        (
-            |it| amend(it, |it| it.digest = Some(Err("nobody tells it".into()))),
-            "False",
-            "Unreachable",
-            "nobody tells it",
-        ),
-    ];
-    for (change, status, reason, words) in cases {
-        let mut scene = bare();
-        asks(&mut scene, Wanted { uuid: Some("uuid".into()), ..wanted() });
-        change(&mut scene);
-        scene.settle();
-        scene.check("ElasticsearchInstalled", status, reason);
-        let message = &scene.condition("ElasticsearchInstalled").message;
-        assert!(message.contains(words), "{words}: {message}");
-        assert!(!is_installing(&scene));
-        assert_eq!(scene.machine.starts, 0);
-    }
-}
-
-#[test]
-fn a_machine_that_can_not_be_prepared_gets_no_elasticsearch() {
-    let mut scene = bare();
-    scene.machine.refuses = Some(fault("failed"));
-    asks(&mut scene, wanted());
-    scene.settle();
-    scene.check("Prepared", "False", "CommandFailed");
-    assert_eq!(scene.machine.starts, 0);
-    scene.machine.refuses = None;
-    scene.settle();
-    scene.check("Ready", "True", "AsExpected");
-}
-
-#[test]
 fn what_fails_is_told_in_the_machines_words_once_and_goes_on_by_itself() {
     let mut scene = bare();
     asks(&mut scene, wanted());
@@ -336,6 +254,16 @@ fn other_settings_are_installed_instead_where_it_never_came_up() {
 }
 
 #[test]
+fn what_is_unpacked_already_is_started_without_asking_for_its_digest() {
+    let mut scene = member();
+    scene.machine.elasticsearch.stop("failed");
+    amend(&mut scene, |it| it.digest = None);
+    scene.settle();
+    assert_eq!(scene.machine.starts, 2);
+    scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
 fn the_cluster_is_noted_on_the_machine_and_told() {
     let mut scene = member();
     let uuid = |scene: &Scene| deployed(&scene.host)?.cluster_uuid.clone();
@@ -369,38 +297,6 @@ fn one_that_ended_is_started_again_and_under_report_only_told() {
     scene.settle();
     assert_eq!(scene.machine.starts, 2);
     scene.check("ElasticsearchInstalled", "Unknown", "Waiting");
-}
-
-#[test]
-fn what_is_in_service_waits_for_a_run() {
-    let mut scene = member();
-    amend(&mut scene, |it| {
-        it.plan = node("8.19.1", "1");
-        it.deployment = it.plan.deployment(None).unwrap();
-    });
-    scene.settle();
-    assert_eq!((scene.machine.starts, is_installing(&scene)), (1, false));
-    scene.check("ElasticsearchInstalled", "True", "InProgress");
-    scene.check("Ready", "True", "AsExpected");
-    assert_eq!(deployed(&scene.host).unwrap().version.as_ref().unwrap().as_str(), "8.19.0");
-}
-
-#[test]
-fn another_version_comes_to_one_that_is_down_with_a_run_or_once_all_others_have_it() {
-    let mut scene = member();
-    scene.machine.elasticsearch.stop("failed");
-    amend(&mut scene, |it| {
-        it.plan = node("8.19.1", "1");
-        it.deployment = it.plan.deployment(None).unwrap();
-        it.running = Some("8.19.0".into());
-    });
-    scene.settle();
-    assert_eq!((scene.machine.starts, is_installing(&scene)), (1, false));
-    scene.check("ElasticsearchInstalled", "False", "Waiting");
-    amend(&mut scene, |it| it.running = Some("8.19.1".into()));
-    scene.settle();
-    assert_eq!(scene.machine.starts, 2);
-    scene.check("Ready", "True", "AsExpected");
 }
 
 #[test]

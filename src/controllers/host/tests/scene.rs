@@ -1,12 +1,16 @@
 //! One Host object and its machine, from reconcile to reconcile. Each turn holds what must hold of
 //! every status, whatever happened.
 
+mod probe;
+mod sound;
+
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
+use self::sound::assert_sound;
 use super::super::{
     apply::Outcome,
     deletion,
@@ -31,11 +35,8 @@ use crate::{
     controllers::{Next, references::Problem},
     kubernetes::events::Notice,
     ssh::{
-        deploy::installation::Installed,
         error::{Cause, Error},
-        host_key::{Accepted, Trust},
-        operation::{Worked, spent::Cleared},
-        remote::{Checked, Glanced, View, Watch, digest},
+        remote::{View, Watch, digest},
         service::Unit,
         target::Target,
     },
@@ -343,73 +344,6 @@ impl Scene {
         }
     }
 
-    /// Asks the machine as the prober does.
-    fn probe(&mut self) {
-        let Some(watch) = self.watched.clone() else { return };
-        self.view.asked = true;
-        if let Some(error) = self.machine.refusal(&watch.target) {
-            self.view.fault = Some(Arc::new(error));
-            self.view.tried = Some(Timestamp::new(self.now, 0).unwrap());
-            return;
-        }
-        let facts = self.machine.facts.clone();
-        let is_meant = watch.machine.is_some() && watch.machine == facts.identity.machine_id;
-        let checked = Checked {
-            facts: self.machine.untold.clone().map_or_else(|| Ok(facts.clone()), Err),
-            root: self.machine.root.clone(),
-            service: watch.unit.as_ref().map(|_| match &self.machine.service_fault {
-                Some(error) => Err(error.clone()),
-                None => Ok(self.machine.service.clone()),
-            }),
-            treated: watch
-                .treatment
-                .as_ref()
-                .filter(|_| is_meant && self.machine.root.is_ok())
-                .map(|it| Ok(self.machine.treat(it, Timestamp::new(self.now, 0).unwrap()))),
-        };
-        let checked = match self.view.checked.take() {
-            before if self.machine.is_slow => before,
-            _ => Some(Arc::new(checked)),
-        };
-        let checked = checked.filter(|_| is_meant);
-        let in_vain = checked.as_ref().is_some_and(|it| !it.is_whole());
-        let worked = watch.work.as_ref().filter(|_| is_meant).map(|work| {
-            let leave = self.leave.take().is_some_and(|until| self.now <= until);
-            let outcome = Ok(self.machine.work(leave));
-            Arc::new(Worked { work: (**work).clone(), outcome })
-        });
-        self.view = View {
-            asked: true,
-            fault: None,
-            tried: in_vain.then(|| Timestamp::new(self.now, 0).unwrap()),
-            keys: self
-                .machine
-                .keys
-                .iter()
-                .map(|it| Accepted { fingerprint: *it, by: Trust::Pinned })
-                .collect(),
-            identity: Some(facts.identity.clone()),
-            answered: Some(Timestamp::new(self.now, 0).unwrap()),
-            checked,
-            worked,
-            installed: watch.installation.as_ref().filter(|_| is_meant).map(|it| {
-                let (outcome, is_working) = self.machine.install(it);
-                let installation = (**it).clone();
-                Arc::new(Installed { installation, outcome: Ok(outcome), is_working })
-            }),
-            glanced: watch.glance.clone().filter(|_| is_meant).map(|glance| {
-                let service = watch.unit.as_ref().map(|_| self.machine.service.clone());
-                Arc::new(Glanced { glance, identity: facts.identity.clone(), service })
-            }),
-            cleared: watch.spent.clone().filter(|_| is_meant).map(|spent| {
-                if self.machine.cleared.last() != Some(&spent) {
-                    self.machine.cleared.push(spent.clone());
-                }
-                Arc::new(Cleared { spent, is_all: true })
-            }),
-        };
-    }
-
     /// Reconciles until there is nothing to do and nothing to write; the notices on the way.
     pub fn settle(&mut self) -> Vec<Notice> {
         let mut notices = Vec::new();
@@ -465,51 +399,4 @@ impl Scene {
         assert_eq!(status::notices(&self.host, &again), [], "told twice");
         assert_eq!(prepared::notices(&self.host, seen, &again), [], "told twice");
     }
-}
-
-/// What holds of every status that follows another.
-fn assert_sound(before: Option<&HostStatus>, after: &HostStatus) {
-    let is = |kind: &str| find(&after.conditions, kind).map(|it| it.status.as_str());
-    let kinds: Vec<&str> = after.conditions.iter().map(|it| it.type_.as_str()).collect();
-    let always = [
-        "Ready",
-        "Accepted",
-        "ResolvedRefs",
-        "HostKeyVerified",
-        "Reachable",
-        "Inspected",
-        "Prepared",
-        "Healthy",
-    ];
-    assert_eq!(kinds[..always.len()], always, "all conditions are there from the first status on");
-    let ready = is("Ready") == Some("True");
-    match (is("Reconciling"), is("Stalled")) {
-        (None, None) => assert!(ready, "not Ready, and neither at work nor stalled"),
-        (Some("True"), None) | (None, Some("True")) => assert!(!ready, "Ready and still at work"),
-        both => panic!("Reconciling and Stalled are {both:?}"),
-    }
-    let deleting = find(&after.conditions, "Ready").is_some_and(|it| it.reason == "Deleting");
-    if !deleting {
-        let needed = || always[1..].iter();
-        let is_node = is("Registered").is_none_or(|it| it == "True");
-        let is_there = is("ElasticsearchInstalled").is_none_or(|it| it == "True");
-        let is_right = is_node && is_there && needed().all(|it| is(it) == Some("True"));
-        // A Node on its way out of service, or back, is all that may keep back the rest.
-        let record = after.container_manager.as_ref();
-        let is_between = is_node && is_there && record.is_some_and(|it| it.node.is_some());
-        assert!(ready == is_right || (is_right && is_between), "what Ready means");
-    }
-    for condition in &after.conditions {
-        assert!(!condition.reason.is_empty() && !condition.message.is_empty(), "{condition:?}");
-        let earlier = before.and_then(|it| find(&it.conditions, &condition.type_));
-        if let Some(earlier) = earlier {
-            let moved = earlier.last_transition_time != condition.last_transition_time;
-            let flipped = earlier.status != condition.status;
-            assert_eq!(moved, flipped, "{}: the transition time", condition.type_);
-        }
-    }
-    let generation = before.and_then(|it| it.observed_generation);
-    assert!(generation <= after.observed_generation, "the observed generation went back");
-    let check = before.and_then(|it| it.last_check.as_ref());
-    assert!(check <= after.last_check.as_ref(), "the last check went back");
 }

@@ -108,6 +108,9 @@ fn a_host_is_noted_to_be_a_member_once_it_runs_as_one_and_once() {
     care.cluster_uuid = Some("uuid".into());
     assert_eq!(care.note(&report), Some("uuid"));
     assert_eq!(care.note(&Report::bare()), None);
+    report.data = DataDirectory::Empty;
+    assert_eq!(care.note(&report), None, "it may never come up");
+    report.data = DataDirectory::Used;
     report.cluster_uuid = Some("uuid".into());
     assert_eq!(care.note(&report), None);
     report.cluster_uuid = Some("another".into());

@@ -15,12 +15,12 @@ fn installation(starts: bool) -> Installation {
             live: vec![],
             revision: "one".into(),
         },
-        source: Source {
+        source: Some(Source {
             url: "https://mirror.example/es.tar.gz".into(),
             sha512: "ab".repeat(64).into(),
             java_home: None,
             family: None,
-        },
+        }),
         cluster_uuid: None,
         starts,
     }
@@ -109,6 +109,24 @@ fn nothing_is_started_over_the_data_of_others_or_of_another_cluster() {
     };
     assert_eq!(said(&used, Some("uuid")), Next::AskStarting);
     assert_eq!(said(&|it| it.data = DataDirectory::Empty, None), Next::AskStarting);
+}
+
+#[test]
+fn a_member_whose_data_is_not_where_it_is_to_be_is_neither_started_nor_made_ready_to_be() {
+    let mut running = stopped();
+    running.swap(&Deployment { revision: "old".into(), ..installation(false).deployment }, "first");
+    running.stage(&installation(false).deployment);
+    assert!(matches!(installation(false).next(&running), Next::End(Outcome::Done(_))));
+    running.data = DataDirectory::Missing;
+    let why = refused(installation(false).next(&running));
+    assert!(why.contains("its data is not in the data directory"), "{why}");
+    let mut down = stopped();
+    (down.data, down.cluster_uuid) = (DataDirectory::Empty, Some("uuid".into()));
+    let member = Installation { cluster_uuid: Some("uuid".into()), ..installation(true) };
+    let why = refused(member.next(&down));
+    assert!(why.contains("its data is not in the data directory"), "{why}");
+    down.cluster_uuid = None;
+    assert_eq!(member.next(&down), Next::AskStarting, "it never was one");
 }
 
 #[test]

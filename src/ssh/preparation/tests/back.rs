@@ -31,6 +31,41 @@ fn a_parameter_that_is_gone_from_the_kernel_can_not_go_back_and_holds_up_no_othe
 }
 
 #[test]
+fn what_an_elasticsearch_of_drovers_needs_stays_as_long_as_that_is_there() {
+    let swapping = Report { swaps: true, ..bare() };
+    let there = carry_out(&swapping, steps(&preparation(), &swapping));
+    let home = Report { home: Some(HEADER.into()), ..there.clone() };
+    let plain = || Preparation::of_sysctls([]).unwrap();
+    assert_eq!(words(steps(&plain(), &home)), [""; 0]);
+    assert!(drift(&plain(), &home).is_empty() && plain().steps_back(&home).concat().is_empty());
+    // Beside what is asked for, too.
+    let mut home = home;
+    home.sysctls.insert("net.ipv4.tcp_retries2".into(), "15".into());
+    let other = Preparation::of_sysctls([("net.ipv4.tcp_retries2", "5")]).unwrap();
+    let after = carry_out(&home, steps(&other, &home));
+    let value = |report: &Report, name: &str| report.sysctls[name].to_string();
+    assert_eq!(value(&after, files::MAP_COUNT), "1048576");
+    assert_eq!(value(&after, files::SWAPPINESS), "1");
+    assert_eq!(value(&after, "net.ipv4.tcp_retries2"), "5");
+    assert_eq!(drift(&other, &after), [""; 0]);
+    // Once it is gone, so is what it needed.
+    let gone = Report { home: None, ..after };
+    let back = carry_out(&gone, steps(&plain(), &gone));
+    assert_eq!(value(&back, files::MAP_COUNT), "65530");
+    assert_eq!(value(&back, files::SWAPPINESS), "60");
+}
+
+#[test]
+fn what_is_told_of_the_unit_says_whose_the_elasticsearch_is() {
+    assert!(Report::read(&format!("home={HEADER}\n")).is_home());
+    assert!(!Report::read("home=[Unit]\n").is_home() && !bare().is_home());
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ssh/preparation/inspect.sh");
+    let told = run(&Command::script("inspect", INSPECT, ["", "", "", "", ACCOUNT_NAME, file]));
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.lines().any(|it| it.starts_with("home=# Prints how far")), "{told}");
+}
+
+#[test]
 fn a_reset_takes_back_what_drover_changed_and_nothing_else() {
     let preparation = preparation();
     let ready = carry_out(&bare(), steps(&preparation, &bare()));

@@ -158,3 +158,21 @@ fn a_host_that_does_not_take_its_permit_is_left_and_tried_again_after_a_while() 
     assert!(host.message.is_some_and(|it| it.as_str().contains("has not taken its permit")));
     roll.finish();
 }
+
+#[test]
+fn people_hear_of_each_host_that_is_put_off_also_of_one_whose_permit_was_taken_back() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Cordon);
+    roll.turn();
+    let at = roll.steps().iter().position(|it| *it == RolloutStep::Stop).unwrap();
+    roll.seen().members[at].answer = None;
+    roll.evidence().snapshots = vec!["nightly".into()];
+    roll.scene.turn();
+    assert_eq!(roll.steps()[at], RolloutStep::Withdraw);
+    roll.seen().members[at].answer = None;
+    let turn = roll.scene.turn();
+    assert_eq!(roll.steps()[at], RolloutStep::Unprotect);
+    let reasons: Vec<_> = turn.notices.iter().map(Notice::reason).collect();
+    assert!(reasons.contains(&"HostPutOff"), "{reasons:?}");
+}

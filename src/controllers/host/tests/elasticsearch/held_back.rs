@@ -1,0 +1,174 @@
+//! What keeps Elasticsearch from a machine, for a while or until a person has seen to it.
+
+use super::*;
+
+#[test]
+fn before_it_is_on_record_who_forms_the_cluster_the_machine_only_tells_what_is_there() {
+    let mut scene = bare();
+    asks(&mut scene, Wanted { may_install: false, ..wanted() });
+    scene.settle();
+    scene.check("ElasticsearchInstalled", "Unknown", "Waiting");
+    scene.check("Prepared", "True", "AsExpected");
+    let told = deployed(&scene.host).unwrap();
+    assert_eq!((told.data, &told.cluster_uuid), (DataDirectory::Missing, &None));
+    assert_eq!((&told.version, told.staged.len(), &told.settled), (&None, 0, &None));
+    assert!(!is_installing(&scene) && scene.status().operation.is_none());
+    let Some(Aim::Kept(care)) = treatment(&scene).unwrap().elasticsearch else { panic!() };
+    assert!(!care.is_begun, "no file is written");
+}
+
+#[test]
+fn what_the_cluster_no_longer_says_is_not_begun() {
+    let mut scene = bare();
+    scene.is_stale = true;
+    asks(&mut scene, wanted());
+    for _ in 0..6 {
+        let turn = scene.turn();
+        assert!(matches!(turn.plan.elasticsearch, None | Some(Step::Begin(..))));
+        assert!(scene.status().operation.is_none() && !is_installing(&scene));
+    }
+    scene.is_stale = false;
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn what_stands_in_the_way_is_told_and_nothing_is_installed() {
+    type Change = fn(&mut Scene);
+    let cases: [(Change, &str, &str, &str); 7] = [
+        (
+            |it| it.machine.elasticsearch.data = report::DataDirectory::Used,
+            "False",
+            "NotOwned",
+            "did not put there",
+        ),
+        (
+            |it| it.machine.elasticsearch.cluster_uuid = Some("another".into()),
+            "False",
+            "NotOwned",
+            "was a member of the cluster another",
+        ),
+        (
+            |it| it.machine.service.other_processes = [99].into(),
+            "False",
+            "NotOwned",
+            "somebody else's",
+        ),
+        (|it| it.spec(&json!({ "paused": true })), "False", "Paused", "spec.paused"),
+        (|it| it.spec(&json!({ "maintenance": true })), "False", "Paused", "spec.maintenance"),
+        (|it| amend(it, |it| it.is_paused = true), "False", "Paused", "of the Cluster"),
+        (
+            |it| amend(it, |it| it.digest = Some(Err("nobody tells it".into()))),
+            "False",
+            "Unreachable",
+            "nobody tells it",
+        ),
+    ];
+    for (change, status, reason, words) in cases {
+        let mut scene = bare();
+        asks(&mut scene, joining());
+        change(&mut scene);
+        scene.settle();
+        scene.check("ElasticsearchInstalled", status, reason);
+        let message = &scene.condition("ElasticsearchInstalled").message;
+        assert!(message.contains(words), "{words}: {message}");
+        assert!(!is_installing(&scene));
+        assert_eq!(scene.machine.starts, 0);
+    }
+}
+
+#[test]
+fn a_machine_that_can_not_be_prepared_gets_no_elasticsearch() {
+    let mut scene = bare();
+    scene.machine.refuses = Some(fault("failed"));
+    asks(&mut scene, wanted());
+    scene.settle();
+    scene.check("Prepared", "False", "CommandFailed");
+    assert_eq!(scene.machine.starts, 0);
+    scene.machine.refuses = None;
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn what_somebody_else_has_started_meanwhile_ends_the_installation_and_is_left_to_a_run() {
+    let mut scene = bare();
+    asks(&mut scene, joining());
+    scene.machine.installing = Some(Outcome::Refused("Elasticsearch is in service".into()));
+    while !is_installing(&scene) {
+        scene.turn();
+    }
+    let older = node("8.19.0", "0").deployment(None).unwrap();
+    scene.machine.elasticsearch.stage(&older);
+    scene.machine.elasticsearch.swap(&older, "by hand");
+    scene.settle();
+    assert_eq!(scene.status().operation, None, "a run may have the host");
+    scene.check("ElasticsearchInstalled", "True", "InProgress");
+}
+
+#[test]
+fn what_is_in_service_waits_for_a_run() {
+    let mut scene = member();
+    amend(&mut scene, |it| {
+        it.plan = node("8.19.1", "1");
+        it.deployment = it.plan.deployment(None).unwrap();
+    });
+    scene.settle();
+    assert_eq!((scene.machine.starts, is_installing(&scene)), (1, false));
+    scene.check("ElasticsearchInstalled", "True", "InProgress");
+    scene.check("Ready", "True", "AsExpected");
+    assert_eq!(deployed(&scene.host).unwrap().version.as_ref().unwrap().as_str(), "8.19.0");
+}
+
+#[test]
+fn another_version_comes_to_one_that_is_down_with_a_run_or_once_all_others_have_it() {
+    let mut scene = member();
+    scene.machine.elasticsearch.stop("failed");
+    amend(&mut scene, |it| {
+        it.plan = node("8.19.1", "1");
+        it.deployment = it.plan.deployment(None).unwrap();
+        it.running = Some("8.19.0".into());
+    });
+    scene.settle();
+    assert_eq!((scene.machine.starts, is_installing(&scene)), (1, false));
+    scene.check("ElasticsearchInstalled", "False", "Waiting");
+    amend(&mut scene, |it| it.running = Some("8.19.1".into()));
+    scene.settle();
+    assert_eq!(scene.machine.starts, 2);
+    scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn a_bare_machine_joins_once_all_nodes_run_the_declared_version() {
+    let cases: [(Option<&str>, &str, &str); 2] =
+        [(Some("8.17.0"), "False", "the cluster runs 8.17.0"), (None, "Unknown", "which version")];
+    for (running, status, words) in cases {
+        let mut scene = bare();
+        asks(&mut scene, Wanted { running: running.map(Into::into), ..joining() });
+        scene.settle();
+        scene.check("ElasticsearchInstalled", status, "Waiting");
+        let message = &scene.condition("ElasticsearchInstalled").message;
+        assert!(message.contains(words), "{message}");
+        assert_eq!((scene.machine.starts, scene.status().operation.is_some()), (0, false));
+        amend(&mut scene, |it| it.running = Some("8.19.0".into()));
+        scene.settle();
+        scene.check("Ready", "True", "AsExpected");
+        assert_eq!(scene.machine.starts, 1);
+    }
+}
+
+#[test]
+fn an_installation_that_is_under_way_ends_where_another_version_is_declared_that_none_runs() {
+    let mut scene = bare();
+    asks(&mut scene, joining());
+    while !is_installing(&scene) {
+        scene.turn();
+    }
+    amend(&mut scene, |it| {
+        it.plan = node("8.19.1", "1");
+        it.deployment = it.plan.deployment(None).unwrap();
+    });
+    scene.settle();
+    assert_eq!((scene.machine.starts, scene.status().operation.is_some()), (0, false));
+    scene.check("ElasticsearchInstalled", "False", "Waiting");
+}
