@@ -110,7 +110,8 @@ impl Deployment {
     }
 
     /// Puts the files of the next start where they wait, and begins to fetch and unpack the version,
-    /// unless that is under way or done. Nothing that runs is touched. Safe to repeat.
+    /// unless that is under way, or at its end and not forgotten. Nothing that runs is touched. Safe
+    /// to repeat.
     ///
     /// # Errors
     /// Why it was not begun.
@@ -125,7 +126,7 @@ impl Deployment {
         let report = self.inspect(session, sudo).await?;
         let mut steps = self.waiting(&report);
         if !report.trees.contains_key(&self.version) {
-            steps.extend(job.stage_steps(&self.version, source));
+            steps.extend(job.begin_stage(&self.version, source).steps());
         }
         run_all(session, steps, sudo).await?;
         Ok(job)
@@ -151,8 +152,9 @@ impl Deployment {
         self
     }
 
-    /// Begins to stop Elasticsearch, put in place what waits, and start it, unless that is under way
-    /// or done. A failure starts what there was. `attempt` makes another try of what was done.
+    /// Begins to stop Elasticsearch, put in place what waits, and start it, unless that is under way,
+    /// or at its end and not forgotten. A failure starts what there was. `attempt` makes another try
+    /// of what was done.
     ///
     /// # Errors
     /// Why it was not begun.
@@ -164,7 +166,8 @@ impl Deployment {
         attempt: u32,
     ) -> Result<Job, Error> {
         let job = Job::swap(run, attempt);
-        run_all(session, job.swap_steps(&self.version, &self.revision, ""), sudo).await?;
+        let beginning = job.begin_swap(&self.version, &self.revision, None);
+        run_all(session, beginning.steps(), sudo).await?;
         Ok(job)
     }
 

@@ -184,9 +184,9 @@ pub(in crate::ssh) async fn carry_on(
             match super::progress(session, sudo, &job).await? {
                 Progress::Working => return Ok(going(Outcome::Fetching, Activity::Work)),
                 Progress::Failed(why) if !may_retry => return failed(why),
-                // It was fetched once, and is not there.
-                Progress::Done => super::forget(session, sudo, &job).await?,
-                Progress::Failed(_) | Progress::Unknown => {}
+                // It failed, or was fetched once and is not there.
+                Progress::Failed(_) | Progress::Done => super::forget(session, sudo, &job).await?,
+                Progress::Unknown => {}
             }
             deployment.begin_stage(session, sudo, run, source).await?;
             Ok(going(Outcome::Fetching, Activity::Begun))
@@ -206,8 +206,8 @@ pub(in crate::ssh) async fn carry_on(
                         _ => words(session, &job, sudo).await?,
                     });
                 }
-                Progress::Done => super::forget(session, sudo, &job).await?,
-                Progress::Failed(_) | Progress::Unknown => {}
+                Progress::Failed(_) | Progress::Done => super::forget(session, sudo, &job).await?,
+                Progress::Unknown => {}
             }
             deployment.begin_swap(session, sudo, run, *attempt).await?;
             Ok(going(Outcome::Starting, Activity::Begun))

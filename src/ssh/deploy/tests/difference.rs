@@ -199,16 +199,22 @@ fn a_job_has_a_name_that_is_its_lock_and_its_settings_go_in_a_file() {
         family: Some(Family::Rhel),
     };
     let job = Job::stage("run-1");
-    let steps = job.stage_steps("8.19.0", &source);
+    let steps = job.begin_stage("8.19.0", &source).steps();
     let words = words(&steps);
     assert_eq!(
         words[1..],
         [
             "/run/drover/drover-run-1-stage.script 600 root:root",
             "/run/drover/drover-run-1-stage.settings 600 root:root",
-            "sh -s -- drover-run-1-stage.service /run/drover/drover-run-1-stage.script \
-             /run/drover/drover-run-1-stage.settings 14400 ''",
+            "sh -s -- drover-run-1-stage.service '' '' '' -p 'UMask=0022' -p 'TimeoutStartSec=14400' \
+             /bin/sh /run/drover/drover-run-1-stage.script /run/drover/drover-run-1-stage.settings",
         ]
+    );
+    let Step::Write(script) = &steps[1] else { panic!("{words:?}") };
+    let begin = b"exec >\"${1%.settings}.log\" 2>&1\n";
+    assert!(
+        script.content.expose_secret().starts_with(begin),
+        "whoever is second leaves its words"
     );
     let Step::Write(settings) = &steps[2] else { panic!("{words:?}") };
     let text = std::str::from_utf8(settings.content.expose_secret()).unwrap();

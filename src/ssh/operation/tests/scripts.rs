@@ -30,7 +30,7 @@ fn work_that_systemd_took_is_begun_whatever_became_of_the_one_who_asked() {
     let taken = host(SYSTEMCTL, "echo \"$@\" >asked; >drover-r-1-2.service");
     assert_eq!(begin_on(&taken), (Some(0), String::new()));
     let asked = taken.noted("asked");
-    let end = "-- systemctl restart -- elasticsearch.service\n";
+    let end = "-p RemainAfterExit=yes systemctl restart -- elasticsearch.service\n";
     assert!(asked.contains("--unit=drover-r-1-2.service") && asked.ends_with(end), "{asked}");
 
     let killed = host(SYSTEMCTL, ">drover-r-1-2.service; kill -9 $$");
@@ -140,4 +140,31 @@ fn what_may_be_a_secret_in_the_words_of_a_service_is_blotted_out() {
     {
         assert!(told.contains(rest), "{rest}: {told}");
     }
+}
+
+#[test]
+fn a_swap_is_begun_with_the_same_doubts_as_a_restart() {
+    let begin = |programs: &Programs| {
+        let output = programs.run(&swap_command("9999999999"));
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    };
+    let taken = host(SYSTEMCTL, "echo \"$@\" >asked; >drover-r-1-swap-2.service; kill -9 $$");
+    assert_eq!(begin(&taken).0, Some(0), "systemd took it, and nobody heard of that");
+    let asked = taken.noted("asked");
+    let end = "-p TimeoutStartSec=3600 /bin/sh /run/drover/drover-r-1-swap-2.script \
+               /run/drover/drover-r-1-swap-2.settings\n";
+    assert!(asked.contains("--unit=drover-r-1-swap-2.service") && asked.ends_with(end), "{asked}");
+    let silent = SYSTEMCTL.replace("then echo loaded", "then :");
+    let silent = host(&silent, ">drover-r-1-swap-2.service; exit 1");
+    assert_eq!(begin(&silent).0, Some(74));
+    let refused = host(SYSTEMCTL, "echo 'Access denied' >&2; exit 1");
+    assert_eq!(begin(&refused), (Some(1), "Access denied".into()));
+    // What has failed is there until it is forgotten: it is not begun once more under its name.
+    let asking = "echo asked >>asked; >drover-r-1-swap-2.service";
+    let twice = host(SYSTEMCTL, asking);
+    assert_eq!((begin(&twice).0, begin(&twice).0), (Some(0), Some(0)));
+    assert_eq!(twice.noted("asked"), "asked\n");
+    let other = SYSTEMCTL.replace("cat invocation", &format!("echo {AFTER}"));
+    let other = host(&other, asking);
+    assert_eq!((begin(&other).0, &*other.noted("asked")), (Some(0), ""), "it is another run");
 }
