@@ -104,7 +104,13 @@ impl Care {
         let now = Timestamp::now();
         let report = self.deployment.inspect(session, sudo).await?;
         if !self.may_write(&report) {
-            return Ok((Prepared::default(), report));
+            let mut prepared = Prepared::default();
+            if let Some(uuid) = self.cluster_uuid.as_deref().filter(|_| self.is_of_another(&report))
+            {
+                // The host itself refuses it, in its own words.
+                keep(&mut prepared, note_cluster(session, sudo, uuid).await)?;
+            }
+            return Ok((prepared, report));
         }
         let mut told = if self.is_left_alone { self.deployment.drift(&report) } else { vec![] };
         let (deployment, refusal) = match self.wanted(&report, now) {
@@ -128,9 +134,16 @@ impl Care {
         Ok((prepared, report))
     }
 
-    /// Whether anything may be written: an installation was begun, now or before.
+    /// Whether anything may be written: an installation was begun, now or before, and the host is
+    /// no member of another cluster.
     fn may_write(&self, report: &Report) -> bool {
-        self.is_begun || report.is_there()
+        (self.is_begun || report.is_there()) && !self.is_of_another(report)
+    }
+
+    /// Whether the host was noted to be a member of another cluster than this, or of one while
+    /// nobody knows which this is.
+    fn is_of_another(&self, report: &Report) -> bool {
+        report.cluster_uuid.is_some() && report.cluster_uuid != self.cluster_uuid
     }
 
     /// What is to be so on the host now, with another certificate where its node needs one.

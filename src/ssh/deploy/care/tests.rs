@@ -59,6 +59,22 @@ fn nothing_is_written_on_a_host_before_an_installation_is_begun() {
 }
 
 #[test]
+fn nothing_is_written_on_a_host_that_is_a_member_of_another_cluster() {
+    let mut care = care();
+    care.is_begun = true;
+    let mut report = settled(&care);
+    report.put(layout::SEEDS, &File::readable(layout::SEEDS, b"theirs".to_vec()));
+    report.cluster_uuid = Some("theirs".into());
+    for uuid in [None, Some("ours")] {
+        care.cluster_uuid = uuid.map(Into::into);
+        assert!(!care.may_write(&report) && care.differences(&report, at(1)).is_empty());
+    }
+    care.cluster_uuid = Some("theirs".into());
+    assert!(care.may_write(&report));
+    assert_eq!(care.differences(&report, at(1)).len(), 1);
+}
+
+#[test]
 fn a_node_gets_a_certificate_where_it_has_none_or_none_that_is_good_for_long() {
     let mut care = care();
     let report = settled(&care);
