@@ -26,6 +26,8 @@ const LOGGED: &str = "exec >\"${1%.settings}.log\" 2>&1\n";
 const STAGING: Duration = Duration::from_hours(4);
 /// For stopping and starting: Elasticsearch may have much to write down.
 const SWAPPING: Duration = Duration::from_hours(1);
+/// For stopping alone: what is left is enough to start it again.
+const STOPPING: Duration = Duration::from_mins(45);
 /// The largest archive that is fetched, in kilobytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
@@ -128,6 +130,7 @@ impl Job {
         revision: &str,
         leave: Option<Leave<'_>>,
     ) -> Beginning {
+        let patience = STOPPING.as_secs().to_string();
         let settings = [
             layout::UNIT,
             revision,
@@ -136,6 +139,7 @@ impl Job {
             layout::CONFIG,
             layout::UNIT_FILE,
             ACCOUNT_NAME,
+            &patience,
         ];
         self.begin(SWAP, &settings, SWAPPING, leave)
     }
