@@ -85,6 +85,30 @@ fn a_host_tells_what_is_there_and_of_secrets_only_their_sums() {
 }
 
 #[test]
+fn data_that_can_not_be_listed_is_neither_missing_nor_empty() {
+    let stand = Stand::new();
+    fs::create_dir(stand.0.join("data")).unwrap();
+    assert_eq!(inspect(&stand).data, DataDirectory::Empty);
+    // As of a disk that does not answer.
+    let failing = |what: &str| {
+        let failing = format!("#!/bin/sh\ncase $* in *{what}) exit 2 ;; esac\nPATH=${{PATH#*:}}\nexec ls \"$@\"\n");
+        stand.program("bin/ls", &failing);
+    };
+    failing("/data");
+    assert_eq!(inspect(&stand).data, DataDirectory::Unknown);
+    fs::remove_dir(stand.0.join("data")).unwrap();
+    assert_eq!(inspect(&stand).data, DataDirectory::Missing);
+    failing(stand.0.to_str().unwrap());
+    assert_eq!(inspect(&stand).data, DataDirectory::Unknown);
+    fs::remove_file(stand.0.join("bin/ls")).unwrap();
+    symlink(stand.path("unplugged"), stand.path("data")).unwrap();
+    assert_eq!(inspect(&stand).data, DataDirectory::Unknown, "a link that leads nowhere now");
+    fs::remove_file(stand.0.join("data")).unwrap();
+    stand.write("data", "no folder");
+    assert_eq!(inspect(&stand).data, DataDirectory::Unknown);
+}
+
+#[test]
 fn what_runs_is_known_by_its_own_environment() {
     let text = "running.DROVER_VERSION=8.19.0\nrunning.DROVER_REVISION=abc\nrunning.X=y\n";
     let running = Report::read(text).running.unwrap();
