@@ -45,9 +45,9 @@ while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
 say free "$(free "$folder")"
 if has curl; then say fetcher curl; elif has wget; then say fetcher wget; fi
 
-# What can't be listed may hold anything.
+# What can't be listed may hold anything. What the file system itself puts into each is no data.
 if [ -d "$data" ] && names=$(ls -A -- "$data" 2>/dev/null); then
-  if [ -n "$names" ]; then say data used; else say data empty; fi
+  if [ -n "$(printf '%s\n' "$names" | grep -vxF lost+found)" ]; then say data used; else say data empty; fi
 elif [ ! -d "$data" ] && is_missing "$data"; then
   say data missing
 else

@@ -1,6 +1,7 @@
 # Stops Elasticsearch for good and removes what Drover put there. $1: the unit; $2: its file; $3: the
 # folder of versions, $4 of settings, $5 of logs; $6: the line by which Drover knows its files; $7: the
-# data directory, $8: "data" to remove what is in it, if it is that of the user $9.
+# data directory, $8: "data" to remove what is in it, if it is that of the user $9; what the file system
+# itself put there stays.
 set -eu
 if [ "$8" = data ] && [ -d "$7" ] && [ "$(stat -L -c %U -- "$7")" != "$9" ]; then
   echo "$7 does not belong to $9: what is in it may be others'" >&2
@@ -19,7 +20,7 @@ if [ -f "$2" ]; then
   esac
 fi
 if [ "$8" = data ] && [ -d "$7" ]; then
-  find "$7/" -mindepth 1 -delete
+  find "$7/" -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf -- {} +
 fi
 rm -rf -- "$3" "$4" "$5"
 rmdir -- "$(dirname -- "$3")" 2>/dev/null || true

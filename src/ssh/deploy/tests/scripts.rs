@@ -10,6 +10,7 @@ const INSPECT: &str = include_str!("../inspect.sh");
 const FORMED: &str = include_str!("../formed.sh");
 const PRUNE: &str = include_str!("../prune.sh");
 const REMOVE: &str = include_str!("../remove.sh");
+const DATA: &str = include_str!("../../preparation/data.sh");
 
 fn inspect(stand: &Stand) -> Report {
     let output = std::process::Command::new("/bin/sh")
@@ -82,6 +83,8 @@ fn a_host_tells_what_is_there_and_of_secrets_only_their_sums() {
     assert!(!format!("{report:?}").contains("s3cret"));
     fs::remove_dir_all(stand.0.join("data/nodes")).unwrap();
     assert_eq!(inspect(&stand).data, DataDirectory::Empty);
+    fs::create_dir(stand.0.join("data/lost+found")).unwrap();
+    assert_eq!(inspect(&stand).data, DataDirectory::Empty, "the file system put it there");
 }
 
 #[test]
@@ -129,6 +132,16 @@ fn a_host_is_a_member_of_one_cluster_for_ever() {
 }
 
 #[test]
+fn a_data_folder_with_nothing_but_what_the_file_system_put_there_is_nobody_s() {
+    let stand = Stand::new();
+    stand.write("data/lost+found/#12", "");
+    let make = || stand.run(DATA, &[&stand.path("data"), "somebody", "750"]);
+    assert_eq!(make(), Ok(String::new()));
+    stand.write("data/theirs", "");
+    assert!(make().unwrap_err().ends_with("and is not empty"));
+}
+
+#[test]
 fn old_versions_go_but_for_what_runs_what_is_wanted_and_what_is_somebody_else_s() {
     let stand = Stand::new();
     for version in ["8.17.0", "8.18.0", "8.19.0", "8.19.1"] {
@@ -153,7 +166,8 @@ fn what_drover_put_there_goes_and_data_only_where_that_is_asked_for() {
     let stand = Stand::new();
     let fill = || {
         stand.write("units/es.service", &format!("{HEADER}\n[Service]\n"));
-        for name in ["drover/trees/8.19.0/x", "config/users", "logs/x.log", "data/nodes/0"] {
+        let files = ["drover/trees/8.19.0/x", "config/users", "logs/x.log", "data/nodes/0"];
+        for name in files.into_iter().chain(["data/lost+found/#12"]) {
             stand.write(name, "");
         }
         stand.write("state", "active");
@@ -185,6 +199,7 @@ fn what_drover_put_there_goes_and_data_only_where_that_is_asked_for() {
     assert!(stand.has("data/nodes/0") && stand.has("config"));
     remove("data").unwrap();
     assert!(stand.has("data") && !stand.has("data/nodes"), "the folder may be a mount");
+    assert!(stand.has("data/lost+found/#12"), "what the file system saved");
 
     fill();
     stand.write("units/es.service", "[Service]\n");
