@@ -11,14 +11,13 @@ fi
 if [ -f "$2" ]; then
   [ "$(head -n 1 -- "$2")" = "$6" ] || { echo "Drover did not make $2" >&2; exit 1; }
   systemctl --quiet disable -- "$1"
-  systemctl stop -- "$1"
-  systemctl reset-failed -- "$1" 2>/dev/null || true
-  # What the unit left behind would go on writing.
-  case $(systemctl show -p ActiveState --value -- "$1") in
-  inactive | failed) ;;
-  *) echo "$1 does not stop" >&2; exit 1 ;;
-  esac
 fi
+is_down() { case $(systemctl show -p ActiveState --value -- "$1") in inactive | failed) ;; *) return 1 ;; esac; }
+# It may run though somebody took its file away.
+is_down "$1" || systemctl stop -- "$1"
+systemctl reset-failed -- "$1" 2>/dev/null || true
+# What the unit left behind would go on writing.
+is_down "$1" || { echo "$1 does not stop" >&2; exit 1; }
 if [ "$8" = data ] && [ -d "$7" ]; then
   find "$7/" -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf -- {} +
 fi

@@ -195,6 +195,11 @@ fn what_drover_put_there_goes_and_data_only_where_that_is_asked_for() {
     remove("").unwrap();
 
     fill();
+    fs::remove_file(stand.0.join("units/es.service")).unwrap();
+    remove("").unwrap();
+    assert_eq!(stand.read("state"), "inactive\n", "it ran without its file");
+
+    fill();
     assert!(remove_of("somebody", "data").unwrap_err().contains("does not belong to somebody"));
     assert!(stand.has("data/nodes/0") && stand.has("config"));
     remove("data").unwrap();
