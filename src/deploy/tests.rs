@@ -124,6 +124,7 @@ fn the_unit_says_which_version_and_which_settings_it_was_started_with() {
     let plan = &plans["a"];
     let unit = file(&plan.at_start, layout::UNIT_FILE);
     for line in [
+        "RequiresMountsFor=/var/lib/drover-elasticsearch",
         "User=elasticsearch",
         "Environment=ES_PATH_CONF=/etc/drover-elasticsearch",
         "Environment=DROVER_VERSION=8.19.0",
