@@ -170,7 +170,7 @@ pub(in crate::ssh) async fn carry_on(
         Some(failed @ Outcome::Failed(_)) => (failed.clone(), activity),
         _ => (outcome, activity),
     };
-    let failed = |why| Ok((Outcome::Failed(why), Activity::Rest));
+    let failed = |why| Ok((Outcome::Failed(worded(so_far, why)), Activity::Rest));
     match installation.next(&report) {
         Next::End(outcome) => {
             if let Outcome::Done(_) = outcome {
@@ -212,6 +212,15 @@ pub(in crate::ssh) async fn carry_on(
             deployment.begin_swap(session, sudo, run, *attempt).await?;
             Ok(going(Outcome::Starting, Activity::Begun))
         }
+    }
+}
+
+/// What it says once more, if that differs by times and amounts alone.
+fn worded(so_far: Option<&Outcome>, why: Box<str>) -> Box<str> {
+    let rest = |it: &str| it.replace(|it: char| it.is_ascii_digit(), "");
+    match so_far {
+        Some(Outcome::Failed(words)) if rest(words) == rest(&why) => words.clone(),
+        _ => why,
     }
 }
 
