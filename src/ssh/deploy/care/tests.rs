@@ -13,7 +13,10 @@ fn care() -> Care {
         deployment: Deployment {
             version: "8.19.0".into(),
             data: RemotePath::new("/var/lib/drover-elasticsearch").unwrap(),
-            at_start: vec![readable(layout::SETTINGS, "one")],
+            at_start: vec![
+                readable(layout::SETTINGS, "one"),
+                File::of_systemd(layout::UNIT_FILE, b"one".to_vec()),
+            ],
             live: vec![readable(layout::SEEDS, "seeds")],
             revision: "one".into(),
         },
@@ -106,12 +109,17 @@ fn a_node_gets_a_certificate_where_it_has_none_or_none_that_is_good_for_long() {
 }
 
 #[test]
-fn under_report_files_are_left_alone_and_certificates_are_not() {
+fn under_report_files_and_the_unit_are_left_alone_and_certificates_are_not() {
     let mut care = care();
     let mut report = settled(&care);
     care.is_left_alone = true;
     report.put(layout::SEEDS, &File::readable(layout::SEEDS, b"changed".to_vec()));
-    assert!(care.wanted(&report, at(1)).unwrap().drift(&report).is_empty());
+    report.unit.insert("UnitFileState".into(), "disabled".into());
+    report.unit.insert("NeedDaemonReload".into(), "yes".into());
+    let told = care.differences(&report, at(1));
+    assert_eq!(told.len(), 3, "{told:?}");
+    let wanted = care.wanted(&report, at(1)).unwrap();
+    assert!(wanted.drift(&report).is_empty() && wanted.steps(&report).is_empty());
     let wanted = care.wanted(&report, at(250)).unwrap();
     assert_eq!(paths(&wanted), [layout::KEY, layout::CERTIFICATE]);
 }
