@@ -132,11 +132,13 @@ impl Deployment {
         Ok(job)
     }
 
-    /// Names all of its files: changes whenever one of them does.
+    /// Names its files: changes whenever one of them does, but for the one that is made from a password,
+    /// since anybody may see this.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut digest = Digest::new();
-        for file in self.at_start.iter().chain(&self.live) {
+        let files = self.at_start.iter().chain(&self.live);
+        for file in files.filter(|it| it.path != layout::USERS) {
             digest.field(file.path.as_bytes());
             digest.field(file.content.expose_secret());
         }

@@ -51,7 +51,8 @@ pub struct Care {
     pub is_begun: bool,
     /// Whether versions that neither run nor shall are removed.
     pub prunes: bool,
-    /// Whether files that differ are told and not written; the certificate is renewed all the same.
+    /// Whether files that differ are told and not written; the certificate is renewed all the same,
+    /// and the file of the password follows that.
     pub is_left_alone: bool,
 }
 
@@ -115,8 +116,9 @@ impl Care {
         let mut told = if self.is_left_alone { self.deployment.drift(&report) } else { vec![] };
         let (deployment, refusal) = match self.wanted(&report, now) {
             Ok(deployment) => (deployment, None),
-            Err(error) => (self.deployment.clone(), Some(error)),
+            Err(error) => (self.kept(), Some(error)),
         };
+        told.retain(|it| !deployment.live.iter().any(|file| *file.path == *it.path));
         let (mut prepared, mut report) = deployment.settle_seen(session, sudo, report).await?;
         prepared.failures.extend(refusal);
         prepared.before.extend(told.iter().cloned());
@@ -148,15 +150,23 @@ impl Care {
 
     /// What is to be so on the host now, with another certificate where its node needs one.
     fn wanted(&self, report: &Report, now: Timestamp) -> Result<Deployment, Error> {
-        let mut deployment = self.deployment.clone();
-        if self.is_left_alone {
-            (deployment.at_start, deployment.live) = (Vec::new(), Vec::new());
-        }
+        let deployment = self.kept();
         if self.unfit(report, now).is_none() {
             return Ok(deployment);
         }
         let issued = self.authority.issue(&self.name, &self.names, now);
         Ok(deployment.with_certificate(&issued.map_err(|problem| Error::Unsigned { problem })?))
+    }
+
+    /// What is written where it differs, but for the certificate.
+    fn kept(&self) -> Deployment {
+        let mut deployment = self.deployment.clone();
+        if self.is_left_alone {
+            deployment.at_start.clear();
+            // Nobody has noted what it was made from: it can't be told from one that somebody changed.
+            deployment.live.retain(|it| it.path == layout::USERS);
+        }
+        deployment
     }
 
     /// Why the node needs another certificate.

@@ -125,6 +125,18 @@ fn under_report_files_and_the_unit_are_left_alone_and_certificates_are_not() {
 }
 
 #[test]
+fn another_password_is_written_under_report_too() {
+    let mut care = care();
+    care.deployment.live.push(File::readable(layout::USERS, b"one".to_vec()));
+    let report = settled(&care);
+    care.is_left_alone = true;
+    assert!(care.wanted(&report, at(1)).unwrap().drift(&report).is_empty());
+    *care.deployment.live.last_mut().unwrap() = File::readable(layout::USERS, b"two".to_vec());
+    let drift = care.wanted(&report, at(1)).unwrap().drift(&report);
+    assert_eq!(drift.iter().map(|it| &*it.path).collect::<Vec<_>>(), [layout::USERS]);
+}
+
+#[test]
 fn a_host_is_noted_to_be_a_member_once_it_runs_as_one_and_once() {
     let mut care = care();
     let mut report = settled(&care);

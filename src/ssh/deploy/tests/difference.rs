@@ -191,6 +191,23 @@ fn no_secret_is_in_an_argument_a_difference_or_a_debug_text() {
 }
 
 #[test]
+fn a_password_leaves_no_trace_in_the_digest_and_is_written_all_the_same() {
+    let (mut deployment, report) = settled();
+    let digest = deployment.digest();
+    let users = |hash: &str| File::readable(layout::USERS, hash.as_bytes().to_vec());
+    for hash in ["one", "two"] {
+        deployment.live.retain(|it| it.path != layout::USERS);
+        deployment.live.push(users(hash));
+        assert_eq!(deployment.digest(), digest);
+    }
+    let mut before = report;
+    before.put(layout::USERS, &users("one"));
+    assert_eq!(&*deployment.drift(&before)[0].path, layout::USERS);
+    deployment.live.push(File::readable(layout::USERS_ROLES, b"roles".to_vec()));
+    assert_ne!(deployment.digest(), digest);
+}
+
+#[test]
 fn a_job_has_a_name_that_is_its_lock_and_its_settings_go_in_a_file() {
     let source = Source {
         url: "https://m.example/$(touch canary)%h\n/es.tar.gz".into(),
