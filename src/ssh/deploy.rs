@@ -40,6 +40,8 @@ const FOLDERS: &str = include_str!("deploy/folders.sh");
 const PRUNE: &str = include_str!("deploy/prune.sh");
 const FORMED: &str = include_str!("deploy/formed.sh");
 const REMOVE: &str = include_str!("deploy/remove.sh");
+/// Before the SHA-256 of the file of the key, in the file of the certificate of that.
+const CERTIFIED: &str = "# The SHA-256 of node.key: ";
 /// For stopping Elasticsearch for good, and removing all that it had.
 const REMOVING: std::time::Duration = std::time::Duration::from_mins(10);
 
@@ -148,9 +150,12 @@ impl Deployment {
     /// The same with another certificate for its node.
     #[must_use]
     pub fn with_certificate(mut self, issued: &Issued) -> Self {
-        // The key first: Elasticsearch takes neither alone.
-        self.live.push(File::pem(layout::KEY, issued.key.expose_secret().as_bytes()));
-        self.live.push(File::pem(layout::CERTIFICATE, issued.certificate.as_bytes()));
+        // The key first: Elasticsearch takes neither alone. Where the second is never written, or
+        // another one's key comes between, the certificate tells that it is not this key's.
+        let key = File::pem(layout::KEY, issued.key.expose_secret().as_bytes());
+        let certificate = format!("{CERTIFIED}{}\n{}", key.sum(), issued.certificate);
+        self.live.push(key);
+        self.live.push(File::pem(layout::CERTIFICATE, certificate.as_bytes()));
         self
     }
 

@@ -174,7 +174,8 @@ impl Care {
         if !report.has_key() {
             return Some(Unfit::Unreadable);
         }
-        self.authority.check(report.certificate.as_bytes(), &self.names, now).err()
+        let found = self.authority.check(report.certificate.as_bytes(), &self.names, now);
+        found.err().or_else(|| (!report.has_pair()).then_some(Unfit::Key))
     }
 
     fn differences(&self, report: &Report, now: Timestamp) -> Vec<Drift> {

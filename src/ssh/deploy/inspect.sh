@@ -26,6 +26,7 @@ for path in "$@"; do
   say "first.$path" "$(head -n 1 -- "$path" | cut -c 1-512)"
   say "sum.$path" "$(sha256sum <"$path" | cut -d ' ' -f 1)"
 done
+[ ! -f "$config/node.crt" ] || say certified "$(sed -n 's/^# The SHA-256 of node.key: //p' "$config/node.crt" | head -n 1 | cut -c 1-64)"
 [ ! -f "$config/node.crt" ] || grep -v '^#' "$config/node.crt" | head -n 200 | cut -c 1-80 | sed 's/^/certificate=/'
 say cluster_uuid "$(second "$config/cluster-uuid")"
 say revision "$(second "$config/revision")"

@@ -41,6 +41,7 @@ fn settled(care: &Care) -> Report {
     }
     let issued = care.authority.issue("es-1", &care.names, at(0)).unwrap();
     report.certificate = issued.certificate.to_string();
+    report.certified = Some(report.files[layout::KEY].sum.clone());
     assert_eq!(care.differences(&report, at(1)), []);
     report
 }
@@ -93,9 +94,12 @@ fn a_node_gets_a_certificate_where_it_has_none_or_none_that_is_good_for_long() {
     assert_eq!((&*told[0].path, told.len()), (layout::CERTIFICATE, 1));
     assert!(told[0].live.contains("expires soon"), "{told:?}");
 
-    let mut without_key = report.clone();
-    without_key.put(layout::KEY, &File::readable(layout::KEY, b"mine".to_vec()));
-    assert_eq!(wanted(&care, &without_key, 1), seeds_alone, "Drover's by its first line");
+    // Another key came alone: what is served is of the one before, until the next start.
+    let mut other_key = report.clone();
+    other_key.put(layout::KEY, &File::pem(layout::KEY, b"another"));
+    assert_eq!(wanted(&care, &other_key, 1), with_certificate);
+    let told = care.differences(&other_key, at(1));
+    assert!(told[0].live.contains("of the key that is there"), "{told:?}");
     let mut other_name = settled(&care);
     care.names.push("es-1.example".into());
     assert_eq!(wanted(&care, &other_name, 1), with_certificate);

@@ -4,7 +4,10 @@ use super::{
     super::report::{DataDirectory, Report},
     stand::{BUILD, Stand},
 };
-use crate::ssh::{deploy::layout, steps::HEADER};
+use crate::ssh::{
+    deploy::{CERTIFIED, layout},
+    steps::HEADER,
+};
 
 const INSPECT: &str = include_str!("../inspect.sh");
 const FORMED: &str = include_str!("../formed.sh");
@@ -58,7 +61,7 @@ fn a_host_tells_what_is_there_and_of_secrets_only_their_sums() {
         ("config/revision", format!("{HEADER}\nold\n")),
         ("config/next/revision", format!("{HEADER}\nnew\n")),
         ("config/cluster-uuid", format!("{HEADER}\nuuid-1\n")),
-        ("config/node.crt", format!("{HEADER}\n{certificate}")),
+        ("config/node.crt", format!("{HEADER}\n{CERTIFIED}{}\n{certificate}", "ab".repeat(32))),
         ("config/elasticsearch.yml", format!("{HEADER}\ns3cret: 1\n")),
         ("data/nodes/0/x", String::new()),
         ("state", "active".into()),
@@ -76,6 +79,7 @@ fn a_host_tells_what_is_there_and_of_secrets_only_their_sums() {
     assert_eq!(report.next.as_deref(), Some("new"));
     assert_eq!(report.cluster_uuid.as_deref(), Some("uuid-1"));
     assert_eq!(report.certificate, certificate);
+    assert_eq!(report.certified.as_deref(), Some(&*"ab".repeat(32)));
     assert_eq!(report.data, DataDirectory::Used);
     assert!(report.is_active());
     let file = &report.files[&*stand.path("config/elasticsearch.yml")];
@@ -94,7 +98,9 @@ fn data_that_can_not_be_listed_is_neither_missing_nor_empty() {
     assert_eq!(inspect(&stand).data, DataDirectory::Empty);
     // As of a disk that does not answer.
     let failing = |what: &str| {
-        let failing = format!("#!/bin/sh\ncase $* in *{what}) exit 2 ;; esac\nPATH=${{PATH#*:}}\nexec ls \"$@\"\n");
+        let failing = format!(
+            "#!/bin/sh\ncase $* in *{what}) exit 2 ;; esac\nPATH=${{PATH#*:}}\nexec ls \"$@\"\n"
+        );
         stand.program("bin/ls", &failing);
     };
     failing("/data");
