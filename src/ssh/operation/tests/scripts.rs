@@ -103,6 +103,33 @@ esac"#;
 }
 
 #[test]
+fn a_run_that_swaps_leaves_neither_its_jobs_nor_their_files() {
+    let systemctl = r#"
+case $* in
+show*swap-1*) printf 'LoadState=loaded\nActiveState=failed\n' ;;
+show*swap-2*) printf 'LoadState=loaded\nActiveState=activating\n' ;;
+show*stage*) printf 'LoadState=loaded\nActiveState=active\n' ;;
+show*) printf 'LoadState=not-found\nActiveState=inactive\n' ;;
+*) echo "$@" >>done ;;
+esac"#;
+    let removing = r#"for it; do case $it in -*) ;; *) echo "$it" >>removed ;; esac; done"#;
+    let programs = Programs::new(&[("systemctl", systemctl), ("rm", removing)]);
+    let spent = Spent::new("r-1", 2).unwrap().with_jobs("r-1", 2);
+    let output = programs.run(&spent.command());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "left=1\n", "{output:?}");
+    let expected = "reset-failed -- drover-r-1-swap-1.service\nstop -- drover-r-1-stage.service\n";
+    assert_eq!(programs.noted("done"), expected);
+    let removed = programs.noted("removed");
+    for job in ["swap-1", "stage"] {
+        for suffix in ["script", "settings", "log"] {
+            let file = format!("/run/drover/drover-r-1-{job}.{suffix}\n");
+            assert!(removed.contains(&file), "{file} {removed}");
+        }
+    }
+    assert!(!removed.contains("swap-2"), "it is at work: {removed}");
+}
+
+#[test]
 fn only_the_last_attempts_of_a_run_with_a_proper_name_are_looked_after() {
     assert_eq!(Spent::new("r-1", 0), None);
     assert_eq!(Spent::new("a b", 1), None);
