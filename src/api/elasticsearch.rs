@@ -113,8 +113,8 @@ pub struct NodeGroup {
     #[schemars(length(max = 20))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub roles: Option<Vec<NodeRole>>,
-    /// Memory for the heap of Java, such as `4g` or `512m`. Default: half of the host's memory, at
-    /// least 512m and at most 31g.
+    /// Memory for the heap of Java, such as `4g` or `512m`. Default: half of the host's memory, that
+    /// rounded up to whole 1g (below 4g to 256m), at least 512m and at most 31g.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heap: Option<HeapSize>,
     /// Settings for elasticsearch.yml, nested or dotted, without those that Drover writes itself:

@@ -78,6 +78,8 @@ pub enum AuthorityError {
 pub enum Unfit {
     /// It has none that can be read.
     Unreadable,
+    /// It is not known to be one of the key that is there.
+    Key,
     /// It is not signed by the authority, or not valid now.
     NotSigned,
     /// It is not good for one of the node's names.
@@ -90,6 +92,7 @@ impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable => f.write_str("there is no certificate that can be read"),
+            Self::Key => f.write_str("the certificate is not known to be of the key that is there"),
             Self::NotSigned => f.write_str("the certificate is not of the authority, or not valid"),
             Self::Name(name) => write!(f, "the certificate is not good for {name}"),
             Self::Expiring => f.write_str("the certificate expires soon"),

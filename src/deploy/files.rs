@@ -45,14 +45,16 @@ pub(super) fn users_roles(user: &str) -> String {
 }
 
 /// The unit. Elasticsearch is never killed while it stops: it may be writing. One that fails again
-/// and again is left failed, for its own words to be read.
-pub(super) fn unit(version: &str, revision: &str, java_home: Option<&str>) -> String {
+/// and again is left failed, for its own words to be read. It waits for the mount with its data: it
+/// would begin anew in the folder below.
+pub(super) fn unit(version: &str, revision: &str, java_home: Option<&str>, data: &str) -> String {
     let mut text = format!(
         "{HEADER}\n\
          [Unit]\n\
          Description=Elasticsearch, as Drover runs it\n\
          Wants=network-online.target\n\
          After=network-online.target\n\
+         RequiresMountsFor={data}\n\
          StartLimitIntervalSec=600\n\
          StartLimitBurst=5\n\
          [Service]\n\

@@ -183,7 +183,7 @@ fn node(
     let mut settings = settings(site, group, read, member);
     let version = site.version.to_string();
     let lasting = config::render(&settings);
-    let unit = |revision: &str| files::unit(&version, revision, java_home.as_deref());
+    let unit = |revision: &str| files::unit(&version, revision, java_home.as_deref(), &data);
     let revision = revision([&*lasting, &java_options, &unit("")].map(str::as_bytes));
     if site.bootstrap == Some(&*member.name) {
         settings.insert(BOOTSTRAP.into(), json!([member.name]));

@@ -124,6 +124,7 @@ fn the_unit_says_which_version_and_which_settings_it_was_started_with() {
     let plan = &plans["a"];
     let unit = file(&plan.at_start, layout::UNIT_FILE);
     for line in [
+        "RequiresMountsFor=/var/lib/drover-elasticsearch",
         "User=elasticsearch",
         "Environment=ES_PATH_CONF=/etc/drover-elasticsearch",
         "Environment=DROVER_VERSION=8.19.0",
@@ -309,6 +310,12 @@ fn the_heap_is_half_of_the_memory_within_bounds() {
     assert_eq!(heap(&any, Some(8192)).unwrap(), "-Xms4096m");
     assert_eq!(heap(&any, Some(300_000)).unwrap(), "-Xms31744m");
     assert_eq!(heap(&any, Some(600)).unwrap(), "-Xms512m");
+    // What kernels leave of 2, 4 and 16 GiB.
+    for (memory, expected) in [([1970, 1958], 1024), ([3910, 3888], 2048), ([15_990, 15_871], 8192)]
+    {
+        let found = memory.map(|it| heap(&any, Some(it)).unwrap());
+        assert_eq!(found, [(); 2].map(|()| format!("-Xms{expected}m")), "{memory:?}");
+    }
     let small = json!({ "name": "g", "heap": "300m" });
     assert_eq!(heap(&small, Some(600)).unwrap(), "-Xms300m");
     assert_eq!(heap(&small, None).unwrap(), "-Xms300m");

@@ -40,6 +40,8 @@ const FOLDERS: &str = include_str!("deploy/folders.sh");
 const PRUNE: &str = include_str!("deploy/prune.sh");
 const FORMED: &str = include_str!("deploy/formed.sh");
 const REMOVE: &str = include_str!("deploy/remove.sh");
+/// Before the SHA-256 of the file of the key, in the file of the certificate of that.
+const CERTIFIED: &str = "# The SHA-256 of node.key: ";
 /// For stopping Elasticsearch for good, and removing all that it had.
 const REMOVING: std::time::Duration = std::time::Duration::from_mins(10);
 
@@ -110,8 +112,8 @@ impl Deployment {
     }
 
     /// Puts the files of the next start where they wait, and begins to fetch and unpack the version,
-    /// unless that is under way or done. Nothing that runs is touched. Safe to repeat.
-    /// Without a `source` nothing is fetched.
+    /// unless that is under way, or at its end and not forgotten. Nothing that runs is touched. Safe
+    /// to repeat. Without a `source` nothing is fetched.
     ///
     /// # Errors
     /// Why it was not begun.
@@ -130,17 +132,19 @@ impl Deployment {
         };
         let mut steps = self.waiting(&report);
         if !report.trees.contains_key(&self.version) {
-            steps.extend(job.stage_steps(&self.version, source));
+            steps.extend(job.begin_stage(&self.version, source).steps());
         }
         run_all(session, steps, sudo).await?;
         Ok(job)
     }
 
-    /// Names all of its files: changes whenever one of them does.
+    /// Names its files: changes whenever one of them does, but for the one that is made from a password,
+    /// since anybody may see this.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut digest = Digest::new();
-        for file in self.at_start.iter().chain(&self.live) {
+        let files = self.at_start.iter().chain(&self.live);
+        for file in files.filter(|it| it.path != layout::USERS) {
             digest.field(file.path.as_bytes());
             digest.field(file.content.expose_secret());
         }
@@ -150,14 +154,18 @@ impl Deployment {
     /// The same with another certificate for its node.
     #[must_use]
     pub fn with_certificate(mut self, issued: &Issued) -> Self {
-        // The key first: Elasticsearch takes neither alone.
-        self.live.push(File::pem(layout::KEY, issued.key.expose_secret().as_bytes()));
-        self.live.push(File::pem(layout::CERTIFICATE, issued.certificate.as_bytes()));
+        // The key first: Elasticsearch takes neither alone. Where the second is never written, or
+        // another one's key comes between, the certificate tells that it is not this key's.
+        let key = File::pem(layout::KEY, issued.key.expose_secret().as_bytes());
+        let certificate = format!("{CERTIFIED}{}\n{}", key.sum(), issued.certificate);
+        self.live.push(key);
+        self.live.push(File::pem(layout::CERTIFICATE, certificate.as_bytes()));
         self
     }
 
-    /// Begins to stop Elasticsearch, put in place what waits, and start it, unless that is under way
-    /// or done. A failure starts what there was. `attempt` makes another try of what was done.
+    /// Begins to stop Elasticsearch, put in place what waits, and start it, unless that is under way,
+    /// or at its end and not forgotten. A failure starts what there was. `attempt` makes another try
+    /// of what was done.
     ///
     /// # Errors
     /// Why it was not begun.
@@ -169,7 +177,8 @@ impl Deployment {
         attempt: u32,
     ) -> Result<Job, Error> {
         let job = Job::swap(run, attempt);
-        run_all(session, job.swap_steps(&self.version, &self.revision, ""), sudo).await?;
+        let beginning = job.begin_swap(&self.version, &self.revision, None);
+        run_all(session, beginning.steps(), sudo).await?;
         Ok(job)
     }
 

@@ -13,7 +13,10 @@ use std::time::{Duration, Instant};
 use self::swap::Swap;
 use super::{
     command::Command,
-    deploy::{self, job::Progress},
+    deploy::{
+        self,
+        job::{Leave, Progress},
+    },
     error::{Category, Ending, Error},
     facts::Identity,
     service::{self, Look, State, Unit},
@@ -211,20 +214,24 @@ impl Work {
             }
             Deed::Reboot => ("reboot", &[name, latest, "", "", "systemctl", "reboot"]),
         };
-        Command::script(what, BEGIN, words.iter().copied()).deadline(LIMIT)
+        beginning(what, words)
     }
 
     fn start(&self) -> Command {
         let [_, name] = self.units();
         let unit = self.unit.as_ref().map_or("", Unit::as_str);
-        let words = [&*name, "", "", "", "systemctl", "start", "--", unit];
-        Command::script("start Elasticsearch", BEGIN, words).deadline(LIMIT)
+        beginning("start Elasticsearch", &[&name, "", "", "", "systemctl", "start", "--", unit])
     }
 
     fn words(&self) -> Command {
         let unit = self.unit.as_ref().map_or("", Unit::as_str);
         words(unit, &self.units()[usize::from(self.deed == Deed::Reboot)])
     }
+}
+
+/// Hands work over to systemd; `words` are those of the script.
+pub(super) fn beginning(what: &'static str, words: &[&str]) -> Command {
+    Command::script(what, BEGIN, words.iter().copied()).deadline(LIMIT)
 }
 
 /// Reads the last words of the service `unit`, or of the unit `by`, which was to start it.
@@ -305,7 +312,9 @@ pub(super) async fn carry_on(
             };
             let latest = (uptime + left).to_string();
             if let Some(swap) = &work.swap {
-                return swap::begin(session, swap, &latest, sudo).await;
+                let run = look.service.as_ref().and_then(|it| it.unit.invocation.as_deref());
+                let leave = Leave { latest: &latest, run: run.unwrap_or_default() };
+                return swap::begin(session, swap, leave, sudo).await;
             }
             begin(session, &work.command(&latest).sudo(sudo)).await
         }

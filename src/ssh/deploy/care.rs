@@ -51,7 +51,8 @@ pub struct Care {
     pub is_begun: bool,
     /// Whether versions that neither run nor shall are removed.
     pub prunes: bool,
-    /// Whether files that differ are told and not written; the certificate is renewed all the same.
+    /// Whether files that differ are told and not written; the certificate is renewed all the same,
+    /// and the file of the password follows that.
     pub is_left_alone: bool,
 }
 
@@ -104,13 +105,20 @@ impl Care {
         let now = Timestamp::now();
         let report = self.deployment.inspect(session, sudo).await?;
         if !self.may_write(&report) {
-            return Ok((Prepared::default(), report));
+            let mut prepared = Prepared::default();
+            if let Some(uuid) = self.cluster_uuid.as_deref().filter(|_| self.is_of_another(&report))
+            {
+                // The host itself refuses it, in its own words.
+                keep(&mut prepared, note_cluster(session, sudo, uuid).await)?;
+            }
+            return Ok((prepared, report));
         }
         let mut told = if self.is_left_alone { self.deployment.drift(&report) } else { vec![] };
         let (deployment, refusal) = match self.wanted(&report, now) {
             Ok(deployment) => (deployment, None),
-            Err(error) => (self.deployment.clone(), Some(error)),
+            Err(error) => (self.kept(), Some(error)),
         };
+        told.retain(|it| !deployment.live.iter().any(|file| *file.path == *it.path));
         let (mut prepared, mut report) = deployment.settle_seen(session, sudo, report).await?;
         prepared.failures.extend(refusal);
         prepared.before.extend(told.iter().cloned());
@@ -128,17 +136,21 @@ impl Care {
         Ok((prepared, report))
     }
 
-    /// Whether anything may be written: an installation was begun, now or before.
+    /// Whether anything may be written: an installation was begun, now or before, and the host is
+    /// no member of another cluster.
     fn may_write(&self, report: &Report) -> bool {
-        self.is_begun || report.is_there()
+        (self.is_begun || report.is_there()) && !self.is_of_another(report)
+    }
+
+    /// Whether the host was noted to be a member of another cluster than this, or of one while
+    /// nobody knows which this is.
+    fn is_of_another(&self, report: &Report) -> bool {
+        report.cluster_uuid.is_some() && report.cluster_uuid != self.cluster_uuid
     }
 
     /// What is to be so on the host now, with another certificate where its node needs one.
     fn wanted(&self, report: &Report, now: Timestamp) -> Result<Deployment, Error> {
-        let mut deployment = self.deployment.clone();
-        if self.is_left_alone {
-            (deployment.at_start, deployment.live) = (Vec::new(), Vec::new());
-        }
+        let deployment = self.kept();
         if self.unfit(report, now).is_none() {
             return Ok(deployment);
         }
@@ -146,12 +158,24 @@ impl Care {
         Ok(deployment.with_certificate(&issued.map_err(|problem| Error::Unsigned { problem })?))
     }
 
+    /// What is written where it differs, but for the certificate.
+    fn kept(&self) -> Deployment {
+        let mut deployment = self.deployment.clone();
+        if self.is_left_alone {
+            deployment.at_start.clear();
+            // Nobody has noted what it was made from: it can't be told from one that somebody changed.
+            deployment.live.retain(|it| it.path == layout::USERS);
+        }
+        deployment
+    }
+
     /// Why the node needs another certificate.
     fn unfit(&self, report: &Report, now: Timestamp) -> Option<Unfit> {
         if !report.has_key() {
             return Some(Unfit::Unreadable);
         }
-        self.authority.check(report.certificate.as_bytes(), &self.names, now).err()
+        let found = self.authority.check(report.certificate.as_bytes(), &self.names, now);
+        found.err().or_else(|| (!report.has_pair()).then_some(Unfit::Key))
     }
 
     fn differences(&self, report: &Report, now: Timestamp) -> Vec<Drift> {

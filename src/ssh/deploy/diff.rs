@@ -37,12 +37,17 @@ impl Deployment {
             && report.current.as_deref() == Some(&*self.version)
     }
 
+    /// Whether the unit is to be as its file is: in place, and kept so.
+    fn sees_to_unit(&self, report: &Report) -> bool {
+        self.is_in_place(report) && self.at_start.iter().any(|it| it.path == layout::UNIT_FILE)
+    }
+
     /// What is not as it shall be and can be made so without a restart.
     #[must_use]
     pub fn drift(&self, report: &Report) -> Vec<Drift> {
         let unlike = self.unlike(report);
         let mut drift: Vec<Drift> = unlike.iter().map(|it| difference(report, it)).collect();
-        if self.is_in_place(report) {
+        if self.sees_to_unit(report) {
             if report.of_unit("UnitFileState") != "enabled" {
                 let live = report.of_unit("UnitFileState");
                 drift.push(of_unit("enabled at boot", live));
@@ -69,7 +74,7 @@ impl Deployment {
             steps.push(make_folders());
             steps.extend(unlike.iter().filter_map(|it| it.write(it.path)));
         }
-        if self.is_in_place(report) {
+        if self.sees_to_unit(report) {
             let is_unit = |it: &&&File| it.path == layout::UNIT_FILE;
             if unlike.iter().find(is_unit).is_some() || report.of_unit("NeedDaemonReload") == "yes"
             {

@@ -11,6 +11,12 @@ say() { printf '%s=%s\n' "$1" "$2"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 # The line after the one that says whose file it is.
 second() { [ ! -f "$1" ] || sed -n 2p "$1" | cut -c 1-200; }
+# Whether there is nothing at the path $1 for sure: what is above it can be listed, and lacks it.
+is_missing() {
+  below=$1
+  while above=$(dirname -- "$below") && [ "$above" != "$below" ] && [ ! -e "$above" ]; do below=$above; done
+  names=$(ls -A -- "$above" 2>/dev/null) && ! printf '%s\n' "$names" | grep -qxF -e "${below##*/}"
+}
 free() { df -Pk -- "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'; }
 
 for path in "$@"; do
@@ -20,6 +26,7 @@ for path in "$@"; do
   say "first.$path" "$(head -n 1 -- "$path" | cut -c 1-512)"
   say "sum.$path" "$(sha256sum <"$path" | cut -d ' ' -f 1)"
 done
+[ ! -f "$config/node.crt" ] || say certified "$(sed -n 's/^# The SHA-256 of node.key: //p' "$config/node.crt" | head -n 1 | cut -c 1-64)"
 [ ! -f "$config/node.crt" ] || grep -v '^#' "$config/node.crt" | head -n 200 | cut -c 1-80 | sed 's/^/certificate=/'
 say cluster_uuid "$(second "$config/cluster-uuid")"
 say revision "$(second "$config/revision")"
@@ -39,14 +46,13 @@ while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
 say free "$(free "$folder")"
 if has curl; then say fetcher curl; elif has wget; then say fetcher wget; fi
 
-if [ ! -e "$data" ]; then
+# What can't be listed may hold anything. What the file system itself puts into each is no data.
+if [ -d "$data" ] && names=$(ls -A -- "$data" 2>/dev/null); then
+  if [ -n "$(printf '%s\n' "$names" | grep -vxF lost+found)" ]; then say data used; else say data empty; fi
+elif [ ! -d "$data" ] && is_missing "$data"; then
   say data missing
-elif [ ! -d "$data" ] || [ ! -r "$data" ]; then
-  say data unknown
-elif [ -n "$(ls -A -- "$data" | head -n 1)" ]; then
-  say data used
 else
-  say data empty
+  say data unknown
 fi
 
 say uptime "$(cut -d . -f 1 /proc/uptime)"

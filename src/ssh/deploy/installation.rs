@@ -189,7 +189,7 @@ pub(in crate::ssh) async fn carry_on(
         Some(failed @ Outcome::Failed(_)) => (failed.clone(), activity),
         _ => (outcome, activity),
     };
-    let failed = |why| Ok((Outcome::Failed(why), Activity::Rest));
+    let failed = |why| Ok((Outcome::Failed(worded(so_far, why)), Activity::Rest));
     match installation.next(&report) {
         Next::End(outcome) => {
             if let Outcome::Done(_) = outcome {
@@ -208,9 +208,9 @@ pub(in crate::ssh) async fn carry_on(
             match super::progress(session, sudo, &job).await? {
                 Progress::Working => return Ok(going(Outcome::Fetching, Activity::Work)),
                 Progress::Failed(why) if !may_retry => return failed(why),
-                // It was fetched once, and is not there.
-                Progress::Done => super::forget(session, sudo, &job).await?,
-                Progress::Failed(_) | Progress::Unknown => {}
+                // It failed, or was fetched once and is not there.
+                Progress::Failed(_) | Progress::Done => super::forget(session, sudo, &job).await?,
+                Progress::Unknown => {}
             }
             deployment.begin_stage(session, sudo, run, source.as_ref()).await?;
             Ok(going(Outcome::Fetching, Activity::Begun))
@@ -230,12 +230,21 @@ pub(in crate::ssh) async fn carry_on(
                         _ => words(session, &job, sudo).await?,
                     });
                 }
-                Progress::Done => super::forget(session, sudo, &job).await?,
-                Progress::Failed(_) | Progress::Unknown => {}
+                Progress::Failed(_) | Progress::Done => super::forget(session, sudo, &job).await?,
+                Progress::Unknown => {}
             }
             deployment.begin_swap(session, sudo, run, *attempt).await?;
             Ok(going(Outcome::Starting, Activity::Begun))
         }
+    }
+}
+
+/// What it says once more, if that differs by times and amounts alone.
+fn worded(so_far: Option<&Outcome>, why: Box<str>) -> Box<str> {
+    let rest = |it: &str| it.replace(|it: char| it.is_ascii_digit(), "");
+    match so_far {
+        Some(Outcome::Failed(words)) if rest(words) == rest(&why) => words.clone(),
+        _ => why,
     }
 }
 

@@ -7,22 +7,27 @@ use super::{Source, layout, make_folders};
 use crate::ssh::{
     command::Command,
     families::{Family, Name},
+    operation,
     path::RemotePath,
     preparation::ACCOUNT_NAME,
     steps::Step,
     upload::Upload,
 };
 
-const BEGIN: &str = include_str!("begin.sh");
 const PROGRESS: &str = include_str!("progress.sh");
 const FORGET: &str = include_str!("forget.sh");
 const STAGE: &str = include_str!("stage.sh");
 const SWAP: &str = include_str!("swap.sh");
 
+/// What a job says goes to a file beside that of its settings, which the job itself begins anew: only
+/// the one that systemd took does.
+const LOGGED: &str = "exec >\"${1%.settings}.log\" 2>&1\n";
 /// For fetching and unpacking.
 const STAGING: Duration = Duration::from_hours(4);
 /// For stopping and starting: Elasticsearch may have much to write down.
 const SWAPPING: Duration = Duration::from_hours(1);
+/// For stopping alone: what is left is enough to start it again.
+const STOPPING: Duration = Duration::from_mins(45);
 /// The largest archive that is fetched, in kilobytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
@@ -30,6 +35,25 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     name: Box<str>,
+}
+
+/// How a job is begun.
+#[derive(Clone, Debug)]
+pub(in crate::ssh) struct Beginning {
+    /// What it needs on the host.
+    pub(in crate::ssh) needs: Vec<Step>,
+    /// What has systemd begin it. A job of that name that systemd knows is left as it is.
+    pub(in crate::ssh) command: Command,
+}
+
+/// When a job may begin.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ssh) struct Leave<'a> {
+    /// The second after the boot from which on it is too late.
+    pub(in crate::ssh) latest: &'a str,
+    /// The run of Elasticsearch's unit that is to end: in another one nothing is begun. Empty where
+    /// it does not run.
+    pub(in crate::ssh) run: &'a str,
 }
 
 /// How far a job is.
@@ -43,6 +67,12 @@ pub enum Progress {
     Done,
     /// It did not; why, in its own words.
     Failed(Box<str>),
+}
+
+impl Beginning {
+    pub(super) fn steps(self) -> Vec<Step> {
+        self.needs.into_iter().chain([Step::Run(self.command)]).collect()
+    }
 }
 
 impl Job {
@@ -76,7 +106,7 @@ impl Job {
     }
 
     /// What begins to fetch and unpack a version.
-    pub(super) fn stage_steps(&self, version: &str, source: &Source) -> Vec<Step> {
+    pub(super) fn begin_stage(&self, version: &str, source: &Source) -> Beginning {
         let java = source.java_home.as_ref().map_or("", RemotePath::as_str);
         let most = LARGEST.to_string();
         let settings = [
@@ -90,17 +120,17 @@ impl Job {
             &most,
             &advice(source.family),
         ];
-        self.begin(STAGE, &settings, STAGING, "")
+        self.begin(STAGE, &settings, STAGING, None)
     }
 
-    /// What begins to stop and start it. `latest`: the second after the boot from which on it is too
-    /// late, empty where it never is.
-    pub(in crate::ssh) fn swap_steps(
+    /// What begins to stop and start it, with this leave or at any time.
+    pub(in crate::ssh) fn begin_swap(
         &self,
         version: &str,
         revision: &str,
-        latest: &str,
-    ) -> Vec<Step> {
+        leave: Option<Leave<'_>>,
+    ) -> Beginning {
+        let patience = STOPPING.as_secs().to_string();
         let settings = [
             layout::UNIT,
             revision,
@@ -109,23 +139,32 @@ impl Job {
             layout::CONFIG,
             layout::UNIT_FILE,
             ACCOUNT_NAME,
+            &patience,
         ];
-        self.begin(SWAP, &settings, SWAPPING, latest)
+        self.begin(SWAP, &settings, SWAPPING, leave)
     }
 
-    fn begin(&self, script: &str, settings: &[&str], limit: Duration, latest: &str) -> Vec<Step> {
-        let mut steps = vec![make_folders()];
+    fn begin(
+        &self,
+        script: &str,
+        settings: &[&str],
+        limit: Duration,
+        leave: Option<Leave<'_>>,
+    ) -> Beginning {
+        let mut needs = vec![make_folders()];
         // A line each: none holds the end of one.
         let lines: String =
             settings.iter().map(|it| it.replace(['\n', '\r', '\0'], "") + "\n").collect();
-        steps.extend(self.write("script", script));
-        steps.extend(self.write("settings", &lines));
-        let seconds = limit.as_secs().to_string();
-        let files = ["script", "settings"].map(|it| self.file(it));
-        let [script, settings] = files;
-        let arguments = [self.unit(), script, settings, seconds, latest.to_owned()];
-        steps.push(Step::Run(Command::script("begin job", BEGIN, arguments)));
-        steps
+        needs.extend(self.write("script", &format!("{LOGGED}{script}")));
+        needs.extend(self.write("settings", &lines));
+        let (latest, service, run) =
+            leave.map_or(("", "", ""), |it| (it.latest, layout::UNIT, it.run));
+        let (unit, limit) = (self.unit(), format!("TimeoutStartSec={}", limit.as_secs()));
+        let [script, settings] = ["script", "settings"].map(|it| self.file(it));
+        let command = ["-p", "UMask=0022", "-p", &limit, "/bin/sh", &script, &settings];
+        let words = [&*unit, latest, service, run].into_iter().chain(command);
+        let command = operation::beginning("begin job", &words.collect::<Vec<_>>());
+        Beginning { needs, command }
     }
 
     fn write(&self, suffix: &str, text: &str) -> Option<Step> {

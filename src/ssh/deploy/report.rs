@@ -13,6 +13,8 @@ const MOST: usize = 64;
 pub struct Report {
     /// PEM: the certificate of its node; empty where there is none.
     pub certificate: String,
+    /// The SHA-256 of the file of the key that it is of, as it says itself.
+    pub(super) certified: Option<Box<str>>,
     /// The cluster that this host was written down to be a member of.
     pub cluster_uuid: Option<Box<str>>,
     /// What the settings in place belong to.
@@ -116,6 +118,7 @@ impl Report {
                     report.certificate += value;
                     report.certificate.push('\n');
                 }
+                "certified" => report.certified = some(value),
                 "cluster_uuid" => report.cluster_uuid = some(value),
                 "revision" => report.revision = some(value),
                 "next" => report.next = some(value),
@@ -191,6 +194,12 @@ impl Report {
     #[must_use]
     pub fn has_key(&self) -> bool {
         self.files.get(layout::KEY).is_some_and(File::is_ours)
+    }
+
+    /// Whether the certificate says that it is of the key that is there.
+    pub(super) fn has_pair(&self) -> bool {
+        let key = self.files.get(layout::KEY).map(|it| &it.sum);
+        key.is_some() && self.certified.as_ref() == key
     }
 
     /// The same without the figures that move all the time and decide nothing.

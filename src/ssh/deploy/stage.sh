@@ -21,16 +21,23 @@ size() { wc -c <"$part" 2>/dev/null || echo 0; }
 # With less than 4 MB left, that is what was wrong.
 full() { [ "$(free)" -lt 4096 ]; }
 no_room() {
-  rm -rf -- "$part" "$new"
+  rm -f -- "$part"
   fail "the disk under $trees is full: what was fetched is removed, and needs more room"
 }
+lacks_room() {
+  fail "the disk under $trees has $(($(free) / 1024)) MB left, and $1: make room there"
+}
 is_right() { [ -f "$part" ] && [ "$(sha512sum <"$part" | cut -d ' ' -f 1)" = "$digest" ]; }
+# How many bytes may come yet, so that all of it can be unpacked: that takes less than twice the room
+# of the archive, beside that.
+fits() { echo $((($(free) * 1024 - 2 * $(size)) / 3)); }
 fetch() (
   # In blocks of 512 bytes; whatever the server says of the size.
   ulimit -f $((most * 2))
   if has curl; then
+    # What is larger than that is not begun, where the server tells.
     curl -fsS --location --max-redirs 5 --proto-redir =https,http --connect-timeout 20 \
-      --speed-limit 1000 --speed-time 60 --max-time 3000 -C - -o "$part" -- "$url" 2>&1
+      --max-filesize "$(fits)" --speed-limit 1000 --speed-time 60 --max-time 3000 -C - -o "$part" -- "$url" 2>&1
   else
     wget -q --max-redirect=5 --timeout=60 --tries=1 -c -O "$part" -- "$url" 2>&1
   fi
@@ -44,17 +51,27 @@ fi
 [ ! -e "$tree" ] || fail "$tree is there, and Drover did not make it"
 has curl || has wget || fail "neither curl nor wget is installed: $advice"
 if [ -f "$part" ] && [ "$(size)" -ge $((most * 1024)) ]; then rm -f -- "$part"; fi
+rm -rf -- "$new"
 tries=0
 while ! is_right; do
   tries=$((tries + 1))
   [ "$tries" -le 4 ] || fail "the archive can't be fetched: $said"
   before=$(size)
+  if [ "$(fits)" -le 0 ]; then
+    rm -f -- "$part"
+    lacks_room "the archive takes more"
+  fi
   said=$(fetch)
   status=$?
   said=$(printf '%s' "$said" | tail -n 1 | cut -c 1-300)
   [ -n "$said" ] || said="it ended with status $status"
-  ! full || no_room
   is_right && break
+  ! full || no_room
+  # The status of curl for what is larger than it may be.
+  if [ "$status" = 63 ]; then
+    rm -f -- "$part"
+    lacks_room "the archive takes three times as much as it is large"
+  fi
   if [ "$status" = 0 ]; then
     rm -f -- "$part"
     # What was there before may have been the beginning of another file.
@@ -70,10 +87,10 @@ while ! is_right; do
   [ "$tries" = 4 ] || sleep "$tries"
 done
 
-rm -rf -- "$new"
+needed=$(($(size) * 2 / 1024 + 4096))
+[ "$(free)" -ge "$needed" ] || lacks_room "to unpack the archive takes $((needed / 1024)) MB"
 mkdir -- "$new" || fail "$new can't be made"
 if ! said=$(tar -xzf "$part" -C "$new" --strip-components=1 --no-same-owner --no-same-permissions 2>&1); then
-  ! full || no_room
   rm -rf -- "$new"
   fail "the archive can't be unpacked: $(printf '%s' "$said" | tail -n 1 | cut -c 1-300)"
 fi
@@ -92,7 +109,7 @@ elif [ ! -x "$new/jdk/bin/java" ]; then
   fail "the archive has no Java of its own: install one, and name it in javaHome"
 fi
 # With settings of its own, so that it touches nothing of what runs.
-check=$(mktemp -d) || no_room
+check=$(mktemp -d) || fail "there is no room for temporary files"
 trap 'rm -rf -- "$check"' EXIT
 printf '%s\n' -Xms32m -Xmx64m >"$check/jvm.options"
 : >"$check/elasticsearch.yml"
@@ -109,7 +126,7 @@ case $build in
   fail "the archive is not of version $version, but says: $(printf '%s' "$said" | tail -n 1 | cut -c 1-200)"
   ;;
 esac
-printf '%s\n%s\n' "$header" "$build" >"$new/.drover" || no_room
+printf '%s\n%s\n' "$header" "$build" >"$new/.drover" || fail "$new/.drover can't be written"
 sync
 mv -T -- "$new" "$tree" || fail "$tree can't be made"
 rm -f -- "$part"

@@ -1,7 +1,7 @@
-# Runs the command $5 and what follows as the unit $1, and does not wait for it: it goes on when this
-# session breaks. A unit of that name that is there already is that very work, and is left as it is.
-# $2: the second after the boot from which on it is too late, "" where it never is: what was sent in
-# time may come late. $3: the service that it is about, and $4: the run of it that is to end; where
+# Runs the command $5 and what follows, options for systemd-run before it, as the unit $1, and does
+# not wait for it: it goes on when this session breaks. A unit of that name that is there already is
+# that very work, and is left as it is. $2: the second after the boot from which on it is too late, ""
+# where it never is: what was sent in time may come late. $3: the service that it is about, and $4: the run of it that is to end; where
 # the service is in another run by now, nothing is done. "" is no service.
 # Ends with 0 where the work is there or was done, 75 where it came too late, 74 where nobody knows
 # whether systemd took it, and 1 where it did not.
@@ -34,7 +34,7 @@ fi
 # To ask has taken its time.
 ! is_late || too_late
 said=$(timeout -k 1 5 systemd-run --quiet --no-block --unit="$unit" -p Type=oneshot \
-  -p RemainAfterExit=yes -- "$@" 2>&1 </dev/null) && exit 0
+  -p RemainAfterExit=yes "$@" 2>&1 </dev/null) && exit 0
 ended=$?
 # systemd may have taken it all the same, and it may show only in a moment.
 left=3

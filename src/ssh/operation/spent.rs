@@ -2,7 +2,12 @@
 //! it is taken away.
 
 use super::{super::output::Output, LIMIT, unit_name};
-use crate::ssh::{command::Command, error::Error, session::Session};
+use crate::ssh::{
+    command::Command,
+    deploy::{job::Job, layout},
+    error::Error,
+    session::Session,
+};
 
 const CLEAR: &str = include_str!("clear.sh");
 /// So many attempts are looked after, the last ones.
@@ -26,16 +31,28 @@ impl Spent {
     /// proper name.
     #[must_use]
     pub fn new(run: &str, last: u32) -> Option<Self> {
-        let first = last.saturating_sub(ATTEMPTS).saturating_add(1);
-        let names = (first.max(1)..=last).filter_map(|it| unit_name(run, it));
+        let names = attempts(last).filter_map(|it| unit_name(run, it));
         let names: Box<[_]> = names.flat_map(|it| super::units_of(&it).map(Into::into)).collect();
         (!names.is_empty()).then_some(Self(names))
     }
 
+    /// With the jobs of a run that swaps what runs, whose attempts up to `last` are over, and for
+    /// which nothing is fetched any more.
+    #[must_use]
+    pub fn with_jobs(self, run: &str, last: u32) -> Self {
+        let jobs = attempts(last).map(|it| Job::swap(run, it)).chain([Job::stage(run)]);
+        Self(self.0.into_iter().chain(jobs.map(|it| it.unit().into())).collect())
+    }
+
     pub(super) fn command(&self) -> Command {
-        let names = self.0.iter().map(|it| &**it);
+        let names = [layout::RUN].into_iter().chain(self.0.iter().map(|it| &**it));
         Command::script("clear what a run has left", CLEAR, names).deadline(LIMIT * 2)
     }
+}
+
+fn attempts(last: u32) -> impl Iterator<Item = u32> {
+    let first = last.saturating_sub(ATTEMPTS).saturating_add(1);
+    first.max(1)..=last
 }
 
 /// Takes `spent` away, but for what is at work.

@@ -1,10 +1,14 @@
 //! Another version, or other settings, that take the place of what Drover's Elasticsearch ran as.
 
-use super::{Deed, Outcome, Verdict, Work, is_steady, told, unsent};
+use super::{Deed, Outcome, Verdict, Work, is_steady, unsent};
 use crate::{
     chain::chain,
     ssh::{
-        deploy::{job::Job, layout, report::Running},
+        deploy::{
+            job::{Beginning, Job, Leave},
+            layout,
+            report::Running,
+        },
         error::Error,
         service::{Look, State, Unit},
         session::Session,
@@ -64,19 +68,19 @@ impl Work {
 pub(super) async fn begin(
     session: &Session,
     swap: &Swap,
-    latest: &str,
+    leave: Leave<'_>,
     sudo: bool,
 ) -> Result<Outcome, Error> {
     let Running { version, revision } = &swap.running;
-    let steps = swap.job.swap_steps(version, revision, latest);
-    match steps::run(session, vec![steps], sudo).await {
-        Ok(failures) => Ok(match failures.into_iter().next() {
-            None => Outcome::UnderWay,
-            Some(error) => match &error {
-                Error::Failed { ending, .. } => told(ending, || chain(&error).into()),
-                _ => Outcome::Refused(chain(&error).into()),
-            },
-        }),
-        Err(error) => unsent(error),
+    let Beginning { needs, command } = swap.job.begin_swap(version, revision, Some(leave));
+    match steps::run(session, vec![needs], sudo).await {
+        Ok(failures) => {
+            // systemd was not asked.
+            if let Some(error) = failures.first() {
+                return Ok(Outcome::Refused(chain(error).into()));
+            }
+        }
+        Err(error) => return unsent(error),
     }
+    super::begin(session, &command.sudo(sudo)).await
 }

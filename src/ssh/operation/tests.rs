@@ -3,7 +3,6 @@ use crate::ssh::{
     command::tests::{Programs, run},
     deploy::report::Running,
     service::{Service, State},
-    steps,
 };
 
 const BEFORE: &str = "11111111111111111111111111111111";
@@ -135,6 +134,12 @@ fn running(revision: &str) -> Running {
     Running { version: "8.19.1".into(), revision: revision.into() }
 }
 
+/// What has the host begin it, unless the service is in another run than [`BEFORE`].
+fn swap_command(latest: &str) -> Command {
+    let leave = Leave { latest, run: BEFORE };
+    swap_work().swap.unwrap().job.begin_swap("8.19.1", "new", Some(leave)).command
+}
+
 fn swap_work() -> Work {
     Work::swap(("r-1", 2), running("new"), Some(BEFORE), "boot-1").unwrap()
 }
@@ -184,9 +189,7 @@ fn a_swap_after_which_what_ran_before_runs_again_has_failed() {
 fn the_job_of_a_swap_is_its_name_and_comes_too_late_like_any_other() {
     let work = swap_work();
     assert_eq!(work.name(), "drover-r-1-swap-2.service");
-    let steps = work.swap.as_ref().unwrap().job.swap_steps("8.19.1", "new", "1");
-    let Some(steps::Step::Run(begin)) = steps.last() else { panic!("{steps:?}") };
-    let output = run(begin);
+    let output = run(&swap_command("1"));
     assert_eq!(output.status.code(), Some(75), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "it came too late\n");
 }

@@ -158,7 +158,9 @@ pub fn spent(host: &Host, errand: Option<&Errand>) -> Option<Spent> {
         _ => false,
     };
     let last = operation.attempt.saturating_sub(u32::from(is_needed));
-    Spent::new(&operation.run_id, last)
+    let spent = Spent::new(&operation.run_id, last)?;
+    let has_jobs = deed(operation) == Some(Deed::Swap) && operation.step != STAGE;
+    Some(if has_jobs { spent.with_jobs(&operation.run_id, last) } else { spent })
 }
 
 /// When to look again, where the step wants that.

@@ -13,7 +13,10 @@ fn care() -> Care {
         deployment: Deployment {
             version: "8.19.0".into(),
             data: RemotePath::new("/var/lib/drover-elasticsearch").unwrap(),
-            at_start: vec![readable(layout::SETTINGS, "one")],
+            at_start: vec![
+                readable(layout::SETTINGS, "one"),
+                File::of_systemd(layout::UNIT_FILE, b"one".to_vec()),
+            ],
             live: vec![readable(layout::SEEDS, "seeds")],
             revision: "one".into(),
         },
@@ -38,6 +41,7 @@ fn settled(care: &Care) -> Report {
     }
     let issued = care.authority.issue("es-1", &care.names, at(0)).unwrap();
     report.certificate = issued.certificate.to_string();
+    report.certified = Some(report.files[layout::KEY].sum.clone());
     assert_eq!(care.differences(&report, at(1)), []);
     report
 }
@@ -59,6 +63,22 @@ fn nothing_is_written_on_a_host_before_an_installation_is_begun() {
 }
 
 #[test]
+fn nothing_is_written_on_a_host_that_is_a_member_of_another_cluster() {
+    let mut care = care();
+    care.is_begun = true;
+    let mut report = settled(&care);
+    report.put(layout::SEEDS, &File::readable(layout::SEEDS, b"theirs".to_vec()));
+    report.cluster_uuid = Some("theirs".into());
+    for uuid in [None, Some("ours")] {
+        care.cluster_uuid = uuid.map(Into::into);
+        assert!(!care.may_write(&report) && care.differences(&report, at(1)).is_empty());
+    }
+    care.cluster_uuid = Some("theirs".into());
+    assert!(care.may_write(&report));
+    assert_eq!(care.differences(&report, at(1)).len(), 1);
+}
+
+#[test]
 fn a_node_gets_a_certificate_where_it_has_none_or_none_that_is_good_for_long() {
     let mut care = care();
     let report = settled(&care);
@@ -74,9 +94,12 @@ fn a_node_gets_a_certificate_where_it_has_none_or_none_that_is_good_for_long() {
     assert_eq!((&*told[0].path, told.len()), (layout::CERTIFICATE, 1));
     assert!(told[0].live.contains("expires soon"), "{told:?}");
 
-    let mut without_key = report.clone();
-    without_key.put(layout::KEY, &File::readable(layout::KEY, b"mine".to_vec()));
-    assert_eq!(wanted(&care, &without_key, 1), seeds_alone, "Drover's by its first line");
+    // Another key came alone: what is served is of the one before, until the next start.
+    let mut other_key = report.clone();
+    other_key.put(layout::KEY, &File::pem(layout::KEY, b"another"));
+    assert_eq!(wanted(&care, &other_key, 1), with_certificate);
+    let told = care.differences(&other_key, at(1));
+    assert!(told[0].live.contains("of the key that is there"), "{told:?}");
     let mut other_name = settled(&care);
     care.names.push("es-1.example".into());
     assert_eq!(wanted(&care, &other_name, 1), with_certificate);
@@ -90,14 +113,31 @@ fn a_node_gets_a_certificate_where_it_has_none_or_none_that_is_good_for_long() {
 }
 
 #[test]
-fn under_report_files_are_left_alone_and_certificates_are_not() {
+fn under_report_files_and_the_unit_are_left_alone_and_certificates_are_not() {
     let mut care = care();
     let mut report = settled(&care);
     care.is_left_alone = true;
     report.put(layout::SEEDS, &File::readable(layout::SEEDS, b"changed".to_vec()));
-    assert!(care.wanted(&report, at(1)).unwrap().drift(&report).is_empty());
+    report.unit.insert("UnitFileState".into(), "disabled".into());
+    report.unit.insert("NeedDaemonReload".into(), "yes".into());
+    let told = care.differences(&report, at(1));
+    assert_eq!(told.len(), 3, "{told:?}");
+    let wanted = care.wanted(&report, at(1)).unwrap();
+    assert!(wanted.drift(&report).is_empty() && wanted.steps(&report).is_empty());
     let wanted = care.wanted(&report, at(250)).unwrap();
     assert_eq!(paths(&wanted), [layout::KEY, layout::CERTIFICATE]);
+}
+
+#[test]
+fn another_password_is_written_under_report_too() {
+    let mut care = care();
+    care.deployment.live.push(File::readable(layout::USERS, b"one".to_vec()));
+    let report = settled(&care);
+    care.is_left_alone = true;
+    assert!(care.wanted(&report, at(1)).unwrap().drift(&report).is_empty());
+    *care.deployment.live.last_mut().unwrap() = File::readable(layout::USERS, b"two".to_vec());
+    let drift = care.wanted(&report, at(1)).unwrap().drift(&report);
+    assert_eq!(drift.iter().map(|it| &*it.path).collect::<Vec<_>>(), [layout::USERS]);
 }
 
 #[test]

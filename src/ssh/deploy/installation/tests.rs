@@ -139,3 +139,14 @@ fn what_is_in_service_is_not_stopped_by_an_installation() {
     let why = refused(installation(true).next(&report));
     assert!(why.contains("is in service"), "{why}");
 }
+
+#[test]
+fn a_failure_that_differs_by_numbers_alone_is_told_as_it_was_first() {
+    let first = "curl: (28) Failed to connect to mirror.example port 443 after 20001 ms: timed out";
+    let so_far = Outcome::Failed(first.into());
+    let told = |why: &str| worded(Some(&so_far), why.into());
+    assert_eq!(&*told(&first.replace("20001", "1987")), first);
+    let other = "curl: (22) The requested URL returned error: 404";
+    assert_eq!(&*told(other), other);
+    assert_eq!(&*worded(Some(&Outcome::Fetching), other.into()), other);
+}

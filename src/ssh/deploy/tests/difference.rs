@@ -191,6 +191,23 @@ fn no_secret_is_in_an_argument_a_difference_or_a_debug_text() {
 }
 
 #[test]
+fn a_password_leaves_no_trace_in_the_digest_and_is_written_all_the_same() {
+    let (mut deployment, report) = settled();
+    let digest = deployment.digest();
+    let users = |hash: &str| File::readable(layout::USERS, hash.as_bytes().to_vec());
+    for hash in ["one", "two"] {
+        deployment.live.retain(|it| it.path != layout::USERS);
+        deployment.live.push(users(hash));
+        assert_eq!(deployment.digest(), digest);
+    }
+    let mut before = report;
+    before.put(layout::USERS, &users("one"));
+    assert_eq!(&*deployment.drift(&before)[0].path, layout::USERS);
+    deployment.live.push(File::readable(layout::USERS_ROLES, b"roles".to_vec()));
+    assert_ne!(deployment.digest(), digest);
+}
+
+#[test]
 fn a_job_has_a_name_that_is_its_lock_and_its_settings_go_in_a_file() {
     let source = Source {
         url: "https://m.example/$(touch canary)%h\n/es.tar.gz".into(),
@@ -199,16 +216,22 @@ fn a_job_has_a_name_that_is_its_lock_and_its_settings_go_in_a_file() {
         family: Some(Family::Rhel),
     };
     let job = Job::stage("run-1");
-    let steps = job.stage_steps("8.19.0", &source);
+    let steps = job.begin_stage("8.19.0", &source).steps();
     let words = words(&steps);
     assert_eq!(
         words[1..],
         [
             "/run/drover/drover-run-1-stage.script 600 root:root",
             "/run/drover/drover-run-1-stage.settings 600 root:root",
-            "sh -s -- drover-run-1-stage.service /run/drover/drover-run-1-stage.script \
-             /run/drover/drover-run-1-stage.settings 14400 ''",
+            "sh -s -- drover-run-1-stage.service '' '' '' -p 'UMask=0022' -p 'TimeoutStartSec=14400' \
+             /bin/sh /run/drover/drover-run-1-stage.script /run/drover/drover-run-1-stage.settings",
         ]
+    );
+    let Step::Write(script) = &steps[1] else { panic!("{words:?}") };
+    let begin = b"exec >\"${1%.settings}.log\" 2>&1\n";
+    assert!(
+        script.content.expose_secret().starts_with(begin),
+        "whoever is second leaves its words"
     );
     let Step::Write(settings) = &steps[2] else { panic!("{words:?}") };
     let text = std::str::from_utf8(settings.content.expose_secret()).unwrap();

@@ -4,12 +4,16 @@ use super::{
     super::report::{DataDirectory, Report},
     stand::{BUILD, Stand},
 };
-use crate::ssh::{deploy::layout, steps::HEADER};
+use crate::ssh::{
+    deploy::{CERTIFIED, layout},
+    steps::HEADER,
+};
 
 const INSPECT: &str = include_str!("../inspect.sh");
 const FORMED: &str = include_str!("../formed.sh");
 const PRUNE: &str = include_str!("../prune.sh");
 const REMOVE: &str = include_str!("../remove.sh");
+const DATA: &str = include_str!("../../preparation/data.sh");
 
 fn inspect(stand: &Stand) -> Report {
     let output = std::process::Command::new("/bin/sh")
@@ -57,7 +61,7 @@ fn a_host_tells_what_is_there_and_of_secrets_only_their_sums() {
         ("config/revision", format!("{HEADER}\nold\n")),
         ("config/next/revision", format!("{HEADER}\nnew\n")),
         ("config/cluster-uuid", format!("{HEADER}\nuuid-1\n")),
-        ("config/node.crt", format!("{HEADER}\n{certificate}")),
+        ("config/node.crt", format!("{HEADER}\n{CERTIFIED}{}\n{certificate}", "ab".repeat(32))),
         ("config/elasticsearch.yml", format!("{HEADER}\ns3cret: 1\n")),
         ("data/nodes/0/x", String::new()),
         ("state", "active".into()),
@@ -75,6 +79,7 @@ fn a_host_tells_what_is_there_and_of_secrets_only_their_sums() {
     assert_eq!(report.next.as_deref(), Some("new"));
     assert_eq!(report.cluster_uuid.as_deref(), Some("uuid-1"));
     assert_eq!(report.certificate, certificate);
+    assert_eq!(report.certified.as_deref(), Some(&*"ab".repeat(32)));
     assert_eq!(report.data, DataDirectory::Used);
     assert!(report.is_active());
     let file = &report.files[&*stand.path("config/elasticsearch.yml")];
@@ -82,6 +87,34 @@ fn a_host_tells_what_is_there_and_of_secrets_only_their_sums() {
     assert!(!format!("{report:?}").contains("s3cret"));
     fs::remove_dir_all(stand.0.join("data/nodes")).unwrap();
     assert_eq!(inspect(&stand).data, DataDirectory::Empty);
+    fs::create_dir(stand.0.join("data/lost+found")).unwrap();
+    assert_eq!(inspect(&stand).data, DataDirectory::Empty, "the file system put it there");
+}
+
+#[test]
+fn data_that_can_not_be_listed_is_neither_missing_nor_empty() {
+    let stand = Stand::new();
+    fs::create_dir(stand.0.join("data")).unwrap();
+    assert_eq!(inspect(&stand).data, DataDirectory::Empty);
+    // As of a disk that does not answer.
+    let failing = |what: &str| {
+        let failing = format!(
+            "#!/bin/sh\ncase $* in *{what}) exit 2 ;; esac\nPATH=${{PATH#*:}}\nexec ls \"$@\"\n"
+        );
+        stand.program("bin/ls", &failing);
+    };
+    failing("/data");
+    assert_eq!(inspect(&stand).data, DataDirectory::Unknown);
+    fs::remove_dir(stand.0.join("data")).unwrap();
+    assert_eq!(inspect(&stand).data, DataDirectory::Missing);
+    failing(stand.0.to_str().unwrap());
+    assert_eq!(inspect(&stand).data, DataDirectory::Unknown);
+    fs::remove_file(stand.0.join("bin/ls")).unwrap();
+    symlink(stand.path("unplugged"), stand.path("data")).unwrap();
+    assert_eq!(inspect(&stand).data, DataDirectory::Unknown, "a link that leads nowhere now");
+    fs::remove_file(stand.0.join("data")).unwrap();
+    stand.write("data", "no folder");
+    assert_eq!(inspect(&stand).data, DataDirectory::Unknown);
 }
 
 #[test]
@@ -102,6 +135,16 @@ fn a_host_is_a_member_of_one_cluster_for_ever() {
     let refused = note("uuid-2").unwrap_err();
     assert_eq!(refused, "this host is a member of another cluster: uuid-1");
     assert_eq!(stand.read("config/cluster-uuid"), format!("{HEADER}\nuuid-1\n"));
+}
+
+#[test]
+fn a_data_folder_with_nothing_but_what_the_file_system_put_there_is_nobody_s() {
+    let stand = Stand::new();
+    stand.write("data/lost+found/#12", "");
+    let make = || stand.run(DATA, &[&stand.path("data"), "somebody", "750"]);
+    assert_eq!(make(), Ok(String::new()));
+    stand.write("data/theirs", "");
+    assert!(make().unwrap_err().ends_with("and is not empty"));
 }
 
 #[test]
@@ -129,7 +172,8 @@ fn what_drover_put_there_goes_and_data_only_where_that_is_asked_for() {
     let stand = Stand::new();
     let fill = || {
         stand.write("units/es.service", &format!("{HEADER}\n[Service]\n"));
-        for name in ["drover/trees/8.19.0/x", "config/users", "logs/x.log", "data/nodes/0"] {
+        let files = ["drover/trees/8.19.0/x", "config/users", "logs/x.log", "data/nodes/0"];
+        for name in files.into_iter().chain(["data/lost+found/#12"]) {
             stand.write(name, "");
         }
         stand.write("state", "active");
@@ -157,10 +201,16 @@ fn what_drover_put_there_goes_and_data_only_where_that_is_asked_for() {
     remove("").unwrap();
 
     fill();
+    fs::remove_file(stand.0.join("units/es.service")).unwrap();
+    remove("").unwrap();
+    assert_eq!(stand.read("state"), "inactive\n", "it ran without its file");
+
+    fill();
     assert!(remove_of("somebody", "data").unwrap_err().contains("does not belong to somebody"));
     assert!(stand.has("data/nodes/0") && stand.has("config"));
     remove("data").unwrap();
     assert!(stand.has("data") && !stand.has("data/nodes"), "the folder may be a mount");
+    assert!(stand.has("data/lost+found/#12"), "what the file system saved");
 
     fill();
     stand.write("units/es.service", "[Service]\n");

@@ -277,6 +277,39 @@ fn a_full_disk_is_told_and_nothing_of_the_archive_is_left_on_it() {
 }
 
 #[test]
+fn an_archive_for_which_there_is_too_little_room_is_not_fetched() {
+    let stand = Stand::new();
+    let bytes = vec![1; 3_000_000];
+    let digest = super::stand::sha512(&bytes);
+    let server = Server::new(bytes, Manner::Whole);
+    stand.program("bin/df", "#!/bin/sh\nprintf 'head\\n/dev/x 9000 1000 8000 1%% /\\n'\n");
+    let refused = stage(&stand, &server.url(), &digest, "", 1_000_000).unwrap_err();
+    assert!(refused.contains("has 7 MB left, and the archive takes three times"), "{refused}");
+    assert_eq!((left(&stand).len(), server.count()), (0, 1));
+    // What is left of it may be of another one.
+    fs::write(stand.0.join("trees/8.19.0.tar.gz.part"), vec![7; 5_000_000]).unwrap();
+    let refused = stage(&stand, &server.url(), &digest, "", 1_000_000).unwrap_err();
+    assert!(refused.contains("has 7 MB left, and the archive takes more"), "{refused}");
+    assert_eq!((left(&stand).len(), server.count()), (0, 1));
+}
+
+#[test]
+fn an_archive_that_can_not_be_unpacked_yet_is_not_fetched_once_more() {
+    let stand = Stand::new();
+    let (bytes, digest) = archive(&stand);
+    let server = Server::new(bytes, Manner::Whole);
+    let df = "#!/bin/sh\nleft=90000\n[ ! -e trees/8.19.0.tar.gz.part ] || left=3000\n\
+              printf 'head\\n/dev/x 9 9 %s 1%% /\\n' $left\n";
+    stand.program("bin/df", df);
+    let refused = stage(&stand, &server.url(), &digest, "", 1_000_000).unwrap_err();
+    assert!(refused.contains("has 2 MB left, and to unpack the archive takes 4 MB"), "{refused}");
+    assert_eq!(left(&stand), BTreeSet::from(["8.19.0.tar.gz.part".into()]));
+    fs::remove_file(stand.0.join("bin/df")).unwrap();
+    assert_eq!(stage(&stand, &server.url(), &digest, "", 1_000_000), Ok("staged".into()));
+    assert_eq!(server.count(), 1);
+}
+
+#[test]
 fn what_does_not_run_here_or_is_no_such_version_is_not_taken() {
     let stand = Stand::new();
     let check = |change: &dyn Fn(), java: &str, words: &str| {

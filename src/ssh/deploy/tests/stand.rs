@@ -17,7 +17,7 @@ state() { cat "$here/state" 2>/dev/null || echo inactive; }
 case $* in
 show*--value*) state ;;
 show*) printf 'ActiveState=%s\nLoadState=loaded\nMainPID=0\n' "$(state)" ;;
-stop*) [ ! -e "$here/hangs" ] && echo inactive >"$here/state" ;;
+stop*) [ ! -e "$here/lingers" ] || exec sleep 60; [ ! -e "$here/hangs" ] && echo inactive >"$here/state" ;;
 start*) [ ! -e "$here/broken" ] && echo active >"$here/state" ;;
 esac
 "#;

@@ -37,12 +37,22 @@ fn swap(stand: &Stand, revision: &str, version: &str) -> Result<String, String> 
 fn swap_with(stand: &Stand, script: &str, revision: &str, version: &str) -> Result<String, String> {
     let (trees, config) = (stand.path("trees"), stand.path("config"));
     let unit = stand.path("units/es.service");
-    let lines = ["es.service", revision, version, &trees, &config, &unit, "elasticsearch"];
+    let lines = ["es.service", revision, version, &trees, &config, &unit, "elasticsearch", "1"];
     let settings = stand.write("settings", &(lines.join("\n") + "\n"));
     stand.run(script, &[&settings])
 }
 
 fn check_new(stand: &Stand) {
+    check_parts(stand);
+    assert_eq!(stand.read("config/revision"), format!("{HEADER}\nnew\n"));
+    assert_eq!(stand.read("state"), "active\n");
+    for name in ["old", "new", "elasticsearch.yml", "drover.options", "es.service", "revision"] {
+        assert!(!stand.has(&format!("config/next/{name}")), "{name} is left");
+    }
+}
+
+/// All that the unit speaks of.
+fn check_parts(stand: &Stand) {
     let current = fs::read_link(stand.0.join("trees/current")).unwrap();
     assert_eq!(current, stand.0.join("trees/8.19.0"));
     for name in
@@ -50,10 +60,9 @@ fn check_new(stand: &Stand) {
     {
         assert_eq!(stand.read(name), "new", "{name}");
     }
-    assert_eq!(stand.read("config/revision"), format!("{HEADER}\nnew\n"));
     assert_eq!(stand.read("config/jvm.options"), "# of trees/8.19.0");
     assert!(stand.has("config/log4j2.properties"));
-    assert_eq!(stand.read("state"), "active\n");
+    assert_ne!(stand.read("config/elasticsearch.keystore"), "old");
 }
 
 #[test]
@@ -113,7 +122,7 @@ fn what_does_not_stop_or_start_is_told_and_a_failure_in_between_starts_what_ther
     let stand = ready();
     stand.program("trees/8.19.0/bin/elasticsearch-keystore", "#!/bin/sh\necho no room\nexit 1\n");
     assert_eq!(swap(&stand, "new", "8.19.0"), Err("its keystore can't be made: no room".into()));
-    assert_eq!(stand.read("state"), "active\n");
+    assert_eq!(stand.asked(), [""; 0], "what can be known before is no reason to stop it");
 
     let stand = ready();
     stand.write("broken", "");
@@ -123,11 +132,57 @@ fn what_does_not_stop_or_start_is_told_and_a_failure_in_between_starts_what_ther
     check_new(&stand);
 }
 
+#[test]
+fn what_takes_too_long_to_stop_is_told_to_start_again() {
+    let stand = ready();
+    stand.write("lingers", "");
+    assert_eq!(swap(&stand, "new", "8.19.0"), Err("es.service does not stop".into()));
+    assert_eq!(stand.asked().last().unwrap(), "start --no-block -- es.service");
+    check_old(&stand);
+}
+
+#[test]
+fn a_failure_half_way_puts_back_all_that_there_was_before_it_is_started() {
+    let stand = ready();
+    for (what, words) in [
+        ("new/current", "trees/current can't be written"),
+        ("new/es.service", "units/es.service can't be written"),
+        ("next/revision", "config/revision can't be written"),
+    ] {
+        let broken = format!(
+            "#!/bin/sh\ncase $* in *{what}*) exit 1 ;; esac\nPATH=${{PATH#*:}}\nexec mv \"$@\"\n"
+        );
+        stand.program("bin/mv", &broken);
+        let refused = swap(&stand, "new", "8.19.0").unwrap_err();
+        assert!(refused.ends_with(words), "{refused}");
+        check_old(&stand);
+        assert_eq!(stand.read("state"), "active\n");
+        fs::remove_file(stand.0.join("bin/mv")).unwrap();
+    }
+    assert_eq!(swap(&stand, "new", "8.19.0"), Ok("started".into()));
+    check_new(&stand);
+}
+
+fn check_old(stand: &Stand) {
+    let current = fs::read_link(stand.0.join("trees/current")).unwrap();
+    assert_eq!(current, stand.0.join("trees/8.18.0"));
+    for name in [
+        "config/elasticsearch.yml",
+        "config/jvm.options.d/drover.options",
+        "config/elasticsearch.keystore",
+        "units/es.service",
+    ] {
+        assert_eq!(stand.read(name), "old", "{name}");
+    }
+    assert_eq!(stand.read("config/revision"), format!("{HEADER}\nold\n"));
+    assert!(!stand.has("config/jvm.options"), "there was none");
+}
+
 /// Power may fail after any line.
 #[test]
-fn wherever_it_was_cut_off_the_next_try_completes_it() {
+fn wherever_it_was_cut_off_the_unit_claims_nothing_untrue_and_the_next_try_completes_it() {
     let lines: Vec<&str> = SWAP.lines().collect();
-    let begin = lines.iter().position(|it| it.starts_with("systemctl stop")).unwrap();
+    let begin = lines.iter().position(|it| it.starts_with("rm -rf -- \"$new\"")).unwrap();
     let mut cuts = 0;
     for end in begin..lines.len() {
         let cut = lines[..end].join("\n");
@@ -142,8 +197,11 @@ fn wherever_it_was_cut_off_the_next_try_completes_it() {
         }
         cuts += 1;
         let _ = swap_with(&stand, &cut, "new", "8.19.0");
+        if stand.read("units/es.service") == "new" {
+            check_parts(&stand);
+        }
         assert_eq!(swap(&stand, "new", "8.19.0"), Ok("started".into()), "cut before line {end}");
         check_new(&stand);
     }
-    assert!(cuts > 15, "only {cuts} were tried");
+    assert!(cuts > 20, "only {cuts} were tried");
 }

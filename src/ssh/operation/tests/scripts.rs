@@ -30,7 +30,7 @@ fn work_that_systemd_took_is_begun_whatever_became_of_the_one_who_asked() {
     let taken = host(SYSTEMCTL, "echo \"$@\" >asked; >drover-r-1-2.service");
     assert_eq!(begin_on(&taken), (Some(0), String::new()));
     let asked = taken.noted("asked");
-    let end = "-- systemctl restart -- elasticsearch.service\n";
+    let end = "-p RemainAfterExit=yes systemctl restart -- elasticsearch.service\n";
     assert!(asked.contains("--unit=drover-r-1-2.service") && asked.ends_with(end), "{asked}");
 
     let killed = host(SYSTEMCTL, ">drover-r-1-2.service; kill -9 $$");
@@ -103,6 +103,33 @@ esac"#;
 }
 
 #[test]
+fn a_run_that_swaps_leaves_neither_its_jobs_nor_their_files() {
+    let systemctl = r#"
+case $* in
+show*swap-1*) printf 'LoadState=loaded\nActiveState=failed\n' ;;
+show*swap-2*) printf 'LoadState=loaded\nActiveState=activating\n' ;;
+show*stage*) printf 'LoadState=loaded\nActiveState=active\n' ;;
+show*) printf 'LoadState=not-found\nActiveState=inactive\n' ;;
+*) echo "$@" >>done ;;
+esac"#;
+    let removing = r#"for it; do case $it in -*) ;; *) echo "$it" >>removed ;; esac; done"#;
+    let programs = Programs::new(&[("systemctl", systemctl), ("rm", removing)]);
+    let spent = Spent::new("r-1", 2).unwrap().with_jobs("r-1", 2);
+    let output = programs.run(&spent.command());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "left=1\n", "{output:?}");
+    let expected = "reset-failed -- drover-r-1-swap-1.service\nstop -- drover-r-1-stage.service\n";
+    assert_eq!(programs.noted("done"), expected);
+    let removed = programs.noted("removed");
+    for job in ["swap-1", "stage"] {
+        for suffix in ["script", "settings", "log"] {
+            let file = format!("/run/drover/drover-r-1-{job}.{suffix}\n");
+            assert!(removed.contains(&file), "{file} {removed}");
+        }
+    }
+    assert!(!removed.contains("swap-2"), "it is at work: {removed}");
+}
+
+#[test]
 fn only_the_last_attempts_of_a_run_with_a_proper_name_are_looked_after() {
     assert_eq!(Spent::new("r-1", 0), None);
     assert_eq!(Spent::new("a b", 1), None);
@@ -140,4 +167,31 @@ fn what_may_be_a_secret_in_the_words_of_a_service_is_blotted_out() {
     {
         assert!(told.contains(rest), "{rest}: {told}");
     }
+}
+
+#[test]
+fn a_swap_is_begun_with_the_same_doubts_as_a_restart() {
+    let begin = |programs: &Programs| {
+        let output = programs.run(&swap_command("9999999999"));
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    };
+    let taken = host(SYSTEMCTL, "echo \"$@\" >asked; >drover-r-1-swap-2.service; kill -9 $$");
+    assert_eq!(begin(&taken).0, Some(0), "systemd took it, and nobody heard of that");
+    let asked = taken.noted("asked");
+    let end = "-p TimeoutStartSec=3600 /bin/sh /run/drover/drover-r-1-swap-2.script \
+               /run/drover/drover-r-1-swap-2.settings\n";
+    assert!(asked.contains("--unit=drover-r-1-swap-2.service") && asked.ends_with(end), "{asked}");
+    let silent = SYSTEMCTL.replace("then echo loaded", "then :");
+    let silent = host(&silent, ">drover-r-1-swap-2.service; exit 1");
+    assert_eq!(begin(&silent).0, Some(74));
+    let refused = host(SYSTEMCTL, "echo 'Access denied' >&2; exit 1");
+    assert_eq!(begin(&refused), (Some(1), "Access denied".into()));
+    // What has failed is there until it is forgotten: it is not begun once more under its name.
+    let asking = "echo asked >>asked; >drover-r-1-swap-2.service";
+    let twice = host(SYSTEMCTL, asking);
+    assert_eq!((begin(&twice).0, begin(&twice).0), (Some(0), Some(0)));
+    assert_eq!(twice.noted("asked"), "asked\n");
+    let other = SYSTEMCTL.replace("cat invocation", &format!("echo {AFTER}"));
+    let other = host(&other, asking);
+    assert_eq!((begin(&other).0, &*other.noted("asked")), (Some(0), ""), "it is another run");
 }

@@ -8,7 +8,7 @@ use crate::{
         rollout_status::{RolloutKind, RolloutStep},
     },
     controllers::host::operation::errand::Errand,
-    ssh::operation::Outcome as Worked,
+    ssh::operation::{Outcome as Worked, spent::Spent},
 };
 
 fn permits(scene: &mut Scene, step: RolloutStep, attempt: u32) {
@@ -115,6 +115,8 @@ fn a_swap_names_what_it_leads_to_and_is_done_by_proof() {
     assert_eq!(told(&notices, "Deployed"), 1);
     assert_eq!(deployed(&scene.host).unwrap().version.as_ref().unwrap().as_str(), "8.19.1");
     scene.check("ElasticsearchInstalled", "True", "AsExpected");
+    let left = Spent::new("r-1", 1).unwrap().with_jobs("r-1", 1);
+    assert_eq!(scene.machine.cleared, [left], "the jobs go too, once nobody asks them any more");
 }
 
 fn is_at_run(scene: &Scene) -> bool {
