@@ -87,6 +87,14 @@ pub fn told(host: &Host) -> Option<&DeployedElasticsearch> {
     host.status.as_ref()?.elasticsearch.as_ref()?.deployed.as_ref()
 }
 
+/// Whether the Elasticsearch on `host` may be that of `cluster`, and not another's: by the cluster that
+/// the machine was noted to be a member of. Where none is noted only the machine itself can tell.
+#[must_use]
+pub fn may_be_of(cluster: &Cluster, host: &Host) -> bool {
+    let noted = told(host).and_then(|it| it.cluster_uuid.as_ref());
+    noted.is_none_or(|it| uuid(cluster) == Some(it.as_str()))
+}
+
 /// The host that forms the cluster: as long as none is formed, and as long as it is the very host
 /// that was chosen.
 #[must_use]

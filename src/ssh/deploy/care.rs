@@ -7,14 +7,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Data, Deployment, layout, note_cluster, remove,
+    Deployment, Removal, layout, note_cluster, remove,
     report::{Report, Standing},
 };
 use crate::{
     authority::{Authority, Unfit},
     ssh::{
         error::{Category, Error},
-        path::RemotePath,
         session::Session,
         steps::{Drift, Prepared},
     },
@@ -26,12 +25,7 @@ pub enum Aim {
     /// It is kept as it shall be.
     Kept(Box<Care>),
     /// Nothing of Drover's is there.
-    Gone {
-        /// Where its data is.
-        path: RemotePath,
-        /// What becomes of that.
-        data: Data,
-    },
+    Gone(Removal),
 }
 
 /// What is kept so.
@@ -87,7 +81,7 @@ impl Aim {
                 let (prepared, report) = care.apply(session, sudo).await?;
                 Ok((prepared, Some(Standing::there(report))))
             }
-            Self::Gone { path, data } => match remove(session, sudo, path, *data).await {
+            Self::Gone(removal) => match remove(session, sudo, removal).await {
                 Ok(()) => Ok((Prepared::default(), Some(Standing::Gone))),
                 Err(error) if error.category() == Category::Failed => {
                     let failures = vec![error];

@@ -18,7 +18,7 @@ use drover::{
     rollout::ages::is_built_before,
     ssh::{
         deploy::{
-            self, Data, Deployment, Source,
+            self, Data, Deployment, Removal, Source,
             job::{Job, Progress},
             layout,
         },
@@ -305,8 +305,15 @@ async fn bare_machines_become_a_secured_cluster_which_is_changed_with_one_restar
     hosts[2].reboot().await;
     site.green(&hosts[0], 3).await;
     let (_pool, again) = super::elasticsearch::session(&hosts[2]).await;
-    deploy::remove(&again, true, &data, Data::Kept).await.unwrap();
-    deploy::remove(&again, true, &data, Data::Kept).await.unwrap();
+    let removal = |uuid: &str| Removal {
+        name: "managed".into(),
+        uuid: Some(uuid.into()),
+        path: data.clone(),
+        data: Data::Kept,
+    };
+    assert!(deploy::remove(&again, true, &removal("another")).await.is_err());
+    deploy::remove(&again, true, &removal(uuid)).await.unwrap();
+    deploy::remove(&again, true, &removal(uuid)).await.unwrap();
     hosts[2].inside("test -n \"$(ls -A /var/lib/drover-elasticsearch)\"");
     hosts[2].inside("test ! -e /opt/drover && test ! -e /etc/drover-elasticsearch");
     assert_eq!(hosts[2].inside("pgrep -u elasticsearch java || echo none"), "none");

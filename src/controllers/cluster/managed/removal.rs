@@ -27,12 +27,14 @@ fn is_asked_for(cluster: &Cluster) -> bool {
         && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
 }
 
-/// The hosts that Elasticsearch has to go from, by name; none where it stays with them.
+/// The hosts that Elasticsearch has to go from, by name; none where it stays with them. What another
+/// cluster has on a host stays.
 #[must_use]
 pub fn homes(cluster: &Cluster, seen: &Observed) -> Vec<String> {
     let hosts = seen.managed.iter().flat_map(|it| &it.hosts);
     let is_home = |it: &DeployedElasticsearch| it.version.is_some() || !it.staged.is_empty();
     let homes = hosts.filter(|it| deployment::told(it).is_some_and(is_home));
+    let homes = homes.filter(|it| deployment::may_be_of(cluster, it));
     homes.filter(|_| is_asked_for(cluster)).map(|it| it.name_any()).collect()
 }
 
@@ -79,7 +81,7 @@ mod tests {
 
     use super::{super::observe::Seen, *};
     use crate::{
-        api::host::Host,
+        api::{cluster::ElasticsearchStatus, host::Host},
         controllers::{
             cluster::tests::scene::Scene,
             deployment::tests::{cluster, found, host},
@@ -135,6 +137,24 @@ mod tests {
         let (cluster, seen) = world("Delete", &json!({ "data": "Used" }));
         assert!(!keeps(&cluster, &seen, at(0)));
         assert_eq!(left_behind(&cluster, &seen), None);
+    }
+
+    #[test]
+    fn a_host_that_is_a_member_of_another_cluster_loses_nothing_and_is_not_waited_for() {
+        let mut deployed = installed();
+        deployed["clusterUuid"] = json!("another");
+        for known in [None, Some("own")] {
+            let (mut cluster, seen) = world("Delete", &deployed);
+            cluster.status.get_or_insert_default().elasticsearch =
+                known.map(|it| ElasticsearchStatus { uuid: it.into(), ..Default::default() });
+            assert_eq!(record(&cluster, &seen, at(0)), None);
+            assert!(!keeps(&cluster, &seen, at(0)));
+            assert_eq!(left_behind(&cluster, &seen), None);
+        }
+        let (mut cluster, seen) = world("Delete", &deployed);
+        cluster.status.get_or_insert_default().elasticsearch =
+            Some(ElasticsearchStatus { uuid: "another".into(), ..Default::default() });
+        assert!(keeps(&cluster, &seen, at(0)), "it is its own");
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub enum Step {
 pub fn aim(host: &Host, wish: &Wish) -> Option<Aim> {
     match wish {
         Wish::Nothing | Wish::Unknown { .. } => None,
-        Wish::Remove { path, data } => Some(Aim::Gone { path: path.clone(), data: *data }),
+        Wish::Remove(removal) => Some(Aim::Gone(removal.clone())),
         Wish::Deploy(wanted) => Some(Aim::Kept(Box::new(Care {
             deployment: wanted.deployment.clone(),
             authority: wanted.authority.clone(),

@@ -24,7 +24,7 @@ use crate::{
     kubernetes::references::look_up,
     published,
     ssh::{
-        deploy::{Data, Deployment},
+        deploy::{Data, Deployment, Removal},
         path::RemotePath,
         remote::Watch,
     },
@@ -38,12 +38,7 @@ pub enum Wish {
     /// That this runs there.
     Deploy(Box<Wanted>),
     /// That what Drover put there goes.
-    Remove {
-        /// Where its data is.
-        path: RemotePath,
-        /// What becomes of that.
-        data: Data,
-    },
+    Remove(Removal),
     /// That can't be known now; what was done stays.
     Unknown {
         /// Why.
@@ -179,14 +174,25 @@ async fn leaving(ctx: &Context, host: &Host, cluster: &Cluster) -> Result<Wish, 
     let now = look_up::<Cluster>(&ctx.client, &namespace, &cluster.name_any()).await?;
     let is_same = |it: &Cluster| it.metadata.uid == cluster.metadata.uid;
     let Some(now) = now.filter(is_same).filter(is_removing) else { return stays() };
-    let groups = now.spec.elasticsearch.as_ref().map(|it| it.node_groups.as_slice());
+    Ok(removal(&now, host))
+}
+
+/// What goes from the machine with `cluster`: nothing that another cluster has there.
+fn removal(cluster: &Cluster, host: &Host) -> Wish {
+    if !deployment::may_be_of(cluster, host) {
+        let why = "its Cluster is being deleted, and the machine is a member of another cluster: \
+                   Elasticsearch stays as it is";
+        return Wish::Unknown { why: why.into() };
+    }
+    let groups = cluster.spec.elasticsearch.as_ref().map(|it| it.node_groups.as_slice());
     let path = data_path(groups.unwrap_or_default(), host);
     let Some(path) = path.and_then(|it| RemotePath::new(&it).ok()) else {
         let why = "nobody knows where its data is: no group selects the Host".to_owned();
-        return Ok(Wish::Unknown { why });
+        return Wish::Unknown { why };
     };
-    let data = if now.spec.delete_data { Data::Removed } else { Data::Kept };
-    Ok(Wish::Remove { path, data })
+    let data = if cluster.spec.delete_data { Data::Removed } else { Data::Kept };
+    let uuid = deployment::uuid(cluster).map(Into::into);
+    Wish::Remove(Removal { name: cluster.name_any().into(), uuid, path, data })
 }
 
 /// Whether what Drover installed goes with `cluster`: once that says so, since something may need it
@@ -235,7 +241,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controllers::host::tests::scene;
+    use crate::{api::cluster::ElasticsearchStatus, controllers::host::tests::scene};
 
     #[test]
     fn data_is_where_the_group_of_the_host_has_it() {
@@ -253,6 +259,35 @@ mod tests {
         assert_eq!(data_path(&groups[..1], &host), None);
         host.metadata.labels = Some([("tier".to_owned(), "hot".to_owned())].into());
         assert_eq!(data_path(&groups, &host).as_deref(), Some("/srv/hot"));
+    }
+
+    #[test]
+    fn what_another_cluster_has_on_the_machine_does_not_go() {
+        let removal = |known: &str, noted: Option<&str>| {
+            let cluster = json!({
+                "metadata": { "name": "logs" }, "spec": { "deleteData": true },
+                "status": { "elasticsearch": ElasticsearchStatus {
+                    uuid: known.into(), ..ElasticsearchStatus::default()
+                }},
+            });
+            let mut host = scene::host();
+            let deployed = json!({ "staged": ["8.19.0"], "data": "Used", "clusterUuid": noted });
+            let status = json!({ "elasticsearch": {
+                "unit": "u", "state": "active", "deployed": deployed,
+            }});
+            host.status = serde_json::from_value(status).unwrap();
+            removal(&serde_json::from_value(cluster).unwrap(), &host)
+        };
+        for (known, noted) in [("own", "another"), ("", "another")] {
+            let Wish::Unknown { why } = removal(known, Some(noted)) else { panic!("{known}") };
+            assert!(why.contains("a member of another cluster"), "{why}");
+        }
+        // Where nothing is noted the machine compares the settings.
+        for (known, noted) in [("own", Some("own")), ("own", None), ("", None)] {
+            let Wish::Remove(it) = removal(known, noted) else { panic!("{known} {noted:?}") };
+            assert_eq!((&*it.name, it.uuid.as_deref().unwrap_or_default()), ("logs", known));
+            assert_eq!(it.data, Data::Removed);
+        }
     }
 
     #[test]

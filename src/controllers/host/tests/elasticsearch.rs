@@ -27,7 +27,7 @@ use crate::{
     elasticsearch::version::Version,
     kubernetes::events::Notice,
     ssh::{
-        deploy::{Data, Deployment, care::Aim, installation::Outcome, layout, report},
+        deploy::{Data, Deployment, Removal, care::Aim, installation::Outcome, layout, report},
         path::RemotePath,
         service::Unit,
         treatment::{Deed, Treatment},

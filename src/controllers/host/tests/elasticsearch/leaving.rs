@@ -5,7 +5,8 @@ use crate::controllers::host::deletion::Farewell;
 
 fn remove(scene: &mut Scene) {
     let path = RemotePath::new("/var/lib/drover-elasticsearch").unwrap();
-    scene.elasticsearch = Wish::Remove { path, data: Data::Kept };
+    let (name, uuid) = ("logs".into(), Some("uuid".into()));
+    scene.elasticsearch = Wish::Remove(Removal { name, uuid, path, data: Data::Kept });
 }
 
 fn end(scene: &mut Scene) -> (Farewell, Vec<Notice>) {
