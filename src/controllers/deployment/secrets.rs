@@ -78,6 +78,7 @@ pub async fn find(ctx: &Context, cluster: &Cluster) -> Result<Result<Found, Prob
 pub fn existing(secret: Secret) -> Existing {
     let data = secret.data.unwrap_or_default().into_iter();
     Existing {
+        uid: secret.metadata.uid.unwrap_or_default(),
         labels: secret.metadata.labels.unwrap_or_default(),
         annotations: secret.metadata.annotations.unwrap_or_default(),
         data: data.map(|(key, value)| (key, SecretSlice::from(value.0))).collect(),

@@ -53,7 +53,7 @@ pub fn host(name: &str, spec: &Value, facts: bool) -> Arc<Host> {
 fn secret(values: &[(&str, &[u8])]) -> Existing {
     let (labels, annotations) = marks("logs");
     let data = values.iter().map(|(key, it)| ((*key).to_owned(), SecretSlice::from(it.to_vec())));
-    Existing { labels, annotations, data: data.collect() }
+    Existing { uid: "uid-secret".into(), labels, annotations, data: data.collect() }
 }
 
 /// The Secrets as Drover makes them.
