@@ -10,7 +10,12 @@ use kube::ResourceExt as _;
 
 use self::secrets::Secrets;
 use crate::{
-    api::{cluster::Cluster, host::Host, host_status::DeployedElasticsearch},
+    api::{
+        cluster::Cluster,
+        host::Host,
+        host_status::{DataDirectory, DeployedElasticsearch},
+        line::Line,
+    },
     context::Stores,
     deploy::{
         Member, Problem,
@@ -39,12 +44,25 @@ pub fn uuid(cluster: &Cluster) -> Option<&str> {
     expected.or_else(|| status.map(|it| it.uuid.as_str()).filter(|it| !it.is_empty()))
 }
 
-/// Whether hosts may install Elasticsearch: it is on record who forms the cluster, or which one they
-/// join.
+/// Whether `hosts` may install Elasticsearch: it is on record who forms the cluster, or which one they
+/// join, and there is somebody to join.
 #[must_use]
-pub fn may_install(cluster: &Cluster) -> bool {
+pub fn may_install(cluster: &Cluster, hosts: &[Arc<Host>]) -> bool {
     let is_formed_by = cluster.status.as_ref().is_some_and(|it| it.formation.is_some());
-    is_managed(cluster) && (is_formed_by || uuid(cluster).is_some())
+    is_managed(cluster) && (is_formed_by || uuid(cluster).is_some_and(|it| is_kept(it, hosts)))
+}
+
+/// Whether any of `hosts` has a node of the cluster with this uuid, or its data: without that, a new
+/// node would wait for the others for ever.
+#[must_use]
+pub fn is_kept(uuid: &str, hosts: &[Arc<Host>]) -> bool {
+    hosts.iter().filter_map(|it| told(it)).any(|it| {
+        let noted = it.cluster_uuid.as_ref().map(Line::as_str);
+        // What is left of a removal may be anybody's.
+        let is_known = noted.is_some() || !it.staged.is_empty();
+        let has_data = it.data == DataDirectory::Used && is_known;
+        noted.is_none_or(|it| it == uuid) && (it.version.is_some() || has_data)
+    })
 }
 
 /// The Hosts of `cluster`, by name. One that nobody has approved is none.

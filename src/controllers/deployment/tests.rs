@@ -129,16 +129,34 @@ fn only_the_very_host_that_was_chosen_forms_a_cluster_and_only_as_long_as_none_i
 
 #[test]
 fn nothing_is_installed_before_it_is_on_record_who_forms_the_cluster_or_which_is_joined() {
-    assert!(!may_install(&cluster(&json!(null))));
-    assert!(may_install(&cluster(&formation("uid-a"))));
+    assert!(!may_install(&cluster(&json!(null)), &[]));
+    assert!(may_install(&cluster(&formation("uid-a")), &[]));
     let mut joined = cluster(&json!(null));
     joined.spec.connection = serde_json::from_value(
         json!({ "endpoints": ["https://es.example:9200"], "expectedUuid": "known" }),
     )
     .unwrap();
-    assert!(may_install(&joined));
+    let may = |joined: &Cluster, deployed: &Value| {
+        let mut object = serde_json::to_value(&*host("a", &json!({}), true)).unwrap();
+        object["status"]["elasticsearch"] =
+            json!({ "unit": "u", "state": "active", "deployed": deployed });
+        may_install(joined, &[Arc::new(serde_json::from_value(object).unwrap())])
+    };
+    assert!(!may_install(&joined, &[]), "there is nobody to join");
+    for (deployed, is_kept) in [
+        (json!(null), false),
+        (json!({ "data": "Empty", "clusterUuid": "known" }), false),
+        (json!({ "data": "Used" }), false),
+        (json!({ "data": "Used", "staged": ["8.19.0"], "clusterUuid": "another" }), false),
+        (json!({ "data": "Used", "clusterUuid": "known" }), true),
+        (json!({ "data": "Used", "staged": ["8.19.0"] }), true),
+        (json!({ "data": "Used", "version": "8.19.0", "revision": "r" }), true),
+    ] {
+        assert_eq!(may(&joined, &deployed), is_kept, "{deployed}");
+    }
     joined.spec.elasticsearch = None;
-    assert!(!may_install(&joined), "Drover installs nothing there");
+    let runs = json!({ "data": "Used", "version": "8.19.0", "revision": "r" });
+    assert!(!may(&joined, &runs), "Drover installs nothing there");
 }
 
 #[test]

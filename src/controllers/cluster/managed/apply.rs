@@ -80,6 +80,27 @@ async fn remember(
     annotate(ctx, place, (CLUSTER_UUID, uuid)).await
 }
 
+/// Lets these Secrets forget the cluster, which is gone. That Drover may not keeps nothing from going.
+///
+/// # Errors
+/// When the API server can't be asked.
+pub async fn forget(
+    ctx: &Context,
+    cluster: &Cluster,
+    seen: &Seen,
+    kinds: &[Kind],
+) -> Result<(), Error> {
+    for kind in kinds {
+        match remember(ctx, cluster, seen, *kind, None).await {
+            Err(Error::Kubernetes(it)) if it.code() == Some(403) => {
+                tracing::warn!(kind = ?kind, "a Secret of the cluster may not be annotated");
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
 fn forbidden(
     error: Error,
     kind: Kind,

@@ -18,10 +18,14 @@ use crate::{
         host::Host,
         host_status::{DataDirectory, DeployedElasticsearch},
     },
-    authority::secrets::{CLUSTER_UUID, Kind, Next, next as judge},
+    authority::secrets::{CLUSTER_UUID, Existing, Kind, Next, next as judge},
     controllers::{deployment, references::Problem},
     elasticsearch::snapshot::ClusterView,
+    ssh::deploy::layout,
 };
+
+/// The most hosts that one text names.
+const NAMED: usize = 5;
 
 /// The decision of one reconcile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +107,8 @@ pub fn next(cluster: &Cluster, seen: &Seen) -> Plan {
     let stand = stand(cluster, seen);
     let is_deleting = cluster.metadata.deletion_timestamp.is_some();
     let make = if is_deleting { Vec::new() } else { missing(cluster, seen) };
-    let note = if is_deleting { None } else { note(cluster, seen) };
+    let is_refused = matches!(stand, Stand::Refused(_));
+    let note = if is_deleting || is_refused { None } else { note(cluster, seen) };
     Plan { make, stand, note }
 }
 
@@ -136,7 +141,7 @@ fn note(cluster: &Cluster, seen: &Seen) -> Option<(String, Vec<Kind>)> {
     let uuid = recorded(cluster)?;
     seen.secrets.as_ref().ok()?;
     let lacks = |it: &&(Kind, _)| {
-        let (_, existing): &(Kind, &Option<crate::authority::secrets::Existing>) = it;
+        let (_, existing): &(Kind, &Option<Existing>) = it;
         existing.as_ref().is_some_and(|it| !it.annotations.contains_key(CLUSTER_UUID))
     };
     let all: Vec<_> = Kind::ALL.into_iter().zip(&seen.found).collect();
@@ -156,7 +161,7 @@ fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
     let secrets = deployment::secrets::uuids(&seen.found);
     if let Some(uuid) = deployment::uuid(cluster) {
         return match secrets.iter().find(|it| **it != uuid) {
-            None => Stand::Known,
+            None => lost(cluster, seen, uuid).map_or(Stand::Known, Stand::Refused),
             Some(other) => Stand::Refused(conflict(format!(
                 "the Secrets of the Cluster belong to the cluster {other}, not to {uuid}: take their \
                  annotation {CLUSTER_UUID} away if they shall be used for this one"
@@ -178,7 +183,8 @@ fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
         0 => {}
         1 => {
             let uuid = known.into_keys().next().unwrap_or_default();
-            return Stand::Remembered(uuid.to_owned());
+            let problem = lost(cluster, seen, uuid);
+            return problem.map_or_else(|| Stand::Remembered(uuid.to_owned()), Stand::Refused);
         }
         _ => {
             let all: Vec<String> = known.into_values().collect();
@@ -209,6 +215,57 @@ fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
         },
         Err(stand) => stand,
     }
+}
+
+/// Why nobody can join the cluster with this uuid; nothing where somebody can be joined, or may be:
+/// as long as not all hosts have told what they have, or it is being formed.
+fn lost(cluster: &Cluster, seen: &Seen, uuid: &str) -> Option<Problem> {
+    let has_told =
+        |it: &Arc<Host>| deployment::told(it).is_some_and(|it| it.data != DataDirectory::Unknown);
+    let is_formed = cluster.status.as_ref().is_none_or(|it| it.formation.is_none());
+    let is_lost = is_formed
+        && !seen.hosts.is_empty()
+        && seen.hosts.iter().all(has_told)
+        && !deployment::is_kept(uuid, &seen.hosts);
+    is_lost.then(|| {
+        conflict(format!(
+            "no host runs the cluster {uuid}, or has data that is known to be of it: who joined it would \
+             wait for ever. Bring the data back; or, to have a new cluster formed, {}",
+            remedies(cluster, seen, uuid).join(", and ")
+        ))
+    })
+}
+
+/// What makes the cluster with this uuid forgotten.
+fn remedies(cluster: &Cluster, seen: &Seen, uuid: &str) -> Vec<String> {
+    let mut remedies = Vec::new();
+    let name = cluster.name_any();
+    let remembers = |it: &Option<Existing>| {
+        it.as_ref().is_some_and(|it| it.annotations.get(CLUSTER_UUID).is_some_and(|it| it == uuid))
+    };
+    let secrets = Kind::ALL.into_iter().zip(&seen.found).filter(|(_, it)| remembers(it));
+    let secrets: Vec<String> = secrets.map(|(kind, _)| format!("'{}'", kind.name(&name))).collect();
+    if !secrets.is_empty() {
+        let secrets = secrets.join(", ");
+        remedies.push(format!("take the annotation {CLUSTER_UUID} of the Secrets {secrets} away"));
+    }
+    let noted = |it: &&Arc<Host>| {
+        let noted = deployment::told(it).and_then(|it| it.cluster_uuid.as_ref());
+        noted.is_some_and(|it| it.as_str() == uuid)
+    };
+    let hosts = seen.hosts.iter().filter(noted).take(NAMED);
+    let hosts: Vec<String> = hosts.map(|it| format!("'{}'", it.name_any())).collect();
+    if !hosts.is_empty() {
+        let hosts = hosts.join(", ");
+        remedies.push(format!("remove {} on the hosts {hosts}", layout::CLUSTER_UUID));
+    }
+    if cluster.spec.connection.as_ref().is_some_and(|it| it.expected_uuid.is_some()) {
+        remedies.push("take spec.connection away".into());
+    }
+    if recorded(cluster).is_some() {
+        remedies.push("delete this object under deletionPolicy Retain and make it again".into());
+    }
+    remedies
 }
 
 /// The host that forms the cluster, where one may be formed.

@@ -16,6 +16,7 @@ use crate::{
         host_status::DeployedElasticsearch,
         rollout_status::Removal,
     },
+    authority::secrets::{CLUSTER_UUID, Existing, Kind, Next, next as judge},
     controllers::deployment,
     kubernetes::events::Notice,
     rollout::safety::since,
@@ -57,6 +58,32 @@ pub fn keeps(cluster: &Cluster, seen: &Observed, now: Timestamp) -> bool {
     let is_late = begun
         .is_some_and(|it| rollout::pace(cluster).host_timeout.0 <= since(it.started_at.0, now));
     !homes(cluster, seen).is_empty() && !is_late
+}
+
+/// The Secrets that remember a cluster which is gone with all its data: no other would ever be formed
+/// under its name.
+#[must_use]
+pub fn forgotten(cluster: &Cluster, seen: &Observed) -> Vec<Kind> {
+    let has_begun = cluster.status.as_ref().is_some_and(|it| it.removal.is_some());
+    let is_whole = is_asked_for(cluster)
+        && cluster.spec.delete_data
+        && has_begun
+        && homes(cluster, seen).is_empty();
+    let (Some(managed), Some(uuid)) = (&seen.managed, deployment::uuid(cluster)) else {
+        return Vec::new();
+    };
+    let notes =
+        |it: &DeployedElasticsearch| it.cluster_uuid.as_ref().is_some_and(|it| it.as_str() == uuid);
+    let is_noted = managed.hosts.iter().any(|it| deployment::told(it).is_some_and(notes));
+    if !is_whole || is_noted {
+        return Vec::new();
+    }
+    let remembers = |kind: Kind, it: Option<&Existing>| {
+        it.is_some_and(|it| it.annotations.get(CLUSTER_UUID).is_some_and(|it| it == uuid))
+            && judge(kind, &cluster.name_any(), it) == Next::Use
+    };
+    let all = Kind::ALL.into_iter().zip(&managed.found);
+    all.filter(|(kind, it)| remembers(*kind, it.as_ref())).map(|it| it.0).collect()
 }
 
 /// What people hear of what could not be removed.
@@ -137,6 +164,33 @@ mod tests {
         let (cluster, seen) = world("Delete", &json!({ "data": "Used" }));
         assert!(!keeps(&cluster, &seen, at(0)));
         assert_eq!(left_behind(&cluster, &seen), None);
+    }
+
+    #[test]
+    fn secrets_forget_a_cluster_that_is_gone_with_all_its_data_and_no_other() {
+        let forgotten = |policy: &str, data: bool, begun: bool, deployed: &Value| {
+            let (mut cluster, mut seen) = world(policy, deployed);
+            cluster.spec.delete_data = data;
+            let status = cluster.status.get_or_insert_default();
+            status.elasticsearch =
+                Some(ElasticsearchStatus { uuid: "own".into(), ..Default::default() });
+            status.removal = begun.then(|| Removal { started_at: Time(at(0)) });
+            let managed = seen.managed.as_mut().unwrap();
+            for (existing, uuid) in managed.found.iter_mut().zip(["own", "another", "own"]) {
+                let annotations = &mut existing.as_mut().unwrap().annotations;
+                annotations.insert(CLUSTER_UUID.into(), uuid.into());
+            }
+            managed.found[2].as_mut().unwrap().labels.clear();
+            super::forgotten(&cluster, &seen)
+        };
+        let gone = json!(null);
+        assert_eq!(forgotten("Delete", true, true, &gone), [Kind::Admin]);
+        assert_eq!(forgotten("Delete", false, true, &gone), []);
+        assert_eq!(forgotten("Delete", true, false, &gone), []);
+        assert_eq!(forgotten("Retain", true, true, &gone), []);
+        assert_eq!(forgotten("Delete", true, true, &installed()), [], "it is there still");
+        let left = json!({ "data": "Used", "clusterUuid": "own" });
+        assert_eq!(forgotten("Delete", true, true, &left), []);
     }
 
     #[test]

@@ -247,6 +247,8 @@ fn what_a_secret_or_a_host_remembers_is_joined_and_nothing_is_formed() {
     for kind in Kind::ALL {
         let mut world = World::new();
         world.remember(kind, "old");
+        // Who is of it has not told yet.
+        world.tell(2, &json!({ "data": "Unknown" }));
         assert_eq!(world.stand(), Stand::Remembered("old".into()));
         assert_eq!(world.plan().remembered(), Some("old"));
     }
@@ -289,11 +291,49 @@ fn who_remembers_several_clusters_is_left_alone() {
 }
 
 #[test]
+fn a_cluster_that_is_remembered_and_that_nobody_has_is_told_with_what_to_take_away() {
+    refuses(
+        |it| {
+            it.remember(Kind::Admin, "old");
+            it.remember(Kind::AuthorityKey, "old");
+        },
+        Reason::Conflict,
+        "annotation drover.dev/cluster-uuid of the Secrets 'logs-admin', 'logs-ca-key' away",
+    );
+    let noted = json!({ "data": "Missing", "clusterUuid": "old" });
+    let words = "remove /etc/drover-elasticsearch/cluster-uuid on the hosts 'b'";
+    refuses(|it| it.tell(1, &noted), Reason::Conflict, words);
+    refuses(|it| it.pin("old"), Reason::Conflict, "delete this object under deletionPolicy Retain");
+    // What is left without a note may be anybody's.
+    let left = json!({ "data": "Used" });
+    refuses(
+        |it| {
+            it.pin("old");
+            it.tell(0, &left);
+        },
+        Reason::Conflict,
+        "no host runs the cluster old",
+    );
+    let mut world = World::new();
+    world.pin("old");
+    assert_eq!(world.plan().note, None, "it is not written anywhere else");
+    world.tell(0, &json!({ "staged": ["8.19.0"], "data": "Used" }));
+    assert_eq!(world.stand(), Stand::Known, "it is only down");
+    // As long as one is being formed, hosts may be behind.
+    let mut world = World::new();
+    world.turn();
+    world.pin("formed");
+    assert_eq!(world.stand(), Stand::Known);
+}
+
+#[test]
 fn a_cluster_that_is_known_is_never_formed_again() {
     let mut world = World::new();
+    world.tell(1, &json!({ "data": "Used", "clusterUuid": "known" }));
     world.pin("known");
     assert_eq!(world.stand(), Stand::Known);
     let mut world = World::new();
+    world.tell(1, &json!({ "version": "8.19.0", "revision": "r", "data": "Used" }));
     let endpoints = json!(["https://es.example:9200"]);
     world.spec(|it| {
         it["connection"] = json!({ "endpoints": endpoints, "expectedUuid": "known" });

@@ -69,9 +69,10 @@ fn of(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
             let message = "nobody has seen yet what is on the machine";
             Finding::unknown(KIND, Reason::InProgress, message)
         }
-        Some(HeldBack::Unformed) => {
-            waiting("waits until it is on record which host forms the cluster: see the Cluster")
-        }
+        Some(HeldBack::Unformed) => waiting(
+            "waits until it is on record which host forms the cluster, or a host has what is to \
+                 be joined: see the Cluster",
+        ),
         Some(HeldBack::Paused(field)) => {
             let message = format!("{field} holds back the installation of Elasticsearch {version}");
             no(Reason::Paused, message)

@@ -144,7 +144,7 @@ pub async fn wish(
         running: status
             .and_then(|it| it.elasticsearch.as_ref())
             .map(|it| it.version.as_str().into()),
-        may_install: deployment::may_install(cluster),
+        may_install: deployment::may_install(cluster, &hosts),
         is_rolling: status.is_some_and(|it| it.rollout.is_some()),
         is_paused: cluster.spec.paused,
         digest,
