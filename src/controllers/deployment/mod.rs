@@ -22,6 +22,7 @@ use crate::{
         node::{self, NodePlan, Site},
     },
     elasticsearch::version::Version,
+    ssh::deploy::layout,
 };
 
 /// Whether Drover runs the Elasticsearch of `cluster` itself.
@@ -40,8 +41,14 @@ pub fn version(cluster: &Cluster) -> Option<Version> {
 #[must_use]
 pub fn uuid(cluster: &Cluster) -> Option<&str> {
     let expected = cluster.spec.connection.as_ref().and_then(|it| it.expected_uuid.as_deref());
-    let status = cluster.status.as_ref().and_then(|it| it.elasticsearch.as_ref());
-    expected.or_else(|| status.map(|it| it.uuid.as_str()).filter(|it| !it.is_empty()))
+    expected.or_else(|| recorded(cluster))
+}
+
+/// The uuid that the status has on record: one that is only expected was not seen yet.
+#[must_use]
+pub fn recorded(cluster: &Cluster) -> Option<&str> {
+    let status = cluster.status.as_ref()?.elasticsearch.as_ref()?;
+    Some(status.uuid.as_str()).filter(|it| !it.is_empty())
 }
 
 /// Whether `hosts` may install Elasticsearch: it is on record who forms the cluster, or which one they
@@ -63,6 +70,44 @@ pub fn is_kept(uuid: &str, hosts: &[Arc<Host>]) -> bool {
         let has_data = it.data == DataDirectory::Used && is_known;
         noted.is_none_or(|it| it == uuid) && (it.version.is_some() || has_data)
     })
+}
+
+/// The other Clusters whose Elasticsearch Drover runs, as `namespace/name`, by the uuid that each has on
+/// record.
+#[must_use]
+pub fn others(stores: &Stores, cluster: &Cluster) -> BTreeMap<String, String> {
+    let is_other = |it: &Arc<Cluster>| it.metadata.uid != cluster.metadata.uid && is_managed(it);
+    let others = stores.clusters.state().into_iter().filter(is_other);
+    let claims = others.filter_map(|it| {
+        let place = format!("{}/{}", it.namespace().unwrap_or_default(), it.name_any());
+        Some((recorded(&it)?.to_owned(), place))
+    });
+    claims.collect()
+}
+
+/// Why nothing is done on the machine of `host` for `cluster`: it is another cluster's. Nothing where it
+/// is not. `others`: see [`others`].
+#[must_use]
+pub fn not_owned(
+    cluster: &Cluster,
+    host: &Host,
+    others: &BTreeMap<String, String>,
+) -> Option<String> {
+    let noted = told(host)?.cluster_uuid.as_ref()?.as_str();
+    match uuid(cluster) {
+        Some(uuid) if uuid == noted => None,
+        Some(uuid) => Some(format!(
+            "the machine was a member of the cluster {noted}, and this is {uuid}: to give that up, \
+             remove {} and what is in the data directory",
+            layout::CLUSTER_UUID
+        )),
+        None => others.get(noted).map(|other| {
+            format!(
+                "the machine is a member of the cluster {noted}, which is Cluster {other}: name that \
+                 one in spec.clusterRef"
+            )
+        }),
+    }
 }
 
 /// The Hosts of `cluster`, by name. One that nobody has approved is none.

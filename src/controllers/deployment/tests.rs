@@ -227,3 +227,52 @@ fn secrets_remember_clusters() {
     let names: Vec<String> = secrets::names(&cluster(&json!(null))).collect();
     assert_eq!(names, Kind::ALL.map(|it| it.name("logs")));
 }
+
+#[tokio::test]
+async fn a_machine_that_is_noted_to_be_another_clusters_is_not_this_ones() {
+    let (client, _script): (Client, _) = api_server();
+    let mut ctx = Context::for_tests(client);
+    let (reader, mut writer) = reflector::store();
+    ctx.stores.clusters = reader;
+    let known = |uuid: &str| {
+        let elasticsearch =
+            crate::api::cluster::ElasticsearchStatus { uuid: uuid.into(), ..Default::default() };
+        cluster(&json!({ "elasticsearch": elasticsearch }))
+    };
+    let mut other = known("theirs");
+    other.metadata.name = Some("main".into());
+    other.metadata.uid = Some("uid-main".into());
+    // One that only watches the same cluster has no hosts in it.
+    let mut watching = known("watched");
+    watching.metadata.name = Some("watching".into());
+    watching.metadata.uid = Some("uid-watching".into());
+    watching.spec.elasticsearch = None;
+    for it in [known("own"), other, watching] {
+        writer.apply_watcher_event(&watcher::Event::Apply(it));
+    }
+    let others = others(&ctx.stores, &known("own"));
+    assert_eq!(others, [("theirs".to_owned(), "ns/main".to_owned())].into());
+    let why = |cluster: &Cluster, noted: Option<&str>| {
+        let mut object = serde_json::to_value(&*host("a", &json!({}), true)).unwrap();
+        let deployed = json!({ "data": "Used", "clusterUuid": noted });
+        object["status"]["elasticsearch"] =
+            json!({ "unit": "u", "state": "active", "deployed": deployed });
+        let host: Host = serde_json::from_value(object).unwrap();
+        not_owned(cluster, &host, &others).unwrap_or_default()
+    };
+    let unformed = cluster(&json!(null));
+    assert!(
+        why(&known("own"), Some("theirs"))
+            .contains("a member of the cluster theirs, and this is own")
+    );
+    assert!(why(&unformed, Some("theirs")).contains("which is Cluster ns/main"));
+    for (cluster, noted) in [
+        (&known("own"), Some("own")),
+        (&known("own"), None),
+        (&unformed, None),
+        // It is taken up: its object was made again.
+        (&unformed, Some("watched")),
+    ] {
+        assert_eq!(why(cluster, noted), "", "{noted:?}");
+    }
+}

@@ -22,6 +22,8 @@ use crate::{
 /// How Elasticsearch shall be on a host, as far as that takes no restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Aim {
+    /// It is only looked at: by this, since another may run there.
+    Seen(Box<Deployment>),
     /// It is kept as it shall be.
     Kept(Box<Care>),
     /// Nothing of Drover's is there.
@@ -59,7 +61,11 @@ impl Aim {
         session: &Session,
         sudo: bool,
     ) -> Result<(Prepared, Option<Standing>), Error> {
-        let Self::Kept(care) = self else { return Ok((Prepared::default(), None)) };
+        let care = match self {
+            Self::Kept(care) => care,
+            Self::Seen(deployment) => return seen(deployment, session, sudo).await,
+            Self::Gone(_) => return Ok((Prepared::default(), None)),
+        };
         let report = care.deployment.inspect(session, sudo).await?;
         let left = care.differences(&report, Timestamp::now());
         let prepared = Prepared { before: left.clone(), left, ..Prepared::default() };
@@ -77,6 +83,7 @@ impl Aim {
         sudo: bool,
     ) -> Result<(Prepared, Option<Standing>), Error> {
         match self {
+            Self::Seen(deployment) => seen(deployment, session, sudo).await,
             Self::Kept(care) => {
                 let (prepared, report) = care.apply(session, sudo).await?;
                 Ok((prepared, Some(Standing::there(report))))
@@ -91,6 +98,15 @@ impl Aim {
             },
         }
     }
+}
+
+async fn seen(
+    deployment: &Deployment,
+    session: &Session,
+    sudo: bool,
+) -> Result<(Prepared, Option<Standing>), Error> {
+    let report = deployment.inspect(session, sudo).await?;
+    Ok((Prepared::default(), Some(Standing::there(report))))
 }
 
 impl Care {

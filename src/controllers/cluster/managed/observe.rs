@@ -37,6 +37,8 @@ pub struct Seen {
     pub secrets: Result<Secrets, Problem>,
     /// The hosts of the Cluster, by name.
     pub hosts: Vec<Arc<Host>>,
+    /// The other Clusters, by the uuid of their Elasticsearch.
+    pub others: BTreeMap<String, String>,
     /// What each host shall run, by its name; nothing as long as the Secrets can't be used.
     pub plans: Result<BTreeMap<Box<str>, NodePlan>, Vec<deploy::Problem>>,
 }
@@ -50,17 +52,18 @@ pub async fn look(ctx: &Context, cluster: &Cluster) -> Result<Option<Seen>, Erro
         return Ok(None);
     }
     let hosts = deployment::hosts_of(&ctx.stores, cluster);
+    let others = deployment::others(&ctx.stores, cluster);
     Ok(Some(match secrets::find(ctx, cluster).await? {
-        Ok(found) => Seen::new(cluster, found, hosts),
+        Ok(found) => Seen { others, ..Seen::new(cluster, found, hosts) },
         Err(problem) => {
             let (found, plans) = (Found::default(), Ok(BTreeMap::new()));
-            Seen { found, secrets: Err(problem), hosts, plans }
+            Seen { found, secrets: Err(problem), hosts, others, plans }
         }
     }))
 }
 
 impl Seen {
-    /// What these Secrets and these hosts come to.
+    /// What these Secrets and these hosts come to, where there is no other Cluster.
     #[must_use]
     pub fn new(cluster: &Cluster, found: Found, hosts: Vec<Arc<Host>>) -> Self {
         let secrets = secrets::open(cluster, &found);
@@ -68,7 +71,7 @@ impl Seen {
             Ok(secrets) => deployment::plans(cluster, secrets, &hosts),
             Err(_) => Ok(BTreeMap::new()),
         };
-        Self { found, secrets, hosts, plans }
+        Self { found, secrets, hosts, others: BTreeMap::new(), plans }
     }
 
     /// What can't be in the spec, all of it in one text.

@@ -138,7 +138,7 @@ pub(super) fn missing(cluster: &Cluster, seen: &Seen) -> Vec<Kind> {
 
 /// What Secrets have to remember, so that the object, made again, forms no other cluster.
 fn note(cluster: &Cluster, seen: &Seen) -> Option<(String, Vec<Kind>)> {
-    let uuid = recorded(cluster)?;
+    let uuid = deployment::recorded(cluster)?;
     seen.secrets.as_ref().ok()?;
     let lacks = |it: &&(Kind, _)| {
         let (_, existing): &(Kind, &Option<Existing>) = it;
@@ -147,12 +147,6 @@ fn note(cluster: &Cluster, seen: &Seen) -> Option<(String, Vec<Kind>)> {
     let all: Vec<_> = Kind::ALL.into_iter().zip(&seen.found).collect();
     let kinds: Vec<Kind> = all.iter().filter(lacks).map(|it| it.0).collect();
     (!kinds.is_empty()).then(|| (uuid.to_owned(), kinds))
-}
-
-/// The uuid that the status has on record: `expectedUuid` alone was not seen yet.
-fn recorded(cluster: &Cluster) -> Option<&str> {
-    let status = cluster.status.as_ref()?.elasticsearch.as_ref()?;
-    Some(status.uuid.as_str()).filter(|it| !it.is_empty())
 }
 
 fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
@@ -182,8 +176,8 @@ fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
     match known.len() {
         0 => {}
         1 => {
-            let uuid = known.into_keys().next().unwrap_or_default();
-            let problem = lost(cluster, seen, uuid);
+            let uuid = known.keys().next().copied().unwrap_or_default();
+            let problem = claimed(seen, uuid, &known).or_else(|| lost(cluster, seen, uuid));
             return problem.map_or_else(|| Stand::Remembered(uuid.to_owned()), Stand::Refused);
         }
         _ => {
@@ -215,6 +209,16 @@ fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
         },
         Err(stand) => stand,
     }
+}
+
+/// Why the cluster with this uuid, which is `known` to somebody, is not this one; nothing where it may be.
+fn claimed(seen: &Seen, uuid: &str, known: &BTreeMap<&str, String>) -> Option<Problem> {
+    let other = seen.others.get(uuid)?;
+    let who = known.get(uuid).map_or(uuid, String::as_str);
+    Some(conflict(format!(
+        "what is remembered here is the cluster of Cluster {other}: {who}. A host of that one names it in \
+         spec.clusterRef; a Secret of that one has no place here"
+    )))
 }
 
 /// Why nobody can join the cluster with this uuid; nothing where somebody can be joined, or may be:
@@ -262,7 +266,7 @@ fn remedies(cluster: &Cluster, seen: &Seen, uuid: &str) -> Vec<String> {
     if cluster.spec.connection.as_ref().is_some_and(|it| it.expected_uuid.is_some()) {
         remedies.push("take spec.connection away".into());
     }
-    if recorded(cluster).is_some() {
+    if deployment::recorded(cluster).is_some() {
         remedies.push("delete this object under deletionPolicy Retain and make it again".into());
     }
     remedies

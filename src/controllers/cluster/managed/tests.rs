@@ -291,6 +291,19 @@ fn who_remembers_several_clusters_is_left_alone() {
 }
 
 #[test]
+fn a_host_that_comes_from_another_cluster_does_not_make_this_one_the_same() {
+    let mut world = World::new();
+    world.tell(1, &json!({ "version": "8.19.0", "data": "Used", "clusterUuid": "theirs" }));
+    let seen = Seen { others: [("theirs".into(), "ns/main".into())].into(), ..world.seen() };
+    let plan = plan::next(&world.cluster, &seen);
+    let Stand::Refused(problem) = &plan.stand else { panic!("{:?}", plan.stand) };
+    assert_eq!((problem.reason, plan.remembered()), (Reason::Conflict, None));
+    assert!(problem.message.contains("Cluster ns/main: theirs (host 'b')"), "{}", problem.message);
+    // Without that Cluster it is taken up.
+    assert_eq!(world.stand(), Stand::Remembered("theirs".into()));
+}
+
+#[test]
 fn a_cluster_that_is_remembered_and_that_nobody_has_is_told_with_what_to_take_away() {
     refuses(
         |it| {

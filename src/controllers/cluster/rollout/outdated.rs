@@ -40,6 +40,10 @@ impl Outdated {
                 continue;
             };
             let Some(plan) = plans.get(name.as_str()) else { continue };
+            // What another cluster has there is not changed by a run of this one.
+            if !deployment::may_be_of(cluster, host) {
+                continue;
+            }
             revisions.insert(uid.as_str().into(), plan.revision.clone());
             let told = deployment::told(host);
             let revision = told.and_then(|it| it.revision.as_ref()).map(Line::as_str);
@@ -170,6 +174,13 @@ mod tests {
         // What is not in service is brought up without a run.
         let bare = [json!({ "data": "Empty" }), json!({ "data": "Used" }), Value::Null];
         assert_eq!(wanted(&find(&cluster, &bare)), None);
+    }
+
+    #[test]
+    fn a_host_that_is_a_member_of_another_cluster_is_in_no_run() {
+        let mut other = runs("8.17.0", "old");
+        other["clusterUuid"] = json!("another");
+        assert_eq!(wanted(&find(&cluster(&json!(null)), &[other])), None);
     }
 
     #[test]

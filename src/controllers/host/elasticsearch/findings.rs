@@ -22,6 +22,7 @@ const KIND: &str = kinds::ELASTICSEARCH_INSTALLED;
 pub fn installed(host: &Host, seen: &Observed) -> Option<Finding> {
     Some(match &seen.elasticsearch {
         Wish::Nothing => return None,
+        Wish::NotOwned { why, .. } => Finding::no(KIND, Reason::NotOwned, why.clone()),
         Wish::Unknown { why } => Finding::unknown(KIND, Reason::Waiting, why.clone()),
         Wish::Remove { .. } => {
             let message = "its Cluster is being deleted, and Elasticsearch is removed";

@@ -56,6 +56,7 @@ pub enum Step {
 pub fn aim(host: &Host, wish: &Wish) -> Option<Aim> {
     match wish {
         Wish::Nothing | Wish::Unknown { .. } => None,
+        Wish::NotOwned { deployment, .. } => Some(Aim::Seen(deployment.clone())),
         Wish::Remove(removal) => Some(Aim::Gone(removal.clone())),
         Wish::Deploy(wanted) => Some(Aim::Kept(Box::new(Care {
             deployment: wanted.deployment.clone(),

@@ -39,6 +39,13 @@ pub enum Wish {
     Deploy(Box<Wanted>),
     /// That what Drover put there goes.
     Remove(Removal),
+    /// Nothing: the machine is another cluster's, and is only looked at.
+    NotOwned {
+        /// What is looked for.
+        deployment: Box<Deployment>,
+        /// Why, and what to do.
+        why: String,
+    },
     /// That can't be known now; what was done stays.
     Unknown {
         /// Why.
@@ -135,6 +142,10 @@ pub async fn wish(
         Ok(deployment) => deployment,
         Err(problem) => return unknown(format!("dataPath of group {}: {problem}", plan.group)),
     };
+    let others = deployment::others(&ctx.stores, cluster);
+    if let Some(why) = deployment::not_owned(cluster, host, &others) {
+        return Ok(Wish::NotOwned { deployment: Box::new(deployment), why });
+    }
     let digest = digest(host, &plan, watched).await;
     let status = cluster.status.as_ref();
     Ok(Wish::Deploy(Box::new(Wanted {

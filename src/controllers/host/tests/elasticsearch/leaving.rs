@@ -36,6 +36,24 @@ fn with_its_cluster_elasticsearch_goes_and_then_what_it_needed() {
 }
 
 #[test]
+fn the_machine_of_another_cluster_is_only_looked_at_and_nothing_there_is_changed() {
+    let mut scene = member();
+    let deployment = Box::new(node("8.19.0", "2").deployment(None).unwrap());
+    let why = "the machine is a member of another cluster".to_owned();
+    scene.elasticsearch = Wish::NotOwned { deployment, why };
+    let before = scene.machine.elasticsearch.clone();
+    scene.settle();
+    scene.check("ElasticsearchInstalled", "False", "NotOwned");
+    assert!(matches!(treatment(&scene).unwrap().elasticsearch, Some(Aim::Seen(_))));
+    assert_eq!((&scene.machine.elasticsearch, scene.machine.starts), (&before, 1));
+    // Once somebody has given it up there, that is told.
+    scene.machine.elasticsearch = report::Report::bare();
+    scene.annotate("drover.dev/reconcile-at", "now");
+    scene.settle();
+    assert_eq!(deployed(&scene.host).unwrap().cluster_uuid, None);
+}
+
+#[test]
 fn what_can_not_be_removed_is_told_and_stays_on_record() {
     let mut scene = member();
     scene.machine.refuses = Some(fault("failed"));
