@@ -108,6 +108,18 @@ pub fn open(cluster: &Cluster, found: &Found) -> Result<Secrets, Problem> {
             Next::Refuse(message) => return Err(Problem { reason: Reason::NotOwned, message }),
         }
     }
+    let remembered = uuids(found);
+    let all: BTreeSet<&str> = remembered.iter().copied().chain(super::uuid(cluster)).collect();
+    if let Some(other) = remembered.iter().find(|it| super::uuid(cluster) != Some(**it))
+        && 1 < all.len()
+    {
+        let this = super::uuid(cluster).unwrap_or("one alone");
+        let message = format!(
+            "the Secrets of the Cluster belong to the cluster {other}, and not to {this}: take their \
+             annotation {CLUSTER_UUID} away if they shall be used for this one"
+        );
+        return Err(Problem { reason: Reason::Conflict, message });
+    }
     if let Some(kind) = missing {
         let missing = kind.name(&name);
         let message = if kind == Kind::AuthorityKey && found[1].is_some() {

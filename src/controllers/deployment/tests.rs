@@ -208,6 +208,36 @@ fn secrets_are_used_only_as_drover_has_made_them() {
 }
 
 #[test]
+fn secrets_that_remember_another_cluster_are_not_used_for_this_one() {
+    let known = |uuid: &str| {
+        let elasticsearch =
+            crate::api::cluster::ElasticsearchStatus { uuid: uuid.into(), ..Default::default() };
+        cluster(&json!({ "elasticsearch": elasticsearch }))
+    };
+    let opened = |cluster: &Cluster, uuids: &[&str]| {
+        let mut found = found();
+        for (existing, uuid) in found.iter_mut().flatten().zip(uuids) {
+            existing.annotations.insert(CLUSTER_UUID.into(), (*uuid).into());
+        }
+        secrets::open(cluster, &found).map(drop).map_err(|it| (it.reason, it.message))
+    };
+    let refused = |cluster: &Cluster, uuids: &[&str], words: &str| {
+        let (reason, message) = opened(cluster, uuids).unwrap_err();
+        assert_eq!(reason, Reason::Conflict);
+        assert!(message.contains(words), "{message}");
+    };
+    refused(&known("own"), &["own", "theirs"], "belong to the cluster theirs, and not to own");
+    refused(&known("own"), &["theirs"], "belong to the cluster theirs, and not to own");
+    let unformed = cluster(&json!(null));
+    refused(&unformed, &["one", "two"], "and not to one alone");
+    for (cluster, uuids) in
+        [(&known("own"), &["own", "own"][..]), (&known("own"), &[]), (&unformed, &["one", "one"])]
+    {
+        assert_eq!(opened(cluster, uuids), Ok(()), "{uuids:?}");
+    }
+}
+
+#[test]
 fn the_hash_of_a_password_is_the_same_in_each_life_of_the_object() {
     let before = cluster(&json!(null));
     let mut after = before.clone();
