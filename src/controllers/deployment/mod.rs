@@ -110,6 +110,21 @@ pub fn not_owned(
     }
 }
 
+/// Why nothing is installed or changed on the hosts of `cluster`: nodes as it declares them could not join
+/// the one that it stands for. Nothing where they could, or the name of that is not known yet.
+#[must_use]
+pub fn renamed(cluster: &Cluster) -> Option<String> {
+    let live = cluster.status.as_ref()?.elasticsearch.as_ref()?;
+    let name = cluster.name_any();
+    (!live.name.is_empty() && live.name != name).then(|| {
+        format!(
+            "the cluster {} has the name '{}' in Elasticsearch, and a node of Cluster '{name}' could not \
+             join it: make the object again under that name, and this one go under deletionPolicy Retain",
+            live.uuid, live.name
+        )
+    })
+}
+
 /// The Hosts of `cluster`, by name. One that nobody has approved is none.
 #[must_use]
 pub fn hosts_of(stores: &Stores, cluster: &Cluster) -> Vec<Arc<Host>> {

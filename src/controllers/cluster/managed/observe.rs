@@ -71,7 +71,23 @@ impl Seen {
             Ok(secrets) => deployment::plans(cluster, secrets, &hosts),
             Err(_) => Ok(BTreeMap::new()),
         };
-        Self { found, secrets, hosts, others: BTreeMap::new(), plans }
+        let mut seen = Self { found, secrets, hosts, others: BTreeMap::new(), plans };
+        let [admin, _, signs] = &seen.found;
+        let is_about_it =
+            seen.secrets.as_ref().is_err_and(|it| it.reason == Reason::SecretNotFound);
+        if is_about_it && signs.is_none() && admin.is_some() && seen.is_in_use(cluster) {
+            seen.secrets = Err(secrets::lost(cluster));
+        }
+        seen
+    }
+
+    /// Whether nodes trust an authority that was made before: a cluster is known, or told of by a host.
+    #[must_use]
+    pub fn is_in_use(&self, cluster: &Cluster) -> bool {
+        let told = self.hosts.iter().filter_map(|it| deployment::told(it));
+        deployment::uuid(cluster).is_some()
+            || !secrets::uuids(&self.found).is_empty()
+            || told.into_iter().any(|it| it.version.is_some() || it.cluster_uuid.is_some())
     }
 
     /// What can't be in the spec, all of it in one text.

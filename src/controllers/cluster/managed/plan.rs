@@ -133,7 +133,7 @@ pub(super) fn missing(cluster: &Cluster, seen: &Seen) -> Vec<Kind> {
         Kind::Admin => true,
         Kind::Authorities => is_made(Kind::AuthorityKey),
         // Nodes trust another one than would be made.
-        Kind::AuthorityKey => !is_made(Kind::Authorities),
+        Kind::AuthorityKey => !is_made(Kind::Authorities) && !seen.is_in_use(cluster),
     };
     let kinds = judged.iter().filter(|(_, it)| **it == Next::Make).map(|(kind, _)| *kind);
     kinds.filter(may_be_made).collect()
@@ -158,7 +158,11 @@ fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
     let secrets = deployment::secrets::uuids(&seen.found);
     if let Some(uuid) = deployment::uuid(cluster) {
         return match secrets.iter().find(|it| **it != uuid) {
-            None => lost(cluster, seen, uuid).map_or(Stand::Known, Stand::Refused),
+            None => {
+                let problem = deployment::renamed(cluster).map(conflict);
+                let problem = problem.or_else(|| lost(cluster, seen, uuid));
+                problem.map_or(Stand::Known, Stand::Refused)
+            }
             Some(other) => Stand::Refused(conflict(format!(
                 "the Secrets of the Cluster belong to the cluster {other}, not to {uuid}: take their \
                  annotation {CLUSTER_UUID} away if they shall be used for this one"

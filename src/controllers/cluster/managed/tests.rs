@@ -438,6 +438,44 @@ fn secrets_are_made_where_none_are_and_never_beside_somebody_elses() {
 }
 
 #[test]
+fn an_authority_that_nodes_trust_is_never_replaced_by_a_new_one_without_a_word() {
+    let lose = |change: &dyn Fn(&mut World)| {
+        let mut world = World::new();
+        change(&mut world);
+        (world.found[1], world.found[2]) = (None, None);
+        assert_eq!(world.plan().make, []);
+        let problem = world.seen().connection(&world.cluster).unwrap_err();
+        assert_eq!(problem.reason, Reason::SecretNotFound);
+        assert!(problem.message.contains("'logs-ca-key' is gone"), "{}", problem.message);
+    };
+    lose(&|it| it.pin("known"));
+    lose(&|it| it.tell(1, &json!({ "version": "8.19.0", "data": "Used" })));
+    lose(&|it| it.tell(1, &json!({ "data": "Used", "clusterUuid": "known" })));
+    lose(&|it| it.remember(Kind::Admin, "known"));
+    // A password is no reason.
+    let mut world = World::new();
+    world.pin("known");
+    world.found = Found::default();
+    assert_eq!(world.plan().make, [Kind::Admin]);
+}
+
+#[test]
+fn a_cluster_of_another_name_is_left_as_it_is() {
+    let mut world = World::new();
+    world.tell(0, &json!({ "version": "8.19.0", "revision": "r", "data": "Used" }));
+    world.pin("known");
+    let mut name = |it: &str| {
+        let status = world.cluster.status.as_mut().unwrap();
+        status.elasticsearch.as_mut().unwrap().name = it.into();
+        world.stand()
+    };
+    assert_eq!(name("logs"), Stand::Known);
+    let Stand::Refused(problem) = name("other") else { panic!() };
+    assert_eq!(problem.reason, Reason::Conflict);
+    assert!(problem.message.contains("has the name 'other' in Elasticsearch"), "{problem:?}");
+}
+
+#[test]
 fn a_host_without_elasticsearch_or_whose_node_has_not_joined_is_outstanding() {
     let mut world = World::new();
     let view = |names: &[&str]| {

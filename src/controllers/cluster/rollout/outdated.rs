@@ -31,7 +31,8 @@ impl Outdated {
     #[must_use]
     pub fn find(cluster: &Cluster, seen: &Seen) -> Option<Self> {
         let version = deployment::version(cluster)?;
-        let plans = seen.plans.as_ref().ok().filter(|_| seen.secrets.is_ok())?;
+        let may_be_changed = seen.secrets.is_ok() && deployment::renamed(cluster).is_none();
+        let plans = seen.plans.as_ref().ok().filter(|_| may_be_changed)?;
         let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
         let (mut revisions, mut hosts) = (BTreeMap::new(), BTreeMap::new());
         let mut down = Vec::new();
@@ -174,6 +175,18 @@ mod tests {
         // What is not in service is brought up without a run.
         let bare = [json!({ "data": "Empty" }), json!({ "data": "Used" }), Value::Null];
         assert_eq!(wanted(&find(&cluster, &bare)), None);
+    }
+
+    #[test]
+    fn a_cluster_of_another_name_gets_no_settings_that_would_take_its_nodes_apart() {
+        let elasticsearch = crate::api::cluster::ElasticsearchStatus {
+            uuid: "u".into(),
+            name: "other".into(),
+            ..Default::default()
+        };
+        let cluster = cluster(&json!({ "elasticsearch": elasticsearch }));
+        let host = telling(&cluster, (0, &runs("8.17.0", "old")));
+        assert_eq!(Outdated::find(&cluster, &Seen::new(&cluster, found(), vec![host])), None);
     }
 
     #[test]

@@ -143,7 +143,8 @@ pub async fn wish(
         Err(problem) => return unknown(format!("dataPath of group {}: {problem}", plan.group)),
     };
     let others = deployment::others(&ctx.stores, cluster);
-    if let Some(why) = deployment::not_owned(cluster, host, &others) {
+    let why = deployment::not_owned(cluster, host, &others);
+    if let Some(why) = why.or_else(|| deployment::renamed(cluster)) {
         return Ok(Wish::NotOwned { deployment: Box::new(deployment), why });
     }
     let digest = digest(host, &plan, watched).await;
