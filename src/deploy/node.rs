@@ -26,9 +26,6 @@ use crate::{
 
 /// The user that Drover itself is in a cluster that it runs.
 pub const USER: &str = "drover";
-/// The one thing in elasticsearch.yml that is no reason for a restart: it counts once in the life of
-/// a cluster, and has to go after that.
-const BOOTSTRAP: &str = "cluster.initial_master_nodes";
 
 /// What the nodes of a Cluster have in common.
 #[derive(Clone, Debug)]
@@ -186,7 +183,8 @@ fn node(
     let unit = |revision: &str| files::unit(&version, revision, java_home.as_deref());
     let revision = revision([&*lasting, &java_options, &unit("")].map(str::as_bytes));
     if site.bootstrap == Some(&*member.name) {
-        settings.insert(BOOTSTRAP.into(), json!([member.name]));
+        // No reason for a restart.
+        settings.insert(layout::FORMS.into(), json!([member.name]));
     }
     let at_start = vec![
         File::readable(layout::SETTINGS, config::render(&settings).into_bytes()),

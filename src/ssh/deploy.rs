@@ -131,6 +131,16 @@ impl Deployment {
         Ok(job)
     }
 
+    /// Whether its node would form a cluster, if it finds no data.
+    fn forms(&self) -> bool {
+        let says_so = |it: &File| {
+            let text = String::from_utf8_lossy(it.content.expose_secret());
+            let mut keys = text.lines().filter_map(|it| it.split_once(':'));
+            keys.any(|(key, _)| key == layout::FORMS)
+        };
+        self.at_start.iter().any(|it| it.path == layout::SETTINGS && says_so(it))
+    }
+
     /// Names all of its files: changes whenever one of them does.
     #[must_use]
     pub fn digest(&self) -> String {
