@@ -300,6 +300,11 @@ fn first<'a>(
         return wait("Elasticsearch runs on a host, and is asked which cluster it is".into());
     }
     // What a person has to decide is told before what only time brings.
+    if cluster.spec.connection.is_some() {
+        let message = "spec.connection names an Elasticsearch, and none is formed beside it: take it \
+                       away to have one formed of the hosts";
+        return Err(Stand::Refused(conflict(message.into())));
+    }
     let used = told.iter().filter(|(_, it)| it.is_some_and(|it| it.data == DataDirectory::Used));
     let used: BTreeSet<String> = used.map(|(host, _)| host.name_any()).collect();
     if let Some(host) = used.first() {

@@ -304,6 +304,14 @@ fn a_host_that_comes_from_another_cluster_does_not_make_this_one_the_same() {
 }
 
 #[test]
+fn none_is_formed_beside_the_elasticsearch_that_the_spec_connects_to() {
+    let connects = |it: &mut World| {
+        it.spec(|it| it["connection"] = json!({ "endpoints": ["https://es.example:9200"] }));
+    };
+    refuses(connects, Reason::Conflict, "spec.connection names an Elasticsearch");
+}
+
+#[test]
 fn a_cluster_that_is_remembered_and_that_nobody_has_is_told_with_what_to_take_away() {
     refuses(
         |it| {
