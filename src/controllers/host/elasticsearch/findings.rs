@@ -24,6 +24,7 @@ pub fn installed(host: &Host, seen: &Observed) -> Option<Finding> {
         Wish::Nothing => return None,
         Wish::NotOwned { why, .. } => Finding::no(KIND, Reason::NotOwned, why.clone()),
         Wish::Unknown { why } => Finding::unknown(KIND, Reason::Waiting, why.clone()),
+        Wish::Leaves { why } => Finding::no(KIND, Reason::Deleting, why.clone()),
         Wish::Remove { .. } => {
             let message = "its Cluster is being deleted, and Elasticsearch is removed";
             Finding::no(KIND, Reason::Deleting, message)

@@ -46,6 +46,11 @@ pub enum Wish {
         /// Why, and what to do.
         why: String,
     },
+    /// Nothing yet: what Drover put there goes once its Cluster says so.
+    Leaves {
+        /// Why it does.
+        why: String,
+    },
     /// That can't be known now; what was done stays.
     Unknown {
         /// Why.
@@ -185,16 +190,24 @@ async fn leaving(ctx: &Context, host: &Host, cluster: &Cluster) -> Result<Wish, 
     let namespace = cluster.namespace().unwrap_or_default();
     let now = look_up::<Cluster>(&ctx.client, &namespace, &cluster.name_any()).await?;
     let is_same = |it: &Cluster| it.metadata.uid == cluster.metadata.uid;
-    let Some(now) = now.filter(is_same).filter(is_removing) else { return stays() };
-    Ok(removal(&now, host))
+    match now.filter(is_same).filter(takes_along) {
+        Some(now) => Ok(removal(&now, host)),
+        None => stays(),
+    }
 }
 
-/// What goes from the machine with `cluster`: nothing that another cluster has there.
+/// What goes from the machine with `cluster`: nothing that another cluster has there, and all else once
+/// that says so, since something may need it until then.
 fn removal(cluster: &Cluster, host: &Host) -> Wish {
     if !deployment::may_be_of(cluster, host) {
         let why = "its Cluster is being deleted, and the machine is a member of another cluster: \
                    Elasticsearch stays as it is";
         return Wish::Unknown { why: why.into() };
+    }
+    if cluster.status.as_ref().is_none_or(|it| it.removal.is_none()) {
+        let why =
+            "its Cluster is being deleted, and Elasticsearch is removed once nothing needs it";
+        return Wish::Leaves { why: why.into() };
     }
     let groups = cluster.spec.elasticsearch.as_ref().map(|it| it.node_groups.as_slice());
     let path = data_path(groups.unwrap_or_default(), host);
@@ -207,11 +220,9 @@ fn removal(cluster: &Cluster, host: &Host) -> Wish {
     Wish::Remove(Removal { name: cluster.name_any().into(), uuid, path, data })
 }
 
-/// Whether what Drover installed goes with `cluster`: once that says so, since something may need it
-/// until then.
-fn is_removing(cluster: &Cluster) -> bool {
+/// Whether what Drover installed goes with `cluster`.
+fn takes_along(cluster: &Cluster) -> bool {
     cluster.metadata.deletion_timestamp.is_some()
-        && cluster.status.as_ref().is_some_and(|it| it.removal.is_some())
         && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
 }
 
@@ -278,9 +289,12 @@ mod tests {
         let removal = |known: &str, noted: Option<&str>| {
             let cluster = json!({
                 "metadata": { "name": "logs" }, "spec": { "deleteData": true },
-                "status": { "elasticsearch": ElasticsearchStatus {
-                    uuid: known.into(), ..ElasticsearchStatus::default()
-                }},
+                "status": {
+                    "elasticsearch": ElasticsearchStatus {
+                        uuid: known.into(), ..ElasticsearchStatus::default()
+                    },
+                    "removal": { "startedAt": "2026-01-02T03:04:05Z" },
+                },
             });
             let mut host = scene::host();
             let deployed = json!({ "staged": ["8.19.0"], "data": "Used", "clusterUuid": noted });
@@ -303,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_cluster_that_is_deleted_under_delete_takes_its_elasticsearch_along() {
+    fn only_a_cluster_that_is_deleted_under_delete_takes_its_elasticsearch_along_once_it_says_so() {
         let cluster = |policy: &str, deleted: bool, says_so: bool| -> Cluster {
             let mut object = json!({
                 "metadata": { "name": "logs" }, "spec": { "deletionPolicy": policy },
@@ -316,9 +330,12 @@ mod tests {
             }
             serde_json::from_value(object).unwrap()
         };
-        assert!(is_removing(&cluster("Delete", true, true)));
-        assert!(!is_removing(&cluster("Delete", true, false)), "something needs it yet");
-        assert!(!is_removing(&cluster("Delete", false, true)));
-        assert!(!is_removing(&cluster("Retain", true, true)));
+        assert!(takes_along(&cluster("Delete", true, true)));
+        assert!(!takes_along(&cluster("Delete", false, true)));
+        assert!(!takes_along(&cluster("Retain", true, true)));
+        let host = scene::host();
+        assert!(matches!(removal(&cluster("Delete", true, true), &host), Wish::Remove(_)));
+        let early = removal(&cluster("Delete", true, false), &host);
+        assert!(matches!(early, Wish::Leaves { .. }), "something needs it yet: {early:?}");
     }
 }

@@ -107,6 +107,33 @@ fn a_host_that_goes_together_with_its_cluster_is_rid_of_elasticsearch_first() {
 }
 
 #[test]
+fn a_host_that_goes_together_with_its_cluster_waits_until_that_says_that_elasticsearch_goes() {
+    for policy in ["Retain", "Reset"] {
+        let mut scene = member();
+        scene.spec(&json!({ "deletionPolicy": policy, "sysctls": { "vm.swappiness": "1" } }));
+        scene.settle();
+        scene.elasticsearch = Wish::Leaves { why: "its Cluster is being deleted".into() };
+        scene.delete();
+        for _ in 0..12 {
+            let turn = scene.turn();
+            assert_eq!((turn.plan.let_go, turn.plan.farewell), (false, Some(Farewell::Waiting)));
+        }
+        assert!(scene.machine.elasticsearch.is_active() && scene.status().operation.is_none());
+        assert!(!treatment(&scene).is_some_and(|it| it.undoes()), "it needs what was prepared");
+        scene.check("Ready", "False", "Deleting");
+        scene.check("ElasticsearchInstalled", "False", "Deleting");
+        let mut gone = scene.host.clone();
+        remove(&mut scene);
+        assert_eq!(end(&mut scene).0, Farewell::Undone);
+        assert!(!scene.machine.elasticsearch.is_active());
+        // Its Cluster went without.
+        std::mem::swap(&mut scene.host, &mut gone);
+        scene.elasticsearch = Wish::Unknown { why: "no Cluster that declares it is there".into() };
+        assert!(scene.turn().plan.let_go);
+    }
+}
+
+#[test]
 fn a_dead_machine_does_not_keep_its_object_from_going() {
     let mut scene = member();
     scene.machine.fault = Some(fault("unauthorized"));
