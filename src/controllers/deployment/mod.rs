@@ -19,7 +19,7 @@ use crate::{
     context::Stores,
     deploy::{
         Member, Problem,
-        node::{self, NodePlan, Site},
+        node::{self, Plans, Site},
     },
     elasticsearch::version::Version,
     ssh::deploy::layout,
@@ -156,6 +156,12 @@ pub fn member(host: &Host) -> Member {
         hostname: facts.and_then(|it| some(it.hostname.as_str())),
         memory_bytes: facts.map(|it| it.memory_bytes).filter(|it| 0 < *it),
         architecture: facts.and_then(|it| some(it.architecture.as_str())),
+        is_bare: told(host).is_none_or(|it| {
+            it.version.is_none()
+                && it.staged.is_empty()
+                && it.cluster_uuid.is_none()
+                && it.data != DataDirectory::Used
+        }),
     }
 }
 
@@ -202,20 +208,19 @@ pub fn site<'a>(
     })
 }
 
-/// What each host of `cluster` runs, by its name; nothing of those that have not told yet which
-/// machine they are.
+/// What each host of `cluster` runs; nothing of those that have not told yet which machine they are.
 ///
 /// # Errors
-/// All in the spec that can't be, each with its path.
+/// All in the spec that can't be, each with its path, unless it is about bare hosts alone.
 pub fn plans(
     cluster: &Cluster,
     secrets: &Secrets,
     hosts: &[Arc<Host>],
-) -> Result<BTreeMap<Box<str>, NodePlan>, Vec<Problem>> {
+) -> Result<Plans, Vec<Problem>> {
     let members: Vec<Member> = hosts.iter().map(|it| member(it)).collect();
     match site(cluster, secrets, bootstrap(cluster, hosts)) {
         Some(site) => node::plan(&site, &members),
-        None => Ok(BTreeMap::new()),
+        None => Ok(Plans::default()),
     }
 }
 

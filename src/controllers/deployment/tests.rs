@@ -13,6 +13,7 @@ use crate::{
         secrets::{CLUSTER_UUID, Existing, Kind, marks},
     },
     context::Context,
+    deploy::node::NodePlan,
     kubernetes::scripted::api_server,
     ssh::deploy::layout,
 };
@@ -70,7 +71,7 @@ pub fn found() -> Found {
 
 fn plan(cluster: &Cluster, hosts: &[Arc<Host>]) -> BTreeMap<Box<str>, NodePlan> {
     let secrets = secrets::open(cluster, &found()).unwrap();
-    plans(cluster, &secrets, hosts).unwrap()
+    plans(cluster, &secrets, hosts).unwrap().nodes
 }
 
 fn forms(plan: &NodePlan) -> bool {

@@ -71,6 +71,7 @@ impl Site3 {
             hostname: None,
             memory_bytes: None,
             architecture: Some("x86_64".into()),
+            is_bare: true,
         };
         Self {
             spec: serde_json::from_value(spec).unwrap(),
@@ -90,7 +91,7 @@ impl Site3 {
             hash: &realm::hash("uid", "drover", &self.password),
             bootstrap,
         };
-        plan(&site, &self.members).unwrap().into_values().collect()
+        plan(&site, &self.members).unwrap().nodes.into_values().collect()
     }
 
     /// Asks the node of a host over TLS, with a check of its certificate.

@@ -17,7 +17,7 @@ use crate::{
     },
     deploy::{
         self,
-        node::{NodePlan, USER},
+        node::{NodePlan, Plans, USER},
     },
     elasticsearch::connection::{Auth, Connection},
     error::Error,
@@ -25,6 +25,8 @@ use crate::{
 
 /// The most endpoints that are tried in turn, as many as a spec may name.
 const ENDPOINTS: usize = 32;
+/// The most hosts that one text tells of.
+const TOLD: usize = 5;
 /// How long one request may take, as where a spec does not say.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -41,6 +43,8 @@ pub struct Seen {
     pub others: BTreeMap<String, String>,
     /// What each host shall run, by its name; nothing as long as the Secrets can't be used.
     pub plans: Result<BTreeMap<Box<str>, NodePlan>, Vec<deploy::Problem>>,
+    /// What can't be about bare hosts, by their names: nothing comes there.
+    pub aside: BTreeMap<Box<str>, deploy::Problem>,
 }
 
 /// Reads the Secrets, and looks at the hosts; nothing where Drover does not run the Elasticsearch.
@@ -56,8 +60,8 @@ pub async fn look(ctx: &Context, cluster: &Cluster) -> Result<Option<Seen>, Erro
     Ok(Some(match secrets::find(ctx, cluster).await? {
         Ok(found) => Seen { others, ..Seen::new(cluster, found, hosts) },
         Err(problem) => {
-            let (found, plans) = (Found::default(), Ok(BTreeMap::new()));
-            Seen { found, secrets: Err(problem), hosts, others, plans }
+            let (found, plans, aside) = (Found::default(), Ok(BTreeMap::new()), BTreeMap::new());
+            Seen { found, secrets: Err(problem), hosts, others, plans, aside }
         }
     }))
 }
@@ -69,9 +73,13 @@ impl Seen {
         let secrets = secrets::open(cluster, &found);
         let plans = match &secrets {
             Ok(secrets) => deployment::plans(cluster, secrets, &hosts),
-            Err(_) => Ok(BTreeMap::new()),
+            Err(_) => Ok(Plans::default()),
         };
-        let mut seen = Self { found, secrets, hosts, others: BTreeMap::new(), plans };
+        let (plans, aside) = match plans {
+            Ok(plans) => (Ok(plans.nodes), plans.aside),
+            Err(problems) => (Err(problems), BTreeMap::new()),
+        };
+        let mut seen = Self { found, secrets, hosts, others: BTreeMap::new(), plans, aside };
         let [admin, _, signs] = &seen.found;
         let is_about_it =
             seen.secrets.as_ref().is_err_and(|it| it.reason == Reason::SecretNotFound);
@@ -93,10 +101,13 @@ impl Seen {
     /// What can't be in the spec, all of it in one text.
     #[must_use]
     pub fn invalid(&self) -> Option<Problem> {
-        let problems = self.plans.as_ref().err()?;
-        let texts = problems.iter().map(|it| format!("spec.{}: {}", it.path, it.message));
-        let message = texts.collect::<Vec<_>>().join("; ");
-        Some(Problem { reason: Reason::InvalidSpec, message })
+        Some(problem(self.plans.as_ref().err()?))
+    }
+
+    /// What can't be about bare hosts, the first of them in one text.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<Problem> {
+        (!self.aside.is_empty()).then(|| problem(self.aside.values().take(TOLD)))
     }
 
     /// Whether Drover's Elasticsearch runs on any host.
@@ -135,4 +146,11 @@ impl Seen {
             timeout: TIMEOUT,
         }))
     }
+}
+
+/// All of it in one text.
+fn problem<'a>(problems: impl IntoIterator<Item = &'a deploy::Problem>) -> Problem {
+    let texts = problems.into_iter().map(|it| format!("spec.{}: {}", it.path, it.message));
+    let message = texts.collect::<Vec<_>>().join("; ");
+    Problem { reason: Reason::InvalidSpec, message }
 }

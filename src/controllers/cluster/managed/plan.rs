@@ -327,6 +327,9 @@ fn first<'a>(
             return wait(format!("host '{name}': spec.maintenance is set"));
         }
         let is_known = told.is_some_and(|it| it.data != DataDirectory::Unknown);
+        if let Some(problem) = seen.aside.get(name.as_str()) {
+            return wait(format!("host '{name}': spec.{}: {}", problem.path, problem.message));
+        }
         if !is_known || !plans.contains_key(name.as_str()) {
             return wait(format!("host '{name}' has not told yet what is in its data folder"));
         }

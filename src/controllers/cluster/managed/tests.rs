@@ -532,6 +532,28 @@ fn what_the_spec_can_not_be_is_told_with_its_path() {
     );
 }
 
+#[test]
+fn a_host_that_can_not_be_a_member_is_told_of_and_the_others_are_cared_for() {
+    let mut world = World::new();
+    for at in 0..2 {
+        world.tell(at, &json!({ "version": "8.19.0", "revision": "r", "data": "Used" }));
+    }
+    world.pin("known");
+    world.host(2, |it| it["status"]["facts"]["architecture"] = json!("s390x"));
+    let seen = world.seen();
+    assert_eq!(seen.invalid(), None);
+    let problem = seen.set_aside().unwrap();
+    assert_eq!(problem.reason, Reason::InvalidSpec);
+    assert!(problem.message.contains("s390x"), "{}", problem.message);
+    let connection = seen.connection(&world.cluster).unwrap().unwrap();
+    assert_eq!(connection.endpoints.len(), 2);
+    // No cluster is formed without it.
+    waits(
+        |it| it.host(2, |it| it["status"]["facts"]["architecture"] = json!("s390x")),
+        "host 'c': spec.elasticsearch",
+    );
+}
+
 #[tokio::test]
 async fn of_two_who_make_the_same_secret_one_has_made_it_and_nobody_fails() {
     let mut world = World::new();

@@ -140,7 +140,12 @@ pub async fn wish(
             return unknown(format!("Cluster {}: {words}", cluster.name_any()));
         }
     };
-    let Some(plan) = plans.remove(&*host.name_any()) else {
+    let name = host.name_any();
+    if let Some(problem) = plans.aside.get(&*name) {
+        let place = format!("Cluster {}: spec.{}", cluster.name_any(), problem.path);
+        return unknown(format!("{place}: {}", problem.message));
+    }
+    let Some(plan) = plans.nodes.remove(&*name) else {
         return unknown("the machine has not told yet what it is".into());
     };
     let deployment = match plan.deployment(None) {

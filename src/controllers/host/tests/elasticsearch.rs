@@ -67,8 +67,9 @@ fn node(version: &str, setting: &str) -> NodePlan {
         hostname: None,
         memory_bytes: None,
         architecture: Some("x86_64".into()),
+        is_bare: true,
     };
-    plan(&site, &[member]).unwrap().remove("es-1").unwrap()
+    plan(&site, &[member]).unwrap().nodes.remove("es-1").unwrap()
 }
 
 fn wanted_of(plan: NodePlan) -> Wanted {
