@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use super::plan;
 use crate::{
-    api::{cluster::Cluster, condition::Reason, host::Host},
+    api::{cluster::Cluster, condition::Reason, host::Host, host_status::DeployedElasticsearch},
     context::Context,
     controllers::{
         deployment::{
@@ -58,7 +58,7 @@ pub async fn look(ctx: &Context, cluster: &Cluster) -> Result<Option<Seen>, Erro
     let hosts = deployment::hosts_of(&ctx.stores, cluster);
     let others = deployment::others(&ctx.stores, cluster);
     Ok(Some(match secrets::find(ctx, cluster).await? {
-        Ok(found) => Seen { others, ..Seen::new(cluster, found, hosts) },
+        Ok(found) => Seen::among(others, cluster, found, hosts),
         Err(problem) => {
             let (found, plans, aside) = (Found::default(), Ok(BTreeMap::new()), BTreeMap::new());
             Seen { found, secrets: Err(problem), hosts, others, plans, aside }
@@ -70,6 +70,17 @@ impl Seen {
     /// What these Secrets and these hosts come to, where there is no other Cluster.
     #[must_use]
     pub fn new(cluster: &Cluster, found: Found, hosts: Vec<Arc<Host>>) -> Self {
+        Self::among(BTreeMap::new(), cluster, found, hosts)
+    }
+
+    /// What they come to beside these other Clusters.
+    #[must_use]
+    pub fn among(
+        others: BTreeMap<String, String>,
+        cluster: &Cluster,
+        found: Found,
+        hosts: Vec<Arc<Host>>,
+    ) -> Self {
         let secrets = secrets::open(cluster, &found);
         let plans = match &secrets {
             Ok(secrets) => deployment::plans(cluster, secrets, &hosts),
@@ -79,7 +90,7 @@ impl Seen {
             Ok(plans) => (Ok(plans.nodes), plans.aside),
             Err(problems) => (Err(problems), BTreeMap::new()),
         };
-        let mut seen = Self { found, secrets, hosts, others: BTreeMap::new(), plans, aside };
+        let mut seen = Self { found, secrets, hosts, others, plans, aside };
         let [admin, _, signs] = &seen.found;
         let is_about_it =
             seen.secrets.as_ref().is_err_and(|it| it.reason == Reason::SecretNotFound);
@@ -92,7 +103,11 @@ impl Seen {
     /// Whether nodes trust an authority that was made before: a cluster is known, or told of by a host.
     #[must_use]
     pub fn is_in_use(&self, cluster: &Cluster) -> bool {
-        let told = self.hosts.iter().filter_map(|it| deployment::told(it));
+        let is_its_own = |it: &&DeployedElasticsearch| {
+            let noted = it.cluster_uuid.as_ref();
+            noted.is_none_or(|it| !self.others.contains_key(it.as_str()))
+        };
+        let told = self.hosts.iter().filter_map(|it| deployment::told(it)).filter(is_its_own);
         deployment::uuid(cluster).is_some()
             || !secrets::uuids(&self.found).is_empty()
             || told.into_iter().any(|it| it.version.is_some() || it.cluster_uuid.is_some())

@@ -112,8 +112,9 @@ pub fn next(cluster: &Cluster, seen: &Seen) -> Plan {
     Plan { make, stand, note }
 }
 
-/// The Secrets that are to be made: none where one of them is somebody else's, or another cluster's. What is trusted comes
-/// from what signs, once that was read back: of two who make it at once, one has made it.
+/// The Secrets that are to be made: none where one of them is somebody else's, or another cluster's. What
+/// is trusted comes from what signs, once that was read back: of two who make it at once, one has made
+/// it.
 pub(super) fn missing(cluster: &Cluster, seen: &Seen) -> Vec<Kind> {
     let is_unread = seen
         .secrets
