@@ -61,6 +61,8 @@ impl Kind {
 /// A Secret that is there.
 #[derive(Clone, Debug, Default)]
 pub struct Existing {
+    /// Its uid: one that is made again under its name is another one.
+    pub uid: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its annotations.

@@ -219,7 +219,7 @@ fn no_key_shows_in_a_debug_text() {
 fn existing(kind: Kind) -> Existing {
     let (labels, annotations) = marks("es");
     let data = kind.keys().iter().map(|it| ((*it).to_owned(), b"x".to_vec().into())).collect();
-    Existing { labels, annotations, data }
+    Existing { uid: "uid-1".into(), labels, annotations, data }
 }
 
 #[test]

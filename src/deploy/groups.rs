@@ -8,17 +8,27 @@ use crate::api::{elasticsearch::NodeGroup, elasticsearch_fields::NodeRole};
 /// Where in the spec groups are.
 pub(super) const PATH: &str = "elasticsearch.nodeGroups";
 
-/// The group of each host, by the host's name.
+/// The group of each host, and what can't be about bare hosts, by the host's name.
+pub type Assigned<'a> = (BTreeMap<&'a str, &'a NodeGroup>, BTreeMap<Box<str>, Problem>);
+
+/// The group of each host.
 ///
 /// # Errors
-/// All that can't be: hosts in two groups or in none, groups that can't be told apart, no host that
-/// may be master.
+/// All that can't be: hosts in two groups or in none, unless they are bare and there are others, groups
+/// that can't be told apart, no host that may be master.
 pub fn assign<'a>(
     groups: &'a [NodeGroup],
     members: &'a [Member],
-) -> Result<BTreeMap<&'a str, &'a NodeGroup>, Vec<Problem>> {
+) -> Result<Assigned<'a>, Vec<Problem>> {
     let mut problems = impossible(groups);
-    let mut assigned = BTreeMap::new();
+    let (mut assigned, mut aside) = (BTreeMap::new(), BTreeMap::new());
+    let mut lacks = |member: &Member, problem: Problem| {
+        if member.is_bare {
+            aside.insert(member.name.clone(), problem);
+        } else {
+            problems.push(problem);
+        }
+    };
     let rest: Vec<&NodeGroup> = groups.iter().filter(|it| it.host_selector.is_none()).collect();
     for member in members {
         let selects = |group: &&NodeGroup| {
@@ -35,7 +45,7 @@ pub fn assign<'a>(
                      from the group that gets the rest",
                     member.name
                 );
-                problems.push(Problem::new(PATH, message));
+                lacks(member, Problem::new(PATH, message));
             }
             (several, _) => {
                 let names: Vec<_> = several.iter().map(|it| format!("'{}'", it.name)).collect();
@@ -44,15 +54,18 @@ pub fn assign<'a>(
                     member.name,
                     names.join(" and ")
                 );
-                problems.push(Problem::new(PATH, message));
+                lacks(member, Problem::new(PATH, message));
             }
         }
+    }
+    if assigned.is_empty() {
+        problems.extend(std::mem::take(&mut aside).into_values());
     }
     if problems.is_empty() && !members.is_empty() && !assigned.values().any(|it| is_master(it)) {
         let message = "no host is in a group with the role master: no cluster could be formed";
         problems.push(Problem::new(PATH, message));
     }
-    if problems.is_empty() { Ok(assigned) } else { Err(problems) }
+    if problems.is_empty() { Ok((assigned, aside)) } else { Err(problems) }
 }
 
 /// Whether nodes of the group may be elected master.

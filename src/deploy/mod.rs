@@ -30,6 +30,9 @@ pub struct Member {
     pub memory_bytes: Option<u64>,
     /// Such as `x86_64`; absent where it is not known.
     pub architecture: Option<Box<str>>,
+    /// Whether nothing of Drover's Elasticsearch is there: what can't be about such a host is its own
+    /// trouble, and keeps nothing from the others.
+    pub is_bare: bool,
 }
 
 #[cfg(test)]

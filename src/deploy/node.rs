@@ -26,9 +26,6 @@ use crate::{
 
 /// The user that Drover itself is in a cluster that it runs.
 pub const USER: &str = "drover";
-/// The one thing in elasticsearch.yml that is no reason for a restart: it counts once in the life of
-/// a cluster, and has to go after that.
-const BOOTSTRAP: &str = "cluster.initial_master_nodes";
 
 /// What the nodes of a Cluster have in common.
 #[derive(Clone, Debug)]
@@ -102,14 +99,23 @@ impl NodePlan {
     }
 }
 
-/// What every host runs, by the host's name; nothing of those whose architecture is not known yet.
+/// What the hosts run.
+#[derive(Clone, Debug, Default)]
+pub struct Plans {
+    /// What each runs, by the host's name; nothing of those whose architecture is not known yet.
+    pub nodes: BTreeMap<Box<str>, NodePlan>,
+    /// What can't be about a bare host, by its name: nothing comes there, and the others go on.
+    pub aside: BTreeMap<Box<str>, Problem>,
+}
+
+/// What every host runs.
 ///
 /// # Errors
-/// All that can't be, each with its path.
-pub fn plan(site: &Site, members: &[Member]) -> Result<BTreeMap<Box<str>, NodePlan>, Vec<Problem>> {
+/// All that can't be, each with its path, unless it is about bare hosts beside others.
+pub fn plan(site: &Site, members: &[Member]) -> Result<Plans, Vec<Problem>> {
     let all = [NodeGroup::of_all()];
     let groups = if site.groups.is_empty() { &all[..] } else { site.groups };
-    let assigned = groups::assign(groups, members)?;
+    let (assigned, mut aside) = groups::assign(groups, members)?;
     let mut problems = Vec::new();
     let mut settings: BTreeMap<&str, Group> = BTreeMap::new();
     for group in groups {
@@ -132,20 +138,26 @@ pub fn plan(site: &Site, members: &[Member]) -> Result<BTreeMap<Box<str>, NodePl
         groups::votes(group).then_some((&*member.address, read.transport_port))
     });
     let seeds = files::seeds(seeds);
-    let mut plans = BTreeMap::new();
+    let mut nodes = BTreeMap::new();
     for member in members {
         let (Some((group, read)), Some(architecture)) = (of(member), &member.architecture) else {
             continue;
         };
         match node(site, group, read, (member, architecture), &seeds) {
             Ok(plan) => {
-                plans.insert(member.name.clone(), plan);
+                nodes.insert(member.name.clone(), plan);
+            }
+            Err(problem) if member.is_bare => {
+                aside.insert(member.name.clone(), problem);
             }
             Err(problem) => problems.push(problem),
         }
     }
+    if nodes.is_empty() {
+        problems.extend(std::mem::take(&mut aside).into_values());
+    }
     problems.dedup();
-    if problems.is_empty() { Ok(plans) } else { Err(problems) }
+    if problems.is_empty() { Ok(Plans { nodes, aside }) } else { Err(problems) }
 }
 
 /// What a person says of a group, read.
@@ -186,7 +198,8 @@ fn node(
     let unit = |revision: &str| files::unit(&version, revision, java_home.as_deref(), &data);
     let revision = revision([&*lasting, &java_options, &unit("")].map(str::as_bytes));
     if site.bootstrap == Some(&*member.name) {
-        settings.insert(BOOTSTRAP.into(), json!([member.name]));
+        // No reason for a restart.
+        settings.insert(layout::FORMS.into(), json!([member.name]));
     }
     let at_start = vec![
         File::readable(layout::SETTINGS, config::render(&settings).into_bytes()),

@@ -23,6 +23,7 @@ fn member(name: &str, labels: &[(&str, &str)]) -> Member {
         hostname: Some(format!("{name}.example").into()),
         memory_bytes: Some(4096 * MIB),
         architecture: Some("x86_64".into()),
+        is_bare: false,
     }
 }
 
@@ -57,7 +58,7 @@ fn planned(
         bootstrap: None,
     };
     change(&mut site);
-    plan(&site, members)
+    plan(&site, members).map(|it| it.nodes)
 }
 
 fn problems(groups: &Value, members: &[Member]) -> Vec<String> {
@@ -158,7 +159,7 @@ fn plan_with(distribution: &Distribution) -> BTreeMap<Box<str>, NodePlan> {
         hash: &hash,
         bootstrap: None,
     };
-    plan(&site, &three()).unwrap()
+    plan(&site, &three()).unwrap().nodes
 }
 
 #[test]
@@ -227,6 +228,41 @@ fn a_host_in_two_groups_or_in_none_is_named() {
     assert_eq!((&*plans["both"].group, &*plans["none"].group), ("hot", "rest"));
     let rests = problems(&json!([{ "name": "x" }, { "name": "y" }]), &members);
     assert!(rests[0].contains("'x' and 'y' are both without"), "{rests:#?}");
+}
+
+#[test]
+fn what_can_not_be_about_a_bare_host_keeps_nothing_from_the_others() {
+    let distribution = json!({ "url": "https://m.example/es-{version}-{arch}.tar.gz" });
+    let distribution: Distribution = serde_json::from_value(distribution).unwrap();
+    let labels = json!({ "matchLabels": { "is": "node" } });
+    let groups = json!([{ "name": "all", "hostSelector": labels }]);
+    let spec = spec(&groups);
+    let node = |name: &str| member(name, &[("is", "node")]);
+    let of = |members: &[Member]| {
+        let hash = SecretString::from("h");
+        let site = Site {
+            name: "logs",
+            version: Version(8, 19, 0),
+            distribution: &distribution,
+            groups: &spec.node_groups,
+            authorities: b"an authority",
+            hash: &hash,
+            bootstrap: None,
+        };
+        plan(&site, members)
+    };
+    let unlabelled = Member { is_bare: true, ..member("bb", &[]) };
+    let unknown = Member { is_bare: true, architecture: Some("s390x".into()), ..node("ccc") };
+    let plans = of(&[node("a"), unlabelled.clone(), unknown.clone()]).unwrap();
+    assert_eq!(plans.nodes.keys().map(|it| &**it).collect::<Vec<_>>(), ["a"]);
+    assert!(plans.aside["bb"].message.contains("no group selects host 'bb'"));
+    assert!(plans.aside["ccc"].message.contains("s390x"));
+    // A member whose node is, or was, there is never left out in silence.
+    for it in [&unlabelled, &unknown] {
+        let member = Member { is_bare: false, ..it.clone() };
+        assert_eq!(of(&[node("a"), member]).unwrap_err().len(), 1);
+        assert_eq!(of(std::slice::from_ref(it)).unwrap_err().len(), 1, "there are no others");
+    }
 }
 
 #[test]

@@ -61,24 +61,28 @@ pub async fn create(ctx: &Context, new: NewSecret) -> Result<bool, Error> {
     }
 }
 
-/// Sets an annotation of a Secret, and leaves all else of it alone; one that is gone is left so.
+/// Sets an annotation of the Secret with this `uid`, or takes it away where there is no `value`, and leaves
+/// all else of it alone; one that is gone, or another one by now, is left so.
 ///
 /// # Errors
 /// When this process may not write, or the API server does not take it.
 pub async fn annotate(
     ctx: &Context,
-    (namespace, name): (&str, &str),
-    (annotation, value): (&str, &str),
+    (namespace, name, uid): (&str, &str, &str),
+    (annotation, value): (&str, Option<&str>),
 ) -> Result<(), Error> {
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), namespace);
     ctx.gate.check()?;
-    let patch = json!({ "metadata": { "annotations": { annotation: value } } });
+    // What was judged is what is written to: another uid is not taken.
+    let patch = json!({ "metadata": { "uid": uid, "annotations": { annotation: value } } });
     let parameters =
         PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
     let attempt = || format!("annotate Secret {namespace}/{name}");
     match call(attempt, api.patch_metadata(name, &parameters, &Patch::Merge(&patch))).await {
         Ok(_) => Ok(()),
-        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
+        // The API server's word for another uid.
+        Err(error) if error.code() == Some(422) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
@@ -123,16 +127,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_annotation_is_written() {
+    async fn only_the_annotation_is_written_and_only_to_the_secret_that_was_judged() {
         let (client, mut script) = api_server();
         let ctx = Context::for_tests(client);
-        let (done, ()) = tokio::join!(annotate(&ctx, ("ns", "logs-ca"), ("a", "b")), async {
-            let asked = script.next().await;
-            assert_eq!(asked.method, Method::PATCH);
-            assert_eq!(asked.body, json!({ "metadata": { "annotations": { "a": "b" } } }));
-            asked.refuse(404, "NotFound");
-        });
-        done.unwrap();
+        let place = ("ns", "logs-ca", "uid-1");
+        for (value, refusal) in [(Some("b"), (404, "NotFound")), (None, (422, "Invalid"))] {
+            let (done, ()) = tokio::join!(annotate(&ctx, place, ("a", value)), async {
+                let asked = script.next().await;
+                assert_eq!(asked.method, Method::PATCH);
+                let metadata = json!({ "uid": "uid-1", "annotations": { "a": value } });
+                assert_eq!(asked.body, json!({ "metadata": metadata }));
+                asked.refuse(refusal.0, refusal.1);
+            });
+            done.unwrap();
+        }
     }
 
     #[tokio::test]
@@ -142,6 +150,6 @@ mod tests {
         let ctx = Context::for_tests(client);
         ctx.gate.close();
         create(&ctx, new()).await.unwrap_err();
-        annotate(&ctx, ("ns", "logs-ca"), ("a", "b")).await.unwrap_err();
+        annotate(&ctx, ("ns", "logs-ca", "uid-1"), ("a", Some("b"))).await.unwrap_err();
     }
 }

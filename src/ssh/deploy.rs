@@ -138,6 +138,16 @@ impl Deployment {
         Ok(job)
     }
 
+    /// Whether its node would form a cluster, if it finds no data.
+    fn forms(&self) -> bool {
+        let says_so = |it: &File| {
+            let text = String::from_utf8_lossy(it.content.expose_secret());
+            let mut keys = text.lines().filter_map(|it| it.split_once(':'));
+            keys.any(|(key, _)| key == layout::FORMS)
+        };
+        self.at_start.iter().any(|it| it.path == layout::SETTINGS && says_so(it))
+    }
+
     /// Names its files: changes whenever one of them does, but for the one that is made from a password,
     /// since anybody may see this.
     #[must_use]
@@ -246,37 +256,50 @@ pub enum Data {
     Removed,
 }
 
+/// The Elasticsearch that goes from a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// The name of its cluster in Elasticsearch.
+    pub name: Box<str>,
+    /// The uuid of its cluster; absent where none was formed.
+    pub uuid: Option<Box<str>>,
+    /// Where its data is.
+    pub path: RemotePath,
+    /// What becomes of that.
+    pub data: Data,
+}
+
 /// Stops Elasticsearch for good and removes what Drover put there; the user stays, as the owner of
-/// the data. Safe to repeat.
+/// the data. Nothing is done where the host says that it is a member of another cluster. Safe to
+/// repeat.
 ///
 /// # Errors
 /// Why it is not gone.
-pub async fn remove(
-    session: &Session,
-    sudo: bool,
-    path: &RemotePath,
-    data: Data,
-) -> Result<(), Error> {
-    session.run(&removal(path, data).sudo(sudo)).await?.succeeded().map(drop)
+pub async fn remove(session: &Session, sudo: bool, removal: &Removal) -> Result<(), Error> {
+    session.run(&removal.command().sudo(sudo)).await?.succeeded().map(drop)
 }
 
-fn removal(path: &RemotePath, data: Data) -> Command {
-    let word = match data {
-        Data::Kept => "",
-        Data::Removed => "data",
-    };
-    let arguments = [
-        layout::UNIT,
-        layout::UNIT_FILE,
-        layout::TREES,
-        layout::CONFIG,
-        layout::LOGS,
-        HEADER,
-        path.as_str(),
-        word,
-        ACCOUNT_NAME,
-    ];
-    Command::script("remove elasticsearch", REMOVE, arguments).deadline(REMOVING)
+impl Removal {
+    fn command(&self) -> Command {
+        let word = match self.data {
+            Data::Kept => "",
+            Data::Removed => "data",
+        };
+        let arguments = [
+            layout::UNIT,
+            layout::UNIT_FILE,
+            layout::TREES,
+            layout::CONFIG,
+            layout::LOGS,
+            HEADER,
+            self.path.as_str(),
+            word,
+            ACCOUNT_NAME,
+            &self.name,
+            self.uuid.as_deref().unwrap_or_default(),
+        ];
+        Command::script("remove elasticsearch", REMOVE, arguments).deadline(REMOVING)
+    }
 }
 
 /// All of them, or up to the first failure.

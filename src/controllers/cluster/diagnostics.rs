@@ -1,6 +1,7 @@
 //! What a person should know or do about a Cluster, though it stands as it should. Pure.
 
 use jiff::{Timestamp, ToSpan as _};
+use kube::ResourceExt as _;
 
 use super::{
     observe::Observed,
@@ -9,7 +10,9 @@ use super::{
 };
 use crate::{
     api::cluster::{Auth, Cluster, Connection, Diagnostic, DiagnosticLevel, Health},
+    authority::secrets::Kind,
     controllers::health::health,
+    tls::expires,
 };
 
 /// A certificate is worth a warning this long before it runs out, in days.
@@ -72,6 +75,20 @@ pub fn diagnostics(
             level: DiagnosticLevel::Warning,
             subject: format!("the server's certificate runs out at {expires}"),
             advice: "renew it: Drover refuses a certificate that has run out".into(),
+        });
+    }
+    let secrets = seen.managed.as_ref().and_then(|it| it.secrets.as_ref().ok());
+    let ends = secrets.filter(|it| it.authority.is_expiring(now));
+    if let Some(end) = ends.and_then(|it| expires(it.authority.certificate().as_bytes())) {
+        list.push(Diagnostic {
+            rule: "authority".into(),
+            level: DiagnosticLevel::Warning,
+            subject: format!("what signs the certificates of nodes runs out at {end}"),
+            advice: format!(
+                "replace what is in Secret '{}', in the steps that the documentation of managed clusters \
+                 has: no node is trusted after that",
+                Kind::AuthorityKey.name(&cluster.name_any())
+            ),
         });
     }
     if cluster.spec.connection.as_ref().is_some_and(is_readable) {

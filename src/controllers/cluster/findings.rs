@@ -64,9 +64,12 @@ fn accepted(seen: &Observed, plan: &Plan, outcome: &Outcome) -> Finding {
         (None, Some(problem)) => {
             Finding::no(kinds::ACCEPTED, problem.reason, problem.message.clone())
         }
-        (None, None) => {
-            Finding::yes(kinds::ACCEPTED, Reason::AsExpected, "the spec can be worked with")
-        }
+        (None, None) => match seen.managed.as_ref().and_then(managed::observe::Seen::set_aside) {
+            Some(problem) => Finding::no(kinds::ACCEPTED, problem.reason, problem.message),
+            None => {
+                Finding::yes(kinds::ACCEPTED, Reason::AsExpected, "the spec can be worked with")
+            }
+        },
     }
 }
 

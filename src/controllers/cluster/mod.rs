@@ -83,6 +83,10 @@ impl Reconciler for ClusterReconciler {
             if let Some(notice) = managed::removal::left_behind(&cluster, &seen) {
                 events::publish(&ctx, &*cluster, notice).await;
             }
+            if let Some(managed) = &seen.managed {
+                let forgotten = managed::removal::forgotten(&cluster, &seen);
+                managed::apply::forget(&ctx, &cluster, managed, &forgotten).await?;
+            }
             return Ok(Next::LetGo);
         }
         if status.removal.is_some() {

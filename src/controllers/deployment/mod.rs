@@ -10,13 +10,19 @@ use kube::ResourceExt as _;
 
 use self::secrets::Secrets;
 use crate::{
-    api::{cluster::Cluster, host::Host, host_status::DeployedElasticsearch},
+    api::{
+        cluster::Cluster,
+        host::Host,
+        host_status::{DataDirectory, DeployedElasticsearch},
+        line::Line,
+    },
     context::Stores,
     deploy::{
         Member, Problem,
-        node::{self, NodePlan, Site},
+        node::{self, Plans, Site},
     },
     elasticsearch::version::Version,
+    ssh::deploy::layout,
 };
 
 /// Whether Drover runs the Elasticsearch of `cluster` itself.
@@ -35,16 +41,88 @@ pub fn version(cluster: &Cluster) -> Option<Version> {
 #[must_use]
 pub fn uuid(cluster: &Cluster) -> Option<&str> {
     let expected = cluster.spec.connection.as_ref().and_then(|it| it.expected_uuid.as_deref());
-    let status = cluster.status.as_ref().and_then(|it| it.elasticsearch.as_ref());
-    expected.or_else(|| status.map(|it| it.uuid.as_str()).filter(|it| !it.is_empty()))
+    expected.or_else(|| recorded(cluster))
 }
 
-/// Whether hosts may install Elasticsearch: it is on record who forms the cluster, or which one they
-/// join.
+/// The uuid that the status has on record: one that is only expected was not seen yet.
 #[must_use]
-pub fn may_install(cluster: &Cluster) -> bool {
+pub fn recorded(cluster: &Cluster) -> Option<&str> {
+    let status = cluster.status.as_ref()?.elasticsearch.as_ref()?;
+    Some(status.uuid.as_str()).filter(|it| !it.is_empty())
+}
+
+/// Whether `hosts` may install Elasticsearch: it is on record who forms the cluster, or which one they
+/// join, and there is somebody to join.
+#[must_use]
+pub fn may_install(cluster: &Cluster, hosts: &[Arc<Host>]) -> bool {
     let is_formed_by = cluster.status.as_ref().is_some_and(|it| it.formation.is_some());
-    is_managed(cluster) && (is_formed_by || uuid(cluster).is_some())
+    is_managed(cluster) && (is_formed_by || uuid(cluster).is_some_and(|it| is_kept(it, hosts)))
+}
+
+/// Whether any of `hosts` has a node of the cluster with this uuid, or its data: without that, a new
+/// node would wait for the others for ever.
+#[must_use]
+pub fn is_kept(uuid: &str, hosts: &[Arc<Host>]) -> bool {
+    hosts.iter().filter_map(|it| told(it)).any(|it| {
+        let noted = it.cluster_uuid.as_ref().map(Line::as_str);
+        // What is left of a removal may be anybody's.
+        let is_known = noted.is_some() || !it.staged.is_empty();
+        let has_data = it.data == DataDirectory::Used && is_known;
+        noted.is_none_or(|it| it == uuid) && (it.version.is_some() || has_data)
+    })
+}
+
+/// The other Clusters whose Elasticsearch Drover runs, as `namespace/name`, by the uuid that each has on
+/// record.
+#[must_use]
+pub fn others(stores: &Stores, cluster: &Cluster) -> BTreeMap<String, String> {
+    let is_other = |it: &Arc<Cluster>| it.metadata.uid != cluster.metadata.uid && is_managed(it);
+    let others = stores.clusters.state().into_iter().filter(is_other);
+    let claims = others.filter_map(|it| {
+        let place = format!("{}/{}", it.namespace().unwrap_or_default(), it.name_any());
+        Some((recorded(&it)?.to_owned(), place))
+    });
+    claims.collect()
+}
+
+/// Why nothing is done on the machine of `host` for `cluster`: it is another cluster's. Nothing where it
+/// is not. `others`: see [`others`].
+#[must_use]
+pub fn not_owned(
+    cluster: &Cluster,
+    host: &Host,
+    others: &BTreeMap<String, String>,
+) -> Option<String> {
+    let noted = told(host)?.cluster_uuid.as_ref()?.as_str();
+    match uuid(cluster) {
+        Some(uuid) if uuid == noted => None,
+        Some(uuid) => Some(format!(
+            "the machine was a member of the cluster {noted}, and this is {uuid}: to give that up, \
+             remove {} and what is in the data directory",
+            layout::CLUSTER_UUID
+        )),
+        None => others.get(noted).map(|other| {
+            format!(
+                "the machine is a member of the cluster {noted}, which is Cluster {other}: name that \
+                 one in spec.clusterRef"
+            )
+        }),
+    }
+}
+
+/// Why nothing is installed or changed on the hosts of `cluster`: nodes as it declares them could not join
+/// the one that it stands for. Nothing where they could, or the name of that is not known yet.
+#[must_use]
+pub fn renamed(cluster: &Cluster) -> Option<String> {
+    let live = cluster.status.as_ref()?.elasticsearch.as_ref()?;
+    let name = cluster.name_any();
+    (!live.name.is_empty() && live.name != name).then(|| {
+        format!(
+            "the cluster {} has the name '{}' in Elasticsearch, and a node of Cluster '{name}' could not \
+             join it: make the object again under that name, and this one go under deletionPolicy Retain",
+            live.uuid, live.name
+        )
+    })
 }
 
 /// The Hosts of `cluster`, by name. One that nobody has approved is none.
@@ -78,6 +156,12 @@ pub fn member(host: &Host) -> Member {
         hostname: facts.and_then(|it| some(it.hostname.as_str())),
         memory_bytes: facts.map(|it| it.memory_bytes).filter(|it| 0 < *it),
         architecture: facts.and_then(|it| some(it.architecture.as_str())),
+        is_bare: told(host).is_none_or(|it| {
+            it.version.is_none()
+                && it.staged.is_empty()
+                && it.cluster_uuid.is_none()
+                && it.data != DataDirectory::Used
+        }),
     }
 }
 
@@ -85,6 +169,14 @@ pub fn member(host: &Host) -> Member {
 #[must_use]
 pub fn told(host: &Host) -> Option<&DeployedElasticsearch> {
     host.status.as_ref()?.elasticsearch.as_ref()?.deployed.as_ref()
+}
+
+/// Whether the Elasticsearch on `host` may be that of `cluster`, and not another's: by the cluster that
+/// the machine was noted to be a member of. Where none is noted only the machine itself can tell.
+#[must_use]
+pub fn may_be_of(cluster: &Cluster, host: &Host) -> bool {
+    let noted = told(host).and_then(|it| it.cluster_uuid.as_ref());
+    noted.is_none_or(|it| uuid(cluster) == Some(it.as_str()))
 }
 
 /// The host that forms the cluster: as long as none is formed, and as long as it is the very host
@@ -116,20 +208,19 @@ pub fn site<'a>(
     })
 }
 
-/// What each host of `cluster` runs, by its name; nothing of those that have not told yet which
-/// machine they are.
+/// What each host of `cluster` runs; nothing of those that have not told yet which machine they are.
 ///
 /// # Errors
-/// All in the spec that can't be, each with its path.
+/// All in the spec that can't be, each with its path, unless it is about bare hosts alone.
 pub fn plans(
     cluster: &Cluster,
     secrets: &Secrets,
     hosts: &[Arc<Host>],
-) -> Result<BTreeMap<Box<str>, NodePlan>, Vec<Problem>> {
+) -> Result<Plans, Vec<Problem>> {
     let members: Vec<Member> = hosts.iter().map(|it| member(it)).collect();
     match site(cluster, secrets, bootstrap(cluster, hosts)) {
         Some(site) => node::plan(&site, &members),
-        None => Ok(BTreeMap::new()),
+        None => Ok(Plans::default()),
     }
 }
 

@@ -78,6 +78,7 @@ pub async fn find(ctx: &Context, cluster: &Cluster) -> Result<Result<Found, Prob
 pub fn existing(secret: Secret) -> Existing {
     let data = secret.data.unwrap_or_default().into_iter();
     Existing {
+        uid: secret.metadata.uid.unwrap_or_default(),
         labels: secret.metadata.labels.unwrap_or_default(),
         annotations: secret.metadata.annotations.unwrap_or_default(),
         data: data.map(|(key, value)| (key, SecretSlice::from(value.0))).collect(),
@@ -107,18 +108,24 @@ pub fn open(cluster: &Cluster, found: &Found) -> Result<Secrets, Problem> {
             Next::Refuse(message) => return Err(Problem { reason: Reason::NotOwned, message }),
         }
     }
+    let remembered = uuids(found);
+    let all: BTreeSet<&str> = remembered.iter().copied().chain(super::uuid(cluster)).collect();
+    if let Some(other) = remembered.iter().find(|it| super::uuid(cluster) != Some(**it))
+        && 1 < all.len()
+    {
+        let this = super::uuid(cluster).unwrap_or("one alone");
+        let message = format!(
+            "the Secrets of the Cluster belong to the cluster {other}, and not to {this}: take their \
+             annotation {CLUSTER_UUID} away if they shall be used for this one"
+        );
+        return Err(Problem { reason: Reason::Conflict, message });
+    }
     if let Some(kind) = missing {
-        let missing = kind.name(&name);
-        let message = if kind == Kind::AuthorityKey && found[1].is_some() {
-            format!(
-                "Secret '{missing}' is gone, and nodes trust what was in it: put it back. Where it is \
-                 lost, delete Secret '{}' too: all nodes get another authority then, and do not \
-                 trust each other until each has it",
-                Kind::Authorities.name(&name)
-            )
-        } else {
-            format!("Secret '{missing}' is not there yet")
-        };
+        let is_known = super::uuid(cluster).is_some() || !remembered.is_empty();
+        if kind == Kind::AuthorityKey && (found[1].is_some() || is_known) {
+            return Err(lost(cluster));
+        }
+        let message = format!("Secret '{}' is not there yet", kind.name(&name));
         return Err(Problem { reason: Reason::SecretNotFound, message });
     }
     let [admin, authorities, authority] = found;
@@ -155,6 +162,22 @@ pub fn open(cluster: &Cluster, found: &Found) -> Result<Secrets, Problem> {
     let realm = format!("{}/{name}", cluster.namespace().unwrap_or_default());
     let hash = realm::hash(&realm, USER, &password);
     Ok(Secrets { authorities: trusted, authority, password, hash })
+}
+
+/// What signs is gone, and nodes trust it: another one made in its place would take them apart.
+#[must_use]
+pub fn lost(cluster: &Cluster) -> Problem {
+    let name = cluster.name_any();
+    let (label, drover) = secrets::MANAGED_BY;
+    let message = format!(
+        "Secret '{}' is gone, and nodes trust what was in it: put it back, and with it Secret '{}'. Where \
+         it is lost, make both with a certificate and a key of your own, the label {label}={drover} and the \
+         annotation {}={name}: nodes do not trust each other until each has them",
+        Kind::AuthorityKey.name(&name),
+        Kind::Authorities.name(&name),
+        secrets::CLUSTER,
+    );
+    Problem { reason: Reason::SecretNotFound, message }
 }
 
 /// The text under a key, without the line break that files end in.

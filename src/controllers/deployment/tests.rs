@@ -13,6 +13,7 @@ use crate::{
         secrets::{CLUSTER_UUID, Existing, Kind, marks},
     },
     context::Context,
+    deploy::node::NodePlan,
     kubernetes::scripted::api_server,
     ssh::deploy::layout,
 };
@@ -53,7 +54,7 @@ pub fn host(name: &str, spec: &Value, facts: bool) -> Arc<Host> {
 fn secret(values: &[(&str, &[u8])]) -> Existing {
     let (labels, annotations) = marks("logs");
     let data = values.iter().map(|(key, it)| ((*key).to_owned(), SecretSlice::from(it.to_vec())));
-    Existing { labels, annotations, data: data.collect() }
+    Existing { uid: "uid-secret".into(), labels, annotations, data: data.collect() }
 }
 
 /// The Secrets as Drover makes them.
@@ -70,7 +71,7 @@ pub fn found() -> Found {
 
 fn plan(cluster: &Cluster, hosts: &[Arc<Host>]) -> BTreeMap<Box<str>, NodePlan> {
     let secrets = secrets::open(cluster, &found()).unwrap();
-    plans(cluster, &secrets, hosts).unwrap()
+    plans(cluster, &secrets, hosts).unwrap().nodes
 }
 
 fn forms(plan: &NodePlan) -> bool {
@@ -129,16 +130,34 @@ fn only_the_very_host_that_was_chosen_forms_a_cluster_and_only_as_long_as_none_i
 
 #[test]
 fn nothing_is_installed_before_it_is_on_record_who_forms_the_cluster_or_which_is_joined() {
-    assert!(!may_install(&cluster(&json!(null))));
-    assert!(may_install(&cluster(&formation("uid-a"))));
+    assert!(!may_install(&cluster(&json!(null)), &[]));
+    assert!(may_install(&cluster(&formation("uid-a")), &[]));
     let mut joined = cluster(&json!(null));
     joined.spec.connection = serde_json::from_value(
         json!({ "endpoints": ["https://es.example:9200"], "expectedUuid": "known" }),
     )
     .unwrap();
-    assert!(may_install(&joined));
+    let may = |joined: &Cluster, deployed: &Value| {
+        let mut object = serde_json::to_value(&*host("a", &json!({}), true)).unwrap();
+        object["status"]["elasticsearch"] =
+            json!({ "unit": "u", "state": "active", "deployed": deployed });
+        may_install(joined, &[Arc::new(serde_json::from_value(object).unwrap())])
+    };
+    assert!(!may_install(&joined, &[]), "there is nobody to join");
+    for (deployed, is_kept) in [
+        (json!(null), false),
+        (json!({ "data": "Empty", "clusterUuid": "known" }), false),
+        (json!({ "data": "Used" }), false),
+        (json!({ "data": "Used", "staged": ["8.19.0"], "clusterUuid": "another" }), false),
+        (json!({ "data": "Used", "clusterUuid": "known" }), true),
+        (json!({ "data": "Used", "staged": ["8.19.0"] }), true),
+        (json!({ "data": "Used", "version": "8.19.0", "revision": "r" }), true),
+    ] {
+        assert_eq!(may(&joined, &deployed), is_kept, "{deployed}");
+    }
     joined.spec.elasticsearch = None;
-    assert!(!may_install(&joined), "Drover installs nothing there");
+    let runs = json!({ "data": "Used", "version": "8.19.0", "revision": "r" });
+    assert!(!may(&joined, &runs), "Drover installs nothing there");
 }
 
 #[test]
@@ -190,6 +209,36 @@ fn secrets_are_used_only_as_drover_has_made_them() {
 }
 
 #[test]
+fn secrets_that_remember_another_cluster_are_not_used_for_this_one() {
+    let known = |uuid: &str| {
+        let elasticsearch =
+            crate::api::cluster::ElasticsearchStatus { uuid: uuid.into(), ..Default::default() };
+        cluster(&json!({ "elasticsearch": elasticsearch }))
+    };
+    let opened = |cluster: &Cluster, uuids: &[&str]| {
+        let mut found = found();
+        for (existing, uuid) in found.iter_mut().flatten().zip(uuids) {
+            existing.annotations.insert(CLUSTER_UUID.into(), (*uuid).into());
+        }
+        secrets::open(cluster, &found).map(drop).map_err(|it| (it.reason, it.message))
+    };
+    let refused = |cluster: &Cluster, uuids: &[&str], words: &str| {
+        let (reason, message) = opened(cluster, uuids).unwrap_err();
+        assert_eq!(reason, Reason::Conflict);
+        assert!(message.contains(words), "{message}");
+    };
+    refused(&known("own"), &["own", "theirs"], "belong to the cluster theirs, and not to own");
+    refused(&known("own"), &["theirs"], "belong to the cluster theirs, and not to own");
+    let unformed = cluster(&json!(null));
+    refused(&unformed, &["one", "two"], "and not to one alone");
+    for (cluster, uuids) in
+        [(&known("own"), &["own", "own"][..]), (&known("own"), &[]), (&unformed, &["one", "one"])]
+    {
+        assert_eq!(opened(cluster, uuids), Ok(()), "{uuids:?}");
+    }
+}
+
+#[test]
 fn the_hash_of_a_password_is_the_same_in_each_life_of_the_object() {
     let before = cluster(&json!(null));
     let mut after = before.clone();
@@ -208,4 +257,53 @@ fn secrets_remember_clusters() {
     assert_eq!(secrets::uuids(&found).into_iter().collect::<Vec<_>>(), ["formed"]);
     let names: Vec<String> = secrets::names(&cluster(&json!(null))).collect();
     assert_eq!(names, Kind::ALL.map(|it| it.name("logs")));
+}
+
+#[tokio::test]
+async fn a_machine_that_is_noted_to_be_another_clusters_is_not_this_ones() {
+    let (client, _script): (Client, _) = api_server();
+    let mut ctx = Context::for_tests(client);
+    let (reader, mut writer) = reflector::store();
+    ctx.stores.clusters = reader;
+    let known = |uuid: &str| {
+        let elasticsearch =
+            crate::api::cluster::ElasticsearchStatus { uuid: uuid.into(), ..Default::default() };
+        cluster(&json!({ "elasticsearch": elasticsearch }))
+    };
+    let mut other = known("theirs");
+    other.metadata.name = Some("main".into());
+    other.metadata.uid = Some("uid-main".into());
+    // One that only watches the same cluster has no hosts in it.
+    let mut watching = known("watched");
+    watching.metadata.name = Some("watching".into());
+    watching.metadata.uid = Some("uid-watching".into());
+    watching.spec.elasticsearch = None;
+    for it in [known("own"), other, watching] {
+        writer.apply_watcher_event(&watcher::Event::Apply(it));
+    }
+    let others = others(&ctx.stores, &known("own"));
+    assert_eq!(others, [("theirs".to_owned(), "ns/main".to_owned())].into());
+    let why = |cluster: &Cluster, noted: Option<&str>| {
+        let mut object = serde_json::to_value(&*host("a", &json!({}), true)).unwrap();
+        let deployed = json!({ "data": "Used", "clusterUuid": noted });
+        object["status"]["elasticsearch"] =
+            json!({ "unit": "u", "state": "active", "deployed": deployed });
+        let host: Host = serde_json::from_value(object).unwrap();
+        not_owned(cluster, &host, &others).unwrap_or_default()
+    };
+    let unformed = cluster(&json!(null));
+    assert!(
+        why(&known("own"), Some("theirs"))
+            .contains("a member of the cluster theirs, and this is own")
+    );
+    assert!(why(&unformed, Some("theirs")).contains("which is Cluster ns/main"));
+    for (cluster, noted) in [
+        (&known("own"), Some("own")),
+        (&known("own"), None),
+        (&unformed, None),
+        // It is taken up: its object was made again.
+        (&unformed, Some("watched")),
+    ] {
+        assert_eq!(why(cluster, noted), "", "{noted:?}");
+    }
 }

@@ -33,6 +33,8 @@ pub const TRIES: u32 = 8;
 pub enum Farewell {
     /// The machine stays as it is, or has nothing of Drover's on it.
     Nothing,
+    /// Nothing is undone yet: Elasticsearch goes first, once its Cluster says so.
+    Waiting,
     /// What Drover did is being undone.
     Undoing,
     /// What Drover did is undone.
@@ -47,7 +49,7 @@ impl Farewell {
     /// Whether the object may go.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        *self != Self::Undoing
+        !matches!(self, Self::Waiting | Self::Undoing)
     }
 }
 
@@ -57,8 +59,9 @@ pub fn farewell(host: &Host, seen: &Observed, stand: &Stand) -> Farewell {
     let Some(machine) = pinned(host) else { return Farewell::Nothing };
     // Its Cluster may take Elasticsearch along where all else stays.
     let removes = matches!(seen.elasticsearch, Wish::Remove { .. });
+    let waits = matches!(seen.elasticsearch, Wish::Leaves { .. });
     let retains = host.spec.deletion_policy == HostDeletionPolicy::Retain;
-    if retains && !removes {
+    if retains && !removes && !waits {
         return Farewell::Nothing;
     }
     let left = |why: &str| Farewell::LeftBehind(why.to_owned());
@@ -70,7 +73,7 @@ pub fn farewell(host: &Host, seen: &Observed, stand: &Stand) -> Farewell {
         }
         Stand::Claimed { .. } => return Farewell::Nothing,
         Stand::Unapproved => return left("the machine is not approved"),
-        _ if !removes && is_home(host) => {
+        _ if !removes && !waits && is_home(host) => {
             return left(
                 "Elasticsearch is a member of a cluster there, and needs what Drover prepared: to \
                  have it removed, delete its Cluster under deletionPolicy Delete first",
@@ -81,6 +84,7 @@ pub fn farewell(host: &Host, seen: &Observed, stand: &Stand) -> Farewell {
         Stand::Unresolved if seen.way().is_none() => {
             return left("what leads to the machine is gone: see ResolvedRefs");
         }
+        _ if waits => return Farewell::Waiting,
         _ => {}
     }
     let treated = seen.treated().filter(|_| seen.view.fault.is_none());
@@ -181,7 +185,7 @@ pub fn operation(host: &Host, seen: &Observed, now: Timestamp) -> Operation {
 #[must_use]
 pub fn notice(host: &Host, farewell: &Farewell, after: &HostStatus) -> Option<Notice> {
     match farewell {
-        Farewell::Nothing | Farewell::Undoing => None,
+        Farewell::Nothing | Farewell::Waiting | Farewell::Undoing => None,
         Farewell::Undone => {
             let note = "what Drover wrote on the machine is undone";
             Some(Notice::normal("HostReset", "Delete", note))

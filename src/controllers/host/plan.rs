@@ -118,6 +118,7 @@ pub fn next(host: &Host, seen: &Observed, now: Timestamp) -> Plan {
     let (mut problem, mut wanted) = (None, None);
     let step = match (&stand, &seen.target) {
         _ if let_go => leave(),
+        _ if farewell == Some(Farewell::Waiting) => None,
         // Nothing is undone before it is on record that it is going to be.
         _ if is_deleting && !deletion::is_on_record(host) => None,
         _ if is_deleting => {

@@ -30,7 +30,7 @@ pub fn is_asked_for(host: &Host, wish: &Wish, elasticsearch: &Asked) -> bool {
         || !applied(host).is_empty()
         || wants_flanneld(host, wish)
         || is_home(host)
-        || matches!(elasticsearch, Asked::Deploy(_) | Asked::Remove { .. })
+        || matches!(elasticsearch, Asked::Deploy(_) | Asked::Remove { .. } | Asked::NotOwned { .. })
 }
 
 /// Whether flanneld is, or was, somebody's wish.

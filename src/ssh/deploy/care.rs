@@ -7,14 +7,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Data, Deployment, layout, note_cluster, remove,
+    Deployment, Removal, layout, note_cluster, remove,
     report::{DataDirectory, Report, Standing},
 };
 use crate::{
     authority::{Authority, Unfit},
     ssh::{
         error::{Category, Error},
-        path::RemotePath,
         session::Session,
         steps::{Drift, Prepared},
     },
@@ -23,15 +22,12 @@ use crate::{
 /// How Elasticsearch shall be on a host, as far as that takes no restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Aim {
+    /// It is only looked at: by this, since another may run there.
+    Seen(Box<Deployment>),
     /// It is kept as it shall be.
     Kept(Box<Care>),
     /// Nothing of Drover's is there.
-    Gone {
-        /// Where its data is.
-        path: RemotePath,
-        /// What becomes of that.
-        data: Data,
-    },
+    Gone(Removal),
 }
 
 /// What is kept so.
@@ -66,7 +62,11 @@ impl Aim {
         session: &Session,
         sudo: bool,
     ) -> Result<(Prepared, Option<Standing>), Error> {
-        let Self::Kept(care) = self else { return Ok((Prepared::default(), None)) };
+        let care = match self {
+            Self::Kept(care) => care,
+            Self::Seen(deployment) => return seen(deployment, session, sudo).await,
+            Self::Gone(_) => return Ok((Prepared::default(), None)),
+        };
         let report = care.deployment.inspect(session, sudo).await?;
         let left = care.differences(&report, Timestamp::now());
         let prepared = Prepared { before: left.clone(), left, ..Prepared::default() };
@@ -84,11 +84,12 @@ impl Aim {
         sudo: bool,
     ) -> Result<(Prepared, Option<Standing>), Error> {
         match self {
+            Self::Seen(deployment) => seen(deployment, session, sudo).await,
             Self::Kept(care) => {
                 let (prepared, report) = care.apply(session, sudo).await?;
                 Ok((prepared, Some(Standing::there(report))))
             }
-            Self::Gone { path, data } => match remove(session, sudo, path, *data).await {
+            Self::Gone(removal) => match remove(session, sudo, removal).await {
                 Ok(()) => Ok((Prepared::default(), Some(Standing::Gone))),
                 Err(error) if error.category() == Category::Failed => {
                     let failures = vec![error];
@@ -98,6 +99,15 @@ impl Aim {
             },
         }
     }
+}
+
+async fn seen(
+    deployment: &Deployment,
+    session: &Session,
+    sudo: bool,
+) -> Result<(Prepared, Option<Standing>), Error> {
+    let report = deployment.inspect(session, sudo).await?;
+    Ok((Prepared::default(), Some(Standing::there(report))))
 }
 
 impl Care {

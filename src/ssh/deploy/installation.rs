@@ -161,6 +161,20 @@ fn astray(report: &Report) -> Option<String> {
     })
 }
 
+/// Why a node that was started before does not start as the one that forms the cluster: it may have
+/// formed it. Nothing where it has its data, or nothing was started there.
+fn may_have_formed(deployment: &Deployment, report: &Report) -> Option<String> {
+    let is_gone = matches!(report.data, DataDirectory::Missing | DataDirectory::Empty);
+    (deployment.forms() && is_gone && report.revision.is_some()).then(|| {
+        format!(
+            "Elasticsearch was started here before to form the cluster, and has no data: it may have \
+             formed one, which others are in, and would form a second one. Bring its data back, or, once it \
+             is certain that no host is in one, remove {}",
+            layout::REVISION_FILE
+        )
+    })
+}
+
 fn lost_plugins(report: &Report, version: &str) -> Option<Box<str>> {
     let lost = report.lost_plugins(version);
     (!lost.is_empty()).then(|| {
@@ -231,7 +245,11 @@ pub(in crate::ssh) async fn carry_on(
                     });
                 }
                 Progress::Failed(_) | Progress::Done => super::forget(session, sudo, &job).await?,
-                Progress::Unknown => {}
+                Progress::Unknown => {
+                    if let Some(why) = may_have_formed(deployment, &report) {
+                        return Ok((Outcome::Refused(why.into()), Activity::Rest));
+                    }
+                }
             }
             deployment.begin_swap(session, sudo, run, *attempt).await?;
             Ok(going(Outcome::Starting, Activity::Begun))

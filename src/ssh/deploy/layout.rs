@@ -38,6 +38,9 @@ pub const CERTIFICATE: &str = "/etc/drover-elasticsearch/node.crt";
 /// Its key.
 pub const KEY: &str = "/etc/drover-elasticsearch/node.key";
 
+/// The setting that forms a cluster. It counts once in the life of one, and has to go after that.
+pub const FORMS: &str = "cluster.initial_master_nodes";
+
 /// What a running Elasticsearch was started with, in its environment.
 pub const REVISION: &str = "DROVER_REVISION";
 /// Which version that is.

@@ -1,8 +1,28 @@
 # Stops Elasticsearch for good and removes what Drover put there. $1: the unit; $2: its file; $3: the
 # folder of versions, $4 of settings, $5 of logs; $6: the line by which Drover knows its files; $7: the
 # data directory, $8: "data" to remove what is in it, if it is that of the user $9; what the file system
-# itself put there stays.
+# itself put there stays. ${10}: the name of the cluster that it has to be of, ${11}: its uuid, empty where
+# none was formed.
 set -eu
+known=
+if [ -e "$4/cluster-uuid" ]; then
+  known=$(sed -n 2p "$4/cluster-uuid")
+  [ -n "$known" ] && [ "$known" = "${11}" ] ||
+    { echo "this host is a member of another cluster: $(printf %s "$known" | cut -c 1-64)" >&2; exit 1; }
+else
+  # Until that is noted the settings tell: those that run, and before there are any, those that wait.
+  for settings in "$4/elasticsearch.yml" "$4/next/elasticsearch.yml"; do
+    [ -z "$known" ] && [ -f "$settings" ] || continue
+    known=$settings
+    grep -qxF "cluster.name: \"${10}\"" "$settings" ||
+      { echo "$settings is of another cluster than ${10}" >&2; exit 1; }
+  done
+fi
+if [ -z "$known" ] && [ "$8" = data ] && [ -d "$7" ] &&
+  ls -A -- "$7" | grep -qvxF lost+found; then
+  echo "nobody can tell of which cluster the data in $7 is" >&2
+  exit 1
+fi
 if [ "$8" = data ] && [ -d "$7" ] && [ "$(stat -L -c %U -- "$7")" != "$9" ]; then
   echo "$7 does not belong to $9: what is in it may be others'" >&2
   exit 1

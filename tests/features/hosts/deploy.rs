@@ -18,7 +18,7 @@ use drover::{
     rollout::ages::is_built_before,
     ssh::{
         deploy::{
-            self, Data, Deployment, Source,
+            self, Data, Deployment, Removal, Source,
             job::{Job, Progress},
             layout,
         },
@@ -71,6 +71,7 @@ impl Site3 {
             hostname: None,
             memory_bytes: None,
             architecture: Some("x86_64".into()),
+            is_bare: true,
         };
         Self {
             spec: serde_json::from_value(spec).unwrap(),
@@ -90,7 +91,7 @@ impl Site3 {
             hash: &realm::hash("uid", "drover", &self.password),
             bootstrap,
         };
-        plan(&site, &self.members).unwrap().into_values().collect()
+        plan(&site, &self.members).unwrap().nodes.into_values().collect()
     }
 
     /// Asks the node of a host over TLS, with a check of its certificate.
@@ -305,8 +306,15 @@ async fn bare_machines_become_a_secured_cluster_which_is_changed_with_one_restar
     hosts[2].reboot().await;
     site.green(&hosts[0], 3).await;
     let (_pool, again) = super::elasticsearch::session(&hosts[2]).await;
-    deploy::remove(&again, true, &data, Data::Kept).await.unwrap();
-    deploy::remove(&again, true, &data, Data::Kept).await.unwrap();
+    let removal = |uuid: &str| Removal {
+        name: "managed".into(),
+        uuid: Some(uuid.into()),
+        path: data.clone(),
+        data: Data::Kept,
+    };
+    assert!(deploy::remove(&again, true, &removal("another")).await.is_err());
+    deploy::remove(&again, true, &removal(uuid)).await.unwrap();
+    deploy::remove(&again, true, &removal(uuid)).await.unwrap();
     hosts[2].inside("test -n \"$(ls -A /var/lib/drover-elasticsearch)\"");
     hosts[2].inside("test ! -e /opt/drover && test ! -e /etc/drover-elasticsearch");
     assert_eq!(hosts[2].inside("pgrep -u elasticsearch java || echo none"), "none");

@@ -56,13 +56,49 @@ pub async fn run(
     }
     if let Some((uuid, kinds)) = &plan.note {
         for kind in kinds {
-            let place = (&*namespace, &*kind.name(&name));
-            if let Err(error) = annotate(ctx, place, (CLUSTER_UUID, uuid)).await {
+            if let Err(error) = remember(ctx, cluster, seen, *kind, Some(uuid)).await {
                 return forbidden(error, *kind, &name, "annotated");
             }
         }
     }
     Ok(None)
+}
+
+/// Lets a Secret that is there remember a cluster, or none.
+async fn remember(
+    ctx: &Context,
+    cluster: &Cluster,
+    seen: &Seen,
+    kind: Kind,
+    uuid: Option<&str>,
+) -> Result<(), Error> {
+    let mut found = Kind::ALL.into_iter().zip(&seen.found);
+    let found = found.find_map(|(it, found)| found.as_ref().filter(|_| it == kind));
+    let Some(found) = found else { return Ok(()) };
+    let namespace = cluster.namespace().unwrap_or_default();
+    let place = (&*namespace, &*kind.name(&cluster.name_any()), &*found.uid);
+    annotate(ctx, place, (CLUSTER_UUID, uuid)).await
+}
+
+/// Lets these Secrets forget the cluster, which is gone. That Drover may not keeps nothing from going.
+///
+/// # Errors
+/// When the API server can't be asked.
+pub async fn forget(
+    ctx: &Context,
+    cluster: &Cluster,
+    seen: &Seen,
+    kinds: &[Kind],
+) -> Result<(), Error> {
+    for kind in kinds {
+        match remember(ctx, cluster, seen, *kind, None).await {
+            Err(Error::Kubernetes(it)) if it.code() == Some(403) => {
+                tracing::warn!(kind = ?kind, "a Secret of the cluster may not be annotated");
+            }
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 fn forbidden(

@@ -8,7 +8,11 @@ use reqwest::Url;
 use super::plan;
 use crate::{
     api::{
-        cluster::Cluster, condition::Reason, host::Host, host_status::DataDirectory, line::Line,
+        cluster::Cluster,
+        condition::Reason,
+        host::Host,
+        host_status::{DataDirectory, DeployedElasticsearch},
+        line::Line,
     },
     context::Context,
     controllers::{
@@ -20,7 +24,7 @@ use crate::{
     },
     deploy::{
         self,
-        node::{NodePlan, USER},
+        node::{NodePlan, Plans, USER},
     },
     elasticsearch::connection::{Auth, Connection},
     error::Error,
@@ -29,6 +33,8 @@ use crate::{
 
 /// The most endpoints that are tried in turn, as many as a spec may name.
 const ENDPOINTS: usize = 32;
+/// The most hosts that one text tells of.
+const TOLD: usize = 5;
 /// How long one request may take, as where a spec does not say.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -41,8 +47,12 @@ pub struct Seen {
     pub secrets: Result<Secrets, Problem>,
     /// The hosts of the Cluster, by name.
     pub hosts: Vec<Arc<Host>>,
+    /// The other Clusters, by the uuid of their Elasticsearch.
+    pub others: BTreeMap<String, String>,
     /// What each host shall run, by its name; nothing as long as the Secrets can't be used.
     pub plans: Result<BTreeMap<Box<str>, NodePlan>, Vec<deploy::Problem>>,
+    /// What can't be about bare hosts, by their names: nothing comes there.
+    pub aside: BTreeMap<Box<str>, deploy::Problem>,
 }
 
 /// Reads the Secrets, and looks at the hosts; nothing where Drover does not run the Elasticsearch.
@@ -54,34 +64,73 @@ pub async fn look(ctx: &Context, cluster: &Cluster) -> Result<Option<Seen>, Erro
         return Ok(None);
     }
     let hosts = deployment::hosts_of(&ctx.stores, cluster);
+    let others = deployment::others(&ctx.stores, cluster);
     Ok(Some(match secrets::find(ctx, cluster).await? {
-        Ok(found) => Seen::new(cluster, found, hosts),
+        Ok(found) => Seen::among(others, cluster, found, hosts),
         Err(problem) => {
-            let (found, plans) = (Found::default(), Ok(BTreeMap::new()));
-            Seen { found, secrets: Err(problem), hosts, plans }
+            let (found, plans, aside) = (Found::default(), Ok(BTreeMap::new()), BTreeMap::new());
+            Seen { found, secrets: Err(problem), hosts, others, plans, aside }
         }
     }))
 }
 
 impl Seen {
-    /// What these Secrets and these hosts come to.
+    /// What these Secrets and these hosts come to, where there is no other Cluster.
     #[must_use]
     pub fn new(cluster: &Cluster, found: Found, hosts: Vec<Arc<Host>>) -> Self {
+        Self::among(BTreeMap::new(), cluster, found, hosts)
+    }
+
+    /// What they come to beside these other Clusters.
+    #[must_use]
+    pub fn among(
+        others: BTreeMap<String, String>,
+        cluster: &Cluster,
+        found: Found,
+        hosts: Vec<Arc<Host>>,
+    ) -> Self {
         let secrets = secrets::open(cluster, &found);
         let plans = match &secrets {
             Ok(secrets) => deployment::plans(cluster, secrets, &hosts),
-            Err(_) => Ok(BTreeMap::new()),
+            Err(_) => Ok(Plans::default()),
         };
-        Self { found, secrets, hosts, plans }
+        let (plans, aside) = match plans {
+            Ok(plans) => (Ok(plans.nodes), plans.aside),
+            Err(problems) => (Err(problems), BTreeMap::new()),
+        };
+        let mut seen = Self { found, secrets, hosts, others, plans, aside };
+        let [admin, _, signs] = &seen.found;
+        let is_about_it =
+            seen.secrets.as_ref().is_err_and(|it| it.reason == Reason::SecretNotFound);
+        if is_about_it && signs.is_none() && admin.is_some() && seen.is_in_use(cluster) {
+            seen.secrets = Err(secrets::lost(cluster));
+        }
+        seen
+    }
+
+    /// Whether nodes trust an authority that was made before: a cluster is known, or told of by a host.
+    #[must_use]
+    pub fn is_in_use(&self, cluster: &Cluster) -> bool {
+        let is_its_own = |it: &&DeployedElasticsearch| {
+            let noted = it.cluster_uuid.as_ref();
+            noted.is_none_or(|it| !self.others.contains_key(it.as_str()))
+        };
+        let told = self.hosts.iter().filter_map(|it| deployment::told(it)).filter(is_its_own);
+        deployment::uuid(cluster).is_some()
+            || !secrets::uuids(&self.found).is_empty()
+            || told.into_iter().any(|it| it.version.is_some() || it.cluster_uuid.is_some())
     }
 
     /// What can't be in the spec, all of it in one text.
     #[must_use]
     pub fn invalid(&self) -> Option<Problem> {
-        let problems = self.plans.as_ref().err()?;
-        let texts = problems.iter().map(|it| format!("spec.{}: {}", it.path, it.message));
-        let message = texts.collect::<Vec<_>>().join("; ");
-        Some(Problem { reason: Reason::InvalidSpec, message })
+        Some(problem(self.plans.as_ref().err()?))
+    }
+
+    /// What can't be about bare hosts, the first of them in one text.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<Problem> {
+        (!self.aside.is_empty()).then(|| problem(self.aside.values().take(TOLD)))
     }
 
     /// Whether `host` would come back without its data: it runs, or is a member of a cluster, and the
@@ -147,4 +196,11 @@ impl Seen {
             timeout: TIMEOUT,
         }))
     }
+}
+
+/// All of it in one text.
+fn problem<'a>(problems: impl IntoIterator<Item = &'a deploy::Problem>) -> Problem {
+    let texts = problems.into_iter().map(|it| format!("spec.{}: {}", it.path, it.message));
+    let message = texts.collect::<Vec<_>>().join("; ");
+    Problem { reason: Reason::InvalidSpec, message }
 }

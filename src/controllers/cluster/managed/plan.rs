@@ -18,10 +18,14 @@ use crate::{
         host::Host,
         host_status::{DataDirectory, DeployedElasticsearch},
     },
-    authority::secrets::{CLUSTER_UUID, Kind, Next, next as judge},
+    authority::secrets::{CLUSTER_UUID, Existing, Kind, Next, next as judge},
     controllers::{deployment, references::Problem},
     elasticsearch::snapshot::ClusterView,
+    ssh::deploy::layout,
 };
+
+/// The most hosts that one text names.
+const NAMED: usize = 5;
 
 /// The decision of one reconcile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,14 +107,19 @@ pub fn next(cluster: &Cluster, seen: &Seen) -> Plan {
     let stand = stand(cluster, seen);
     let is_deleting = cluster.metadata.deletion_timestamp.is_some();
     let make = if is_deleting { Vec::new() } else { missing(cluster, seen) };
-    let note = if is_deleting { None } else { note(cluster, seen) };
+    let is_refused = matches!(stand, Stand::Refused(_));
+    let note = if is_deleting || is_refused { None } else { note(cluster, seen) };
     Plan { make, stand, note }
 }
 
-/// The Secrets that are to be made: none where one of them is somebody else's. What is trusted comes
-/// from what signs, once that was read back: of two who make it at once, one has made it.
+/// The Secrets that are to be made: none where one of them is somebody else's, or another cluster's. What
+/// is trusted comes from what signs, once that was read back: of two who make it at once, one has made
+/// it.
 pub(super) fn missing(cluster: &Cluster, seen: &Seen) -> Vec<Kind> {
-    let is_unread = seen.secrets.as_ref().is_err_and(|it| it.reason == Reason::Forbidden);
+    let is_unread = seen
+        .secrets
+        .as_ref()
+        .is_err_and(|it| matches!(it.reason, Reason::Forbidden | Reason::Conflict));
     let judged: BTreeMap<Kind, Next> = Kind::ALL
         .into_iter()
         .zip(&seen.found)
@@ -125,7 +134,7 @@ pub(super) fn missing(cluster: &Cluster, seen: &Seen) -> Vec<Kind> {
         Kind::Admin => true,
         Kind::Authorities => is_made(Kind::AuthorityKey),
         // Nodes trust another one than would be made.
-        Kind::AuthorityKey => !is_made(Kind::Authorities),
+        Kind::AuthorityKey => !is_made(Kind::Authorities) && !seen.is_in_use(cluster),
     };
     let kinds = judged.iter().filter(|(_, it)| **it == Next::Make).map(|(kind, _)| *kind);
     kinds.filter(may_be_made).collect()
@@ -133,21 +142,15 @@ pub(super) fn missing(cluster: &Cluster, seen: &Seen) -> Vec<Kind> {
 
 /// What Secrets have to remember, so that the object, made again, forms no other cluster.
 fn note(cluster: &Cluster, seen: &Seen) -> Option<(String, Vec<Kind>)> {
-    let uuid = recorded(cluster)?;
+    let uuid = deployment::recorded(cluster)?;
     seen.secrets.as_ref().ok()?;
     let lacks = |it: &&(Kind, _)| {
-        let (_, existing): &(Kind, &Option<crate::authority::secrets::Existing>) = it;
+        let (_, existing): &(Kind, &Option<Existing>) = it;
         existing.as_ref().is_some_and(|it| !it.annotations.contains_key(CLUSTER_UUID))
     };
     let all: Vec<_> = Kind::ALL.into_iter().zip(&seen.found).collect();
     let kinds: Vec<Kind> = all.iter().filter(lacks).map(|it| it.0).collect();
     (!kinds.is_empty()).then(|| (uuid.to_owned(), kinds))
-}
-
-/// The uuid that the status has on record: `expectedUuid` alone was not seen yet.
-fn recorded(cluster: &Cluster) -> Option<&str> {
-    let status = cluster.status.as_ref()?.elasticsearch.as_ref()?;
-    Some(status.uuid.as_str()).filter(|it| !it.is_empty())
 }
 
 fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
@@ -159,7 +162,11 @@ fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
     let secrets = deployment::secrets::uuids(&seen.found);
     if let Some(uuid) = deployment::uuid(cluster) {
         return match secrets.iter().find(|it| **it != uuid) {
-            None => Stand::Known,
+            None => {
+                let problem = deployment::renamed(cluster).map(conflict);
+                let problem = problem.or_else(|| lost(cluster, seen, uuid));
+                problem.map_or(Stand::Known, Stand::Refused)
+            }
             Some(other) => Stand::Refused(conflict(format!(
                 "the Secrets of the Cluster belong to the cluster {other}, not to {uuid}: take their \
                  annotation {CLUSTER_UUID} away if they shall be used for this one"
@@ -180,8 +187,9 @@ fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
     match known.len() {
         0 => {}
         1 => {
-            let uuid = known.into_keys().next().unwrap_or_default();
-            return Stand::Remembered(uuid.to_owned());
+            let uuid = known.keys().next().copied().unwrap_or_default();
+            let problem = claimed(seen, uuid, &known).or_else(|| lost(cluster, seen, uuid));
+            return problem.map_or_else(|| Stand::Remembered(uuid.to_owned()), Stand::Refused);
         }
         _ => {
             let all: Vec<String> = known.into_values().collect();
@@ -214,6 +222,67 @@ fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
     }
 }
 
+/// Why the cluster with this uuid, which is `known` to somebody, is not this one; nothing where it may be.
+fn claimed(seen: &Seen, uuid: &str, known: &BTreeMap<&str, String>) -> Option<Problem> {
+    let other = seen.others.get(uuid)?;
+    let who = known.get(uuid).map_or(uuid, String::as_str);
+    Some(conflict(format!(
+        "what is remembered here is the cluster of Cluster {other}: {who}. A host of that one names it in \
+         spec.clusterRef; a Secret of that one has no place here"
+    )))
+}
+
+/// Why nobody can join the cluster with this uuid; nothing where somebody can be joined, or may be:
+/// as long as not all hosts have told what they have, or it is being formed.
+fn lost(cluster: &Cluster, seen: &Seen, uuid: &str) -> Option<Problem> {
+    let has_told =
+        |it: &Arc<Host>| deployment::told(it).is_some_and(|it| it.data != DataDirectory::Unknown);
+    let is_formed = cluster.status.as_ref().is_none_or(|it| it.formation.is_none());
+    let is_lost = is_formed
+        && !seen.hosts.is_empty()
+        && seen.hosts.iter().all(has_told)
+        && !deployment::is_kept(uuid, &seen.hosts);
+    is_lost.then(|| {
+        conflict(format!(
+            "no host runs the cluster {uuid}, or has data that is known to be of it: who joined it would \
+             wait for ever. Bring the data back; or, to have a new cluster formed, {}",
+            remedies(cluster, seen, uuid).join(", and ")
+        ))
+    })
+}
+
+/// What makes the cluster with this uuid forgotten.
+fn remedies(cluster: &Cluster, seen: &Seen, uuid: &str) -> Vec<String> {
+    let mut remedies = Vec::new();
+    let name = cluster.name_any();
+    let remembers = |it: &Option<Existing>| {
+        it.as_ref().is_some_and(|it| it.annotations.get(CLUSTER_UUID).is_some_and(|it| it == uuid))
+    };
+    let secrets = Kind::ALL.into_iter().zip(&seen.found).filter(|(_, it)| remembers(it));
+    let secrets: Vec<String> = secrets.map(|(kind, _)| format!("'{}'", kind.name(&name))).collect();
+    if !secrets.is_empty() {
+        let secrets = secrets.join(", ");
+        remedies.push(format!("take the annotation {CLUSTER_UUID} of the Secrets {secrets} away"));
+    }
+    let noted = |it: &&Arc<Host>| {
+        let noted = deployment::told(it).and_then(|it| it.cluster_uuid.as_ref());
+        noted.is_some_and(|it| it.as_str() == uuid)
+    };
+    let hosts = seen.hosts.iter().filter(noted).take(NAMED);
+    let hosts: Vec<String> = hosts.map(|it| format!("'{}'", it.name_any())).collect();
+    if !hosts.is_empty() {
+        let hosts = hosts.join(", ");
+        remedies.push(format!("remove {} on the hosts {hosts}", layout::CLUSTER_UUID));
+    }
+    if cluster.spec.connection.as_ref().is_some_and(|it| it.expected_uuid.is_some()) {
+        remedies.push("take spec.connection away".into());
+    }
+    if deployment::recorded(cluster).is_some() {
+        remedies.push("delete this object under deletionPolicy Retain and make it again".into());
+    }
+    remedies
+}
+
 /// The host that forms the cluster, where one may be formed.
 fn first<'a>(
     cluster: &Cluster,
@@ -235,6 +304,11 @@ fn first<'a>(
         return wait("Elasticsearch runs on a host, and is asked which cluster it is".into());
     }
     // What a person has to decide is told before what only time brings.
+    if cluster.spec.connection.is_some() {
+        let message = "spec.connection names an Elasticsearch, and none is formed beside it: take it \
+                       away to have one formed of the hosts";
+        return Err(Stand::Refused(conflict(message.into())));
+    }
     let used = told.iter().filter(|(_, it)| it.is_some_and(|it| it.data == DataDirectory::Used));
     let used: BTreeSet<String> = used.map(|(host, _)| host.name_any()).collect();
     if let Some(host) = used.first() {
@@ -257,6 +331,9 @@ fn first<'a>(
             return wait(format!("host '{name}': spec.maintenance is set"));
         }
         let is_known = told.is_some_and(|it| it.data != DataDirectory::Unknown);
+        if let Some(problem) = seen.aside.get(name.as_str()) {
+            return wait(format!("host '{name}': spec.{}: {}", problem.path, problem.message));
+        }
         if !is_known || !plans.contains_key(name.as_str()) {
             return wait(format!("host '{name}' has not told yet what is in its data folder"));
         }

@@ -16,6 +16,7 @@ use crate::{
         host_status::DeployedElasticsearch,
         rollout_status::Removal,
     },
+    authority::secrets::{CLUSTER_UUID, Existing, Kind, Next, next as judge},
     controllers::deployment,
     kubernetes::events::Notice,
     rollout::safety::since,
@@ -27,12 +28,14 @@ fn is_asked_for(cluster: &Cluster) -> bool {
         && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
 }
 
-/// The hosts that Elasticsearch has to go from, by name; none where it stays with them.
+/// The hosts that Elasticsearch has to go from, by name; none where it stays with them. What another
+/// cluster has on a host stays.
 #[must_use]
 pub fn homes(cluster: &Cluster, seen: &Observed) -> Vec<String> {
     let hosts = seen.managed.iter().flat_map(|it| &it.hosts);
     let is_home = |it: &DeployedElasticsearch| it.version.is_some() || !it.staged.is_empty();
     let homes = hosts.filter(|it| deployment::told(it).is_some_and(is_home));
+    let homes = homes.filter(|it| deployment::may_be_of(cluster, it));
     homes.filter(|_| is_asked_for(cluster)).map(|it| it.name_any()).collect()
 }
 
@@ -57,6 +60,32 @@ pub fn keeps(cluster: &Cluster, seen: &Observed, now: Timestamp) -> bool {
     !homes(cluster, seen).is_empty() && !is_late
 }
 
+/// The Secrets that remember a cluster which is gone with all its data: no other would ever be formed
+/// under its name.
+#[must_use]
+pub fn forgotten(cluster: &Cluster, seen: &Observed) -> Vec<Kind> {
+    let has_begun = cluster.status.as_ref().is_some_and(|it| it.removal.is_some());
+    let is_whole = is_asked_for(cluster)
+        && cluster.spec.delete_data
+        && has_begun
+        && homes(cluster, seen).is_empty();
+    let (Some(managed), Some(uuid)) = (&seen.managed, deployment::uuid(cluster)) else {
+        return Vec::new();
+    };
+    let notes =
+        |it: &DeployedElasticsearch| it.cluster_uuid.as_ref().is_some_and(|it| it.as_str() == uuid);
+    let is_noted = managed.hosts.iter().any(|it| deployment::told(it).is_some_and(notes));
+    if !is_whole || is_noted {
+        return Vec::new();
+    }
+    let remembers = |kind: Kind, it: Option<&Existing>| {
+        it.is_some_and(|it| it.annotations.get(CLUSTER_UUID).is_some_and(|it| it == uuid))
+            && judge(kind, &cluster.name_any(), it) == Next::Use
+    };
+    let all = Kind::ALL.into_iter().zip(&managed.found);
+    all.filter(|(kind, it)| remembers(*kind, it.as_ref())).map(|it| it.0).collect()
+}
+
 /// What people hear of what could not be removed.
 #[must_use]
 pub fn left_behind(cluster: &Cluster, seen: &Observed) -> Option<Notice> {
@@ -79,7 +108,7 @@ mod tests {
 
     use super::{super::observe::Seen, *};
     use crate::{
-        api::host::Host,
+        api::{cluster::ElasticsearchStatus, host::Host},
         controllers::{
             cluster::tests::scene::Scene,
             deployment::tests::{cluster, found, host},
@@ -135,6 +164,51 @@ mod tests {
         let (cluster, seen) = world("Delete", &json!({ "data": "Used" }));
         assert!(!keeps(&cluster, &seen, at(0)));
         assert_eq!(left_behind(&cluster, &seen), None);
+    }
+
+    #[test]
+    fn secrets_forget_a_cluster_that_is_gone_with_all_its_data_and_no_other() {
+        let forgotten = |policy: &str, data: bool, begun: bool, deployed: &Value| {
+            let (mut cluster, mut seen) = world(policy, deployed);
+            cluster.spec.delete_data = data;
+            let status = cluster.status.get_or_insert_default();
+            status.elasticsearch =
+                Some(ElasticsearchStatus { uuid: "own".into(), ..Default::default() });
+            status.removal = begun.then(|| Removal { started_at: Time(at(0)) });
+            let managed = seen.managed.as_mut().unwrap();
+            for (existing, uuid) in managed.found.iter_mut().zip(["own", "another", "own"]) {
+                let annotations = &mut existing.as_mut().unwrap().annotations;
+                annotations.insert(CLUSTER_UUID.into(), uuid.into());
+            }
+            managed.found[2].as_mut().unwrap().labels.clear();
+            super::forgotten(&cluster, &seen)
+        };
+        let gone = json!(null);
+        assert_eq!(forgotten("Delete", true, true, &gone), [Kind::Admin]);
+        assert_eq!(forgotten("Delete", false, true, &gone), []);
+        assert_eq!(forgotten("Delete", true, false, &gone), []);
+        assert_eq!(forgotten("Retain", true, true, &gone), []);
+        assert_eq!(forgotten("Delete", true, true, &installed()), [], "it is there still");
+        let left = json!({ "data": "Used", "clusterUuid": "own" });
+        assert_eq!(forgotten("Delete", true, true, &left), []);
+    }
+
+    #[test]
+    fn a_host_that_is_a_member_of_another_cluster_loses_nothing_and_is_not_waited_for() {
+        let mut deployed = installed();
+        deployed["clusterUuid"] = json!("another");
+        for known in [None, Some("own")] {
+            let (mut cluster, seen) = world("Delete", &deployed);
+            cluster.status.get_or_insert_default().elasticsearch =
+                known.map(|it| ElasticsearchStatus { uuid: it.into(), ..Default::default() });
+            assert_eq!(record(&cluster, &seen, at(0)), None);
+            assert!(!keeps(&cluster, &seen, at(0)));
+            assert_eq!(left_behind(&cluster, &seen), None);
+        }
+        let (mut cluster, seen) = world("Delete", &deployed);
+        cluster.status.get_or_insert_default().elasticsearch =
+            Some(ElasticsearchStatus { uuid: "another".into(), ..Default::default() });
+        assert!(keeps(&cluster, &seen, at(0)), "it is its own");
     }
 
     #[test]

@@ -25,6 +25,8 @@ use crate::{
     kubernetes::scripted::api_server,
 };
 
+mod left_alone;
+
 const NEEDED: [&str; 4] = ["Accepted", "ResolvedRefs", "Reachable", "Inspected"];
 
 /// A Cluster, its Secrets, and three hosts that wait for Elasticsearch.
@@ -271,6 +273,8 @@ fn what_a_secret_or_a_host_remembers_is_joined_and_nothing_is_formed() {
     for kind in Kind::ALL {
         let mut world = World::new();
         world.remember(kind, "old");
+        // Who is of it has not told yet.
+        world.tell(2, &json!({ "data": "Unknown" }));
         assert_eq!(world.stand(), Stand::Remembered("old".into()));
         assert_eq!(world.plan().remembered(), Some("old"));
     }
@@ -315,9 +319,11 @@ fn who_remembers_several_clusters_is_left_alone() {
 #[test]
 fn a_cluster_that_is_known_is_never_formed_again() {
     let mut world = World::new();
+    world.tell(1, &json!({ "data": "Used", "clusterUuid": "known" }));
     world.pin("known");
     assert_eq!(world.stand(), Stand::Known);
     let mut world = World::new();
+    world.tell(1, &json!({ "version": "8.19.0", "revision": "r", "data": "Used" }));
     let endpoints = json!(["https://es.example:9200"]);
     world.spec(|it| {
         it["connection"] = json!({ "endpoints": endpoints, "expectedUuid": "known" });

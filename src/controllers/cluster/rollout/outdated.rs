@@ -31,7 +31,8 @@ impl Outdated {
     #[must_use]
     pub fn find(cluster: &Cluster, seen: &Seen) -> Option<Self> {
         let version = deployment::version(cluster)?;
-        let plans = seen.plans.as_ref().ok().filter(|_| seen.secrets.is_ok())?;
+        let may_be_changed = seen.secrets.is_ok() && deployment::renamed(cluster).is_none();
+        let plans = seen.plans.as_ref().ok().filter(|_| may_be_changed)?;
         let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
         let (mut revisions, mut hosts) = (BTreeMap::new(), BTreeMap::new());
         let mut down = Vec::new();
@@ -40,6 +41,10 @@ impl Outdated {
                 continue;
             };
             let Some(plan) = plans.get(name.as_str()) else { continue };
+            // What another cluster has there is not changed by a run of this one.
+            if !deployment::may_be_of(cluster, host) {
+                continue;
+            }
             revisions.insert(uid.as_str().into(), plan.revision.clone());
             // What it has would be left behind.
             if seen.is_astray(host) {
@@ -175,6 +180,25 @@ mod tests {
         // What is not in service is brought up without a run.
         let bare = [json!({ "data": "Empty" }), json!({ "data": "Used" }), Value::Null];
         assert_eq!(wanted(&find(&cluster, &bare)), None);
+    }
+
+    #[test]
+    fn a_cluster_of_another_name_gets_no_settings_that_would_take_its_nodes_apart() {
+        let elasticsearch = crate::api::cluster::ElasticsearchStatus {
+            uuid: "u".into(),
+            name: "other".into(),
+            ..Default::default()
+        };
+        let cluster = cluster(&json!({ "elasticsearch": elasticsearch }));
+        let host = telling(&cluster, (0, &runs("8.17.0", "old")));
+        assert_eq!(Outdated::find(&cluster, &Seen::new(&cluster, found(), vec![host])), None);
+    }
+
+    #[test]
+    fn a_host_that_is_a_member_of_another_cluster_is_in_no_run() {
+        let mut other = runs("8.17.0", "old");
+        other["clusterUuid"] = json!("another");
+        assert_eq!(wanted(&find(&cluster(&json!(null)), &[other])), None);
     }
 
     #[test]

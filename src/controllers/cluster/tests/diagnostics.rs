@@ -1,11 +1,20 @@
 //! What people are advised to do.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::scene::{Scene, UUID};
+use super::{
+    super::{
+        diagnostics::diagnostics, managed::observe::Seen as Managed, observe::Observed, plan,
+        rollout,
+    },
+    scene::{Scene, UUID},
+};
 use crate::{
     api::cluster::DiagnosticLevel,
+    controllers::deployment::tests::{cluster, found},
     elasticsearch::{
         cluster_reads::HealthStatus,
         endpoints::EndpointIdentity,
@@ -132,4 +141,21 @@ fn another_cluster_behind_the_endpoint_has_no_say_in_what_to_do() {
     scene.poll = snapshot(stranger);
     scene.settle();
     assert_eq!(rules(&scene), [""; 0]);
+}
+
+#[test]
+fn the_end_of_what_signs_the_certificates_of_nodes_is_told_in_time() {
+    let cluster = cluster(&json!({}));
+    let managed = Some(Managed::new(&cluster, found(), Vec::new()));
+    let seen = Observed { managed, ..Scene::settled().seen() };
+    let rules = |years: u64| {
+        let now = Timestamp::now() + Duration::from_hours(24 * 365 * years);
+        let plan = plan::next(&cluster, &seen, now);
+        let decided = rollout::plan::next(&cluster, None, None, now);
+        let told = diagnostics(&cluster, &seen, &plan, &decided, now);
+        told.into_iter().map(|it| (it.rule, it.advice)).collect::<Vec<_>>()
+    };
+    assert_eq!(rules(6), []);
+    let told = rules(8);
+    assert!(told[0].0 == "authority" && told[0].1.contains("'logs-ca-key'"), "{told:?}");
 }

@@ -22,7 +22,9 @@ const KIND: &str = kinds::ELASTICSEARCH_INSTALLED;
 pub fn installed(host: &Host, seen: &Observed) -> Option<Finding> {
     Some(match &seen.elasticsearch {
         Wish::Nothing => return None,
+        Wish::NotOwned { why, .. } => Finding::no(KIND, Reason::NotOwned, why.clone()),
         Wish::Unknown { why } => Finding::unknown(KIND, Reason::Waiting, why.clone()),
+        Wish::Leaves { why } => Finding::no(KIND, Reason::Deleting, why.clone()),
         Wish::Remove { .. } => {
             let message = "its Cluster is being deleted, and Elasticsearch is removed";
             Finding::no(KIND, Reason::Deleting, message)
@@ -69,9 +71,10 @@ fn of(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
             let message = "nobody has seen yet what is on the machine";
             Finding::unknown(KIND, Reason::InProgress, message)
         }
-        Some(HeldBack::Unformed) => {
-            waiting("waits until it is on record which host forms the cluster: see the Cluster")
-        }
+        Some(HeldBack::Unformed) => waiting(
+            "waits until it is on record which host forms the cluster, or a host has what is to \
+                 be joined: see the Cluster",
+        ),
         Some(HeldBack::Paused(field)) => {
             let message = format!("{field} holds back the installation of Elasticsearch {version}");
             no(Reason::Paused, message)

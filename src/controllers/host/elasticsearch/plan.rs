@@ -55,8 +55,9 @@ pub enum Step {
 #[must_use]
 pub fn aim(host: &Host, wish: &Wish) -> Option<Aim> {
     match wish {
-        Wish::Nothing | Wish::Unknown { .. } => None,
-        Wish::Remove { path, data } => Some(Aim::Gone { path: path.clone(), data: *data }),
+        Wish::Nothing | Wish::Leaves { .. } | Wish::Unknown { .. } => None,
+        Wish::NotOwned { deployment, .. } => Some(Aim::Seen(deployment.clone())),
+        Wish::Remove(removal) => Some(Aim::Gone(removal.clone())),
         Wish::Deploy(wanted) => Some(Aim::Kept(Box::new(Care {
             deployment: wanted.deployment.clone(),
             authority: wanted.authority.clone(),

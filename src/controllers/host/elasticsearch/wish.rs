@@ -25,7 +25,7 @@ use crate::{
     kubernetes::references::look_up,
     published,
     ssh::{
-        deploy::{Data, Deployment},
+        deploy::{Data, Deployment, Removal},
         path::RemotePath,
         remote::Watch,
     },
@@ -39,11 +39,18 @@ pub enum Wish {
     /// That this runs there.
     Deploy(Box<Wanted>),
     /// That what Drover put there goes.
-    Remove {
-        /// Where its data is.
-        path: RemotePath,
-        /// What becomes of that.
-        data: Data,
+    Remove(Removal),
+    /// Nothing: the machine is another cluster's, and is only looked at.
+    NotOwned {
+        /// What is looked for.
+        deployment: Box<Deployment>,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// Nothing yet: what Drover put there goes once its Cluster says so.
+    Leaves {
+        /// Why it does.
+        why: String,
     },
     /// That can't be known now; what was done stays.
     Unknown {
@@ -135,13 +142,23 @@ pub async fn wish(
             return unknown(format!("Cluster {}: {words}", cluster.name_any()));
         }
     };
-    let Some(plan) = plans.remove(&*host.name_any()) else {
+    let name = host.name_any();
+    if let Some(problem) = plans.aside.get(&*name) {
+        let place = format!("Cluster {}: spec.{}", cluster.name_any(), problem.path);
+        return unknown(format!("{place}: {}", problem.message));
+    }
+    let Some(plan) = plans.nodes.remove(&*name) else {
         return unknown("the machine has not told yet what it is".into());
     };
     let deployment = match plan.deployment(None) {
         Ok(deployment) => deployment,
         Err(problem) => return unknown(format!("dataPath of group {}: {problem}", plan.group)),
     };
+    let others = deployment::others(&ctx.stores, cluster);
+    let why = deployment::not_owned(cluster, host, &others);
+    if let Some(why) = why.or_else(|| deployment::renamed(cluster)) {
+        return Ok(Wish::NotOwned { deployment: Box::new(deployment), why });
+    }
     let digest = digest(host, &plan, watched).await;
     let status = cluster.status.as_ref();
     Ok(Wish::Deploy(Box::new(Wanted {
@@ -149,7 +166,7 @@ pub async fn wish(
         authority: Arc::new(secrets.authority),
         uuid: deployment::uuid(cluster).map(Into::into),
         running: running(cluster, host, &hosts),
-        may_install: deployment::may_install(cluster),
+        may_install: deployment::may_install(cluster, &hosts),
         is_rolling: status.is_some_and(|it| it.rollout.is_some()),
         is_paused: cluster.spec.paused,
         digest,
@@ -189,22 +206,39 @@ async fn leaving(ctx: &Context, host: &Host, cluster: &Cluster) -> Result<Wish, 
     let namespace = cluster.namespace().unwrap_or_default();
     let now = look_up::<Cluster>(&ctx.client, &namespace, &cluster.name_any()).await?;
     let is_same = |it: &Cluster| it.metadata.uid == cluster.metadata.uid;
-    let Some(now) = now.filter(is_same).filter(is_removing) else { return stays() };
-    let groups = now.spec.elasticsearch.as_ref().map(|it| it.node_groups.as_slice());
+    match now.filter(is_same).filter(takes_along) {
+        Some(now) => Ok(removal(&now, host)),
+        None => stays(),
+    }
+}
+
+/// What goes from the machine with `cluster`: nothing that another cluster has there, and all else once
+/// that says so, since something may need it until then.
+fn removal(cluster: &Cluster, host: &Host) -> Wish {
+    if !deployment::may_be_of(cluster, host) {
+        let why = "its Cluster is being deleted, and the machine is a member of another cluster: \
+                   Elasticsearch stays as it is";
+        return Wish::Unknown { why: why.into() };
+    }
+    if cluster.status.as_ref().is_none_or(|it| it.removal.is_none()) {
+        let why =
+            "its Cluster is being deleted, and Elasticsearch is removed once nothing needs it";
+        return Wish::Leaves { why: why.into() };
+    }
+    let groups = cluster.spec.elasticsearch.as_ref().map(|it| it.node_groups.as_slice());
     let path = data_path(groups.unwrap_or_default(), host);
     let Some(path) = path.and_then(|it| RemotePath::new(&it).ok()) else {
         let why = "nobody knows where its data is: no group selects the Host".to_owned();
-        return Ok(Wish::Unknown { why });
+        return Wish::Unknown { why };
     };
-    let data = if now.spec.delete_data { Data::Removed } else { Data::Kept };
-    Ok(Wish::Remove { path, data })
+    let data = if cluster.spec.delete_data { Data::Removed } else { Data::Kept };
+    let uuid = deployment::uuid(cluster).map(Into::into);
+    Wish::Remove(Removal { name: cluster.name_any().into(), uuid, path, data })
 }
 
-/// Whether what Drover installed goes with `cluster`: once that says so, since something may need it
-/// until then.
-fn is_removing(cluster: &Cluster) -> bool {
+/// Whether what Drover installed goes with `cluster`.
+fn takes_along(cluster: &Cluster) -> bool {
     cluster.metadata.deletion_timestamp.is_some()
-        && cluster.status.as_ref().is_some_and(|it| it.removal.is_some())
         && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
 }
 
@@ -277,7 +311,7 @@ mod tests {
         let mut host = Host::clone(&tests::host("a", &json!({}), true));
         let (cluster, hosts) = (tests::cluster(&json!({})), [Arc::new(host.clone())]);
         let secrets = secrets::open(&cluster, &tests::found()).unwrap();
-        let plan = deployment::plans(&cluster, &secrets, &hosts).unwrap().remove("a").unwrap();
+        let plan = deployment::plans(&cluster, &secrets, &hosts).unwrap().nodes.remove("a").unwrap();
         let status = host.status.get_or_insert_default();
         status.elasticsearch = serde_json::from_value(json!({
             "unit": "u", "state": "failed", "deployed": { "staged": ["8.19.0"] },
@@ -316,7 +350,39 @@ mod tests {
     }
 
     #[test]
-    fn only_a_cluster_that_is_deleted_under_delete_takes_its_elasticsearch_along() {
+    fn what_another_cluster_has_on_the_machine_does_not_go() {
+        let removal = |known: &str, noted: Option<&str>| {
+            let cluster = json!({
+                "metadata": { "name": "logs" }, "spec": { "deleteData": true },
+                "status": {
+                    "elasticsearch": ElasticsearchStatus {
+                        uuid: known.into(), ..ElasticsearchStatus::default()
+                    },
+                    "removal": { "startedAt": "2026-01-02T03:04:05Z" },
+                },
+            });
+            let mut host = scene::host();
+            let deployed = json!({ "staged": ["8.19.0"], "data": "Used", "clusterUuid": noted });
+            let status = json!({ "elasticsearch": {
+                "unit": "u", "state": "active", "deployed": deployed,
+            }});
+            host.status = serde_json::from_value(status).unwrap();
+            removal(&serde_json::from_value(cluster).unwrap(), &host)
+        };
+        for (known, noted) in [("own", "another"), ("", "another")] {
+            let Wish::Unknown { why } = removal(known, Some(noted)) else { panic!("{known}") };
+            assert!(why.contains("a member of another cluster"), "{why}");
+        }
+        // Where nothing is noted the machine compares the settings.
+        for (known, noted) in [("own", Some("own")), ("own", None), ("", None)] {
+            let Wish::Remove(it) = removal(known, noted) else { panic!("{known} {noted:?}") };
+            assert_eq!((&*it.name, it.uuid.as_deref().unwrap_or_default()), ("logs", known));
+            assert_eq!(it.data, Data::Removed);
+        }
+    }
+
+    #[test]
+    fn only_a_cluster_that_is_deleted_under_delete_takes_its_elasticsearch_along_once_it_says_so() {
         let cluster = |policy: &str, deleted: bool, says_so: bool| -> Cluster {
             let mut object = json!({
                 "metadata": { "name": "logs" }, "spec": { "deletionPolicy": policy },
@@ -329,9 +395,12 @@ mod tests {
             }
             serde_json::from_value(object).unwrap()
         };
-        assert!(is_removing(&cluster("Delete", true, true)));
-        assert!(!is_removing(&cluster("Delete", true, false)), "something needs it yet");
-        assert!(!is_removing(&cluster("Delete", false, true)));
-        assert!(!is_removing(&cluster("Retain", true, true)));
+        assert!(takes_along(&cluster("Delete", true, true)));
+        assert!(!takes_along(&cluster("Delete", false, true)));
+        assert!(!takes_along(&cluster("Retain", true, true)));
+        let host = scene::host();
+        assert!(matches!(removal(&cluster("Delete", true, true), &host), Wish::Remove(_)));
+        let early = removal(&cluster("Delete", true, false), &host);
+        assert!(matches!(early, Wish::Leaves { .. }), "something needs it yet: {early:?}");
     }
 }

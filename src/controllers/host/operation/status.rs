@@ -204,8 +204,8 @@ fn staged(case: Case<'_>) -> Option<Answer> {
     let failed = |why: String| Some(Answer::failed(why, false));
     let wanted = match &case.seen.elasticsearch {
         Wish::Deploy(wanted) => wanted,
-        Wish::Unknown { why } => return failed(why.clone()),
-        Wish::Nothing | Wish::Remove { .. } => {
+        Wish::Unknown { why } | Wish::NotOwned { why, .. } => return failed(why.clone()),
+        Wish::Nothing | Wish::Leaves { .. } | Wish::Remove { .. } => {
             return failed("its Cluster declares no Elasticsearch any more".into());
         }
     };

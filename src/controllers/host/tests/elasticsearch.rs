@@ -27,7 +27,7 @@ use crate::{
     elasticsearch::version::Version,
     kubernetes::events::Notice,
     ssh::{
-        deploy::{Data, Deployment, care::Aim, installation::Outcome, layout, report},
+        deploy::{Data, Deployment, Removal, care::Aim, installation::Outcome, layout, report},
         path::RemotePath,
         service::Unit,
         treatment::{Deed, Treatment},
@@ -68,8 +68,9 @@ fn node(version: &str, setting: &str) -> NodePlan {
         hostname: None,
         memory_bytes: None,
         architecture: Some("x86_64".into()),
+        is_bare: true,
     };
-    plan(&site, &[member]).unwrap().remove("es-1").unwrap()
+    plan(&site, &[member]).unwrap().nodes.remove("es-1").unwrap()
 }
 
 fn wanted_of(plan: NodePlan) -> Wanted {

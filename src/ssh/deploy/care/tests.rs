@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::ssh::deploy::File;
+use crate::ssh::{deploy::File, path::RemotePath};
 
 fn at(days: u64) -> Timestamp {
     "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + Duration::from_hours(24 * days)

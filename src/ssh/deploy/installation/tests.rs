@@ -150,3 +150,24 @@ fn a_failure_that_differs_by_numbers_alone_is_told_as_it_was_first() {
     assert_eq!(&*told(other), other);
     assert_eq!(&*worded(Some(&Outcome::Fetching), other.into()), other);
 }
+
+#[test]
+fn a_cluster_is_not_formed_a_second_time_by_a_node_that_has_lost_its_data() {
+    let forming = |text: &str| {
+        let mut deployment = installation(true).deployment;
+        deployment.at_start = vec![File::readable(layout::SETTINGS, text.as_bytes().to_vec())];
+        deployment
+    };
+    let forms = forming("cluster.initial_master_nodes: [\"es-1\"]\ncluster.name: \"logs\"\n");
+    let joins = forming("cluster.name: \"logs\"\nnode.attr.x: \"cluster.initial_master_nodes:\"\n");
+    let mut report = stopped();
+    assert_eq!(may_have_formed(&forms, &report), None, "its data tells");
+    for data in [DataDirectory::Missing, DataDirectory::Empty] {
+        report.data = data;
+        let why = may_have_formed(&forms, &report).unwrap();
+        assert!(why.contains("remove /etc/drover-elasticsearch/revision"), "{why}");
+        assert_eq!(may_have_formed(&joins, &report), None);
+    }
+    report.revision = None;
+    assert_eq!(may_have_formed(&forms, &report), None, "nothing was started there");
+}

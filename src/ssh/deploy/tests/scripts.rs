@@ -176,13 +176,18 @@ fn what_drover_put_there_goes_and_data_only_where_that_is_asked_for() {
         for name in files.into_iter().chain(["data/lost+found/#12"]) {
             stand.write(name, "");
         }
+        stand.write("config/elasticsearch.yml", &format!("{HEADER}\ncluster.name: \"logs\"\n"));
         stand.write("state", "active");
     };
     let remove_of = |user: &str, data: &str| {
         let paths = ["units/es.service", "drover/trees", "config", "logs"].map(|it| stand.path(it));
         let [unit, trees, config, logs] = paths.each_ref().map(String::as_str);
         let at = stand.path("data");
-        stand.run(REMOVE, &["es.service", unit, trees, config, logs, HEADER, &at, data, user])
+        let whose = ["logs", ""];
+        let rest = [HEADER, &at, data, user].into_iter().chain(whose);
+        let all: Vec<_> =
+            ["es.service", unit, trees, config, logs].into_iter().chain(rest).collect();
+        stand.run(REMOVE, &all)
     };
     let owner = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
     let owner = String::from_utf8(owner).unwrap();
@@ -220,4 +225,45 @@ fn what_drover_put_there_goes_and_data_only_where_that_is_asked_for() {
     stand.write("hangs", "");
     assert!(remove("data").is_err());
     assert!(stand.has("data/nodes/0"), "what still runs keeps all it has");
+}
+
+#[test]
+fn nothing_of_another_cluster_is_stopped_or_removed() {
+    let stand = Stand::new();
+    let owner = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
+    let owner = String::from_utf8(owner).unwrap();
+    let remove = |name: &str, uuid: &str| {
+        let paths = ["units/es.service", "drover/trees", "config", "logs", "data"];
+        let paths = paths.map(|it| stand.path(it));
+        let [unit, trees, config, logs, data] = paths.each_ref().map(String::as_str);
+        let user = owner.trim();
+        let before = ["es.service", unit, trees, config, logs, HEADER, data, "data", user];
+        let all: Vec<&str> = before.into_iter().chain([name, uuid]).collect();
+        stand.run(REMOVE, &all)
+    };
+    stand.write("units/es.service", &format!("{HEADER}\n[Service]\n"));
+    stand.write("data/nodes/0", "");
+    stand.write("state", "active");
+    let refused = |name: &str, uuid: &str, words: &str| {
+        let why = remove(name, uuid).unwrap_err();
+        assert!(why.contains(words), "{why}");
+        assert!(stand.has("data/nodes/0") && stand.has("units/es.service"), "{words}");
+        assert_eq!((stand.asked().len(), &*stand.read("state")), (0, "active"), "{words}");
+    };
+    refused("logs", "own", "nobody can tell of which cluster");
+    // Until the cluster is noted the settings tell; what runs counts before what waits.
+    let settings = |name: &str| format!("{HEADER}\ncluster.name: \"{name}\"\nnode.name: \"a\"\n");
+    stand.write("config/next/elasticsearch.yml", &settings("another"));
+    refused("logs", "own", "another cluster than logs");
+    stand.write("config/elasticsearch.yml", &settings("another"));
+    stand.write("config/next/elasticsearch.yml", &settings("logs"));
+    refused("logs", "own", "another cluster than logs");
+    refused("other", "own", "another cluster than other");
+    stand.write("config/elasticsearch.yml", &settings("logs"));
+    stand.write("config/cluster-uuid", &format!("{HEADER}\nanother\n"));
+    refused("logs", "own", "a member of another cluster: another");
+    refused("logs", "", "a member of another cluster: another");
+    stand.write("config/cluster-uuid", &format!("{HEADER}\nown\n"));
+    remove("logs", "own").unwrap();
+    assert!(!stand.has("data/nodes/0") && !stand.has("config"));
 }

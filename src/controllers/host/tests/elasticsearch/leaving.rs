@@ -5,7 +5,8 @@ use crate::controllers::host::deletion::Farewell;
 
 fn remove(scene: &mut Scene) {
     let path = RemotePath::new("/var/lib/drover-elasticsearch").unwrap();
-    scene.elasticsearch = Wish::Remove { path, data: Data::Kept };
+    let (name, uuid) = ("logs".into(), Some("uuid".into()));
+    scene.elasticsearch = Wish::Remove(Removal { name, uuid, path, data: Data::Kept });
 }
 
 fn end(scene: &mut Scene) -> (Farewell, Vec<Notice>) {
@@ -32,6 +33,24 @@ fn with_its_cluster_elasticsearch_goes_and_then_what_it_needed() {
     scene.settle();
     assert_eq!(treatment(&scene), None);
     scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
+fn the_machine_of_another_cluster_is_only_looked_at_and_nothing_there_is_changed() {
+    let mut scene = member();
+    let deployment = Box::new(node("8.19.0", "2").deployment(None).unwrap());
+    let why = "the machine is a member of another cluster".to_owned();
+    scene.elasticsearch = Wish::NotOwned { deployment, why };
+    let before = scene.machine.elasticsearch.clone();
+    scene.settle();
+    scene.check("ElasticsearchInstalled", "False", "NotOwned");
+    assert!(matches!(treatment(&scene).unwrap().elasticsearch, Some(Aim::Seen(_))));
+    assert_eq!((&scene.machine.elasticsearch, scene.machine.starts), (&before, 1));
+    // Once somebody has given it up there, that is told.
+    scene.machine.elasticsearch = report::Report::bare();
+    scene.annotate("drover.dev/reconcile-at", "now");
+    scene.settle();
+    assert_eq!(deployed(&scene.host).unwrap().cluster_uuid, None);
 }
 
 #[test]
@@ -84,6 +103,33 @@ fn a_host_that_goes_together_with_its_cluster_is_rid_of_elasticsearch_first() {
         let (farewell, _) = end(&mut scene);
         assert_eq!(farewell, Farewell::Undone);
         assert!(!scene.machine.elasticsearch.is_active());
+    }
+}
+
+#[test]
+fn a_host_that_goes_together_with_its_cluster_waits_until_that_says_that_elasticsearch_goes() {
+    for policy in ["Retain", "Reset"] {
+        let mut scene = member();
+        scene.spec(&json!({ "deletionPolicy": policy, "sysctls": { "vm.swappiness": "1" } }));
+        scene.settle();
+        scene.elasticsearch = Wish::Leaves { why: "its Cluster is being deleted".into() };
+        scene.delete();
+        for _ in 0..12 {
+            let turn = scene.turn();
+            assert_eq!((turn.plan.let_go, turn.plan.farewell), (false, Some(Farewell::Waiting)));
+        }
+        assert!(scene.machine.elasticsearch.is_active() && scene.status().operation.is_none());
+        assert!(!treatment(&scene).is_some_and(|it| it.undoes()), "it needs what was prepared");
+        scene.check("Ready", "False", "Deleting");
+        scene.check("ElasticsearchInstalled", "False", "Deleting");
+        let mut gone = scene.host.clone();
+        remove(&mut scene);
+        assert_eq!(end(&mut scene).0, Farewell::Undone);
+        assert!(!scene.machine.elasticsearch.is_active());
+        // Its Cluster went without.
+        std::mem::swap(&mut scene.host, &mut gone);
+        scene.elasticsearch = Wish::Unknown { why: "no Cluster that declares it is there".into() };
+        assert!(scene.turn().plan.let_go);
     }
 }
 
