@@ -120,7 +120,8 @@ fn holds(act: &Act, cluster: &Cluster, run: Option<&RolloutStatus>, fresh: &Clus
 
 fn needs_protection(host: &RolloutHost) -> bool {
     let step = record::step(host.step);
-    Step::Protect <= step && step < Step::Unprotect
+    // One that is staged anew is down.
+    Step::Protect <= step && step < Step::Unprotect || step == Step::Stage && host.touched
 }
 
 /// Whether the settings are still those that `act` was decided on: what somebody else has written since

@@ -10,7 +10,7 @@ use crate::{
         cluster::{Cluster, Diagnostic, DiagnosticLevel, conditions as kinds},
         condition::{Finding, Reason},
     },
-    rollout::run::{Run, Step},
+    rollout::run::{HostRun, Run, Step},
 };
 
 /// The rule of the diagnostic that tells of what another run holds back.
@@ -38,7 +38,7 @@ pub fn outstanding(decided: &Decided) -> Option<Finding> {
             format!("{}; to go on, set the annotation {RESUME} to {token}", pause.reason),
         );
     }
-    let in_hand = run.hosts.iter().any(|it| it.step.is_in_hand());
+    let in_hand = run.hosts.iter().any(HostRun::is_in_hand);
     if decided.hold == Some("Paused") && !in_hand {
         return no(Reason::Paused, "spec.paused holds back the other hosts of the run".into());
     }
@@ -88,18 +88,18 @@ pub fn diagnostics(cluster: &Cluster, decided: &Decided) -> Vec<Diagnostic> {
 /// hand. `may_protect` says that allocation may be held back yet.
 #[must_use]
 pub fn left_behind(run: &Run, may_protect: bool) -> Option<String> {
-    let in_hand = || run.hosts.iter().filter(|it| it.step.is_in_hand());
-    let named = |is_meant: &dyn Fn(Step) -> bool| {
-        let names = in_hand().filter(|it| is_meant(it.step)).map(|it| &*it.name);
+    let in_hand = || run.hosts.iter().filter(|it| it.is_in_hand());
+    let named = |is_meant: &dyn Fn(&HostRun) -> bool| {
+        let names = in_hand().filter(|it| is_meant(it)).map(|it| &*it.name);
         names.take(NAMED).collect::<Vec<_>>().join(", ")
     };
     in_hand().next()?;
     let mut left = Vec::new();
-    let down = named(&Step::may_be_down);
+    let down = named(&HostRun::may_be_down);
     if !down.is_empty() {
         left.push(format!("Elasticsearch may be down on {down}"));
     }
-    let cordoned = named(&|it| Step::Cordon <= it && it <= Step::Uncordon);
+    let cordoned = named(&|it| Step::Cordon <= it.step && it.step <= Step::Uncordon);
     if !cordoned.is_empty() {
         left.push(format!("the Node may be cordoned of {cordoned}"));
     }

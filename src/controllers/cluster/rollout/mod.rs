@@ -25,7 +25,7 @@ use crate::{
     kubernetes::{Kind as _, events::Notice},
     rollout::{
         planner::{Act, End},
-        run::Run,
+        run::{HostRun, Run},
         safety::since,
     },
     telemetry::metrics::StepEnding,
@@ -55,8 +55,7 @@ pub fn pace(cluster: &Cluster) -> RolloutSpec {
 #[must_use]
 pub fn keeps(cluster: &Cluster, now: Timestamp) -> bool {
     let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
-    let in_hand =
-        run.is_some_and(|it| it.hosts.iter().any(|it| record::step(it.step).is_in_hand()));
+    let in_hand = run.is_some_and(|it| record::run(it).hosts.iter().any(HostRun::is_in_hand));
     let limit = pace(cluster).host_timeout.0 + GRACE;
     in_hand && leaving_for(cluster, now).is_some_and(|it| it < limit)
 }
@@ -127,7 +126,7 @@ fn is_resting(decided: &plan::Decided) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rollout::run::{HostRun, Pause, Step};
+    use crate::rollout::run::{Pause, Step};
 
     fn decided(step: Step, pause: bool) -> plan::Decided {
         let now = Timestamp::UNIX_EPOCH;

@@ -13,7 +13,7 @@ use crate::{
     controllers::deployment,
     digest::{Digest, hex},
     elasticsearch::version::Version,
-    rollout::run::Kind,
+    rollout::run::{Kind, version_of},
 };
 
 /// What the spec asks of the hosts of a Cluster whose Elasticsearch Drover runs.
@@ -44,17 +44,21 @@ impl Outdated {
             let told = deployment::told(host);
             let revision = told.and_then(|it| it.revision.as_ref()).map(Line::as_str);
             let runs = told.and_then(|it| it.version.as_ref());
-            let kind = match runs.map(|it| Version::parse(it.as_str())) {
-                Some(running) if running != Some(version) => Kind::ElasticsearchVersion,
-                Some(_) if revision != Some(&*plan.revision) => Kind::ElasticsearchConfig,
+            let runs = runs.map(|it| Version::parse(it.as_str()));
+            let kind = match (runs, taken_down(run, uid)) {
+                (Some(running), _) if running != Some(version) => Kind::ElasticsearchVersion,
+                (Some(_), _) if revision != Some(&*plan.revision) => Kind::ElasticsearchConfig,
                 // One that does not run is not in service: it is brought up without a run, unless
-                // a run has taken it down.
-                None if is_begun(run, uid) => Kind::ElasticsearchConfig,
-                None if told.is_some_and(is_home) => {
+                // a run has taken it down. The version that this led to had passed the gates.
+                (None, Some(run)) if Version::parse(version_of(&run.target)) == Some(version) => {
+                    Kind::ElasticsearchConfig
+                }
+                (None, Some(_)) => Kind::ElasticsearchVersion,
+                (None, None) if told.is_some_and(is_home) => {
                     down.push(uid);
                     continue;
                 }
-                Some(_) | None => continue,
+                _ => continue,
             };
             hosts.insert(uid.as_str().into(), kind);
         }
@@ -102,14 +106,11 @@ fn is_home(told: &DeployedElasticsearch) -> bool {
     !told.staged.is_empty() && told.data == DataDirectory::Used
 }
 
-/// Whether a run of that kind has begun with the host, and is not done with it.
-fn is_begun(run: Option<&RolloutStatus>, uid: &str) -> bool {
-    let of_kind = |it: &&RolloutStatus| {
-        let kind = super::record::kind(it.kind);
-        matches!(kind, Kind::ElasticsearchVersion | Kind::ElasticsearchConfig)
-    };
-    let host = run.filter(of_kind).and_then(|it| it.hosts.iter().find(|it| it.host_uid == uid));
-    host.is_some_and(|it| !matches!(it.step, RolloutStep::Waiting | RolloutStep::Done))
+/// The run that has begun with the host, and is not done with it, where it swaps what runs.
+fn taken_down<'a>(run: Option<&'a RolloutStatus>, uid: &str) -> Option<&'a RolloutStatus> {
+    let run = run.filter(|it| super::record::kind(it.kind).swaps())?;
+    let is_begun = |step| !matches!(step, RolloutStep::Waiting | RolloutStep::Done);
+    run.hosts.iter().any(|it| it.host_uid == uid && is_begun(it.step)).then_some(run)
 }
 
 #[cfg(test)]
@@ -204,6 +205,20 @@ mod tests {
             let cluster = cluster(&run("8.19.0/x", &["uid-h0"], step));
             let outdated = find(&cluster, std::slice::from_ref(&down));
             assert_eq!(wanted(&outdated).is_some(), is_outdated, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_down_by_a_run_to_another_version_comes_to_the_gate_of_versions() {
+        let down = json!({ "data": "Used" });
+        for (target, expected) in [
+            ("8.19.0/x", Kind::ElasticsearchConfig),
+            ("8.17.0/x", Kind::ElasticsearchVersion),
+            ("9.0.0/x", Kind::ElasticsearchVersion),
+        ] {
+            let cluster = cluster(&run(target, &["uid-h0"], "Stop"));
+            let outdated = find(&cluster, &[down.clone(), runs("8.19.0", "now")]);
+            assert_eq!(wanted(&outdated), Some((expected, vec!["uid-h0".into()])), "{target}");
         }
     }
 

@@ -237,6 +237,7 @@ fn of_host(was: Option<&RolloutHost>, is: &RolloutHost) -> Option<Notice> {
     let was = was.map_or(Step::Waiting, |it| record::step(it.step));
     let (reason, what) = match step {
         _ if step == was => return None,
+        Step::Stage if is.touched => ("HostBegun", "is down, and gets ready to be started again"),
         Step::Stage => ("HostBegun", "checks itself"),
         Step::Stop => ("HostStopping", "may go down"),
         Step::Rejoin => ("HostStarted", "is up, and its Elasticsearch is waited for"),

@@ -226,14 +226,16 @@ fn staged(case: Case<'_>) -> Option<Answer> {
 
 /// Why `version` can't follow what runs, by when both were built.
 fn wrong_order(report: &Report, version: &str) -> Option<String> {
-    let running = &report.running.as_ref()?.version;
-    if **running == *version {
+    let running = report.running.as_ref().map(|it| &it.version);
+    let before = running.or(report.current.as_ref())?;
+    if **before == *version {
         return None;
     }
     let built = |it: &str| report.trees.get(it).and_then(Tree::built).unwrap_or_default();
-    is_built_before(built(version), built(running)).then(|| {
+    is_built_before(built(version), built(before)).then(|| {
+        let what = if running.is_some() { "runs" } else { "was started there last" };
         format!(
-            "{version} was built before {running}, which runs: it may not read what that writes"
+            "{version} was built before {before}, which {what}: it may not read what that writes"
         )
     })
 }

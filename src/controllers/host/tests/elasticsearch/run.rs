@@ -11,6 +11,8 @@ use crate::{
     ssh::operation::Outcome as Worked,
 };
 
+mod cure;
+
 fn permits(scene: &mut Scene, step: RolloutStep, attempt: u32) {
     scene.errand = Some(Errand {
         run: "r-1".into(),
