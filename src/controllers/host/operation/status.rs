@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     TOO_LATE,
     apply::Ending,
-    is_open, is_stop,
+    has_swapped, is_open, is_stop,
     plan::{Step, declined},
     record, work_of,
 };
@@ -107,8 +107,20 @@ pub fn record_answer(status: &mut HostStatus, case: Case<'_>, now: Timestamp) {
         if is_over && (is_stop(&operation) || answer.status == RunStatus::Failed) {
             prepared::remember(&mut status.history, past(&operation, answer.status, now));
         }
+        if has_swapped(&operation) {
+            tell_swapped(status, &operation);
+        }
     }
     status.operation = Some(operation);
+}
+
+/// What was proven to run stands beside the answer: until all is looked at again, what ran before would.
+fn tell_swapped(status: &mut HostStatus, operation: &Operation) {
+    let deployed = status.elasticsearch.as_mut().and_then(|it| it.deployed.as_mut());
+    if let (Some(deployed), Some(target)) = (deployed, &operation.target) {
+        deployed.version = Some(target.version.clone());
+        deployed.revision = Some(target.revision.clone());
+    }
 }
 
 fn past(operation: &Operation, status: RunStatus, now: Timestamp) -> PastOperation {

@@ -119,6 +119,32 @@ fn a_swap_names_what_it_leads_to_and_is_done_by_proof() {
     scene.check("ElasticsearchInstalled", "True", "AsExpected");
 }
 
+#[test]
+fn what_was_proven_to_run_is_told_with_the_answer_whenever_all_is_looked_at_again() {
+    let mut scene = staged();
+    permits(&mut scene, RolloutStep::Stop, 1);
+    scene.pace = 2;
+    while scene.machine.begun == 0 {
+        scene.turn();
+    }
+    // What is seen from now on is what was.
+    scene.machine.is_slow = true;
+    scene.machine.outcome = Worked::Done;
+    while operation(&scene).status != Some(RunStatus::Finished) {
+        scene.turn();
+    }
+    for _ in 0..4 {
+        let told = deployed(&scene.host).unwrap();
+        let told = (told.version.as_ref().unwrap(), told.revision.as_ref().unwrap());
+        assert_eq!((told.0.as_str(), told.1.as_str()), ("8.19.1", &*deployment(&scene).revision));
+        scene.turn();
+    }
+    // What is seen then counts.
+    scene.machine.is_slow = false;
+    scene.settle();
+    assert_eq!(deployed(&scene.host).unwrap().version.as_ref().unwrap().as_str(), "8.19.0");
+}
+
 fn is_at_run(scene: &Scene) -> bool {
     let installed = scene.condition("ElasticsearchInstalled");
     (&*installed.status, &*installed.reason) == ("True", "InProgress")
