@@ -224,6 +224,10 @@ fn staged(case: Case<'_>) -> Option<Answer> {
     if let Some(Err(why)) = &wanted.digest {
         return failed(why.clone());
     }
+    // Nothing is fetched to a machine that is not ready for it.
+    if let Some(why) = unprepared(case) {
+        return failed(why);
+    }
     let installation = installation(case.host, &case.seen.elasticsearch)?;
     match case.seen.view.installed(&installation)? {
         Ok(Outcome::Fetching | Outcome::Starting) => None,
@@ -236,7 +240,15 @@ fn staged(case: Case<'_>) -> Option<Answer> {
     }
 }
 
-/// Why `version` can't follow what runs, by when both were built.
+/// What could not be done that has to be first.
+fn unprepared(case: Case<'_>) -> Option<String> {
+    match case.seen.treated()? {
+        Err(error) => Some(chain(error)),
+        Ok(treated) => treated.failures.first().map(|it| chain(it)),
+    }
+}
+
+/// Why `version` can't follow what runs, or what was last started there, by when both were built.
 fn wrong_order(report: &Report, version: &str) -> Option<String> {
     let running = report.running.as_ref().map(|it| &it.version);
     let before = running.or(report.current.as_ref())?;

@@ -96,6 +96,16 @@ fn a_stage_fails_in_the_machines_words_or_for_an_older_build() {
 }
 
 #[test]
+fn a_stage_fails_in_the_words_of_what_could_not_be_prepared() {
+    let mut scene = outdated();
+    scene.machine.refuses = Some(fault("failed"));
+    permits(&mut scene, RolloutStep::Stage, 1);
+    scene.settle();
+    assert_eq!(operation(&scene).status, Some(RunStatus::Failed));
+    assert!(message(&scene).contains("gather facts"), "{}", message(&scene));
+}
+
+#[test]
 fn a_swap_names_what_it_leads_to_and_is_done_by_proof() {
     let mut scene = staged();
     permits(&mut scene, RolloutStep::Stop, 1);
