@@ -43,6 +43,7 @@ pub fn next(world: &World<'_>) -> Decision {
     planner.look();
     planner.resume();
     planner.retarget();
+    planner.pass_over();
     for at in 0..planner.run.hosts.len() {
         planner.advance(at);
     }
@@ -106,6 +107,7 @@ fn waiting(member: &Member, now: Timestamp) -> HostRun {
         name: member.name.clone(),
         uid: member.uid.clone(),
         step: Step::Waiting,
+        revision: None,
         attempt: 1,
         since: now,
         before: BTreeMap::new(),
@@ -268,3 +270,6 @@ impl<'a> Planner<'a> {
         self.act = kept.map(Act::Unprotect);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,6 +116,9 @@ pub struct HostRun {
     pub uid: Box<str>,
     /// How far it is.
     pub step: Step,
+    /// The beginning of the revision that it is to run, as it was wanted when the run began; absent
+    /// where a run brings none.
+    pub revision: Option<Box<str>>,
     /// Which attempt at the host, from 1. It never goes back within a run, so that an answer to an
     /// older permit is told from one to this.
     pub attempt: u32,

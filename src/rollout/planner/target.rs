@@ -1,4 +1,4 @@
-//! What the run leads to, when that is no longer what is wanted.
+//! What the run leads to, when that is no longer what is wanted, or is so already.
 
 use super::{Planner, Wanted, begin};
 use crate::{
@@ -58,6 +58,20 @@ impl<'a> Planner<'a> {
         }
         run.started_at = now;
         self.run = run;
+    }
+
+    /// Hosts that have come to run what they shall before anything was changed for them.
+    pub(super) fn pass_over(&mut self) {
+        let is_same = |it: &&Wanted| (it.kind, &it.target) == (self.run.kind, &self.run.target);
+        let Some(wanted) = self.world.wanted.filter(is_same).filter(|it| it.kind.swaps()) else {
+            return;
+        };
+        let now = self.now();
+        for host in self.run.hosts.iter_mut().filter(|it| it.step < Step::Protect && !it.touched) {
+            if !wanted.hosts.contains(&host.uid) {
+                host.enter(Step::Done, now);
+            }
+        }
     }
 
     /// Whether a host is down by this run, and does not come back as what this run leads to. What is up

@@ -134,6 +134,7 @@ mod tests {
             name: "a".into(),
             uid: "uid".into(),
             step,
+            revision: None,
             attempt: 1,
             since: now,
             before: [].into(),

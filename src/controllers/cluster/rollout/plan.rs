@@ -10,7 +10,7 @@ use crate::{
         RESUME,
         cluster::Cluster,
         rollout::{PauseAfter as PauseAfterSpec, SingleCopyIndices},
-        rollout_status::{HOSTS, Requests},
+        rollout_status::Requests,
     },
     foreign::capped,
     rollout::{
@@ -78,7 +78,7 @@ pub fn next(
             foreign,
         };
     };
-    let uids: Vec<&str> = seen.members.iter().map(|it| &*it.uid).take(HOSTS).collect();
+    let uids: Vec<&str> = seen.members.iter().map(|it| &*it.uid).collect();
     let wanted = wishes::wanted(cluster, &uids, outdated, now);
     let rollout = super::pace(cluster);
     let pace = Pace {
@@ -109,7 +109,11 @@ pub fn next(
         run: run.as_ref(),
         now,
     };
-    let Decision { run: after, act, ended } = planner::next(&world);
+    let Decision { run: mut after, act, ended } = planner::next(&world);
+    let begun = after.as_mut().filter(|it| run.as_ref().is_none_or(|before| before.id != it.id));
+    if let (Some(begun), Some(outdated)) = (begun, outdated) {
+        outdated.note(begun);
+    }
     let begun = after.as_ref().filter(|it| wishes::is_request(it.kind));
     let begun = begun.filter(|it| run.as_ref().is_none_or(|before| before.id != it.id));
     let idle = wanted.filter(|it| {

@@ -154,6 +154,9 @@ fn past(run: &Run, end: End, status: RunStatus, now: Timestamp) -> PastRun {
     let done = run.hosts.iter().filter(|it| it.step == Step::Done).count();
     let reason = match end {
         End::Finished => None,
+        End::Superseded if run.kind.swaps() => {
+            Some("the spec asked for something else, or for nothing, before all hosts were done")
+        }
         End::Superseded => {
             Some("its request was taken away, or another one made, before all hosts were done")
         }
