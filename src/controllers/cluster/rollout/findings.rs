@@ -15,6 +15,9 @@ use crate::{
 
 /// The rule of the diagnostic that tells of what another run holds back.
 const ALLOCATION: &str = "allocation";
+/// What is said of a run that brings hosts nothing until a person has decided.
+const REFUSED: &str = "no host gets what the spec asks for as long as that can't be worked with: see \
+                       the conditions Accepted and ResolvedRefs";
 /// How many hosts a message names at most.
 const NAMED: usize = 10;
 
@@ -28,6 +31,7 @@ pub fn outstanding(decided: &Decided) -> Option<Finding> {
             Some("Paused") => {
                 no(Reason::Paused, "spec.paused holds back what the spec asks of the hosts".into())
             }
+            Some("Refused") => no(Reason::Blocked, REFUSED.into()),
             _ => no(Reason::InProgress, "what the spec asks of the hosts is about to begin".into()),
         };
     };
@@ -41,6 +45,9 @@ pub fn outstanding(decided: &Decided) -> Option<Finding> {
     let in_hand = run.hosts.iter().any(HostRun::is_in_hand);
     if decided.hold == Some("Paused") && !in_hand {
         return no(Reason::Paused, "spec.paused holds back the other hosts of the run".into());
+    }
+    if decided.hold == Some("Refused") && !in_hand {
+        return no(Reason::Blocked, REFUSED.into());
     }
     if let Some((gate, block)) = run.blocked.first_key_value() {
         return no(Reason::Blocked, format!("{gate}: {}", block.message));

@@ -53,16 +53,22 @@ pub enum Foreign {
     Owner(Box<str>),
 }
 
-/// Decides, where there is anything to decide on.
+/// Decides, where there is anything to decide on. `is_refused`: what the Cluster has can't be worked
+/// with, so that no host is brought what it asks for.
 #[must_use]
 pub fn next(
     cluster: &Cluster,
     seen: Option<&Seen>,
     outdated: Option<&Outdated>,
+    is_refused: bool,
     now: Timestamp,
 ) -> Decided {
     let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref()).map(record::run);
-    let hold = hold(cluster);
+    let brings = match &run {
+        Some(run) => run.kind.swaps(),
+        None => outdated.is_some_and(Outdated::is_any),
+    };
+    let hold = hold(cluster).or_else(|| (is_refused && brings).then_some("Refused"));
     let Some(seen) = seen else {
         let is_outstanding = run.is_none() && wishes::is_anything_outstanding(cluster, outdated);
         let requests = wishes::dealt_with(cluster, None);
