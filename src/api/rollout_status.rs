@@ -80,6 +80,11 @@ pub struct RolloutHost {
     pub host_uid: String,
     /// How far it is.
     pub step: RolloutStep,
+    /// The first digits of the revision of the settings that it is to run, as it was wanted when the
+    /// run began; absent where the run brings none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub revision: Option<String>,
     /// Which attempt at the host, from 1.
     pub attempt: u32,
     /// When the step, or this attempt at it, began.

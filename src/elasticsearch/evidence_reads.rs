@@ -10,8 +10,7 @@ use serde::{Deserialize, de::IgnoredAny};
 
 use self::{disks::Disks, settings::Settings, state::State};
 use super::{
-    allocation,
-    answer::Answer,
+    answer::{Answer, EndpointId},
     calls::Read,
     client::Client,
     cluster_reads::HealthStatus,
@@ -51,6 +50,15 @@ const DISKS: &str = "/_nodes/stats/fs?filter_path=nodes.*.fs.data.total_in_bytes
     nodes.*.fs.data.available_in_bytes";
 
 impl Client {
+    /// Who may be given which shards now, and the endpoint that told it.
+    ///
+    /// # Errors
+    /// Why it can't be read.
+    pub async fn allocation(&self, caller: &str) -> Result<(Allocation, EndpointId), Error> {
+        let answer = self.read(&Read::from_master("cluster_settings", SETTINGS, caller)).await?;
+        Ok((answer.json::<Settings>()?.allocation(), answer.endpoint))
+    }
+
     /// All that Elasticsearch says that decides whether a host may go down. It takes the privilege
     /// `monitor` and nothing that is paid for. What is missing of an answer is an error, never an
     /// empty part of the evidence; whether the answers agree is for [`Evidence::check`] to say.
@@ -114,12 +122,7 @@ impl Client {
             copies: cluster.copies(),
             nodes,
             health: counts,
-            allocation: Allocation {
-                persistent: set.persistent(allocation::ENABLE),
-                transient: set.transient(allocation::ENABLE),
-                prior: set.prior(),
-                owner: set.persistent(allocation::OWNER),
-            },
+            allocation: set.allocation(),
             foreign,
             full,
         })

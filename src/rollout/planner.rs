@@ -8,6 +8,7 @@ mod absent;
 mod notes;
 mod steps;
 mod stop;
+mod target;
 mod world;
 
 use std::{
@@ -42,6 +43,7 @@ pub fn next(world: &World<'_>) -> Decision {
     planner.look();
     planner.resume();
     planner.retarget();
+    planner.pass_over();
     for at in 0..planner.run.hosts.len() {
         planner.advance(at);
     }
@@ -105,6 +107,7 @@ fn waiting(member: &Member, now: Timestamp) -> HostRun {
         name: member.name.clone(),
         uid: member.uid.clone(),
         step: Step::Waiting,
+        revision: None,
         attempt: 1,
         since: now,
         before: BTreeMap::new(),
@@ -169,6 +172,14 @@ impl<'a> Planner<'a> {
         let is_up = self.is_up(at, member);
         match step {
             Step::Stop if is_up => self.begin_anew(at),
+            // What it takes over may have been used up half-way.
+            Step::Stop | Step::Rejoin
+                if !is_up && self.run.kind.swaps() && !self.is_at_work(at, member) =>
+            {
+                self.host(at).touched = true;
+                self.enter(at, Step::Stage);
+                self.host(at).again(now);
+            }
             Step::Rejoin if !is_up => {
                 self.enter(at, Step::Stop);
                 self.host(at).again(now);
@@ -187,43 +198,10 @@ impl<'a> Planner<'a> {
         self.world.hold.is_none() && self.world.wanted.is_some_and(|it| !is_same(it))
     }
 
-    /// Something else is wanted, and a host that is down by this run can't come back as it is: the new
-    /// target may be the cure. It counts for that host at once.
-    fn retarget(&mut self) {
-        let (true, Some(wanted)) = (self.is_overtaken(), self.world.wanted) else { return };
-        let is_stuck =
-            |it: &HostRun| it.trouble.is_some() && matches!(it.step, Step::Stop | Step::Rejoin);
-        // What is up is not stopped without the gates: it is brought to its end first.
-        let is_down =
-            |at: usize| self.member(at).is_some_and(|it| !self.is_up_for(wanted.kind, at, it));
-        let all = 0..self.run.hosts.len();
-        let stuck: Vec<usize> =
-            all.filter(|at| is_stuck(&self.run.hosts[*at]) && is_down(*at)).collect();
-        let in_hand = self.run.hosts.iter().filter(|it| it.step.is_in_hand()).count();
-        if stuck.is_empty() || in_hand != 1 {
-            return;
-        }
-        let now = self.now();
-        let Some(mut run) = begin(self.world, wanted) else { return };
-        for before in stuck.into_iter().map(|at| &self.run.hosts[at]) {
-            let place = run.hosts.iter_mut().find(|it| it.uid == before.uid);
-            // A host that the new target says nothing of has to come back all the same.
-            let Some(host) = place else {
-                run.hosts.push(before.clone());
-                continue;
-            };
-            *host = HostRun { attempt: before.attempt, ..before.clone() };
-            host.step = Step::Stop;
-            host.again(now);
-        }
-        run.started_at = now;
-        self.run = run;
-    }
-
     /// Hosts that are gone, and that nothing has to be put right for.
     fn drop_missing(&mut self) {
         let world = self.world;
-        self.run.hosts.retain(|it| it.step.is_in_hand() || world.member(&it.uid).is_some());
+        self.run.hosts.retain(|it| it.is_in_hand() || world.member(&it.uid).is_some());
     }
 
     /// Whether a host may be begun as far as it is concerned. What went wrong before anything was
@@ -261,8 +239,7 @@ impl<'a> Planner<'a> {
         let begun = self.run.hosts.iter().filter(|it| it.step.is_begun()).count();
         let has_room = begun < self.world.permitted.unavailable;
         // The next batch begins when the last one is over.
-        let is_closing =
-            self.run.hosts.iter().any(|it| Step::Stop <= it.step && it.step.is_in_hand());
+        let is_closing = self.run.hosts.iter().any(HostRun::is_out);
         if !has_room || is_closing {
             return None;
         }
@@ -283,7 +260,9 @@ impl<'a> Planner<'a> {
     /// Allocation is held back for hosts in hand alone. A request that was given up may have been
     /// carried out after all.
     fn tidy(&mut self) {
-        let needs = |it: &HostRun| Step::Protect <= it.step && it.step <= Step::Unprotect;
+        let needs = |it: &HostRun| {
+            it.is_staged_anew() || Step::Protect <= it.step && it.step <= Step::Unprotect
+        };
         if self.act.is_some() || self.run.hosts.iter().any(needs) {
             return;
         }
@@ -291,3 +270,6 @@ impl<'a> Planner<'a> {
         self.act = kept.map(Act::Unprotect);
     }
 }
+
+#[cfg(test)]
+mod tests;

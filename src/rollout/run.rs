@@ -41,6 +41,15 @@ impl Kind {
             Self::HostRestart => true,
         }
     }
+
+    /// Whether something takes the place of what runs: it has to wait on the machine first.
+    #[must_use]
+    pub fn swaps(self) -> bool {
+        match self {
+            Self::ElasticsearchVersion | Self::ElasticsearchConfig => true,
+            Self::ElasticsearchRestart | Self::HostRestart => false,
+        }
+    }
 }
 
 /// One run over the hosts of a cluster.
@@ -107,6 +116,9 @@ pub struct HostRun {
     pub uid: Box<str>,
     /// How far it is.
     pub step: Step,
+    /// The beginning of the revision that it is to run, as it was wanted when the run began; absent
+    /// where a run brings none.
+    pub revision: Option<Box<str>>,
     /// Which attempt at the host, from 1. It never goes back within a run, so that an answer to an
     /// older permit is told from one to this.
     pub attempt: u32,
@@ -115,7 +127,7 @@ pub struct HostRun {
     /// Its nodes before it went down, by id, with the start that they ran in.
     pub before: BTreeMap<NodeId, Box<str>>,
     /// Whether the host has said that it stopped Elasticsearch, or may have, since it was last in the
-    /// cluster.
+    /// cluster. At [`Step::Stage`] it stays down until what is to run now waits there.
     pub touched: bool,
     /// Whether it goes back to where it was, since a gate shut before it went down.
     pub withdrawn: bool,
@@ -196,7 +208,7 @@ impl Step {
     }
 
     /// Whether something was, or may have been, changed for the host that has to be brought to its
-    /// end.
+    /// end; see [`HostRun::is_in_hand`] for one that is staged anew.
     #[must_use]
     pub fn is_in_hand(self) -> bool {
         Self::Protect <= self && self <= Self::Settle
@@ -206,12 +218,6 @@ impl Step {
     #[must_use]
     pub fn is_begun(self) -> bool {
         Self::Waiting < self && self < Self::Done
-    }
-
-    /// Whether Elasticsearch there may be down by Drover's doing.
-    #[must_use]
-    pub fn may_be_down(self) -> bool {
-        matches!(self, Self::Stop | Self::Withdraw | Self::Rejoin)
     }
 
     /// Whether the host itself acts: its Host controller takes it as a permit.
@@ -230,6 +236,30 @@ impl Run {
 }
 
 impl HostRun {
+    /// Whether it is down by this run, and gets ready to be started as something else.
+    #[must_use]
+    pub fn is_staged_anew(&self) -> bool {
+        self.step == Step::Stage && self.touched
+    }
+
+    /// Whether something was, or may have been, changed for it that has to be brought to its end.
+    #[must_use]
+    pub fn is_in_hand(&self) -> bool {
+        self.step.is_in_hand() || self.is_staged_anew()
+    }
+
+    /// Whether it may go down now, or is out of service since it has, until the cluster is well.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        Step::Stop <= self.step && self.step.is_in_hand() || self.is_staged_anew()
+    }
+
+    /// Whether Elasticsearch there may be down by Drover's doing.
+    #[must_use]
+    pub fn may_be_down(&self) -> bool {
+        matches!(self.step, Step::Stop | Step::Withdraw | Step::Rejoin) || self.is_staged_anew()
+    }
+
     /// Goes to `step`, within the attempt at hand.
     pub fn enter(&mut self, step: Step, now: Timestamp) {
         self.step = step;

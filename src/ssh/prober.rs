@@ -66,6 +66,7 @@ pub(super) async fn run(remote: Arc<Remote>, pool: Arc<Pool>, pace: Pace) {
         waits: 0,
         in_vain: 0,
         installing: Tries::default(),
+        installs: false,
         hasty: None,
     };
     prober.probe_for_ever().instrument(span).await;
@@ -85,6 +86,8 @@ struct Prober<'a> {
     in_vain: u32,
     /// What is to come there.
     installing: Tries,
+    /// Whether the last look saw to that: what an earlier one told may be over.
+    installs: bool,
     /// What has no time to lose, and since when.
     hasty: Option<(Box<str>, Instant)>,
 }
@@ -151,8 +154,8 @@ impl Prober<'_> {
     /// Whether the host was at the work of a run when it was last seen.
     fn is_at_work(&self) -> bool {
         let view = self.remote.view();
-        let is_working = view.installed.is_some_and(|it| it.is_working);
-        view.worked.is_some_and(|it| is_open(&it)) || is_working || self.is_hasty()
+        let is_installing = self.installs && view.installed.is_some_and(|it| it.is_working);
+        view.worked.is_some_and(|it| is_open(&it)) || is_installing || self.is_hasty()
     }
 
     fn is_hasty(&self) -> bool {
@@ -228,12 +231,13 @@ impl Prober<'_> {
             }
         };
         let in_vain = checked.as_ref().is_some_and(|it| !it.is_whole());
-        let installed = match &checked {
-            Some(checked) if !is_busy && checked.root.is_ok() && checked.is_treated() => {
-                // Rare and large, too.
-                Box::pin(self.install(&session, watch, &before)).await?
-            }
-            _ => before.installed.clone(),
+        let is_ready = |it: &Arc<Checked>| it.root.is_ok() && it.is_treated();
+        self.installs = !is_busy && checked.as_ref().is_some_and(is_ready);
+        let installed = if self.installs {
+            // Rare and large, too.
+            Box::pin(self.install(&session, watch, &before)).await?
+        } else {
+            before.installed.clone()
         };
         let view = View {
             asked: true,

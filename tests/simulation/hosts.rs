@@ -33,6 +33,11 @@ pub struct Host {
     pub broken: bool,
     /// The target that it was last brought to.
     pub reached: u64,
+    /// The target of which all waits here that takes the place of what runs, until it does.
+    staged: Option<u64>,
+    /// The target that what starts now is of, and the one that the permit at hand leads to.
+    in_place: u64,
+    aim: Option<u64>,
     /// How often Elasticsearch was stopped, by run.
     pub stops: BTreeMap<RunId, usize>,
     /// Whether it can be worked on.
@@ -54,6 +59,9 @@ impl Host {
             in_maintenance: false,
             broken: false,
             reached: 0,
+            staged: None,
+            in_place: 0,
+            aim: None,
             stops: BTreeMap::new(),
             fit: true,
         }
@@ -108,10 +116,24 @@ impl Host {
         for node in self.going(kind, elasticsearch) {
             // A unit that is restarted starts in any case.
             let is_left = self.disabled && node == self.number;
-            if kind == Kind::ElasticsearchRestart || !is_left {
+            if kind != Kind::HostRestart || !is_left {
                 elasticsearch.start(node);
             }
         }
+    }
+
+    /// Whether what it was permitted is done; `is_anew` says that its unit runs in another start.
+    fn is_proven(&self, kind: Kind, is_anew: bool) -> bool {
+        if kind.is_of_machine() {
+            return self.boots != self.boots_before;
+        }
+        is_anew && (!kind.swaps() || self.aim == Some(self.in_place))
+    }
+
+    /// What waits takes the place of what was there, and is used up, also where that fails half-way.
+    fn swap(&mut self, declared: u64, fails: bool) {
+        (self.staged, self.aim) = (None, Some(declared));
+        self.in_place = if fails { self.in_place } else { declared };
     }
 
     /// It names another Cluster, so that no run has anything for it. What was begun on the machine
@@ -133,11 +155,12 @@ impl Host {
     }
 
     /// One reconcile, of which nothing is remembered but what the status and the machine hold.
-    /// Returns what it stopped Elasticsearch for.
+    /// `declared` is the target that the spec asks for by now. Returns what it stopped Elasticsearch
+    /// for.
     pub fn reconcile(
         &mut self,
         seen: Option<&Run>,
-        run: Option<&Run>,
+        (run, declared): (Option<&Run>, u64),
         elasticsearch: &mut Elasticsearch,
         rng: &mut fastrand::Rng,
         troubled: bool,
@@ -169,9 +192,14 @@ impl Host {
             }
             // It says so before it acts; whether the permit still stands it looks at the next time.
             let (step, attempt) = (permit.step, permit.attempt);
-            let progress = Progress::Working { touched: false };
+            let touched = run.kind.swaps() && permit.touched && permit.step == Step::Stop;
+            if touched && elasticsearch.running[self.number].is_some() {
+                // What has come up by itself is not stopped without the gates.
+                return None;
+            }
+            let progress = Progress::Working { touched };
             self.answer = Some(Answer { run: run.id.clone(), step, attempt, progress });
-            self.stopped = false;
+            (self.stopped, self.aim) = (false, None);
             self.start_before = elasticsearch.running[self.number];
             self.boots_before = self.boots;
             return None;
@@ -189,6 +217,10 @@ impl Host {
         let mut stopped_for = None;
         let progress = match permit.step {
             Step::Stage if may_fail => failed("no room for the archive", false),
+            Step::Stage if run.kind.swaps() => {
+                self.staged = Some(declared);
+                Progress::Done
+            }
             Step::Cordon => {
                 self.cordoned = true;
                 Progress::Done
@@ -199,13 +231,10 @@ impl Host {
             }
             Step::Stop => {
                 let running = elasticsearch.running[self.number];
-                let is_proven = if run.kind.is_of_machine() {
-                    self.boots != self.boots_before
-                } else {
-                    running.is_some() && running != self.start_before
-                };
-                if is_proven {
-                    self.reached = run.target.parse().unwrap();
+                let is_anew = running.is_some() && running != self.start_before;
+                if self.is_proven(run.kind, is_anew) {
+                    let target = || run.target.parse().unwrap();
+                    self.reached = self.aim.unwrap_or_else(target);
                     Progress::Done
                 } else if !self.stopped {
                     // One that was begun before goes on whenever it can.
@@ -214,18 +243,26 @@ impl Host {
                         failed("the permit is too old", false)
                     } else if may_fail || self.in_maintenance && !has_begun {
                         failed("sudo asks for a password", false)
+                    } else if run.kind.swaps() && self.staged != Some(declared) {
+                        failed("what is declared by now does not wait here", false)
                     } else {
                         self.stopped = true;
+                        let fails = troubled && rng.u8(..) < 24;
+                        if run.kind.swaps() {
+                            self.swap(declared, fails);
+                        }
                         let mut going = self.going(run.kind, elasticsearch).into_iter();
                         if going.any(|it| elasticsearch.running[it].is_some()) {
                             stopped_for = Some(run.id.clone());
                         }
-                        self.broken |= may_fail;
+                        self.broken |= fails;
                         // It may end before it says that it has begun.
                         Progress::Working { touched: rng.bool() }
                     }
                 } else if self.broken {
                     failed("the unit fails to start", true)
+                } else if is_anew {
+                    failed("what ran before was started again", true)
                 } else {
                     self.start(run.kind, elasticsearch);
                     Progress::Working { touched: true }

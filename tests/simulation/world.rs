@@ -7,7 +7,7 @@ use std::{
 
 use drover::rollout::{
     planner::{Act, Pace, PauseAfter},
-    run::{Kind, Run, Step},
+    run::{HostRun, Kind, Run, Step},
 };
 use jiff::Timestamp;
 
@@ -22,7 +22,8 @@ use super::{
 const MOST: usize = 2;
 
 fn kind(rng: &mut fastrand::Rng) -> Kind {
-    if rng.bool() { Kind::ElasticsearchRestart } else { Kind::HostRestart }
+    let all = [Kind::ElasticsearchRestart, Kind::HostRestart, Kind::ElasticsearchConfig];
+    all[rng.usize(0..all.len())]
 }
 
 pub struct World {
@@ -224,7 +225,7 @@ impl World {
             _ => self.run.clone(),
         };
         let host = &mut self.hosts[at];
-        let (seen, run) = (seen.as_ref(), self.run.as_ref());
+        let (seen, run) = (seen.as_ref(), (self.run.as_ref(), self.spec.target));
         let stopped =
             host.reconcile(seen, run, &mut self.elasticsearch, &mut self.rng, troubled, self.now);
         if let Some(id) = stopped {
@@ -341,11 +342,8 @@ impl World {
     /// A machine that crashed, and not one that a run has in hand, starts again by itself.
     fn recover(&mut self, at: usize) {
         let uid = self.hosts[at].uid();
-        let in_hand = self
-            .run
-            .iter()
-            .flat_map(|it| &it.hosts)
-            .any(|it| it.uid == uid && it.step.may_be_down());
+        let in_hand =
+            self.run.iter().flat_map(|it| &it.hosts).any(|it| it.uid == uid && it.may_be_down());
         let is_awaited = self.down.contains_key(&at);
         if !in_hand && !is_awaited && !self.hosts[at].disabled {
             self.start(at);
@@ -387,7 +385,7 @@ impl World {
     /// What must never be so.
     pub fn check(&mut self) {
         let mut hosts = self.run.iter().flat_map(|it| &it.hosts);
-        let before = if hosts.any(|it| it.step.is_in_hand()) { self.allowed } else { 0 };
+        let before = if hosts.any(HostRun::is_in_hand) { self.allowed } else { 0 };
         self.allowed = self.spec.unavailable.max(before);
         let running = &self.elasticsearch.running;
         self.down.retain(|_, nodes| nodes.iter().any(|it| running[*it].is_none()));
@@ -402,7 +400,7 @@ impl World {
             self.story()
         );
         let Some(run) = &self.run else { return };
-        let away = run.hosts.iter().filter(|it| it.step.may_be_down()).count();
+        let away = run.hosts.iter().filter(|it| it.may_be_down()).count();
         assert!(away <= MOST, "seed {}: {away} hosts at once\n{}", self.seed, self.story());
     }
 }

@@ -280,7 +280,7 @@ fn healthy(seen: &Observed, usable: bool) -> Finding {
 
 fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster, decided: &Decided) -> Finding {
     if cluster.metadata.deletion_timestamp.is_some() {
-        let in_hand = decided.run.iter().flat_map(|it| &it.hosts).find(|it| it.step.is_in_hand());
+        let in_hand = decided.run.iter().flat_map(|it| &it.hosts).find(|it| it.is_in_hand());
         let message = if let Some(host) = in_hand {
             format!("the object stays until the run has brought {} back", host.name)
         } else if let Some(host) =

@@ -49,7 +49,8 @@ impl Reconciler for ClusterReconciler {
         // A permit is as old as the first of what it rests on.
         let asked = (ctx.now)();
         let look = rollout::observe::look(&ctx, &cluster, &seen, &plan, outdated).await?;
-        let decided = rollout::plan::next(&cluster, look.as_ref(), outdated, asked);
+        let is_refused = managed::is_refused(&seen, &plan);
+        let decided = rollout::plan::next(&cluster, look.as_ref(), outdated, is_refused, asked);
         let now = (ctx.now)();
         let mut status = status::after(&cluster, &seen, &plan, &outcome, &decided, now);
         if let Some(link) = link {

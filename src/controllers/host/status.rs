@@ -97,7 +97,9 @@ pub fn after(
         Stand::Ours(machine) => Some(machine.as_str()),
         _ => None,
     };
-    let elasticsearch = elasticsearch::status::shown(before.elasticsearch.as_ref(), seen, machine);
+    let is_seen = plan.is_looked_into || !operation::is_swapped(host);
+    let elasticsearch =
+        elasticsearch::status::shown(before.elasticsearch.as_ref(), seen, machine, is_seen);
     let mut status = HostStatus {
         observed_generation: host.metadata.generation,
         state: Some(state(host, &conditions, is_out)),

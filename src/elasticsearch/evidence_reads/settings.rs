@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    super::allocation::{ENABLE, PRIOR, Prior},
+    super::allocation::{Allocation, ENABLE, OWNER, PRIOR, Prior},
     disks::Watermark,
 };
 use crate::foreign::capped;
@@ -41,9 +41,14 @@ impl Settings {
         self.transient.get(key).map(|it| capped(&text(it)))
     }
 
-    /// What Drover keeps while hosts are down.
-    pub(super) fn prior(&self) -> Option<Prior> {
-        self.persistent(PRIOR).map(|it| Prior::of_text(&it))
+    /// Who may be given which shards.
+    pub(super) fn allocation(&self) -> Allocation {
+        Allocation {
+            persistent: self.persistent(ENABLE),
+            transient: self.transient(ENABLE),
+            prior: self.persistent(PRIOR).map(|it| Prior::of_text(&it)),
+            owner: self.persistent(OWNER),
+        }
     }
 
     /// What holds, wherever it is set.

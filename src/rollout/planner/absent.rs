@@ -21,6 +21,7 @@ impl Planner<'_> {
             Step::Unprotect => self.unprotect(at),
             Step::Uncordon => self.finish(at),
             Step::Settle => self.settle(at),
+            Step::Stage if self.run.hosts[at].touched => self.await_nodes(at),
             Step::Waiting | Step::Stage | Step::Gate | Step::Done => {}
         }
     }

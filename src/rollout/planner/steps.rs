@@ -72,6 +72,9 @@ impl<'a> Planner<'a> {
     }
 
     fn stage(&mut self, at: usize, member: &'a Member) {
+        if self.run.hosts[at].touched {
+            return self.stage_anew(at, member);
+        }
         if self.is_put_off(member) {
             return self.enter(at, Step::Waiting);
         }
@@ -81,6 +84,25 @@ impl<'a> Planner<'a> {
             Some(Progress::Working { .. }) | None => {
                 self.shut_for_host(member);
                 self.late(at, "it has not checked itself");
+            }
+        }
+    }
+
+    /// The host is down by this run: once it has what is to run now it is started, and no gate that
+    /// keeps hosts from going down is asked. What it got ready for another target is not for this one.
+    fn stage_anew(&mut self, at: usize, member: &'a Member) {
+        if self.is_up(at, member) {
+            return self.begin_anew(at);
+        }
+        match self.answer(at, member) {
+            _ if self.is_overtaken() => {}
+            Some(Progress::Done) => self.enter(at, Step::Stop),
+            Some(Progress::Failed { reason, .. }) => {
+                self.host(at).trouble = Some(reason.clone());
+            }
+            Some(Progress::Working { .. }) | None => {
+                self.shut_for_host(member);
+                self.late(at, "it has not got ready to be started again");
             }
         }
     }
@@ -210,7 +232,7 @@ impl<'a> Planner<'a> {
 
     pub(super) fn unprotect(&mut self, at: usize) {
         // As long as any host may be down, or is about to go, protection stays.
-        let needs = |it: &HostRun| it.step.may_be_down() || it.step == Step::Cordon;
+        let needs = |it: &HostRun| it.may_be_down() || it.step == Step::Cordon;
         if self.run.hosts.iter().any(needs) {
             return;
         }
@@ -224,7 +246,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn unknown(&mut self) {
+    pub(super) fn unknown(&mut self) {
         if let Err(why) = self.world.evidence {
             self.shut(Gate::Evidence, why.to_owned());
         }

@@ -56,6 +56,7 @@ impl<'a> Planner<'a> {
             // A host that was begun before is beyond asking: only a person's word is waited for.
             None if self.run.hosts[at].touched && !self.is_up(at, member) => {
                 self.shut_for_host(member);
+                self.late(at, "it has not taken its permit to start what it shall run");
             }
             // It has come up by itself: another stop begins with the gates.
             None if self.run.hosts[at].touched => self.begin_anew(at),
@@ -91,6 +92,10 @@ impl<'a> Planner<'a> {
 
     /// Whatever was tried there, the host comes to the gates again before it goes down.
     pub(super) fn begin_anew(&mut self, at: usize) {
+        // Nobody can say what would be let go again, and whether the host is up at all.
+        if self.world.evidence.is_err() {
+            return self.unknown();
+        }
         self.host(at).touched = false;
         self.take_back(at);
     }

@@ -7,7 +7,7 @@ use crate::{
     elasticsearch::evidence::{Evidence, NodeId},
     rollout::{
         hosts::{Match, Member},
-        run::{HostRun, Step},
+        run::HostRun,
     },
 };
 
@@ -15,7 +15,7 @@ impl Scene<'_> {
     /// The hosts of the run that may be down by its doing, besides `host`. Those that are no members
     /// any more are as much down.
     fn away<'a>(&'a self, host: Option<&'a Member>) -> impl Iterator<Item = &'a HostRun> {
-        let hosts = self.run.hosts.iter().filter(|it| it.step.may_be_down());
+        let hosts = self.run.hosts.iter().filter(|it| it.may_be_down());
         hosts.filter(move |it| host.is_none_or(|host| host.uid != it.uid))
     }
 
@@ -56,8 +56,8 @@ impl Scene<'_> {
     pub(super) fn unavailable(&self, host: &Member) -> Option<String> {
         let is_out = |it: &&Member| it.in_maintenance || self.is_missing(it);
         let members = self.members.iter().filter(is_out).map(|it| (&*it.uid, &*it.name));
-        let in_hand = |it: &&HostRun| Step::Stop <= it.step && it.step.is_in_hand();
-        let of_run = self.run.hosts.iter().filter(in_hand).map(|it| (&*it.uid, &*it.name));
+        let of_run = self.run.hosts.iter().filter(|it| it.is_out());
+        let of_run = of_run.map(|it| (&*it.uid, &*it.name));
         // Each once, whatever it is out for.
         let out: BTreeSet<_> = members.chain(of_run).filter(|it| it.0 != &*host.uid).collect();
         (self.permitted.unavailable <= out.len()).then(|| {

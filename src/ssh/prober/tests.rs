@@ -227,6 +227,7 @@ async fn what_a_host_failed_at_is_told_though_others_take_all_the_turns_to_ask_a
         waits: 0,
         in_vain: 0,
         installing: Tries::default(),
+        installs: false,
         hasty: None,
     };
     let before = View { asked: true, ..View::default() };

@@ -180,6 +180,7 @@ fn rollout() -> Value {
         "runId": "restart-1", "kind": "ElasticsearchRestart", "target": "one",
         "hosts": [{
             "name": "es-2", "hostUid": "u", "step": "Stop", "attempt": 2, "startedAt": THEN,
+            "revision": "0123456789ab",
             "message": "the unit fails", "touched": true, "withdrawn": false,
             "nodesBefore": [{ "id": "i", "ephemeralId": "e" }],
         }],

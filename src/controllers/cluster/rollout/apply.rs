@@ -12,7 +12,7 @@ use crate::{
     },
     chain::chain,
     context::Context,
-    elasticsearch::{self, calls::Write, link::Link},
+    elasticsearch::{self, calls::Write, evidence::Allocation, link::Link},
     error::{Category, Error},
     kubernetes::{Kind as _, references::look_up},
     rollout::{planner::Act, run::Step},
@@ -120,10 +120,23 @@ fn holds(act: &Act, cluster: &Cluster, run: Option<&RolloutStatus>, fresh: &Clus
 
 fn needs_protection(host: &RolloutHost) -> bool {
     let step = record::step(host.step);
-    Step::Protect <= step && step < Step::Unprotect
+    // One that is staged anew is down.
+    Step::Protect <= step && step < Step::Unprotect || step == Step::Stage && host.touched
 }
 
-/// Asks once more which cluster answers, on the endpoint that is written to.
+/// Whether the settings are still those that `act` was decided on: what somebody else has written since
+/// is not written over.
+fn is_decided_on(act: &Act, now: &Allocation, owner: &str) -> bool {
+    match act {
+        Act::Protect(prior) => {
+            let is_taken = now.is_protected() || now.is_kept_by_other(owner);
+            !is_taken && now.is_free() && now.as_prior() == *prior
+        }
+        Act::Unprotect(prior) => now.kept_for(owner).as_ref() == Some(prior),
+    }
+}
+
+/// Asks once more which cluster answers, and how its settings are, on the endpoint that is written to.
 async fn send(
     link: &Link,
     cluster: &Cluster,
@@ -131,15 +144,15 @@ async fn send(
     act: &Act,
 ) -> Result<bool, elasticsearch::error::Error> {
     let (client, caller) = (link.client(), caller(cluster));
+    let owner = cluster.metadata.uid.as_deref().unwrap_or_default();
     let state = client.state_version(&caller).await?;
-    if state.cluster_uuid != pinned {
+    let (allocation, endpoint) = client.allocation(&caller).await?;
+    let is_so = endpoint == state.endpoint && is_decided_on(act, &allocation, owner);
+    if state.cluster_uuid != pinned || !is_so {
         return Ok(false);
     }
     let write = match act {
-        Act::Protect(prior) => {
-            let owner = cluster.metadata.uid.as_deref().unwrap_or_default();
-            Write::protect(prior, owner, &caller)
-        }
+        Act::Protect(prior) => Write::protect(prior, owner, &caller),
         Act::Unprotect(prior) => Write::unprotect(prior, &caller),
     };
     client.write_at(state.endpoint, &write).await?.acknowledged()?;
@@ -215,6 +228,38 @@ mod tests {
             }
         }
         assert!(!holds_for(Act::Unprotect, &decided, &object("v", 1, &decided)));
+    }
+
+    #[test]
+    fn settings_that_somebody_has_changed_since_are_not_written_over() {
+        let at = |persistent: Option<&str>, prior: Option<Prior>, owner: Option<&str>| Allocation {
+            persistent: persistent.map(Into::into),
+            transient: None,
+            prior,
+            owner: owner.map(Into::into),
+        };
+        let protect = Act::Protect(Prior::Value("all".into()));
+        let kept = |value: &str, owner: &str| at(Some(value), Some(Prior::Unset), Some(owner));
+        for (now, holds) in [
+            (at(Some("all"), None, None), true),
+            (at(None, None, None), false),
+            (at(Some("new_primaries"), None, None), false),
+            (kept("primaries", "us"), false),
+            (kept("primaries", "them"), false),
+            (kept("all", "us"), true),
+        ] {
+            assert_eq!(is_decided_on(&protect, &now, "us"), holds, "{now:?}");
+        }
+        let unprotect = Act::Unprotect(Prior::Unset);
+        for (now, holds) in [
+            (kept("primaries", "us"), true),
+            (kept("primaries", "them"), false),
+            (kept("all", "us"), false),
+            (at(None, Some(Prior::Unset), Some("us")), true),
+            (at(None, None, None), false),
+        ] {
+            assert_eq!(is_decided_on(&unprotect, &now, "us"), holds, "{now:?}");
+        }
     }
 
     #[tokio::test]

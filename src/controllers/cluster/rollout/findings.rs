@@ -10,11 +10,14 @@ use crate::{
         cluster::{Cluster, Diagnostic, DiagnosticLevel, conditions as kinds},
         condition::{Finding, Reason},
     },
-    rollout::run::{Run, Step},
+    rollout::run::{HostRun, Run, Step},
 };
 
 /// The rule of the diagnostic that tells of what another run holds back.
 const ALLOCATION: &str = "allocation";
+/// What is said of a run that brings hosts nothing until a person has decided.
+const REFUSED: &str = "no host gets what the spec asks for as long as that can't be worked with: see \
+                       the conditions Accepted and ResolvedRefs";
 /// How many hosts a message names at most.
 const NAMED: usize = 10;
 
@@ -28,6 +31,7 @@ pub fn outstanding(decided: &Decided) -> Option<Finding> {
             Some("Paused") => {
                 no(Reason::Paused, "spec.paused holds back what the spec asks of the hosts".into())
             }
+            Some("Refused") => no(Reason::Blocked, REFUSED.into()),
             _ => no(Reason::InProgress, "what the spec asks of the hosts is about to begin".into()),
         };
     };
@@ -38,9 +42,12 @@ pub fn outstanding(decided: &Decided) -> Option<Finding> {
             format!("{}; to go on, set the annotation {RESUME} to {token}", pause.reason),
         );
     }
-    let in_hand = run.hosts.iter().any(|it| it.step.is_in_hand());
+    let in_hand = run.hosts.iter().any(HostRun::is_in_hand);
     if decided.hold == Some("Paused") && !in_hand {
         return no(Reason::Paused, "spec.paused holds back the other hosts of the run".into());
+    }
+    if decided.hold == Some("Refused") && !in_hand {
+        return no(Reason::Blocked, REFUSED.into());
     }
     if let Some((gate, block)) = run.blocked.first_key_value() {
         return no(Reason::Blocked, format!("{gate}: {}", block.message));
@@ -88,18 +95,18 @@ pub fn diagnostics(cluster: &Cluster, decided: &Decided) -> Vec<Diagnostic> {
 /// hand. `may_protect` says that allocation may be held back yet.
 #[must_use]
 pub fn left_behind(run: &Run, may_protect: bool) -> Option<String> {
-    let in_hand = || run.hosts.iter().filter(|it| it.step.is_in_hand());
-    let named = |is_meant: &dyn Fn(Step) -> bool| {
-        let names = in_hand().filter(|it| is_meant(it.step)).map(|it| &*it.name);
+    let in_hand = || run.hosts.iter().filter(|it| it.is_in_hand());
+    let named = |is_meant: &dyn Fn(&HostRun) -> bool| {
+        let names = in_hand().filter(|it| is_meant(it)).map(|it| &*it.name);
         names.take(NAMED).collect::<Vec<_>>().join(", ")
     };
     in_hand().next()?;
     let mut left = Vec::new();
-    let down = named(&Step::may_be_down);
+    let down = named(&HostRun::may_be_down);
     if !down.is_empty() {
         left.push(format!("Elasticsearch may be down on {down}"));
     }
-    let cordoned = named(&|it| Step::Cordon <= it && it <= Step::Uncordon);
+    let cordoned = named(&|it| Step::Cordon <= it.step && it.step <= Step::Uncordon);
     if !cordoned.is_empty() {
         left.push(format!("the Node may be cordoned of {cordoned}"));
     }

@@ -25,7 +25,7 @@ use crate::{
     kubernetes::{Kind as _, events::Notice},
     rollout::{
         planner::{Act, End},
-        run::Run,
+        run::{HostRun, Run},
         safety::since,
     },
     telemetry::metrics::StepEnding,
@@ -60,8 +60,7 @@ pub fn pace(cluster: &Cluster) -> RolloutSpec {
 #[must_use]
 pub fn keeps(cluster: &Cluster, now: Timestamp) -> bool {
     let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
-    let in_hand =
-        run.is_some_and(|it| it.hosts.iter().any(|it| record::step(it.step).is_in_hand()));
+    let in_hand = run.is_some_and(|it| record::run(it).hosts.iter().any(HostRun::is_in_hand));
     let limit = pace(cluster).host_timeout.0 + GRACE;
     in_hand && leaving_for(cluster, now).is_some_and(|it| it < limit)
 }
@@ -143,10 +142,14 @@ fn is_shut(decided: &plan::Decided, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+<<<<<<< HEAD
     use crate::rollout::{
         gate::Gate,
         run::{Blocked, HostRun, Pause, Step},
     };
+=======
+    use crate::rollout::run::{Pause, Step};
+>>>>>>> mend-a
 
     fn decided(step: Step, pause: bool) -> plan::Decided {
         let now = Timestamp::UNIX_EPOCH;
@@ -154,6 +157,7 @@ mod tests {
             name: "a".into(),
             uid: "uid".into(),
             step,
+            revision: None,
             attempt: 1,
             since: now,
             before: [].into(),

@@ -115,13 +115,11 @@ async fn hosts(ctx: &Context, cluster: &Cluster) -> Result<Vec<Arc<Host>>, Error
         let named = it.spec.cluster_ref.as_ref().map(|it| &it.name);
         named == Some(&name) && it.namespace() == namespace && !it.awaits_approval()
     };
-    let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
+    let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref()).map(super::record::run);
     let begun = |uid: Option<&str>| {
-        let entry = run.and_then(|it| it.hosts.iter().find(|it| Some(&*it.host_uid) == uid));
-        entry.is_some_and(|it| {
-            let step = super::record::step(it.step);
-            step.is_in_hand() || step.is_permit()
-        })
+        let run = run.iter().flat_map(|it| &it.hosts);
+        let mut begun = run.filter(|it| it.is_in_hand() || it.step.is_permit());
+        begun.any(|it| Some(&*it.uid) == uid)
     };
     let api: Api<Host> =
         Api::namespaced(ctx.client.clone(), namespace.as_deref().unwrap_or_default());

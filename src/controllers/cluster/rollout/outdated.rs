@@ -1,6 +1,6 @@
 //! The hosts whose Elasticsearch runs otherwise than it shall. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::managed::observe::Seen;
 use crate::{
@@ -8,13 +8,16 @@ use crate::{
         cluster::Cluster,
         host_status::{DataDirectory, DeployedElasticsearch},
         line::Line,
-        rollout_status::{RolloutStatus, RolloutStep},
+        rollout_status::{HOSTS, RolloutHost, RolloutStatus, RolloutStep},
     },
     controllers::deployment,
     digest::{Digest, hex},
     elasticsearch::version::Version,
-    rollout::run::Kind,
+    rollout::run::{Kind, Run, version_of},
 };
+
+/// So many digits of a revision are kept of each host of a run.
+const SHORT: usize = 12;
 
 /// What the spec asks of the hosts of a Cluster whose Elasticsearch Drover runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct Outdated {
     revisions: BTreeMap<Box<str>, Box<str>>,
     /// The hosts that run something else, by uid.
     hosts: BTreeMap<Box<str>, Kind>,
+    /// The hosts that run that, by uid.
+    right: BTreeSet<Box<str>>,
 }
 
 impl Outdated {
@@ -35,7 +40,7 @@ impl Outdated {
         let plans = seen.plans.as_ref().ok().filter(|_| may_be_changed)?;
         let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
         let (mut revisions, mut hosts) = (BTreeMap::new(), BTreeMap::new());
-        let mut down = Vec::new();
+        let (mut down, mut right) = (Vec::new(), BTreeSet::new());
         for host in &seen.hosts {
             let (Some(name), Some(uid)) = (&host.metadata.name, &host.metadata.uid) else {
                 continue;
@@ -53,17 +58,25 @@ impl Outdated {
             let told = deployment::told(host);
             let revision = told.and_then(|it| it.revision.as_ref()).map(Line::as_str);
             let runs = told.and_then(|it| it.version.as_ref());
-            let kind = match runs.map(|it| Version::parse(it.as_str())) {
-                Some(running) if running != Some(version) => Kind::ElasticsearchVersion,
-                Some(_) if revision != Some(&*plan.revision) => Kind::ElasticsearchConfig,
+            let runs = runs.map(|it| Version::parse(it.as_str()));
+            let kind = match (runs, taken_down(run, uid)) {
+                (Some(running), _) if running != Some(version) => Kind::ElasticsearchVersion,
+                (Some(_), _) if revision != Some(&*plan.revision) => Kind::ElasticsearchConfig,
                 // One that does not run is not in service: it is brought up without a run, unless
-                // a run has taken it down.
-                None if is_begun(run, uid) => Kind::ElasticsearchConfig,
-                None if told.is_some_and(is_home) => {
+                // a run has taken it down. The version that this led to had passed the gates.
+                (None, Some(run)) if Version::parse(version_of(&run.target)) == Some(version) => {
+                    Kind::ElasticsearchConfig
+                }
+                (None, Some(_)) => Kind::ElasticsearchVersion,
+                (Some(_), _) => {
+                    right.insert(uid.as_str().into());
+                    continue;
+                }
+                (None, None) if told.is_some_and(is_home) => {
                     down.push(uid);
                     continue;
                 }
-                Some(_) | None => continue,
+                (None, None) => continue,
             };
             hosts.insert(uid.as_str().into(), kind);
         }
@@ -73,32 +86,56 @@ impl Outdated {
                 hosts.insert(uid.as_str().into(), Kind::ElasticsearchVersion);
             }
         }
-        Some(Self { version, revisions, hosts })
+        Some(Self { version, revisions, hosts, right })
     }
 
-    /// What a run would be about: the kind, what it leads to, and the uids of the hosts. A version
-    /// comes with the settings for it, so that it goes first.
+    /// Whether any host runs something else.
     #[must_use]
-    pub fn wanted(&self) -> Option<(Kind, String, Vec<Box<str>>)> {
-        let kind = *self.hosts.values().min()?;
-        let uids: Vec<Box<str>> = self.hosts.keys().cloned().collect();
-        Some((kind, self.target(uids.iter().map(|it| &**it)), uids))
+    pub fn is_any(&self) -> bool {
+        !self.hosts.is_empty()
     }
 
-    /// Whether `run` leads to what the spec asks for still.
+    /// Whether the host with this uid runs what it shall.
+    #[must_use]
+    pub fn is_right(&self, uid: &str) -> bool {
+        self.right.contains(uid)
+    }
+
+    /// What a run over hosts with these `uids` would be about: the kind, what it leads to, and the uids
+    /// of those that it takes. A version comes with the settings for it, so that it goes first.
+    #[must_use]
+    pub fn wanted(&self, uids: &[&str]) -> Option<(Kind, String, Vec<Box<str>>)> {
+        let uids: BTreeSet<&str> = uids.iter().copied().collect();
+        let taken = self.hosts.iter().filter(|(uid, _)| uids.contains(&***uid)).take(HOSTS);
+        let (uids, kinds): (Vec<Box<str>>, Vec<Kind>) =
+            taken.map(|(uid, kind)| (uid.clone(), *kind)).unzip();
+        Some((kinds.into_iter().min()?, self.target(&uids), uids))
+    }
+
+    /// Whether `run` leads to what the spec asks for still: hosts that come while it is under way, or
+    /// leave, are no reason to begin another one.
     #[must_use]
     pub fn is_led_to_by(&self, run: &RolloutStatus) -> bool {
-        let uids = run.hosts.iter().map(|it| it.host_uid.as_str());
-        run.target == self.target(uids)
+        let is_same = |it: &RolloutHost| {
+            let wanted = self.revisions.get(it.host_uid.as_str());
+            wanted.zip(it.revision.as_ref()).is_none_or(|(wanted, it)| wanted.starts_with(&**it))
+        };
+        Version::parse(version_of(&run.target)) == Some(self.version)
+            && run.hosts.iter().all(is_same)
     }
 
-    /// The version, and a digest of the settings of these hosts: those of hosts that come while a run
-    /// is under way are no reason to begin another one.
-    fn target<'a>(&self, uids: impl Iterator<Item = &'a str>) -> String {
-        let mut uids: Vec<&str> = uids.collect();
-        uids.sort_unstable();
+    /// Notes in a run that begins what each of its hosts is to run.
+    pub fn note(&self, run: &mut Run) {
+        for host in run.hosts.iter_mut().filter(|_| run.kind.swaps()) {
+            let revision = self.revisions.get(&host.uid);
+            host.revision = revision.map(|it| it.get(..SHORT).unwrap_or(it).into());
+        }
+    }
+
+    /// The version, and a digest of the settings of these hosts.
+    fn target(&self, uids: &[Box<str>]) -> String {
         let mut digest = Digest::new();
-        for (uid, revision) in uids.iter().filter_map(|it| self.revisions.get_key_value(*it)) {
+        for (uid, revision) in uids.iter().filter_map(|it| self.revisions.get_key_value(it)) {
             digest.field(uid.as_bytes());
             digest.field(revision.as_bytes());
         }
@@ -112,14 +149,11 @@ fn is_home(told: &DeployedElasticsearch) -> bool {
     !told.staged.is_empty() && told.data != DataDirectory::Unknown
 }
 
-/// Whether a run of that kind has begun with the host, and is not done with it.
-fn is_begun(run: Option<&RolloutStatus>, uid: &str) -> bool {
-    let of_kind = |it: &&RolloutStatus| {
-        let kind = super::record::kind(it.kind);
-        matches!(kind, Kind::ElasticsearchVersion | Kind::ElasticsearchConfig)
-    };
-    let host = run.filter(of_kind).and_then(|it| it.hosts.iter().find(|it| it.host_uid == uid));
-    host.is_some_and(|it| !matches!(it.step, RolloutStep::Waiting | RolloutStep::Done))
+/// The run that has begun with the host, and is not done with it, where it swaps what runs.
+fn taken_down<'a>(run: Option<&'a RolloutStatus>, uid: &str) -> Option<&'a RolloutStatus> {
+    let run = run.filter(|it| super::record::kind(it.kind).swaps())?;
+    let is_begun = |step| !matches!(step, RolloutStep::Waiting | RolloutStep::Done);
+    run.hosts.iter().any(|it| it.host_uid == uid && is_begun(it.step)).then_some(run)
 }
 
 #[cfg(test)]
@@ -161,7 +195,7 @@ mod tests {
     }
 
     fn wanted(outdated: &Outdated) -> Option<(Kind, Vec<String>)> {
-        let (kind, target, hosts) = outdated.wanted()?;
+        let (kind, target, hosts) = outdated.wanted(&["uid-h0", "uid-h1"])?;
         assert!(target.starts_with("8.19.0/"), "{target}");
         Some((kind, hosts.iter().map(ToString::to_string).collect()))
     }
@@ -249,21 +283,59 @@ mod tests {
     }
 
     #[test]
-    fn a_run_leads_to_the_spec_whatever_hosts_come_and_no_longer_once_settings_change() {
-        let cluster = cluster(&json!(null));
+    fn a_host_that_is_down_by_a_run_to_another_version_comes_to_the_gate_of_versions() {
+        let down = json!({ "data": "Used" });
+        for (target, expected) in [
+            ("8.19.0/x", Kind::ElasticsearchConfig),
+            ("8.17.0/x", Kind::ElasticsearchVersion),
+            ("9.0.0/x", Kind::ElasticsearchVersion),
+        ] {
+            let cluster = cluster(&run(target, &["uid-h0"], "Stop"));
+            let outdated = find(&cluster, &[down.clone(), runs("8.19.0", "now")]);
+            assert_eq!(wanted(&outdated), Some((expected, vec!["uid-h0".into()])), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_run_leads_to_the_spec_whatever_hosts_come_or_leave_and_no_longer_once_settings_change() {
+        let bare = cluster(&json!(null));
         let old = runs("8.19.0", "old");
-        let outdated = find(&cluster, std::slice::from_ref(&old));
-        let (_, target, _) = outdated.wanted().unwrap();
-        let status: crate::api::cluster::ClusterStatus =
-            serde_json::from_value(run(&target, &["uid-h0"], "Stop")).unwrap();
-        let run = status.rollout.unwrap();
-        assert!(outdated.is_led_to_by(&run));
-        assert!(find(&cluster, &[old.clone(), json!({ "data": "Empty" })]).is_led_to_by(&run));
-        let mut other = cluster.clone();
+        let outdated = find(&bare, &[old.clone(), old.clone()]);
+        let (_, target, _) = outdated.wanted(&["uid-h0", "uid-h1"]).unwrap();
+        let status = |target: &str| -> RolloutStatus {
+            let run = run(target, &["uid-h0", "uid-h1"], "Stop");
+            serde_json::from_value(run["rollout"].clone()).unwrap()
+        };
+        let mut run = super::super::record::run(&status(&target));
+        outdated.note(&mut run);
+        assert!(run.hosts.iter().all(|it| it.revision.as_ref().is_some_and(|it| it.len() == 12)));
+        let run = super::super::record::status(&run);
+        let more = [old.clone(), old.clone(), json!({ "data": "Empty" })];
+        for told in [&more[..1], &more[..2], &more] {
+            assert!(find(&bare, told).is_led_to_by(&run), "{told:?}");
+        }
+        assert!(!find(&bare, &more).is_led_to_by(&RolloutStatus {
+            target: target.replace("8.19.0", "8.18.0"),
+            ..run.clone()
+        }));
+        let mut other = bare.clone();
         let mut spec = serde_json::to_value(&other.spec).unwrap();
         let config = json!({ "node.attr.x": "1" });
         spec["elasticsearch"]["nodeGroups"] = json!([{ "name": "default", "config": config }]);
         other.spec = serde_json::from_value(spec).unwrap();
         assert!(!find(&other, &[old]).is_led_to_by(&run));
+    }
+
+    #[test]
+    fn a_run_is_about_the_hosts_that_it_takes_alone() {
+        let cluster = cluster(&json!(null));
+        let all = [runs("8.19.0", "old"), runs("8.17.0", "old")];
+        let outdated = find(&cluster, &all);
+        let (kind, target, hosts) = outdated.wanted(&["uid-h0"]).unwrap();
+        assert_eq!((kind, hosts), (Kind::ElasticsearchConfig, vec!["uid-h0".into()]));
+        assert_ne!(target, outdated.wanted(&["uid-h0", "uid-h1"]).unwrap().1);
+        assert_eq!(outdated.wanted(&[]), None);
+        assert!(outdated.is_any() && !outdated.is_right("uid-h0"));
+        assert!(find(&cluster, &[runs("8.19.0", "now")]).is_right("uid-h0"));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         RESUME,
         cluster::Cluster,
         rollout::{PauseAfter as PauseAfterSpec, SingleCopyIndices},
-        rollout_status::{HOSTS, Requests},
+        rollout_status::Requests,
     },
     foreign::capped,
     rollout::{
@@ -53,16 +53,22 @@ pub enum Foreign {
     Owner(Box<str>),
 }
 
-/// Decides, where there is anything to decide on.
+/// Decides, where there is anything to decide on. `is_refused`: what the Cluster has can't be worked
+/// with, so that no host is brought what it asks for.
 #[must_use]
 pub fn next(
     cluster: &Cluster,
     seen: Option<&Seen>,
     outdated: Option<&Outdated>,
+    is_refused: bool,
     now: Timestamp,
 ) -> Decided {
     let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref()).map(record::run);
-    let hold = hold(cluster);
+    let brings = match &run {
+        Some(run) => run.kind.swaps(),
+        None => outdated.is_some_and(Outdated::is_any),
+    };
+    let hold = hold(cluster).or_else(|| (is_refused && brings).then_some("Refused"));
     let Some(seen) = seen else {
         let is_outstanding = run.is_none() && wishes::is_anything_outstanding(cluster, outdated);
         let requests = wishes::dealt_with(cluster, None);
@@ -78,7 +84,7 @@ pub fn next(
             foreign,
         };
     };
-    let uids: Vec<&str> = seen.members.iter().map(|it| &*it.uid).take(HOSTS).collect();
+    let uids: Vec<&str> = seen.members.iter().map(|it| &*it.uid).collect();
     let wanted = wishes::wanted(cluster, &uids, outdated, now);
     let rollout = super::pace(cluster);
     let pace = Pace {
@@ -109,7 +115,11 @@ pub fn next(
         run: run.as_ref(),
         now,
     };
-    let Decision { run: after, act, ended } = planner::next(&world);
+    let Decision { run: mut after, act, ended } = planner::next(&world);
+    let begun = after.as_mut().filter(|it| run.as_ref().is_none_or(|before| before.id != it.id));
+    if let (Some(begun), Some(outdated)) = (begun, outdated) {
+        outdated.note(begun);
+    }
     let begun = after.as_ref().filter(|it| wishes::is_request(it.kind));
     let begun = begun.filter(|it| run.as_ref().is_none_or(|before| before.id != it.id));
     let idle = wanted.filter(|it| {

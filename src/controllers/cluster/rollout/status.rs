@@ -154,6 +154,9 @@ fn past(run: &Run, end: End, status: RunStatus, now: Timestamp) -> PastRun {
     let done = run.hosts.iter().filter(|it| it.step == Step::Done).count();
     let reason = match end {
         End::Finished => None,
+        End::Superseded if run.kind.swaps() => {
+            Some("the spec asked for something else, or for nothing, before all hosts were done")
+        }
         End::Superseded => {
             Some("its request was taken away, or another one made, before all hosts were done")
         }
@@ -237,6 +240,7 @@ fn of_host(was: Option<&RolloutHost>, is: &RolloutHost) -> Option<Notice> {
     let was = was.map_or(Step::Waiting, |it| record::step(it.step));
     let (reason, what) = match step {
         _ if step == was => return None,
+        Step::Stage if is.touched => ("HostBegun", "is down, and gets ready to be started again"),
         Step::Stage => ("HostBegun", "checks itself"),
         Step::Stop => ("HostStopping", "may go down"),
         Step::Rejoin => ("HostStarted", "is up, and its Elasticsearch is waited for"),

@@ -7,7 +7,7 @@ use crate::{
     api::{
         cluster::Cluster,
         rollout::RestartTarget,
-        rollout_status::{Requests, RolloutStatus},
+        rollout_status::{HOSTS, Requests, RolloutStatus},
     },
     controllers::deployment,
     rollout::{planner::Wanted, run::Kind},
@@ -55,7 +55,7 @@ pub fn other_target(cluster: &Cluster) -> Option<&str> {
 /// Whether anything is wanted that no run has taken up.
 #[must_use]
 pub fn is_anything_outstanding(cluster: &Cluster, outdated: Option<&Outdated>) -> bool {
-    outdated.and_then(Outdated::wanted).is_some() || outstanding(cluster).is_some()
+    outdated.is_some_and(Outdated::is_any) || outstanding(cluster).is_some()
 }
 
 /// What is wanted of the hosts with these `uids`; nothing where nothing is. A run whose request is
@@ -72,14 +72,16 @@ pub fn wanted(
     if let Some(run) = run.filter(|it| goes_on(cluster, it, outdated)) {
         let kind = record::run(run).kind;
         let (id, target) = (run.run_id.as_str().into(), run.target.as_str().into());
-        return Some(Wanted { id, kind, target, hosts: Vec::new() });
+        let is_right = |uid: &str| outdated.is_some_and(|it| it.is_right(uid));
+        let hosts = run.hosts.iter().map(|it| it.host_uid.as_str()).filter(|it| !is_right(it));
+        return Some(Wanted { id, kind, target, hosts: hosts.map(Into::into).collect() });
     }
     let is_asked_for = |run: &RolloutStatus| going_on(cluster, run).is_some();
     let has_trouble = |run: &RolloutStatus| run.hosts.iter().any(|it| it.message.is_some());
     // What is asked for comes to its end first, unless other settings may be the cure.
     let may_begin = run.is_none_or(|it| !is_asked_for(it) || has_trouble(it));
-    if let Some((kind, target, hosts)) = outdated.filter(|_| may_begin).and_then(Outdated::wanted) {
-        let hosts = hosts.into_iter().filter(|it| uids.contains(&&**it)).collect();
+    let of_spec = outdated.filter(|_| may_begin).and_then(|it| it.wanted(uids));
+    if let Some((kind, target, hosts)) = of_spec {
         let id = format!("deploy-{}", now.as_millisecond()).into();
         return Some(Wanted { id, kind, target: target.into(), hosts });
     }
@@ -99,7 +101,7 @@ pub fn wanted(
         id: format!("restart-{}", now.as_millisecond()).into(),
         kind: request.kind,
         target: request.id.into(),
-        hosts: uids.iter().map(|it| (*it).into()).collect(),
+        hosts: uids.iter().take(HOSTS).map(|it| (*it).into()).collect(),
     })
 }
 
@@ -268,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_change_of_settings_goes_on_until_others_are_wanted_or_none_are_known() {
-        let (_, target, _) = outdated(&json!(null), &json!(null)).1.wanted().unwrap();
+        let (_, target, _) = outdated(&json!(null), &json!(null)).1.wanted(&["uid-a"]).unwrap();
         let status = |target: &str| {
             let mut run = run(target);
             run["kind"] = json!("ElasticsearchConfig");
@@ -279,11 +281,14 @@ mod tests {
             json!({ "observedGeneration": 1, "rollout": run })
         };
         let (same, other) = outdated(&status(&target), &json!(null));
-        assert_eq!(asked(&same, &other), (Kind::ElasticsearchConfig, 0));
+        assert_eq!(asked(&same, &other), (Kind::ElasticsearchConfig, 1));
         let unknown = wanted(&same, &["uid-a"], None, Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(&*unknown.target, target);
-        let (changed, other) = outdated(&status("8.19.0/before"), &json!(null));
-        assert_eq!(asked(&changed, &other), (Kind::ElasticsearchConfig, 1));
+        let mut before = status(&target);
+        before["rollout"]["hosts"][0]["revision"] = json!("another");
+        let (changed, other) = outdated(&before, &json!(null));
+        let begun = wanted(&changed, &["uid-a"], Some(&other), Timestamp::UNIX_EPOCH).unwrap();
+        assert!(begun.id.starts_with("deploy-"), "{}", begun.id);
         let mut let_go = same;
         let_go.spec.elasticsearch = None;
         assert_eq!(

@@ -57,6 +57,8 @@ pub struct Scene {
     pub hosts: HostCounts,
     /// What else the spec names that is not there.
     pub missing: Option<Problem>,
+    /// Whether what the Cluster has can't be worked with.
+    pub is_refused: bool,
     /// What a run over the hosts goes by, where one is looked for.
     pub look: Option<Seen>,
     /// Seconds.
@@ -98,6 +100,7 @@ impl Scene {
             needed_by: Vec::new(),
             hosts: HostCounts::default(),
             missing: None,
+            is_refused: false,
             look: None,
             now: 1_000,
         }
@@ -184,7 +187,13 @@ impl Scene {
         self.now += 10;
         let seen = self.seen();
         let plan = plan::next(&self.cluster, &seen, self.time());
-        let decided = rollout::plan::next(&self.cluster, self.look.as_ref(), None, self.time());
+        let decided = rollout::plan::next(
+            &self.cluster,
+            self.look.as_ref(),
+            None,
+            self.is_refused,
+            self.time(),
+        );
         let mut outcome = Outcome::default();
         let mut connected = self.connected;
         match &plan.step {
@@ -259,7 +268,7 @@ impl Scene {
     fn assert_at_rest(&self, seen: &Observed, outcome: &Outcome) {
         let later = Timestamp::new(self.now + 1_000, 0).unwrap();
         let plan = plan::next(&self.cluster, seen, later);
-        let decided = rollout::plan::next(&self.cluster, None, None, later);
+        let decided = rollout::plan::next(&self.cluster, None, None, self.is_refused, later);
         let again = status::after(&self.cluster, seen, &plan, outcome, &decided, later);
         assert_eq!(Some(&again), self.cluster.status.as_ref(), "the same world, another status");
         assert_eq!(status::notices(Some(&again), &again), [], "told twice");

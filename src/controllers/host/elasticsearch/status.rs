@@ -34,18 +34,21 @@ const VERSIONS: usize = 16;
 /// systemd's word for a unit that could not be looked at.
 pub const UNSEEN: &str = "unknown";
 
-/// How it is; as it was `before` while nothing is known anew of `machine`, the one that is meant.
+/// How it is; as it was `before` while nothing is known anew of `machine`, the one that is meant. What
+/// Drover has installed was seen since it was last changed where it `is_seen`.
 #[must_use]
 pub fn shown(
     before: Option<&HostElasticsearch>,
     seen: &Observed,
     machine: Option<&str>,
+    is_seen: bool,
 ) -> Option<HostElasticsearch> {
     let unit = seen.unit.as_ref()?;
     let told = seen.view.checked.as_deref().and_then(|it| it.service.as_ref());
     let before = before.filter(|it| it.unit.as_str() == unit.as_str());
     let Some(told) = told.filter(|_| machine.is_some()) else { return before.cloned() };
-    let deployed = deployed(before.and_then(|it| it.deployed.as_ref()), seen);
+    let known = before.and_then(|it| it.deployed.as_ref());
+    let deployed = if is_seen { deployed(known, seen) } else { known.cloned() };
     let Ok(service) = told else {
         // What could not be looked at may be otherwise by now; what is on the disk is there still.
         return deployed.map(|it| HostElasticsearch {

@@ -74,13 +74,22 @@ fn permit(ctx: &Context, host: &Host, work: &Work, errand: &Errand) -> Ending {
     Ending::Permitted
 }
 
-/// Whether it goes on whenever it can, since Elasticsearch may be down there: a restart that was begun.
-/// It is told from a new one by the run of the service; nothing on a machine tells a boot from one
-/// that was judged long ago.
+/// Whether it goes on whenever it can, since Elasticsearch may be down there: a restart that was begun,
+/// which is told from a new one by the run of the service, and something else to be started where the
+/// service is down. Nothing on a machine tells a boot from one that was judged long ago.
 fn goes_on(host: &Host, errand: &Errand) -> bool {
-    let is_begun_restart =
-        |it: &Operation| it.touched && it.kind == OperationKind::RestartElasticsearch;
-    errand.touched && record(host).is_some_and(is_begun_restart)
+    let is_restart = |it: &Operation| match it.kind {
+        OperationKind::RestartElasticsearch => true,
+        OperationKind::DeployElasticsearch => is_down(host),
+        _ => false,
+    };
+    errand.touched && record(host).is_some_and(|it| it.touched && is_restart(it))
+}
+
+/// Whether the service was down when it was last looked at.
+fn is_down(host: &Host) -> bool {
+    let told = host.status.as_ref().and_then(|it| it.elasticsearch.as_ref());
+    told.is_some_and(|it| matches!(it.state.as_str(), "inactive" | "failed"))
 }
 
 /// How long a permit of `then` is good; nothing where it is too old, or not of this time.
@@ -127,7 +136,7 @@ mod tests {
     use crate::api::rollout_status::{RolloutKind, RolloutStep};
 
     #[test]
-    fn a_restart_that_was_begun_goes_on_and_a_boot_needs_a_permit_of_now() {
+    fn what_can_not_stop_what_runs_goes_on_and_a_boot_needs_a_permit_of_now() {
         let errand = Errand {
             run: "r-1".into(),
             kind: RolloutKind::HostRestart,
@@ -136,21 +145,26 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             touched: true,
         };
-        for (kind, touched, expected) in [
-            ("RestartElasticsearch", true, true),
-            ("RestartElasticsearch", false, false),
-            ("RestartHost", true, false),
+        for (kind, touched, state, expected) in [
+            ("RestartElasticsearch", true, "active", true),
+            ("RestartElasticsearch", false, "failed", false),
+            ("RestartHost", true, "failed", false),
+            ("DeployElasticsearch", true, "failed", true),
+            ("DeployElasticsearch", true, "inactive", true),
+            ("DeployElasticsearch", true, "active", false),
+            ("DeployElasticsearch", true, "unknown", false),
+            ("DeployElasticsearch", false, "failed", false),
         ] {
             let host = json!({
                 "apiVersion": "drover.dev/v1alpha1", "kind": "Host", "metadata": { "name": "a" },
                 "spec": { "address": "10.0.0.1", "credentials": { "secretName": "key" } },
-                "status": { "operation": {
+                "status": { "elasticsearch": { "unit": "u", "state": state }, "operation": {
                     "runId": "r-1", "kind": kind, "step": "Stop", "attempt": 2,
                     "startedAt": "2026-01-02T03:04:05Z", "touched": touched,
                 } },
             });
             let host: Host = serde_json::from_value(host).unwrap();
-            assert_eq!(goes_on(&host, &errand), expected, "{kind} {touched}");
+            assert_eq!(goes_on(&host, &errand), expected, "{kind} {touched} {state}");
         }
     }
 

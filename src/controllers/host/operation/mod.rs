@@ -101,6 +101,18 @@ fn is_staged(operation: &Operation) -> bool {
     deed(operation) == Some(Deed::Swap) && operation.step == STAGE && is_finished
 }
 
+/// Whether a run has brought something else into service there: what was seen before says nothing of
+/// what runs.
+#[must_use]
+pub fn is_swapped(host: &Host) -> bool {
+    record(host).is_some_and(has_swapped)
+}
+
+fn has_swapped(operation: &Operation) -> bool {
+    let is_finished = operation.status == Some(RunStatus::Finished);
+    deed(operation) == Some(Deed::Swap) && is_stop(operation) && is_finished
+}
+
 /// Whether a run has taken its Elasticsearch down, or is about to.
 #[must_use]
 pub fn is_stopping(host: &Host) -> bool {

@@ -137,21 +137,43 @@ fn take(
     };
     if errand.step == RolloutStep::Stop {
         operation.unit = unit_name(&errand.run, errand.attempt);
-        match before.filter(|it| is_stop(it) && it.touched) {
-            Some(last) => go_on_from(&mut operation, last),
-            // Nobody was let begin before that stands on record.
-            None if FRESH < now.duration_since(errand.started_at).unsigned_abs() => {
-                operation.status = Some(RunStatus::Failed);
-                operation.message = Some(Line::new(TOO_LATE));
-            }
-            // What is so now decides what proves that it is done.
-            None => note_before(&mut operation, glanced(seen, watch)?, seen),
+        if let Some(last) = before.filter(|it| is_stop(it) && it.touched) {
+            go_on_from(&mut operation, last);
+        } else {
+            judge_permit(&mut operation, seen, watch, errand, now)?;
         }
         if operation.kind == OperationKind::DeployElasticsearch {
             aim_at(&mut operation, seen)?;
         }
     }
     Some(Box::new(operation))
+}
+
+/// A permit that comes late is not taken, but for what the run has taken down before: as long as that
+/// is down it can't go down. What has come up since is not stopped, since no gate was asked for it.
+/// Nothing as long as the service was not looked at.
+fn judge_permit(
+    operation: &mut Operation,
+    seen: &Observed,
+    watch: Option<&Watch>,
+    errand: &Errand,
+    now: Timestamp,
+) -> Option<()> {
+    let glanced = glanced(seen, watch);
+    if errand.touched && operation.kind == OperationKind::DeployElasticsearch {
+        operation.touched = glanced?.service.as_ref().is_some_and(|it| it.unit.is_down());
+        operation.touched.then_some(())?;
+    }
+    let is_late = FRESH < now.duration_since(errand.started_at).unsigned_abs();
+    if is_late && !operation.touched {
+        // Nobody was let begin before that stands on record.
+        operation.status = Some(RunStatus::Failed);
+        operation.message = Some(Line::new(TOO_LATE));
+    } else {
+        // What is so now decides what proves that it is done.
+        note_before(operation, glanced?, seen);
+    }
+    Some(())
 }
 
 /// A later attempt is proven by the same as the first: it may have been done since.

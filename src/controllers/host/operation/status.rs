@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     TOO_LATE,
     apply::Ending,
-    is_open, is_stop,
+    has_swapped, is_open, is_stop,
     plan::{Step, declined},
     record, work_of,
 };
@@ -107,8 +107,20 @@ pub fn record_answer(status: &mut HostStatus, case: Case<'_>, now: Timestamp) {
         if is_over && (is_stop(&operation) || answer.status == RunStatus::Failed) {
             prepared::remember(&mut status.history, past(&operation, answer.status, now));
         }
+        if has_swapped(&operation) {
+            tell_swapped(status, &operation);
+        }
     }
     status.operation = Some(operation);
+}
+
+/// What was proven to run stands beside the answer: until all is looked at again, what ran before would.
+fn tell_swapped(status: &mut HostStatus, operation: &Operation) {
+    let deployed = status.elasticsearch.as_mut().and_then(|it| it.deployed.as_mut());
+    if let (Some(deployed), Some(target)) = (deployed, &operation.target) {
+        deployed.version = Some(target.version.clone());
+        deployed.revision = Some(target.revision.clone());
+    }
 }
 
 fn past(operation: &Operation, status: RunStatus, now: Timestamp) -> PastOperation {
@@ -212,6 +224,10 @@ fn staged(case: Case<'_>) -> Option<Answer> {
     if let Some(Err(why)) = &wanted.digest {
         return failed(why.clone());
     }
+    // Nothing is fetched to a machine that is not ready for it.
+    if let Some(why) = unprepared(case) {
+        return failed(why);
+    }
     let installation = installation(case.host, &case.seen.elasticsearch)?;
     match case.seen.view.installed(&installation)? {
         Ok(Outcome::Fetching | Outcome::Starting) => None,
@@ -224,16 +240,26 @@ fn staged(case: Case<'_>) -> Option<Answer> {
     }
 }
 
-/// Why `version` can't follow what runs, by when both were built.
+/// What could not be done that has to be first.
+fn unprepared(case: Case<'_>) -> Option<String> {
+    match case.seen.treated()? {
+        Err(error) => Some(chain(error)),
+        Ok(treated) => treated.failures.first().map(|it| chain(it)),
+    }
+}
+
+/// Why `version` can't follow what runs, or what was last started there, by when both were built.
 fn wrong_order(report: &Report, version: &str) -> Option<String> {
-    let running = &report.running.as_ref()?.version;
-    if **running == *version {
+    let running = report.running.as_ref().map(|it| &it.version);
+    let before = running.or(report.current.as_ref())?;
+    if **before == *version {
         return None;
     }
     let built = |it: &str| report.trees.get(it).and_then(Tree::built).unwrap_or_default();
-    is_built_before(built(version), built(running)).then(|| {
+    is_built_before(built(version), built(before)).then(|| {
+        let what = if running.is_some() { "runs" } else { "was started there last" };
         format!(
-            "{version} was built before {running}, which runs: it may not read what that writes"
+            "{version} was built before {before}, which {what}: it may not read what that writes"
         )
     })
 }

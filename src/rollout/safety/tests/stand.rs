@@ -180,6 +180,7 @@ impl Stand {
             name: host.into(),
             uid: format!("uid-{host}").into(),
             step,
+            revision: None,
             attempt: 1,
             since: self.now,
             before: [(node_of(host), "start".into())].into(),

@@ -109,6 +109,53 @@ fn a_request_that_is_taken_back_ends_the_run_between_hosts() {
     assert_eq!(roll.scene.status().history[0].status, RunStatus::Failed);
 }
 
+/// The status tells of a run that brings settings to the hosts, and has not begun with any.
+fn settings() -> Roll {
+    let mut roll = Roll::new();
+    let then = "2026-01-02T03:04:05Z";
+    let hosts = (0..3).map(|at| {
+        json!({
+            "name": NAMES[at], "hostUid": format!("uid-{at}"), "step": "Waiting", "attempt": 1,
+            "startedAt": then,
+        })
+    });
+    let run = json!({
+        "runId": "deploy-1", "kind": "ElasticsearchConfig", "target": "8.19.0/a",
+        "hosts": hosts.collect::<Vec<_>>(), "startedAt": then,
+    });
+    let status = roll.scene.cluster.status.as_mut().unwrap();
+    status.rollout = Some(serde_json::from_value(run).unwrap());
+    roll
+}
+
+#[test]
+fn a_cluster_that_can_not_be_worked_with_brings_hosts_nothing_and_restarts_them_all_the_same() {
+    let mut roll = settings();
+    roll.scene.is_refused = true;
+    for _ in 0..5 {
+        let turn = roll.turn();
+        assert_eq!(turn.decided.hold, Some("Refused"));
+        assert_eq!(roll.steps(), [RolloutStep::Waiting; 3]);
+    }
+    roll.scene.check("Ready", "False", "Blocked");
+    assert!(roll.scene.condition("Ready").message.contains("Accepted"));
+    let mut roll = Roll::new();
+    roll.scene.is_refused = true;
+    roll.ask("one");
+    roll.finish();
+    assert_eq!(roll.starts, [2; 3]);
+}
+
+#[test]
+fn what_became_of_settings_that_nobody_wants_any_more_is_told_in_its_own_words() {
+    let mut roll = settings();
+    roll.finish();
+    let past = roll.scene.status().history[0].clone();
+    assert_eq!((past.status, past.done), (RunStatus::Failed, 0));
+    let reason = past.reason.unwrap();
+    assert!(reason.as_str().contains("the spec asked for something else"), "{reason:?}");
+}
+
 #[test]
 fn an_object_that_comes_back_from_a_backup_restarts_nothing() {
     let mut roll = Roll::new();

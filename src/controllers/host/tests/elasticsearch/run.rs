@@ -11,6 +11,8 @@ use crate::{
     ssh::operation::{Outcome as Worked, spent::Spent},
 };
 
+mod cure;
+
 fn permits(scene: &mut Scene, step: RolloutStep, attempt: u32) {
     scene.errand = Some(Errand {
         run: "r-1".into(),
@@ -94,6 +96,16 @@ fn a_stage_fails_in_the_machines_words_or_for_an_older_build() {
 }
 
 #[test]
+fn a_stage_fails_in_the_words_of_what_could_not_be_prepared() {
+    let mut scene = outdated();
+    scene.machine.refuses = Some(fault("failed"));
+    permits(&mut scene, RolloutStep::Stage, 1);
+    scene.settle();
+    assert_eq!(operation(&scene).status, Some(RunStatus::Failed));
+    assert!(message(&scene).contains("gather facts"), "{}", message(&scene));
+}
+
+#[test]
 fn a_swap_names_what_it_leads_to_and_is_done_by_proof() {
     let mut scene = staged();
     permits(&mut scene, RolloutStep::Stop, 1);
@@ -117,6 +129,32 @@ fn a_swap_names_what_it_leads_to_and_is_done_by_proof() {
     scene.check("ElasticsearchInstalled", "True", "AsExpected");
     let left = Spent::new("r-1", 1).unwrap().with_jobs("r-1", 1);
     assert_eq!(scene.machine.cleared, [left], "the jobs go too, once nobody asks them any more");
+}
+
+#[test]
+fn what_was_proven_to_run_is_told_with_the_answer_whenever_all_is_looked_at_again() {
+    let mut scene = staged();
+    permits(&mut scene, RolloutStep::Stop, 1);
+    scene.pace = 2;
+    while scene.machine.begun == 0 {
+        scene.turn();
+    }
+    // What is seen from now on is what was.
+    scene.machine.is_slow = true;
+    scene.machine.outcome = Worked::Done;
+    while operation(&scene).status != Some(RunStatus::Finished) {
+        scene.turn();
+    }
+    for _ in 0..4 {
+        let told = deployed(&scene.host).unwrap();
+        let told = (told.version.as_ref().unwrap(), told.revision.as_ref().unwrap());
+        assert_eq!((told.0.as_str(), told.1.as_str()), ("8.19.1", &*deployment(&scene).revision));
+        scene.turn();
+    }
+    // What is seen then counts.
+    scene.machine.is_slow = false;
+    scene.settle();
+    assert_eq!(deployed(&scene.host).unwrap().version.as_ref().unwrap().as_str(), "8.19.0");
 }
 
 fn is_at_run(scene: &Scene) -> bool {

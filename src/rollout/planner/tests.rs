@@ -1,0 +1,102 @@
+use super::*;
+use crate::rollout::{hosts::Match, run::Kind, safety::Permitted};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn host(name: &str, step: Step) -> HostRun {
+    HostRun {
+        name: name.into(),
+        uid: name.into(),
+        step,
+        revision: None,
+        attempt: 1,
+        since: NOW,
+        before: BTreeMap::new(),
+        touched: false,
+        withdrawn: false,
+        trouble: None,
+    }
+}
+
+fn member(name: &str) -> Member {
+    Member {
+        name: name.into(),
+        uid: name.into(),
+        addresses: BTreeSet::new(),
+        nodes: Match::Stopped,
+        is_home: true,
+        runs: true,
+        others_run: false,
+        is_failing: false,
+        fit: Ok(()),
+        in_maintenance: false,
+        is_cordoned: false,
+        answer: None,
+    }
+}
+
+fn run(kind: Kind, hosts: &[(&str, Step)]) -> Run {
+    Run {
+        id: "r-1".into(),
+        kind,
+        target: "8.19.0/a".into(),
+        hosts: hosts.iter().map(|(name, step)| host(name, *step)).collect(),
+        pause: None,
+        passed: 0,
+        blocked: BTreeMap::new(),
+        told: BTreeSet::new(),
+        settled: None,
+        well_since: None,
+        started_at: NOW,
+    }
+}
+
+/// What becomes of the run where this is wanted, and Elasticsearch can't be asked.
+fn after(run: &Run, target: &str, hosts: &[&str]) -> Decision {
+    let wanted = Wanted {
+        id: "r-2".into(),
+        kind: run.kind,
+        target: target.into(),
+        hosts: hosts.iter().map(|it| (*it).into()).collect(),
+    };
+    let members: Vec<Member> = run.hosts.iter().map(|it| member(&it.name)).collect();
+    let permitted = Permitted { unavailable: 1, downtime: false, single_copies: false };
+    let pace = Pace {
+        pause_after: PauseAfter::Never,
+        host_timeout: Duration::from_mins(20),
+        min_ready: Duration::ZERO,
+    };
+    next(&World {
+        evidence: Err("Elasticsearch can't be asked"),
+        owner: "uid",
+        members: &members,
+        permitted: &permitted,
+        pace: &pace,
+        wanted: Some(&wanted),
+        hold: None,
+        is_given_up: false,
+        resume: None,
+        run: Some(run),
+        now: NOW,
+    })
+}
+
+fn steps(decision: &Decision) -> Vec<Step> {
+    decision.run.iter().flat_map(|it| &it.hosts).map(|it| it.step).collect()
+}
+
+#[test]
+fn a_host_that_runs_what_it_shall_before_its_turn_is_done_and_a_restart_is_for_all() {
+    let before = [("a", Step::Waiting), ("b", Step::Stage), ("c", Step::Waiting)];
+    let config = run(Kind::ElasticsearchConfig, &before);
+    let decision = after(&config, "8.19.0/a", &["c"]);
+    assert_eq!(steps(&decision), [Step::Done, Step::Done, Step::Waiting]);
+    let decision = after(&config, "8.19.0/a", &[]);
+    assert_eq!(decision.ended.map(|it| it.0), Some(End::Finished));
+    // What it is at is brought to its end.
+    let busy = run(Kind::ElasticsearchConfig, &[("a", Step::Rejoin)]);
+    assert_eq!(steps(&after(&busy, "8.19.0/a", &[])), [Step::Rejoin]);
+    let restart = run(Kind::ElasticsearchRestart, &before);
+    let decision = after(&restart, "8.19.0/a", &["c"]);
+    assert_eq!(steps(&decision)[0], Step::Waiting);
+}
