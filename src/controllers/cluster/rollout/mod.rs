@@ -142,14 +142,10 @@ fn is_shut(decided: &plan::Decided, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-<<<<<<< HEAD
     use crate::rollout::{
         gate::Gate,
         run::{Blocked, HostRun, Pause, Step},
     };
-=======
-    use crate::rollout::run::{Pause, Step};
->>>>>>> mend-a
 
     fn decided(step: Step, pause: bool) -> plan::Decided {
         let now = Timestamp::UNIX_EPOCH;
