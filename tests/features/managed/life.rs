@@ -1,6 +1,7 @@
 //! From bare machines to a cluster by one apply, and what is changed in its life.
 
 use drover::api::{
+    condition::find,
     host_status::RunStatus,
     rollout_status::{RolloutKind, RolloutStep},
 };
@@ -58,10 +59,14 @@ async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings
     let upgraded = status.elasticsearch.unwrap();
     assert_eq!((upgraded.version.as_str(), &upgraded.uuid), ("8.19.0", &formed.uuid));
 
-    // A machine that has lost its data joins the same cluster, and so does one more.
+    // A machine that has lost its data waits for a word, and then joins the same cluster; so does one more.
     stage.machines[1].inside(
         "systemctl stop drover-elasticsearch; find /var/lib/drover-elasticsearch -mindepth 1 -delete",
     );
+    let status = stage.until("Accepted", "False").await;
+    let message = &find(&status.conditions, "Accepted").unwrap().message;
+    assert!(message.contains("host 'es-2'"), "{message}");
+    stage.machines[1].inside("rm /etc/drover-elasticsearch/cluster-uuid");
     eventually("the machine without data is back", LONG, async || {
         match stage.asks(1, "/").await? {
             root if root["cluster_uuid"] == *formed.uuid => Ok(()),

@@ -154,9 +154,14 @@ fn note(cluster: &Cluster, seen: &Seen) -> Option<(String, Vec<Kind>)> {
 }
 
 fn stand(cluster: &Cluster, seen: &Seen) -> Stand {
-    if let Some(problem) = seen.astray() {
-        return Stand::Refused(problem);
+    match belonging(cluster, seen) {
+        refused @ Stand::Refused(_) => refused,
+        stand => seen.astray().map_or(stand, Stand::Refused),
     }
+}
+
+/// The same by which cluster is remembered, and by whom.
+fn belonging(cluster: &Cluster, seen: &Seen) -> Stand {
     let told: Vec<(&Host, Option<&DeployedElasticsearch>)> =
         seen.hosts.iter().map(|it| (&**it, deployment::told(it))).collect();
     let secrets = deployment::secrets::uuids(&seen.found);

@@ -311,7 +311,8 @@ mod tests {
         let mut host = Host::clone(&tests::host("a", &json!({}), true));
         let (cluster, hosts) = (tests::cluster(&json!({})), [Arc::new(host.clone())]);
         let secrets = secrets::open(&cluster, &tests::found()).unwrap();
-        let plan = deployment::plans(&cluster, &secrets, &hosts).unwrap().nodes.remove("a").unwrap();
+        let plan =
+            deployment::plans(&cluster, &secrets, &hosts).unwrap().nodes.remove("a").unwrap();
         let status = host.status.get_or_insert_default();
         status.elasticsearch = serde_json::from_value(json!({
             "unit": "u", "state": "failed", "deployed": { "staged": ["8.19.0"] },
