@@ -150,6 +150,8 @@ pub enum Reason {
     RolloutPaused,
     /// The object is being deleted.
     Deleting,
+    /// The object is being deleted, and the shards of its node move to others first.
+    Draining,
     /// Work is under way.
     InProgress,
     /// A fault of Drover itself.
@@ -209,6 +211,7 @@ impl Reason {
             Self::Blocked => "Blocked",
             Self::RolloutPaused => "RolloutPaused",
             Self::Deleting => "Deleting",
+            Self::Draining => "Draining",
             Self::InProgress => "InProgress",
             Self::InternalError => "InternalError",
         }

@@ -5,6 +5,7 @@
 pub mod cluster;
 pub mod condition;
 pub mod container_manager;
+pub mod drain;
 pub mod elasticsearch;
 pub mod elasticsearch_fields;
 pub mod fields;
@@ -45,6 +46,8 @@ pub const RECREATE: &str = "drover.dev/recreate";
 /// Annotation that lets a run over hosts go on that waits for a person: its value is
 /// `status.rollout.pause.token`.
 pub const RESUME: &str = "drover.dev/resume";
+/// Annotation of a Host that is let go at once, whatever shards its node has: its value is `true`.
+pub const SKIP_DRAIN: &str = "drover.dev/skip-drain";
 /// Annotation that asks for one more look: any new value starts a reconcile.
 pub const RECONCILE_AT: &str = "drover.dev/reconcile-at";
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     allocation::{self, Prior},
+    exclusion,
     names::OneIndex,
 };
 
@@ -171,6 +172,59 @@ impl Write {
         Self::new(Method::PUT, operation, path, caller).with_body(body.to_string())
     }
 
+    /// Gives `node` no shards any more, so that those that it has move. `prior` is the setting as it
+    /// was, kept beside it for [`Self::include`], with the uid of the Cluster object that `owner` is:
+    /// all in one request. Takes the cluster privilege `manage`.
+    #[must_use]
+    pub fn exclude(node: &str, prior: &Prior, owner: &str, caller: &str) -> Self {
+        let mark = [json!(node), json!(prior.text()), json!(owner)];
+        Self::put_exclusion("exclude", &json!(node), mark, caller)
+    }
+
+    /// Puts the setting back as it was, and keeps nothing beside it any more.
+    #[must_use]
+    pub fn include(prior: &Prior, caller: &str) -> Self {
+        let value = match prior {
+            Prior::Unset => Value::Null,
+            Prior::Value(value) => json!(value),
+        };
+        Self::put_exclusion("include", &value, [Value::Null, Value::Null, Value::Null], caller)
+    }
+
+    fn put_exclusion(
+        operation: &'static str,
+        value: &Value,
+        [node, prior, owner]: [Value; 3],
+        caller: &str,
+    ) -> Self {
+        let body = json!({ "persistent": {
+            exclusion::EXCLUDE: value,
+            exclusion::NODE: node,
+            exclusion::PRIOR: prior,
+            exclusion::OWNER: owner,
+        } });
+        let path = "/_cluster/settings".into();
+        Self::new(Method::PUT, operation, path, caller).with_body(body.to_string())
+    }
+
+    /// Takes the vote of `node` in the election of masters, and waits a while for the others to do
+    /// without. The name is that of a Host, which needs no escape. Answered without `acknowledged`.
+    #[must_use]
+    pub fn exclude_from_voting(node: &str, caller: &str) -> Self {
+        let path = format!("/_cluster/voting_config_exclusions?node_names={node}&timeout=4s");
+        let call = Self::new(Method::POST, "exclude_from_voting", path, caller);
+        Self { is_cluster_change: false, ..call }
+    }
+
+    /// Gives back every vote that was taken, whether the node is gone by now or not. Answered without
+    /// `acknowledged`.
+    #[must_use]
+    pub fn include_in_voting(caller: &str) -> Self {
+        let path = "/_cluster/voting_config_exclusions?wait_for_removal=false".into();
+        let call = Self::new(Method::DELETE, "include_in_voting", path, caller);
+        Self { is_cluster_change: false, ..call }
+    }
+
     /// Makes every document written so far count. Answered without `acknowledged`.
     #[must_use]
     pub fn refresh(name: &OneIndex, caller: &str) -> Self {
@@ -200,12 +254,44 @@ mod tests {
             (Write::refresh(&name, "me"), "POST /gr%C3%B6%C3%9Fe/_refresh"),
             (Write::protect(&Prior::Unset, "uid", "me"), "PUT /_cluster/settings"),
             (Write::unprotect(&Prior::Unset, "me"), "PUT /_cluster/settings"),
+            (Write::exclude("c", &Prior::Unset, "uid", "me"), "PUT /_cluster/settings"),
+            (Write::include(&Prior::Unset, "me"), "PUT /_cluster/settings"),
+            (
+                Write::exclude_from_voting("c", "me"),
+                "POST /_cluster/voting_config_exclusions?node_names=c&timeout=4s",
+            ),
+            (
+                Write::include_in_voting("me"),
+                "DELETE /_cluster/voting_config_exclusions?wait_for_removal=false",
+            ),
         ];
         for (call, expected) in cases {
             assert_eq!(format!("{} {}", call.method, call.path), expected);
             assert_eq!(call.opaque_id, "me");
         }
     }
+
+    #[test]
+    fn a_node_is_taken_out_with_its_mark_in_one_request_and_comes_back_in_one() {
+        let body = |call: Write| -> Value { serde_json::from_str(&call.body.unwrap()).unwrap() };
+        let taken = |value: Value, node: Value, prior: Value, owner: Value| {
+            json!({ "persistent": {
+                "cluster.routing.allocation.exclude._name": value,
+                "cluster.metadata.drover.drain.node": node,
+                "cluster.metadata.drover.drain.prior": prior,
+                "cluster.metadata.drover.drain.owner": owner,
+            } })
+        };
+        let (node, uid, none) = (json!("c"), json!("uid"), || Value::Null);
+        let expected = taken(node.clone(), node, json!("UNSET"), uid);
+        assert_eq!(body(Write::exclude("c", &Prior::Unset, "uid", "me")), expected);
+        let expected = taken(none(), none(), none(), none());
+        assert_eq!(body(Write::include(&Prior::Unset, "me")), expected);
+        let empty = Prior::Value("".into());
+        let expected = taken(json!(""), none(), none(), none());
+        assert_eq!(body(Write::include(&empty, "me")), expected);
+    }
+
     #[test]
     fn protection_is_one_request_and_is_taken_back_in_one() {
         let body = |call: Write| -> Value { serde_json::from_str(&call.body.unwrap()).unwrap() };

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use super::allocation::{Allocation, Prior};
 use super::cluster_reads::HealthStatus;
+pub use super::{
+    allocation::{Allocation, Prior},
+    exclusion::{Exclusion, Mark},
+};
 
 /// Elasticsearch's own id of a node. It stays with the node's data directory.
 pub type NodeId = Box<str>;
@@ -27,8 +30,12 @@ pub struct Evidence {
     pub health: Counts,
     /// Who may be given which shards.
     pub allocation: Allocation,
+    /// Who is taken out by name.
+    pub exclusion: Exclusion,
+    /// The indices that have as many copies as there are nodes for them, by their own setting.
+    pub expanding: BTreeSet<Box<str>>,
     /// What others hold back or take out, each in a few words: allocation filters, voting
-    /// exclusions, shutdown records.
+    /// exclusions, shutdown records. What [`Exclusion::marked`] names is not among them.
     pub foreign: Vec<Box<str>>,
     /// Snapshots that are being taken, by name.
     pub snapshots: Vec<Box<str>>,
@@ -60,6 +67,12 @@ impl Node {
     #[must_use]
     pub fn is_master_eligible(&self) -> bool {
         self.roles.contains("master")
+    }
+
+    /// Whether it may be given copies of shards.
+    #[must_use]
+    pub fn holds_data(&self) -> bool {
+        self.roles.iter().any(|it| &**it == "data" || it.starts_with("data_"))
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     client::Client,
     cluster_reads::HealthStatus,
     error::Error,
-    evidence::{Allocation, Counts, Evidence, Node, NodeId},
+    evidence::{Allocation, Counts, Evidence, Exclusion, Node, NodeId},
 };
 use crate::foreign::capped;
 
@@ -30,10 +30,15 @@ const STATE: &str = "/_cluster/state/master_node,nodes,routing_table,metadata,cu
     nodes.*.roles,metadata.cluster_coordination.last_committed_config,\
     metadata.cluster_coordination.voting_config_exclusions,metadata.node_shutdown.nodes.*.type,\
     metadata.indices.*.settings.index.store.type,metadata.indices.*.settings.index.version.created,\
-    metadata.indices.*.settings.index.verified_read_only,routing_table.indices.*.shards.*.state,\
+    metadata.indices.*.settings.index.verified_read_only,\
+    metadata.indices.*.settings.index.auto_expand_replicas,routing_table.indices.*.shards.*.state,\
     routing_table.indices.*.shards.*.primary,routing_table.indices.*.shards.*.node,\
     routing_table.indices.*.shards.*.unassigned_info.reason,snapshots.snapshots.snapshot,\
     restore.snapshots.snapshot";
+
+/// The votes that were taken. Without the rest of the state this is small.
+const VOTES: &str = "/_cluster/state/metadata?filter_path=cluster_uuid,\
+    metadata.cluster_coordination.voting_config_exclusions";
 
 const HEALTH: &str = "/_cluster/health?filter_path=status,number_of_nodes,active_shards,\
     relocating_shards,initializing_shards,unassigned_shards,delayed_unassigned_shards,\
@@ -57,6 +62,21 @@ impl Client {
     pub async fn allocation(&self, caller: &str) -> Result<(Allocation, EndpointId), Error> {
         let answer = self.read(&Read::from_master("cluster_settings", SETTINGS, caller)).await?;
         Ok((answer.json::<Settings>()?.allocation(), answer.endpoint))
+    }
+
+    /// Who is taken out by name now, in which cluster, and the endpoint that told it.
+    ///
+    /// # Errors
+    /// Why it can't be read.
+    pub async fn exclusion(&self, caller: &str) -> Result<(Exclusion, String, EndpointId), Error> {
+        let votes = self.read(&Read::from_master("voting_exclusions", VOTES, caller)).await?;
+        let read = Read::from_master("cluster_settings", SETTINGS, caller);
+        let settings = self.read_at(votes.endpoint, &read).await?;
+        let told: Votes = votes.json()?;
+        let voting = told.metadata.cluster_coordination.voting_config_exclusions;
+        let voting = voting.iter().map(|it| capped(&it.node_name)).collect();
+        let exclusion = Exclusion { voting, ..settings.json::<Settings>()?.exclusion() };
+        Ok((exclusion, self.identity(&votes, told.cluster_uuid)?, votes.endpoint))
     }
 
     /// All that Elasticsearch says that decides whether a host may go down. It takes the privilege
@@ -111,7 +131,8 @@ impl Client {
         let nodes = cluster.members().map_err(|it| state.unexpected(it))?;
         let nodes = ran.complete(nodes).map_err(|it| processes.unexpected(it))?;
         let full = held.full(&nodes, &watermark).map_err(|it| disks.unexpected(it))?;
-        let mut foreign = cluster.taken_out();
+        let exclusion = Exclusion { voting: cluster.voting_exclusions(), ..set.exclusion() };
+        let mut foreign = cluster.taken_out(exclusion.marked());
         foreign.extend(set.foreign());
         Ok(Evidence {
             uuid: capped(&cluster.cluster_uuid),
@@ -119,14 +140,37 @@ impl Client {
             voters: cluster.voters(),
             snapshots: cluster.snapshots(),
             origins: cluster.origins(),
+            expanding: cluster.expanding(),
             copies: cluster.copies(),
             nodes,
             health: counts,
             allocation: set.allocation(),
+            exclusion,
             foreign,
             full,
         })
     }
+}
+
+#[derive(Deserialize)]
+struct Votes {
+    cluster_uuid: String,
+    metadata: VotesMetadata,
+}
+
+#[derive(Deserialize)]
+struct VotesMetadata {
+    cluster_coordination: VotesTaken,
+}
+
+#[derive(Deserialize)]
+struct VotesTaken {
+    voting_config_exclusions: Vec<VoteTaken>,
+}
+
+#[derive(Deserialize)]
+struct VoteTaken {
+    node_name: String,
 }
 
 /// What is no success is not read this far, so every count has to be there.

@@ -13,6 +13,8 @@ pub mod connection;
 pub mod error;
 pub mod evidence;
 mod evidence_reads;
+pub mod exclusion;
+pub mod explanation;
 
 pub mod answer;
 pub mod calls;

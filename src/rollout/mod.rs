@@ -4,6 +4,7 @@
 //! kept in the status, so that a process that begins anew goes on where the last one ended.
 
 pub mod ages;
+pub mod drain;
 pub mod gate;
 pub mod hosts;
 pub mod matching;

@@ -188,7 +188,11 @@ impl Scene<'_> {
     }
 
     fn foreign(&self) -> Option<String> {
-        let all: BTreeSet<&str> = self.evidence.foreign.iter().map(|it| &**it).collect();
+        // What this Cluster drains is empty, or holds its runs itself.
+        let mark = self.evidence.exclusion.mark.as_ref().filter(|it| *it.owner != *self.owner);
+        let other = mark.map(|it| format!("a drain of {} for another Cluster object", it.node));
+        let all = self.evidence.foreign.iter().map(|it| &**it).chain(other.as_deref());
+        let all: BTreeSet<&str> = all.collect();
         (!all.is_empty())
             .then(|| format!("somebody takes nodes out of the cluster: {}", named(all)))
     }

@@ -8,6 +8,7 @@ use super::gates::{Gates, Turn};
 use crate::{
     api::{
         cluster::{Cluster, ClusterDeletionPolicy},
+        drain::DrainStatus,
         elasticsearch::ElasticsearchSpec,
         host::Host,
         rollout_status::Formation,
@@ -28,6 +29,7 @@ pub(super) struct Declared {
     is_paused: bool,
     running: Option<String>,
     deletion: (ClusterDeletionPolicy, bool, bool),
+    drain: Option<DrainStatus>,
 }
 
 impl Declared {
@@ -46,6 +48,7 @@ impl Declared {
                 cluster.spec.delete_data,
                 status.is_some_and(|it| it.removal.is_some()),
             ),
+            drain: status.and_then(|it| it.drain.clone()),
         })
     }
 }

@@ -30,7 +30,10 @@ use crate::{
         rollout_status::RolloutHost,
     },
     context::{Context, Stores},
-    controllers::{container_manager::references, host::operation::errand, object_ref},
+    controllers::{
+        container_manager::references, deployment::leaving::is_skipped, host::operation::errand,
+        object_ref,
+    },
     kubernetes::known::ObjectName,
     nodes::manager::Concern,
     object_key::ObjectKey,
@@ -77,7 +80,8 @@ pub(super) fn clusters_of_hosts(
         });
         let elasticsearch = status.and_then(|it| it.elasticsearch.clone());
         let is_active = state == Some(HostState::Active);
-        Some((cluster.name.clone(), (is_active, answer, elasticsearch)))
+        let leaves = (host.metadata.deletion_timestamp.is_some(), is_skipped(host));
+        Some((cluster.name.clone(), (is_active, answer, elasticsearch, leaves)))
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drover::elasticsearch::{
     cluster_reads::HealthStatus,
-    evidence::{Allocation, Copy, CopyState, Counts, Evidence, Node, NodeId, Prior},
+    evidence::{Allocation, Copy, CopyState, Counts, Evidence, Exclusion, Node, NodeId, Prior},
 };
 
 /// The nodes that run, the copies, and the settings.
@@ -263,6 +263,8 @@ impl Elasticsearch {
                 prior: self.prior.clone(),
                 owner: self.prior.is_some().then(|| super::operator::OWNER.into()),
             },
+            exclusion: Exclusion::default(),
+            expanding: BTreeSet::new(),
             origins: BTreeMap::new(),
             foreign: self.exclusion.then(|| "an exclusion".into()).into_iter().collect(),
             snapshots: self.snapshot.then(|| "nightly".into()).into_iter().collect(),

@@ -2,6 +2,7 @@
 
 pub mod apply;
 mod diagnostics;
+pub mod drain;
 mod findings;
 pub mod managed;
 pub mod observe;
@@ -50,7 +51,8 @@ impl Reconciler for ClusterReconciler {
         let asked = (ctx.now)();
         let look = rollout::observe::look(&ctx, &cluster, &seen, &plan, outdated).await?;
         let is_refused = managed::is_refused(&seen, &plan);
-        let decided = rollout::plan::next(&cluster, look.as_ref(), outdated, is_refused, asked);
+        let mut decided = rollout::plan::next(&cluster, look.as_ref(), outdated, is_refused, asked);
+        drain::observe::explain(&ctx, &cluster, look.as_ref(), &mut decided.drain).await;
         let now = (ctx.now)();
         let mut status = status::after(&cluster, &seen, &plan, &outcome, &decided, now);
         if let Some(link) = link {
@@ -60,12 +62,15 @@ impl Reconciler for ClusterReconciler {
         let mut notices = status::notices(before, &status);
         notices.extend(rollout::status::notices(before, &status));
         notices.extend(managed::status::notices(before, &status));
+        notices.extend(drain::record::notices(before, &status));
         notices.extend(rollout::farewell(&decided, plan.let_go));
+        notices.extend(drain::farewell(&cluster, plan.let_go));
         // What a host, or Elasticsearch, is told next was decided for this very object. And a copy
         // from before a run does not know of it: its status would take the run away.
         let wrote = status_writer::write_as_seen(&ctx, &*cluster, &status).await?;
-        let said =
-            |it: &ClusterStatus| (it.rollout.clone(), it.formation.clone(), it.removal.clone());
+        let said = |it: &ClusterStatus| {
+            (it.rollout.clone(), it.formation.clone(), it.removal.clone(), it.drain.clone())
+        };
         if !wrote && before.map(said).unwrap_or_default() != said(&status) {
             return Ok(Next::AwaitChange);
         }
@@ -98,6 +103,14 @@ impl Reconciler for ClusterReconciler {
             let run = status.rollout.as_ref();
             let outcome = rollout::apply::run(&ctx, &cluster, &plan, act, run).await?;
             if let Some((notice, next)) = rollout::failed(act, &outcome) {
+                events::publish(&ctx, &*cluster, notice).await;
+                return Ok(next);
+            }
+        }
+        if let Some(act) = &decided.drain.act {
+            let drain = status.drain.as_ref();
+            let outcome = drain::apply::run(&ctx, &cluster, &plan, act, drain).await?;
+            if let Some((notice, next)) = drain::apply::failed(act, &outcome) {
                 events::publish(&ctx, &*cluster, notice).await;
                 return Ok(next);
             }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{managed, observe::Observed, rollout};
+use super::{drain, managed, observe::Observed, rollout};
 use crate::{
     api::{ACCEPT_CLUSTER_UUID, cluster::Cluster},
     elasticsearch::connection::Connection,
@@ -83,6 +83,7 @@ pub fn next(cluster: &Cluster, seen: &Observed, now: Timestamp) -> Plan {
     let let_go = deleting
         && seen.needed_by.is_empty()
         && !rollout::keeps(cluster, now)
+        && !drain::keeps(cluster, now)
         && !managed::removal::keeps(cluster, seen, now);
     let step = match &seen.connection {
         _ if let_go => (seen.aside || seen.connected.is_some()).then_some(Step::Disconnect),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     apply::Outcome,
-    diagnostics, findings, managed,
+    diagnostics, drain, findings, managed,
     observe::Observed,
     plan::Plan,
     rollout::{self, plan::Decided},
@@ -51,6 +51,7 @@ pub fn after(
     before.formation =
         managed::status::formation(cluster, seen.managed.as_ref().zip(plan.managed.as_ref()), now);
     before.removal = managed::removal::record(cluster, seen, now);
+    before.drain = decided.drain.drain.as_ref().map(drain::record::status);
     if waiting && judged && !plan.let_go && seen.needed_by.is_empty() {
         // Nothing new is known before the first answer: after a restart nothing is written.
         return ClusterStatus { hosts, state, ..before };
@@ -86,6 +87,7 @@ pub fn after(
         restart: before.restart,
         formation: before.formation,
         removal: before.removal,
+        drain: before.drain,
         deploy: before.deploy,
         requests: before.requests,
         history: before.history,

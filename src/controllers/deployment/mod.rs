@@ -2,6 +2,7 @@
 //! the cluster and which hosts are outstanding, a Host what is done on its machine: both have to come
 //! to the same. Pure, but for [`secrets::read`].
 
+pub mod leaving;
 pub mod secrets;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -33,7 +33,7 @@ pub const TRIES: u32 = 8;
 pub enum Farewell {
     /// The machine stays as it is, or has nothing of Drover's on it.
     Nothing,
-    /// Nothing is undone yet: Elasticsearch goes first, once its Cluster says so.
+    /// Nothing is undone yet: Elasticsearch goes first, or its shards do, once its Cluster says so.
     Waiting,
     /// What Drover did is being undone.
     Undoing,
@@ -57,6 +57,10 @@ impl Farewell {
 #[must_use]
 pub fn farewell(host: &Host, seen: &Observed, stand: &Stand) -> Farewell {
     let Some(machine) = pinned(host) else { return Farewell::Nothing };
+    // Nobody has to reach the machine for that.
+    if matches!(seen.elasticsearch, Wish::Drains { .. }) {
+        return Farewell::Waiting;
+    }
     // Its Cluster may take Elasticsearch along where all else stays.
     let removes = matches!(seen.elasticsearch, Wish::Remove { .. });
     let waits = matches!(seen.elasticsearch, Wish::Leaves { .. });

@@ -1,7 +1,7 @@
 //! The judgements about a Host: its conditions. Pure.
 
 use super::{
-    elasticsearch,
+    elasticsearch::{self, wish::Wish},
     observe::{ClusterView, Observed},
     plan::{Plan, Stand},
     prepared,
@@ -42,7 +42,7 @@ pub fn conditions(
     ];
     findings.extend(installed(host, seen, plan));
     findings.extend(node::registered(of_node));
-    let mut ready = ready(host, &findings);
+    let mut ready = ready(host, seen, &findings);
     if ready.status == Some(true) {
         ready = node::in_between(of_node).unwrap_or(ready);
     }
@@ -322,9 +322,12 @@ fn drifted(host: &Host, seen: &Observed, plan: &Plan) -> Finding {
     }
 }
 
-fn ready(host: &Host, findings: &[Finding]) -> Finding {
+fn ready(host: &Host, seen: &Observed, findings: &[Finding]) -> Finding {
     let kind = kinds::READY;
     if host.metadata.deletion_timestamp.is_some() {
+        if let Wish::Drains { why } = &seen.elasticsearch {
+            return Finding::no(kind, Reason::Draining, why.clone());
+        }
         let removes = |it: &Finding| {
             it.kind == kinds::ELASTICSEARCH_INSTALLED && it.reason == Reason::Deleting
         };

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    super::allocation::{Allocation, ENABLE, OWNER, PRIOR, Prior},
+    super::{
+        allocation::{Allocation, ENABLE, OWNER, PRIOR, Prior},
+        exclusion::{self, Exclusion, Mark},
+    },
     disks::Watermark,
 };
 use crate::foreign::capped;
@@ -51,6 +54,22 @@ impl Settings {
         }
     }
 
+    /// Who is taken out by name, but for the votes, which are no setting.
+    pub(super) fn exclusion(&self) -> Exclusion {
+        let kept = |key: &str| self.persistent(key);
+        let mark = kept(exclusion::NODE).zip(kept(exclusion::OWNER));
+        Exclusion {
+            persistent: kept(exclusion::EXCLUDE),
+            transient: self.transient(exclusion::EXCLUDE),
+            mark: mark.map(|(node, owner)| Mark {
+                prior: kept(exclusion::PRIOR).map_or(Prior::Unset, |it| Prior::of_text(&it)),
+                node,
+                owner,
+            }),
+            voting: Vec::new(),
+        }
+    }
+
     /// What holds, wherever it is set.
     fn effective(&self, key: &str) -> Option<String> {
         let places = [&self.transient, &self.persistent, &self.defaults];
@@ -69,11 +88,14 @@ impl Settings {
         watermark.ok_or("the answer lacks the high watermark of disks")
     }
 
-    /// Every filter that keeps copies from nodes, in any place, and what elasticsearch.yml restricts.
+    /// Every filter that keeps copies from nodes, in any place, and what elasticsearch.yml restricts;
+    /// without what Drover itself has set for a drain.
     pub(super) fn foreign(&self) -> Vec<Box<str>> {
+        let is_marked = self.exclusion().marked().is_some();
         let set = self.persistent.iter().chain(&self.transient).map(|it| (it, ""));
         let set = set.chain(self.defaults.iter().map(|it| (it, " in elasticsearch.yml")));
-        let is_filter = |key: &str| FILTERS.iter().any(|it| key.starts_with(it));
+        let is_own = |key: &str| is_marked && key == exclusion::EXCLUDE;
+        let is_filter = |key: &str| FILTERS.iter().any(|it| key.starts_with(it)) && !is_own(key);
         let restricts = |key: &str, place: &str, value: &str| {
             is_filter(key) || (key == ENABLE && !place.is_empty() && value != "all")
         };
@@ -129,6 +151,22 @@ mod tests {
             "cluster.routing.allocation.include.box: big in elasticsearch.yml",
         ];
         assert!(found.iter().map(|it| &**it).eq(expected), "{found:?}");
+    }
+
+    #[test]
+    fn what_drover_itself_takes_out_is_not_foreign_as_long_as_it_is_so() {
+        for (now, count) in [("c", 0), ("b", 1)] {
+            let persistent = json!({
+                "cluster.routing.allocation.exclude._name": now,
+                "cluster.metadata.drover.drain.node": "c",
+                "cluster.metadata.drover.drain.owner": "uid",
+                "cluster.metadata.drover.drain.prior": "UNSET",
+            });
+            let found = settings(&persistent, &json!({}), &json!({}));
+            assert_eq!(found.foreign().len(), count, "{now}");
+            assert_eq!(found.exclusion().is_of("uid", "c"), count == 0);
+            assert_eq!(found.exclusion().mark.unwrap().prior, Prior::Unset);
+        }
     }
 
     #[test]

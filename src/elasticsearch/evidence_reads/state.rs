@@ -84,6 +84,7 @@ struct Index {
     store: Store,
     version: IndexVersion,
     verified_read_only: String,
+    auto_expand_replicas: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -172,15 +173,32 @@ impl State {
         committed.iter().map(|it| capped(it)).collect()
     }
 
-    /// Nodes that somebody takes out: by voting exclusions and by shutdown records, whatever these
-    /// say of how far they are.
-    pub(super) fn taken_out(&self) -> Vec<Box<str>> {
+    /// Names of the nodes that have no vote, whoever took it.
+    pub(super) fn voting_exclusions(&self) -> Vec<Box<str>> {
+        let exclusions = self.metadata.cluster_coordination.voting_config_exclusions.iter();
+        exclusions.map(|it| capped(&it.node_name)).collect()
+    }
+
+    /// The indices whose copies follow the number of nodes.
+    pub(super) fn expanding(&self) -> BTreeSet<Box<str>> {
+        let expands = |it: &IndexMetadata| {
+            let range = &it.settings.index.auto_expand_replicas;
+            !range.is_empty() && range != "false"
+        };
+        let indices = self.metadata.indices.iter().filter(|(_, it)| expands(it));
+        indices.map(|(name, _)| capped(name)).collect()
+    }
+
+    /// Nodes that somebody takes out: by voting exclusions, but for that of `own`, and by shutdown
+    /// records, whatever these say of how far they are.
+    pub(super) fn taken_out(&self, own: Option<&str>) -> Vec<Box<str>> {
         let name = |id: &str, otherwise: &str| match self.nodes.get(id) {
             Some(member) => member.name.clone(),
             None => otherwise.to_owned(),
         };
         let exclusions = self.metadata.cluster_coordination.voting_config_exclusions.iter();
         let exclusions = exclusions
+            .filter(|it| own != Some(&*it.node_name))
             .map(|it| format!("a voting exclusion of {}", name(&it.node_id, &it.node_name)));
         let shutdowns = self.metadata.node_shutdown.nodes.iter();
         let shutdowns = shutdowns.map(|(id, it)| {

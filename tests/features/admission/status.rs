@@ -219,6 +219,10 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
         "state": "degraded",
         "formation": { "host": "es-1", "hostUid": "u", "startedAt": THEN },
         "removal": { "startedAt": THEN },
+        "drain": {
+            "host": "es-3", "hostUid": "u", "node": "es-3", "phase": "Move", "startedAt": THEN,
+            "clearSince": THEN, "blockedBy": "the node es-3 has copies of orders",
+        },
         "rollout": rollout(),
         "deploy": {
             "status": "failed", "version": "8.19.0", "deployed": ["es-1"], "inProcess": ["es-2"],

@@ -1,5 +1,6 @@
 //! Clusters that Drover itself makes on bare machines: real hosts, real Elasticsearch, one apply.
 
+mod drain;
 mod life;
 mod refusals;
 mod removal;
@@ -150,6 +151,21 @@ impl Stage {
             host.address()
         ));
         serde_json::from_str(&told).map_err(|_| told)
+    }
+
+    /// Changes something in Elasticsearch as Drover's own user.
+    pub async fn tells(&self, method: &str, path: &str, body: &Value) {
+        let (host, target) = (&self.machines[0], self.target().await);
+        let told = host.inside(&format!(
+            "curl -sS -m 30 --cacert {} -u {}:{} -X {method} -H 'content-type: application/json' \
+             -d '{body}' 'https://{}:9200{path}' 2>&1 || true",
+            layout::AUTHORITIES,
+            target.user,
+            target.password,
+            host.address()
+        ));
+        let answer: Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("{told}"));
+        assert!(answer["error"].is_null(), "{method} {path}: {answer}");
     }
 
     /// Applies the Cluster and all Hosts at once.

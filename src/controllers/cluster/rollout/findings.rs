@@ -10,7 +10,10 @@ use crate::{
         cluster::{Cluster, Diagnostic, DiagnosticLevel, conditions as kinds},
         condition::{Finding, Reason},
     },
-    rollout::run::{HostRun, Run, Step},
+    rollout::{
+        drain::Phase,
+        run::{HostRun, Run, Step},
+    },
 };
 
 /// The rule of the diagnostic that tells of what another run holds back.
@@ -25,7 +28,27 @@ const NAMED: usize = 10;
 #[must_use]
 pub fn outstanding(decided: &Decided) -> Option<Finding> {
     let no = |reason, message: String| Some(Finding::no(kinds::READY, reason, message));
+    let drain = decided.drain.drain.as_ref().filter(|it| it.phase != Phase::Drained);
     let Some(run) = &decided.run else {
+        if let Some(drain) = drain {
+            let host = &drain.of.host;
+            return match (&drain.blocked, drain.phase) {
+                (Some(why), Phase::Waiting) => {
+                    no(Reason::Blocked, format!("host '{host}' can't leave yet: {why}"))
+                }
+                (_, Phase::Withdraw) => {
+                    let message = format!("what was set to drain host '{host}' is taken back");
+                    no(Reason::InProgress, message)
+                }
+                (Some(why), _) => no(
+                    Reason::InProgress,
+                    format!("host '{host}' is drained before it leaves: {why}"),
+                ),
+                (None, _) => {
+                    no(Reason::InProgress, format!("host '{host}' is drained before it leaves"))
+                }
+            };
+        }
         return match decided.hold {
             _ if !decided.is_outstanding => None,
             Some("Paused") => {
@@ -78,6 +101,14 @@ pub fn diagnostics(cluster: &Cluster, decided: &Decided) -> Vec<Diagnostic> {
              cluster.metadata.drover.* away",
         )],
     };
+    if let Some(drain) = decided.drain.drain.as_ref().filter(|it| it.phase == Phase::Drained) {
+        list.push(warning(
+            "drain",
+            format!("the node {} is drained, and still in the cluster", drain.of.node()),
+            "stop drover-elasticsearch.service on its machine: until then the node is kept without \
+             shards, and no other host is drained",
+        ));
+    }
     if let Some(request) = wishes::other_target(cluster) {
         list.push(warning(
             "operations",

@@ -24,6 +24,7 @@ use crate::{
     controllers::Next,
     kubernetes::{Kind as _, events::Notice},
     rollout::{
+        drain::Phase,
         planner::{Act, End},
         run::{HostRun, Run},
         safety::since,
@@ -71,7 +72,7 @@ fn is_given_up(cluster: &Cluster, now: Timestamp) -> bool {
 }
 
 /// How long ago the object was asked to go.
-fn leaving_for(cluster: &Cluster, now: Timestamp) -> Option<Duration> {
+pub(super) fn leaving_for(cluster: &Cluster, now: Timestamp) -> Option<Duration> {
     let asked = cluster.metadata.deletion_timestamp.as_ref()?;
     Some(since(asked.0, now))
 }
@@ -115,14 +116,26 @@ pub fn failed(act: &Act, outcome: &apply::Outcome) -> Option<(Notice, Next)> {
 /// When to look at the run again; nothing where there is none.
 #[must_use]
 pub fn next(decided: &plan::Decided, took: Duration, now: Timestamp) -> Option<Next> {
-    let is_waited_for = decided.run.is_some() || decided.is_outstanding || decided.act.is_some();
-    let pace = match decided {
-        _ if is_resting(decided) => REST,
-        _ if is_shut(decided, now) => SLOW,
-        _ => PACE,
+    let drain = decided.drain.drain.as_ref();
+    let is_busy = decided.run.is_some() || decided.is_outstanding || decided.act.is_some();
+    let is_waited_for = is_busy || drain.is_some();
+    let pace = match drain.map(|it| it.phase) {
+        Some(Phase::Waiting) if !is_busy => SLOW,
+        Some(Phase::Drained) if !is_busy => REST,
+        None | Some(Phase::Waiting | Phase::Drained) => pace_of(decided, now),
+        Some(_) => PACE,
     };
     let pause = (took * (SHARE - 1)).clamp(pace, LONGEST);
     is_waited_for.then_some(Next::After(pause))
+}
+
+/// How soon the run is looked at again.
+fn pace_of(decided: &plan::Decided, now: Timestamp) -> Duration {
+    match decided {
+        _ if is_resting(decided) => REST,
+        _ if is_shut(decided, now) => SLOW,
+        _ => PACE,
+    }
 }
 
 /// Whether nothing gets on before a person changes the object.
@@ -183,6 +196,7 @@ mod tests {
             is_outstanding: false,
             hold: None,
             foreign: plan::Foreign::Nobody,
+            drain: crate::rollout::drain::Decision { drain: None, act: None, stuck: None },
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 use kube::{Api, ResourceExt as _};
 
 use super::{
-    super::{observe::Observed, plan::Plan},
+    super::{drain, observe::Observed, plan::Plan},
     members,
     outdated::Outdated,
     wishes,
@@ -17,6 +17,7 @@ use crate::{
     api::{cluster::Cluster, host::Host},
     chain::chain,
     context::Context,
+    controllers::deployment::leaving,
     elasticsearch::{evidence::Evidence, link::Link},
     error::Error,
     kubernetes::{call, title},
@@ -34,6 +35,8 @@ pub struct Seen {
     pub evidence: Result<Evidence, String>,
     /// The hosts of the Cluster.
     pub members: Vec<Member>,
+    /// Those, with those that leave it, and those that named it before and have its node yet.
+    pub known: Vec<Arc<Host>>,
     /// How long Elasticsearch took to tell.
     pub took: Duration,
 }
@@ -53,7 +56,10 @@ pub async fn look(
     let link = ctx.links.get(&super::super::key(cluster));
     let status = cluster.status.as_ref();
     let run = status.and_then(|it| it.rollout.as_ref());
-    let is_busy = run.is_some() || wishes::is_anything_outstanding(cluster, outdated);
+    let known = known(ctx, cluster);
+    let is_busy = run.is_some()
+        || wishes::is_anything_outstanding(cluster, outdated)
+        || drain::plan::is_wanted(cluster, &known);
     let is_new = 0 < seen.hosts.total && link.as_ref().is_some_and(|it| !it.is_examined());
     // A connection whose first answer is awaited tells of itself before long. Until then a new process
     // knows less than the last one did, and takes back nothing.
@@ -72,7 +78,7 @@ pub async fn look(
     }
     let hosts = hosts(ctx, cluster).await?;
     let members = hosts.iter().map(|it| members::member(it, evidence.as_ref().ok())).collect();
-    Ok(Some(Seen { evidence, members, took }))
+    Ok(Some(Seen { evidence, members, known, took }))
 }
 
 async fn evidence(
@@ -102,9 +108,15 @@ async fn evidence(
 }
 
 /// Names the Cluster in Elasticsearch's own logs.
-pub(super) fn caller(cluster: &Cluster) -> String {
+pub(in super::super) fn caller(cluster: &Cluster) -> String {
     let key = super::super::key(cluster);
     format!("drover/cluster/{}/{}", key.namespace, key.name)
+}
+
+/// The hosts that name the Cluster, and those with a node of it.
+fn known(ctx: &Context, cluster: &Cluster) -> Vec<Arc<Host>> {
+    let hosts = ctx.stores.hosts.state().into_iter();
+    hosts.filter(|it| leaving::names(cluster, it) || leaving::is_node_of(cluster, it)).collect()
 }
 
 /// The hosts of the Cluster. Those that a run has begun are read anew: what they have said is in no
@@ -113,7 +125,11 @@ async fn hosts(ctx: &Context, cluster: &Cluster) -> Result<Vec<Arc<Host>>, Error
     let (namespace, name) = (cluster.namespace(), cluster.name_any());
     let is_member = |it: &Arc<Host>| {
         let named = it.spec.cluster_ref.as_ref().map(|it| &it.name);
-        named == Some(&name) && it.namespace() == namespace && !it.awaits_approval()
+        // One that leaves is no part of any run: it is waited for as one that is gone.
+        named == Some(&name)
+            && it.namespace() == namespace
+            && !it.awaits_approval()
+            && !leaving::is_due(cluster, it)
     };
     let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref()).map(super::record::run);
     let begun = |uid: Option<&str>| {

@@ -10,7 +10,7 @@ use crate::{
         line::Line,
         rollout_status::{HOSTS, RolloutHost, RolloutStatus, RolloutStep},
     },
-    controllers::deployment,
+    controllers::deployment::{self, leaving},
     digest::{Digest, hex},
     elasticsearch::version::Version,
     rollout::run::{Kind, Run, version_of},
@@ -47,7 +47,7 @@ impl Outdated {
             };
             let Some(plan) = plans.get(name.as_str()) else { continue };
             // What another cluster has there is not changed by a run of this one.
-            if !deployment::may_be_of(cluster, host) {
+            if !deployment::may_be_of(cluster, host) || leaving::is_due(cluster, host) {
                 continue;
             }
             revisions.insert(uid.as_str().into(), plan.revision.clone());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{observe::Seen, outdated::Outdated, record, wishes};
+use super::{super::drain, observe::Seen, outdated::Outdated, record, wishes};
 use crate::{
     api::{
         RESUME,
@@ -14,6 +14,7 @@ use crate::{
     },
     foreign::capped,
     rollout::{
+        drain::{Decision as DrainDecision, Drain},
         planner::{self, Act, Decision, End, Pace, PauseAfter, Wanted, World},
         run::Run,
         safety::Permitted,
@@ -40,6 +41,8 @@ pub struct Decided {
     pub hold: Option<&'static str>,
     /// For whom else allocation is held back in Elasticsearch.
     pub foreign: Foreign,
+    /// What was decided about a host that leaves.
+    pub drain: DrainDecision,
 }
 
 /// For whom else than this Cluster allocation is held back.
@@ -68,7 +71,11 @@ pub fn next(
         Some(run) => run.kind.swaps(),
         None => outdated.is_some_and(Outdated::is_any),
     };
-    let hold = hold(cluster).or_else(|| (is_refused && brings).then_some("Refused"));
+    let drain = drain::plan::next(cluster, seen, now);
+    let is_draining = drain.drain.as_ref().is_some_and(Drain::is_in_flight);
+    let hold = hold(cluster)
+        .or_else(|| is_draining.then_some("Draining"))
+        .or_else(|| (is_refused && brings).then_some("Refused"));
     let Some(seen) = seen else {
         let is_outstanding = run.is_none() && wishes::is_anything_outstanding(cluster, outdated);
         let requests = wishes::dealt_with(cluster, None);
@@ -82,6 +89,7 @@ pub fn next(
             is_outstanding,
             hold,
             foreign,
+            drain,
         };
     };
     let uids: Vec<&str> = seen.members.iter().map(|it| &*it.uid).collect();
@@ -130,7 +138,7 @@ pub fn next(
     let is_outstanding =
         after.is_none() && idle.is_none() && wishes::is_anything_outstanding(cluster, outdated);
     let foreign = foreign(cluster, seen);
-    Decided { run: after, act, ended, requests, idle, is_outstanding, hold, foreign }
+    Decided { run: after, act, ended, requests, idle, is_outstanding, hold, foreign, drain }
 }
 
 fn foreign(cluster: &Cluster, seen: &Seen) -> Foreign {

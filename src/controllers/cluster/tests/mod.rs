@@ -4,6 +4,7 @@ pub mod scene;
 
 mod conditions;
 mod diagnostics;
+mod drain;
 mod figures;
 mod group;
 mod identity;

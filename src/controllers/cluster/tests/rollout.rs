@@ -79,7 +79,7 @@ impl Roll {
             answer: None,
         };
         let members = (0..3).map(member).collect();
-        Seen { evidence: Ok(evidence), members, took: Duration::ZERO }
+        Seen { evidence: Ok(evidence), members, known: Vec::new(), took: Duration::ZERO }
     }
 
     fn ask(&mut self, request: &str) {

@@ -25,8 +25,10 @@ pub fn installed(host: &Host, seen: &Observed) -> Option<Finding> {
         Wish::NotOwned { why, .. } => Finding::no(KIND, Reason::NotOwned, why.clone()),
         Wish::Unknown { why } => Finding::unknown(KIND, Reason::Waiting, why.clone()),
         Wish::Leaves { why } => Finding::no(KIND, Reason::Deleting, why.clone()),
+        Wish::Drains { why } => Finding::no(KIND, Reason::Draining, why.clone()),
         Wish::Remove { .. } => {
-            let message = "its Cluster is being deleted, and Elasticsearch is removed";
+            let message =
+                "its Cluster, or this Host, is being deleted, and Elasticsearch is removed";
             Finding::no(KIND, Reason::Deleting, message)
         }
         Wish::Deploy(wanted) => of(host, seen, wanted),

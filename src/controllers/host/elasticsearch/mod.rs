@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod findings;
+pub mod parting;
 pub mod plan;
 pub mod status;
 pub mod wish;

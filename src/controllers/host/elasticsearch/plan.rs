@@ -55,7 +55,7 @@ pub enum Step {
 #[must_use]
 pub fn aim(host: &Host, wish: &Wish) -> Option<Aim> {
     match wish {
-        Wish::Nothing | Wish::Leaves { .. } | Wish::Unknown { .. } => None,
+        Wish::Nothing | Wish::Leaves { .. } | Wish::Drains { .. } | Wish::Unknown { .. } => None,
         Wish::NotOwned { deployment, .. } => Some(Aim::Seen(deployment.clone())),
         Wish::Remove(removal) => Some(Aim::Gone(removal.clone())),
         Wish::Deploy(wanted) => Some(Aim::Kept(Box::new(Care {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
-use super::{deployed, is_home, is_unpacked, record};
+use super::{deployed, is_home, is_unpacked, parting, record};
 use crate::{
     api::{
         cluster::{Cluster, ClusterDeletionPolicy},
@@ -50,6 +50,11 @@ pub enum Wish {
     /// Nothing yet: what Drover put there goes once its Cluster says so.
     Leaves {
         /// Why it does.
+        why: String,
+    },
+    /// Nothing yet: its node is drained before the Host goes.
+    Drains {
+        /// How far that is.
         why: String,
     },
     /// That can't be known now; what was done stays.
@@ -123,10 +128,10 @@ pub async fn wish(
         return Ok(left(host, "no Cluster that declares it is there"));
     };
     if cluster.metadata.deletion_timestamp.is_some() {
-        return leaving(ctx, host, cluster).await;
+        return along(ctx, host, cluster).await;
     }
     if host.metadata.deletion_timestamp.is_some() {
-        return Ok(left(host, "this Host is being deleted"));
+        return parting::wish(ctx, host, cluster).await;
     }
     let unknown = |why: String| Ok(Wish::Unknown { why });
     let secrets = match secrets::read(ctx, cluster).await? {
@@ -187,7 +192,7 @@ fn running(cluster: &Cluster, host: &Host, hosts: &[Arc<Host>]) -> Option<Box<st
 }
 
 /// Nobody says what is wanted: what is there stays.
-fn left(host: &Host, why: &str) -> Wish {
+pub(super) fn left(host: &Host, why: &str) -> Wish {
     if is_home(host) {
         Wish::Unknown { why: format!("{why}, and Elasticsearch stays as it is") }
     } else {
@@ -197,7 +202,7 @@ fn left(host: &Host, why: &str) -> Wish {
 
 /// What becomes of Elasticsearch when its Cluster goes. The API server itself is asked before
 /// anything is removed: a watch may be behind.
-async fn leaving(ctx: &Context, host: &Host, cluster: &Cluster) -> Result<Wish, Error> {
+pub(super) async fn along(ctx: &Context, host: &Host, cluster: &Cluster) -> Result<Wish, Error> {
     let is_there = is_home(host) || deployed(host).is_some_and(|it| it.cluster_uuid.is_some());
     if !is_there {
         return Ok(Wish::Nothing);
@@ -225,13 +230,18 @@ fn removal(cluster: &Cluster, host: &Host) -> Wish {
             "its Cluster is being deleted, and Elasticsearch is removed once nothing needs it";
         return Wish::Leaves { why: why.into() };
     }
+    let data = if cluster.spec.delete_data { Data::Removed } else { Data::Kept };
+    removed(cluster, host, data)
+}
+
+/// What Drover put on the machine goes.
+pub(super) fn removed(cluster: &Cluster, host: &Host, data: Data) -> Wish {
     let groups = cluster.spec.elasticsearch.as_ref().map(|it| it.node_groups.as_slice());
     let path = data_path(groups.unwrap_or_default(), host);
     let Some(path) = path.and_then(|it| RemotePath::new(&it).ok()) else {
         let why = "nobody knows where its data is: no group selects the Host".to_owned();
         return Wish::Unknown { why };
     };
-    let data = if cluster.spec.delete_data { Data::Removed } else { Data::Kept };
     let uuid = deployment::uuid(cluster).map(Into::into);
     Wish::Remove(Removal { name: cluster.name_any().into(), uuid, path, data })
 }

@@ -217,7 +217,7 @@ fn staged(case: Case<'_>) -> Option<Answer> {
     let wanted = match &case.seen.elasticsearch {
         Wish::Deploy(wanted) => wanted,
         Wish::Unknown { why } | Wish::NotOwned { why, .. } => return failed(why.clone()),
-        Wish::Nothing | Wish::Leaves { .. } | Wish::Remove { .. } => {
+        Wish::Nothing | Wish::Leaves { .. } | Wish::Drains { .. } | Wish::Remove { .. } => {
             return failed("its Cluster declares no Elasticsearch any more".into());
         }
     };

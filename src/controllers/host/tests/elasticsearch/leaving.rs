@@ -134,6 +134,38 @@ fn a_host_that_goes_together_with_its_cluster_waits_until_that_says_that_elastic
 }
 
 #[test]
+fn a_host_whose_node_is_drained_first_stays_even_where_its_machine_does_not_answer() {
+    for policy in ["Retain", "Reset"] {
+        let mut scene = member();
+        scene.spec(&json!({ "deletionPolicy": policy }));
+        scene.settle();
+        scene.elasticsearch = Wish::Drains { why: "orders can't move".into() };
+        scene.delete();
+        for turn in 0..12 {
+            if turn == 4 {
+                scene.machine.fault = Some(fault("unauthorized"));
+            }
+            let turn = scene.turn();
+            assert_eq!((turn.plan.let_go, turn.plan.farewell), (false, Some(Farewell::Waiting)));
+        }
+        assert!(scene.machine.elasticsearch.is_active() && scene.status().operation.is_none());
+        assert!(!treatment(&scene).is_some_and(|it| it.undoes()));
+    }
+    let mut scene = member();
+    scene.elasticsearch = Wish::Drains { why: "orders can't move".into() };
+    scene.delete();
+    scene.turn();
+    scene.check("Ready", "False", "Draining");
+    scene.check("ElasticsearchInstalled", "False", "Draining");
+    let message = scene.condition("Ready").message.to_string();
+    assert!(message.contains("orders can't move"), "{message}");
+    // Drained under Retain: the machine stays as it is.
+    scene.elasticsearch = Wish::Unknown { why: "this Host is being deleted".into() };
+    assert!(scene.turn().plan.let_go);
+    assert!(scene.machine.elasticsearch.is_active());
+}
+
+#[test]
 fn a_dead_machine_does_not_keep_its_object_from_going() {
     let mut scene = member();
     scene.machine.fault = Some(fault("unauthorized"));

@@ -23,7 +23,8 @@ pub(super) fn assert_sound(before: Option<&HostStatus>, after: &HostStatus) {
         (Some("True"), None) | (None, Some("True")) => assert!(!ready, "Ready and still at work"),
         both => panic!("Reconciling and Stalled are {both:?}"),
     }
-    let deleting = find(&after.conditions, "Ready").is_some_and(|it| it.reason == "Deleting");
+    let parts = ["Deleting", "Draining"];
+    let deleting = find(&after.conditions, "Ready").is_some_and(|it| parts.contains(&&*it.reason));
     if !deleting {
         let needed = || always[1..].iter();
         let is_node = is("Registered").is_none_or(|it| it == "True");

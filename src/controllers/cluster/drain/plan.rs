@@ -1,0 +1,194 @@
+//! The one next step of a host's leave. Pure.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use super::{super::rollout::observe::Seen, record};
+use crate::{
+    api::{cluster::Cluster, host::Host},
+    controllers::deployment::leaving,
+    elasticsearch::evidence::Evidence,
+    rollout::drain::{self, Decision, Drain, Fate, Leaving, Scene},
+};
+
+/// Whether there is anything to decide on: `known` are the hosts of the Cluster, and its nodes.
+#[must_use]
+pub fn is_wanted(cluster: &Cluster, known: &[Arc<Host>]) -> bool {
+    let is_under_way = cluster.status.as_ref().is_some_and(|it| it.drain.is_some());
+    let leaves = |it: &Arc<Host>| leaving::is_due(cluster, it) || leaving::has_moved(cluster, it);
+    is_under_way || known.iter().any(leaves)
+}
+
+/// Decides. Nothing moves where nothing was looked at.
+#[must_use]
+pub fn next(cluster: &Cluster, seen: Option<&Seen>, now: Timestamp) -> Decision {
+    let drain = cluster.status.as_ref().and_then(|it| it.drain.as_ref()).map(record::drain);
+    let Some(seen) = seen else { return Decision { drain, act: None, stuck: None } };
+    let evidence = seen.evidence.as_ref().ok();
+    let mut leaving: Vec<Leaving> = seen
+        .known
+        .iter()
+        .filter(|it| leaves(cluster, it, evidence))
+        .filter_map(|it| Some(Leaving { host: it.name_any().into(), uid: it.uid()?.into() }))
+        .collect();
+    leaving.sort_by(|one, other| one.host.cmp(&other.host));
+    drain::next(&Scene {
+        evidence: seen.evidence.as_ref().map_err(String::as_str),
+        owner: cluster.metadata.uid.as_deref().unwrap_or_default(),
+        drain: drain.as_ref(),
+        fate: drain.as_ref().map_or(Fate::Left, |it| fate(cluster, seen, it)),
+        leaving: &leaving,
+        hold: hold(cluster),
+        now,
+    })
+}
+
+/// Why no drain begins.
+fn hold(cluster: &Cluster) -> Option<&'static str> {
+    if cluster.status.as_ref().is_some_and(|it| it.rollout.is_some()) {
+        Some("a run over the hosts is under way: it begins once that is over")
+    } else if cluster.spec.paused {
+        Some("spec.paused of the Cluster holds it back")
+    } else {
+        None
+    }
+}
+
+/// Whether `host` is there, and leaves. One that names another Cluster does as long as its node runs.
+fn leaves(cluster: &Cluster, host: &Host, evidence: Option<&Evidence>) -> bool {
+    let name = host.name_any();
+    let runs = || evidence.is_some_and(|it| it.nodes.values().any(|it| *it.name == *name));
+    leaving::is_due(cluster, host) || leaving::has_moved(cluster, host) && runs()
+}
+
+fn fate(cluster: &Cluster, seen: &Seen, drain: &Drain) -> Fate {
+    let named = |it: &&Arc<Host>| it.name_any() == *drain.of.host;
+    let is_member =
+        |it: &Host| leaving::names(cluster, it) && it.metadata.deletion_timestamp.is_none();
+    let is_it = |it: &&Arc<Host>| it.metadata.uid.as_deref() == Some(&*drain.of.uid);
+    let is_back = seen.known.iter().filter(named).any(|it| is_member(it));
+    let host = seen.known.iter().find(is_it);
+    if !leaving::drains(cluster) || is_back || host.is_some_and(|it| leaving::is_skipped(it)) {
+        return Fate::Stays;
+    }
+    let Ok(evidence) = &seen.evidence else { return Fate::Leaves };
+    match host {
+        Some(host) if leaves(cluster, host, Some(evidence)) => Fate::Leaves,
+        _ => Fate::Left,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        api::cluster::ElasticsearchStatus, controllers::deployment::tests as scene,
+        elasticsearch::evidence::Node, rollout::drain::Phase,
+    };
+
+    fn cluster(change: impl FnOnce(&mut Value)) -> Cluster {
+        let mut object = serde_json::to_value(scene::cluster(&json!({}))).unwrap();
+        let told = ElasticsearchStatus { uuid: "own".into(), ..Default::default() };
+        object["status"]["elasticsearch"] = serde_json::to_value(told).unwrap();
+        change(&mut object);
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn host(change: impl FnOnce(&mut Value)) -> Arc<Host> {
+        let mut object = serde_json::to_value(&*scene::host("a", &json!({}), true)).unwrap();
+        object["metadata"]["uid"] = json!("uid-a");
+        object["status"]["elasticsearch"] = json!({ "unit": "u", "state": "active", "deployed": {
+            "version": "8.19.0", "staged": ["8.19.0"], "clusterUuid": "own",
+        } });
+        change(&mut object);
+        Arc::new(serde_json::from_value(object).unwrap())
+    }
+
+    fn deleted(object: &mut Value) {
+        object["metadata"]["deletionTimestamp"] = json!("2026-01-02T03:04:05Z");
+    }
+
+    fn moved(object: &mut Value) {
+        object["spec"]["clusterRef"] = json!({ "name": "another" });
+    }
+
+    fn seen(hosts: Vec<Arc<Host>>, runs: bool) -> Seen {
+        let mut evidence = Evidence::default();
+        if runs {
+            let node = Node { name: "a".into(), ..Node::default() };
+            evidence.nodes.insert("id-a".into(), node);
+        }
+        evidence.health.nodes = evidence.nodes.len();
+        let took = Duration::ZERO;
+        Seen { evidence: Ok(evidence), members: Vec::new(), known: hosts, took }
+    }
+
+    fn drain(phase: Phase) -> Drain {
+        Drain {
+            of: Leaving { host: "a".into(), uid: "uid-a".into() },
+            phase,
+            started: Timestamp::UNIX_EPOCH,
+            clear_since: None,
+            blocked: None,
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_deleted_or_names_another_cluster_leaves() {
+        let whole = cluster(|_| {});
+        let decide = |host| next(&whole, Some(&seen(vec![host], true)), Timestamp::UNIX_EPOCH);
+        assert_eq!(decide(host(|_| {})).drain, None);
+        for change in [deleted, moved] {
+            let begun = decide(host(change)).drain.unwrap();
+            assert_eq!(begun.of, Leaving { host: "a".into(), uid: "uid-a".into() });
+        }
+        assert!(is_wanted(&whole, &[host(deleted)]) && !is_wanted(&whole, &[host(|_| {})]));
+    }
+
+    #[test]
+    fn what_becomes_of_a_drain_is_what_became_of_its_host() {
+        let whole = cluster(|_| {});
+        let goes = cluster(deleted);
+        let fate = |cluster: &Cluster, hosts: Vec<Arc<Host>>, runs: bool| {
+            super::fate(cluster, &seen(hosts, runs), &drain(Phase::Move))
+        };
+        assert_eq!(fate(&whole, vec![host(deleted)], true), Fate::Leaves);
+        assert_eq!(fate(&whole, vec![host(moved)], true), Fate::Leaves);
+        assert_eq!(fate(&whole, vec![host(moved)], false), Fate::Left);
+        assert_eq!(fate(&whole, vec![], true), Fate::Left);
+        assert_eq!(fate(&whole, vec![host(|_| {})], true), Fate::Stays, "it was taken back");
+        let again = host(|it| it["metadata"]["uid"] = json!("another"));
+        assert_eq!(fate(&whole, vec![again], true), Fate::Stays, "it was made again");
+        let skipped = host(|it| {
+            deleted(it);
+            it["metadata"]["annotations"] = json!({ "drover.dev/skip-drain": "true" });
+        });
+        assert_eq!(fate(&whole, vec![skipped], true), Fate::Stays);
+        assert_eq!(fate(&goes, vec![host(deleted)], true), Fate::Stays, "all of it goes");
+    }
+
+    #[test]
+    fn beside_a_run_or_while_the_cluster_is_paused_no_drain_begins() {
+        let paused = cluster(|it| it["spec"]["paused"] = json!(true));
+        let seen = seen(vec![host(deleted)], true);
+        let waits = next(&paused, Some(&seen), Timestamp::UNIX_EPOCH);
+        assert_eq!(waits.act, None);
+        assert!(waits.drain.unwrap().blocked.unwrap().contains("spec.paused"));
+    }
+
+    #[test]
+    fn what_was_not_looked_at_stays_as_it_is() {
+        let under_way = cluster(|it| {
+            it["status"]["drain"] =
+                serde_json::to_value(record::status(&drain(Phase::Move))).unwrap();
+        });
+        let decision = next(&under_way, None, Timestamp::UNIX_EPOCH);
+        assert_eq!((decision.drain, decision.act), (Some(drain(Phase::Move)), None));
+    }
+}

@@ -1,0 +1,137 @@
+//! Nodes that are given no shards, and those that have no vote: how a node is taken out of a cluster.
+
+use super::allocation::Prior;
+
+/// The setting that names the nodes that are given no shards, and lose those that they have.
+pub(super) const EXCLUDE: &str = "cluster.routing.allocation.exclude._name";
+/// The setting that keeps which node Drover has put there. Elasticsearch lets anybody keep anything
+/// under `cluster.metadata`.
+pub(super) const NODE: &str = "cluster.metadata.drover.drain.node";
+/// The setting that keeps what [`EXCLUDE`] was before.
+pub(super) const PRIOR: &str = "cluster.metadata.drover.drain.prior";
+/// The setting that keeps for whom Drover did: the uid of a Cluster object.
+pub(super) const OWNER: &str = "cluster.metadata.drover.drain.owner";
+
+/// Who is taken out of a cluster by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exclusion {
+    /// The persistent setting, as one text.
+    pub persistent: Option<Box<str>>,
+    /// The transient setting, which wins.
+    pub transient: Option<Box<str>>,
+    /// What Drover keeps beside it as long as a node is drained.
+    pub mark: Option<Mark>,
+    /// Names of the nodes that have no vote, whoever took it.
+    pub voting: Vec<Box<str>>,
+}
+
+/// What Drover keeps in the cluster of a node that it drains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// `node.name`.
+    pub node: Box<str>,
+    /// The persistent setting as it was before.
+    pub prior: Prior,
+    /// The uid of a Cluster object.
+    pub owner: Box<str>,
+}
+
+impl Exclusion {
+    /// Whether nobody names a node there, so that a name written there takes no other one away. Even
+    /// an empty transient setting would win over what is written.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        let is_empty = self.persistent.as_deref().is_none_or(|it| it.trim().is_empty());
+        is_empty && self.transient.is_none() && self.mark.is_none()
+    }
+
+    /// What taking a node out has to put back one day.
+    #[must_use]
+    pub fn as_prior(&self) -> Prior {
+        self.persistent.clone().map_or(Prior::Unset, Prior::Value)
+    }
+
+    /// The node that Drover takes out, whoever asked for it, if that is still so.
+    #[must_use]
+    pub fn marked(&self) -> Option<&str> {
+        let node = &*self.mark.as_ref()?.node;
+        (self.transient.is_none() && self.persistent.as_deref() == Some(node)).then_some(node)
+    }
+
+    /// Whether `node` is taken out for `owner`, and nobody has written another value since.
+    #[must_use]
+    pub fn is_of(&self, owner: &str, node: &str) -> bool {
+        self.marked() == Some(node) && self.mark.as_ref().is_some_and(|it| *it.owner == *owner)
+    }
+
+    /// What is put back once `owner` takes nobody out any more; nothing where it keeps nothing. What
+    /// somebody has written since is the last word.
+    #[must_use]
+    pub fn kept_for(&self, owner: &str) -> Option<Prior> {
+        let mark = self.mark.as_ref().filter(|it| *it.owner == *owner)?;
+        let is_overruled = self.persistent.as_deref() != Some(&*mark.node);
+        Some(if is_overruled { self.as_prior() } else { mark.prior.clone() })
+    }
+
+    /// Whether the one vote that was taken is that of `node`. Elasticsearch gives all of them back at
+    /// once, so that others' would go with it.
+    #[must_use]
+    pub fn silences_only(&self, node: &str) -> bool {
+        !self.voting.is_empty() && self.voting.iter().all(|it| **it == *node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exclusion(persistent: Option<&str>, owner: Option<&str>) -> Exclusion {
+        let mark = |owner: &str| Mark {
+            node: "c".into(),
+            prior: Prior::Value("".into()),
+            owner: owner.into(),
+        };
+        Exclusion {
+            persistent: persistent.map(Into::into),
+            mark: owner.map(mark),
+            ..Exclusion::default()
+        }
+    }
+
+    #[test]
+    fn only_where_nobody_names_a_node_is_a_name_written() {
+        assert!(exclusion(None, None).is_free() && exclusion(Some(" "), None).is_free());
+        assert!(!exclusion(Some("x"), None).is_free());
+        assert!(!exclusion(None, Some("us")).is_free());
+        let transient = Exclusion { transient: Some("".into()), ..Exclusion::default() };
+        assert!(!transient.is_free(), "it would win");
+    }
+
+    #[test]
+    fn what_was_before_comes_back_to_whom_it_is_kept_for() {
+        let ours = exclusion(Some("c"), Some("us"));
+        assert!(ours.is_of("us", "c") && !ours.is_of("them", "c") && !ours.is_of("us", "b"));
+        assert_eq!(ours.kept_for("us"), Some(Prior::Value("".into())));
+        assert_eq!(ours.kept_for("them"), None);
+        assert_eq!(exclusion(None, None).kept_for("us"), None);
+    }
+
+    #[test]
+    fn what_somebody_has_written_since_is_the_last_word() {
+        for (now, expected) in [(Some("b"), Prior::Value("b".into())), (None, Prior::Unset)] {
+            let overruled = exclusion(now, Some("us"));
+            assert!(!overruled.is_of("us", "c") && overruled.marked().is_none());
+            assert_eq!(overruled.kept_for("us"), Some(expected));
+        }
+    }
+
+    #[test]
+    fn votes_are_given_back_only_where_no_other_was_taken() {
+        let voting = |names: &[&str]| Exclusion {
+            voting: names.iter().map(|it| (*it).into()).collect(),
+            ..Exclusion::default()
+        };
+        assert!(voting(&["c"]).silences_only("c"));
+        assert!(!voting(&[]).silences_only("c") && !voting(&["c", "x"]).silences_only("c"));
+    }
+}

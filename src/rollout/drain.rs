@@ -1,0 +1,361 @@
+//! A host leaves its cluster: the copies on its node move away first, then its vote goes, and only then
+//! is the host let go. Like a run it is decided from the world as it is and from what the status says
+//! was intended, and what changes something is in the status before it is done.
+
+mod refusal;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use jiff::Timestamp;
+
+use super::safety::{SETTLED, named, since};
+use crate::elasticsearch::evidence::{Copy, CopyState, Evidence, Exclusion, Node, NodeId, Prior};
+
+/// How long a node has to be without copies, at two looks at least, to be drained.
+pub const CLEAR: Duration = Duration::from_secs(2);
+
+/// A host that leaves, and its node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Name of the Host.
+    pub host: Box<str>,
+    /// Its uid.
+    pub uid: Box<str>,
+}
+
+impl Leaving {
+    /// `node.name` of its node: Drover names nodes as their Hosts are.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.host
+    }
+}
+
+/// How far a drain is, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// It can't begin yet.
+    Waiting,
+    /// The node is to be given no shards any more.
+    Exclude,
+    /// Its copies move.
+    Move,
+    /// Its vote is taken.
+    Vote,
+    /// Nothing is left on it. It is given nothing as long as it is in the cluster.
+    Drained,
+    /// All that was set is taken back.
+    Withdraw,
+}
+
+/// One drain, as the status has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// Who leaves.
+    pub of: Leaving,
+    /// How far it is.
+    pub phase: Phase,
+    /// When it was begun, or asked for as long as it waits.
+    pub started: Timestamp,
+    /// Since when nothing is left on the node; absent while something is.
+    pub clear_since: Option<Timestamp>,
+    /// What keeps it back, in words for people.
+    pub blocked: Option<String>,
+}
+
+impl Drain {
+    /// Whether anything of it may be set in Elasticsearch, and is not settled.
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        !matches!(self.phase, Phase::Waiting | Phase::Drained)
+    }
+
+    /// Whether anything of it may be set in Elasticsearch.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.phase != Phase::Waiting
+    }
+}
+
+/// What became of the host that the drain is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is there, and leaves.
+    Leaves,
+    /// It has left.
+    Left,
+    /// It is, or is again, a member, or nobody wants it to be drained any more.
+    Stays,
+}
+
+/// What a decision rests on.
+#[derive(Clone, Debug)]
+pub struct Scene<'a> {
+    /// What Elasticsearch says; why it could not be read in full.
+    pub evidence: Result<&'a Evidence, &'a str>,
+    /// Whose drain it is: the uid of the Cluster object.
+    pub owner: &'a str,
+    /// The drain that the status tells of.
+    pub drain: Option<&'a Drain>,
+    /// What became of its host.
+    pub fate: Fate,
+    /// The hosts that leave, by name.
+    pub leaving: &'a [Leaving],
+    /// Why nothing new may be begun.
+    pub hold: Option<&'a str>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What is to be done now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The drain, as the status has to tell it before anything is done.
+    pub drain: Option<Drain>,
+    /// What is to be written to Elasticsearch, after the status was.
+    pub act: Option<Act>,
+    /// A copy that does not move: Elasticsearch can tell why.
+    pub stuck: Option<Copy>,
+}
+
+/// A change in Elasticsearch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// The node of this name is given no shards; what was there before is kept beside it.
+    Exclude(Box<str>, Prior),
+    /// The node of this name loses its vote.
+    Silence(Box<str>),
+    /// The vote of the node of this name comes back.
+    Unsilence(Box<str>),
+    /// What was there before the first comes back.
+    Include(Prior),
+}
+
+impl Act {
+    /// Whether that is what is to be done still, where `now` is so: what somebody else has written
+    /// since is not written over.
+    #[must_use]
+    pub fn is_decided_on(&self, now: &Exclusion, owner: &str) -> bool {
+        match self {
+            Self::Exclude(_, prior) => now.is_free() && now.as_prior() == *prior,
+            Self::Silence(node) => now.is_of(owner, node) && now.voting.is_empty(),
+            Self::Unsilence(node) => now.silences_only(node),
+            Self::Include(prior) => now.kept_for(owner).as_ref() == Some(prior),
+        }
+    }
+
+    /// Whether it puts back what was before.
+    #[must_use]
+    pub fn undoes(&self) -> bool {
+        matches!(self, Self::Unsilence(_) | Self::Include(_))
+    }
+}
+
+/// Decides.
+#[must_use]
+pub fn next(scene: &Scene<'_>) -> Decision {
+    let evidence = scene.evidence.and_then(|it| match it.check() {
+        Ok(()) => Ok(it),
+        Err(_) => Err("Elasticsearch's answers do not agree"),
+    });
+    let (mut drain, step) = match scene.drain.filter(|it| it.is_set()) {
+        Some(drain) => {
+            let mut drain = Drain { blocked: None, ..drain.clone() };
+            let step = match evidence {
+                Ok(evidence) => scene.advance(&mut drain, evidence),
+                Err(why) => {
+                    drain.clear_since = None;
+                    Step::Wait(Some(why.to_owned()), None)
+                }
+            };
+            (drain, step)
+        }
+        None => match scene.begin(evidence) {
+            Some(begun) => begun,
+            None => return Decision { drain: None, act: None, stuck: None },
+        },
+    };
+    match step {
+        Step::Over => Decision { drain: None, act: None, stuck: None },
+        Step::Do(act) => Decision { drain: Some(drain), act: Some(act), stuck: None },
+        Step::Wait(blocked, stuck) => {
+            drain.blocked = blocked;
+            Decision { drain: Some(drain), act: None, stuck }
+        }
+    }
+}
+
+enum Step {
+    Over,
+    Do(Act),
+    Wait(Option<String>, Option<Copy>),
+}
+
+impl Scene<'_> {
+    /// The first host that leaves and may be drained, or else the first, with what keeps it back.
+    fn begin(&self, evidence: Result<&Evidence, &str>) -> Option<(Drain, Step)> {
+        let refusals = self.leaving.iter().map(|it| match evidence {
+            Ok(evidence) => (it, self.refusal(it.node(), evidence)),
+            Err(why) => (it, Some(why.to_owned())),
+        });
+        let refusals: Vec<_> = refusals.collect();
+        let may = refusals.iter().find(|(_, why)| why.is_none());
+        let (of, why) = may.or_else(|| refusals.first())?;
+        let waited = self.drain.filter(|it| it.of == **of && why.is_some());
+        let mut drain = Drain {
+            of: (*of).clone(),
+            phase: Phase::Waiting,
+            started: waited.map_or(self.now, |it| it.started),
+            clear_since: None,
+            blocked: None,
+        };
+        let step = match (why, evidence) {
+            (None, Ok(evidence)) => {
+                drain.phase = Phase::Exclude;
+                Step::Do(Act::Exclude(of.node().into(), evidence.exclusion.as_prior()))
+            }
+            (why, _) => Step::Wait(why.clone(), None),
+        };
+        Some((drain, step))
+    }
+
+    fn advance(&self, drain: &mut Drain, evidence: &Evidence) -> Step {
+        let node = drain.of.node().to_owned();
+        let member = member(evidence, &node);
+        match self.fate {
+            Fate::Leaves => {}
+            // It runs yet, and is kept empty until it does not.
+            Fate::Left if drain.phase == Phase::Drained && member.is_some() => {}
+            Fate::Left | Fate::Stays => drain.phase = Phase::Withdraw,
+        }
+        match drain.phase {
+            Phase::Exclude => self.exclude(drain, evidence),
+            Phase::Move | Phase::Vote => self.empty(drain, evidence, member),
+            // What somebody else writes may give it shards again.
+            Phase::Drained if !self.is_kept_empty(&node, evidence, member) => {
+                (drain.phase, drain.clear_since) = (Phase::Move, None);
+                self.empty(drain, evidence, member)
+            }
+            Phase::Waiting | Phase::Drained => Step::Wait(None, None),
+            Phase::Withdraw => self.withdraw(&node, evidence),
+        }
+    }
+
+    fn exclude(&self, drain: &mut Drain, evidence: &Evidence) -> Step {
+        let (node, exclusion) = (drain.of.node().to_owned(), &evidence.exclusion);
+        if exclusion.is_of(self.owner, &node) {
+            drain.phase = Phase::Move;
+            return self.empty(drain, evidence, member(evidence, &node));
+        }
+        if exclusion.is_free() {
+            return Step::Do(Act::Exclude(node.into(), exclusion.as_prior()));
+        }
+        Step::Wait(Some(overruled()), None)
+    }
+
+    /// Waits until nothing is left, and takes the vote. Until the node is drained each look begins anew.
+    fn empty(
+        &self,
+        drain: &mut Drain,
+        evidence: &Evidence,
+        member: Option<(&NodeId, &Node)>,
+    ) -> Step {
+        let node = drain.of.node().to_owned();
+        if !evidence.exclusion.is_of(self.owner, &node) {
+            drain.clear_since = None;
+            return Step::Wait(Some(overruled()), None);
+        }
+        if let Some((why, stuck)) = left(evidence, &node, member) {
+            (drain.clear_since, drain.phase) = (None, drain.phase.min(Phase::Move));
+            return Step::Wait(Some(why), stuck);
+        }
+        let clear = *drain.clear_since.get_or_insert(self.now);
+        // One that is away may come back with what it had, as after a restart.
+        let needed = if member.is_some() { CLEAR } else { SETTLED };
+        if since(clear, self.now) < needed {
+            let why = member.is_none().then(|| {
+                format!("the node {node} is not in the cluster: a minute is waited for it")
+            });
+            return Step::Wait(why, None);
+        }
+        let votes = member.is_some_and(|(id, it)| {
+            it.is_master_eligible()
+                && (evidence.voters.contains(id) || !evidence.exclusion.silences_only(&node))
+        });
+        if !votes {
+            drain.phase = Phase::Drained;
+            return Step::Wait(None, None);
+        }
+        drain.phase = Phase::Vote;
+        if evidence.exclusion.voting.is_empty() {
+            return Step::Do(Act::Silence(node.into()));
+        }
+        let why = if evidence.exclusion.silences_only(&node) {
+            format!("the other masters are to do without the vote of {node}: this ends by itself")
+        } else {
+            "somebody takes votes from other nodes, which would come back with this one's: see \
+             _cluster/voting_config_exclusions"
+                .into()
+        };
+        Step::Wait(Some(why), None)
+    }
+
+    fn is_kept_empty(
+        &self,
+        node: &str,
+        evidence: &Evidence,
+        member: Option<(&NodeId, &Node)>,
+    ) -> bool {
+        let Some((id, _)) = member else { return true };
+        let holds = |it: &Copy| it.node.as_ref() == Some(id);
+        evidence.exclusion.is_of(self.owner, node) && !evidence.copies.iter().any(holds)
+    }
+
+    fn withdraw(&self, node: &str, evidence: &Evidence) -> Step {
+        let exclusion = &evidence.exclusion;
+        if exclusion.silences_only(node) {
+            return Step::Do(Act::Unsilence(node.into()));
+        }
+        match exclusion.kept_for(self.owner) {
+            Some(prior) => Step::Do(Act::Include(prior)),
+            None => Step::Over,
+        }
+    }
+}
+
+fn overruled() -> String {
+    "somebody has changed cluster.routing.allocation.exclude._name, or the mark of Drover beside it, \
+     since the drain began: put it back, or take the leave back"
+        .into()
+}
+
+pub(super) fn member<'a>(evidence: &'a Evidence, name: &str) -> Option<(&'a NodeId, &'a Node)> {
+    evidence.nodes.iter().find(|(_, it)| *it.name == *name)
+}
+
+/// What keeps the node from being drained; with a copy that does not move, where nothing does.
+fn left(
+    evidence: &Evidence,
+    node: &str,
+    member: Option<(&NodeId, &Node)>,
+) -> Option<(String, Option<Copy>)> {
+    let is_on = |it: &&Copy| it.node.as_ref().is_some_and(|on| member.is_some_and(|m| m.0 == on));
+    let is_still = evidence.health.relocating + evidence.health.initializing == 0;
+    let stuck = |it: &Copy| is_still.then(|| it.clone());
+    if let Some(first) = evidence.copies.iter().find(is_on) {
+        let all = evidence.copies.iter().filter(is_on).map(|it| &*it.index);
+        let indices: BTreeSet<&str> = all.collect();
+        let why = format!("the node {node} has copies of {}", named(indices));
+        return Some((why, stuck(first)));
+    }
+    let mut nowhere = evidence.copies.iter().filter(|it| it.state == CopyState::Unassigned);
+    if let Some(first) = nowhere.next() {
+        // Where it is not known what that node had, any of them may be its.
+        let why = format!("no node has a copy of {} that there shall be", first.index);
+        return Some((why, stuck(first)));
+    }
+    (!is_still).then(|| ("shard copies are being built, or move".into(), None))
+}
+
+#[cfg(test)]
+mod tests;
