@@ -55,7 +55,7 @@ fn user(server: &Elasticsearch, name: &str) -> Client {
 /// The first evidence without a contradiction of which `is_so`.
 async fn evidence(client: &Client, what: &str, is_so: impl Fn(&Evidence) -> bool) -> Evidence {
     eventually(what, SOON, async || {
-        let evidence = client.evidence("test").await.map_err(|it| format!("{it:?}"))?;
+        let evidence = client.evidence("test", None).await.map_err(|it| format!("{it:?}"))?;
         evidence.check().map_err(|it| format!("{it:?} {evidence:?}"))?;
         let serve = evidence.nodes.values().all(|it| it.serves);
         let is_so = |it: &Evidence| serve && is_so(it);
