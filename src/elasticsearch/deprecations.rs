@@ -22,7 +22,7 @@ impl Client {
         caller: &str,
         endpoint: EndpointId,
     ) -> Result<Vec<Box<str>>, Error> {
-        let read = Read::from_master("deprecations", PATH, caller);
+        let read = Read::new("deprecations", PATH, caller);
         let answer = match self.read(&read).await {
             Err(Error::Rejected { status: 400 | 404 | 405, .. }) => return Ok(Vec::new()),
             answer => answer?,
@@ -84,6 +84,25 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::elasticsearch::{
+        error::Category,
+        scripted::{Server, client, connection, json as answer},
+    };
+
+    #[tokio::test]
+    async fn where_there_is_no_such_api_nothing_is_critical_and_any_other_failure_is_one() {
+        for (status, is_known) in [(404, true), (405, true), (403, false), (500, false)] {
+            let server = Server::http(move |_| answer(status, "{}")).await;
+            let told = client(connection(&[&server])).deprecations("me", EndpointId(0)).await;
+            assert_eq!(told.is_ok(), is_known, "{status}: {told:?}");
+            let is_forbidden = told.is_err_and(|it| it.category() == Category::Forbidden);
+            assert_eq!(is_forbidden, status == 403);
+        }
+        let server = Server::http(move |_| answer(200, "{}")).await;
+        let client = client(connection(&[&server]));
+        assert_eq!(client.deprecations("me", EndpointId(0)).await, Ok(Vec::new()));
+        assert!(client.deprecations("me", EndpointId(1)).await.is_err(), "of another endpoint");
+    }
 
     fn found(answer: Value) -> Vec<Box<str>> {
         critical(&serde_json::from_value(answer).unwrap())
