@@ -68,11 +68,7 @@ impl Client {
     ///
     /// # Errors
     /// Why any part of it can't be read; then nothing is known.
-    pub async fn evidence(
-        &self,
-        caller: &str,
-        next: Option<Version>,
-    ) -> Result<Evidence, Error> {
+    pub async fn evidence(&self, caller: &str, next: Option<Version>) -> Result<Evidence, Error> {
         let state = Read::from_master("evidence_state", STATE, caller);
         let state = Read { limit: STATE_LIMIT, ..state };
         let health = Read::from_master("health", HEALTH, caller);

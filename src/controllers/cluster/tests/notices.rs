@@ -89,7 +89,10 @@ fn nothing_is_told_of_connections_before_the_first_nodes_are_a_cluster() {
     let formed = told_so("True", json!({ "elasticsearch": known }));
     assert_eq!(told(&answers, &formed), "Connected");
     assert_eq!(told(&formed, &formed), "");
-    assert_eq!(told(&formed, &told_so("False", json!({ "elasticsearch": known }))), "ConnectionLost AuthenticationFailed");
+    assert_eq!(
+        told(&formed, &told_so("False", json!({ "elasticsearch": known }))),
+        "ConnectionLost AuthenticationFailed"
+    );
 }
 
 #[test]
