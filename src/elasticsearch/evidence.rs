@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cluster_reads::HealthStatus;
 pub use super::{
     allocation::{Allocation, Prior},
     exclusion::{Exclusion, Mark},
 };
+use super::{cluster_reads::HealthStatus, version::Version};
 
 /// Elasticsearch's own id of a node. It stays with the node's data directory.
 pub type NodeId = Box<str>;
@@ -41,6 +41,9 @@ pub struct Evidence {
     pub snapshots: Vec<Box<str>>,
     /// Nodes whose data disks are fuller than the high watermark.
     pub full: BTreeSet<NodeId>,
+    /// What Elasticsearch calls critical before another major version, each in a few words; absent where
+    /// that was not asked.
+    pub deprecations: Option<Vec<Box<str>>>,
 }
 
 /// One member.
@@ -157,6 +160,13 @@ pub struct Counts {
 pub struct Contradiction(pub String);
 
 impl Evidence {
+    /// Whether every node runs an older major version than `version`.
+    #[must_use]
+    pub fn is_of_older_major(&self, version: Version) -> bool {
+        let is_older = |it: &Node| Version::parse(&it.version).is_some_and(|it| it.0 < version.0);
+        !self.nodes.is_empty() && self.nodes.values().all(is_older)
+    }
+
     /// Holds the routing table against health: they are two questions, and the cluster may have
     /// moved in between, or have hidden indices from one of them.
     ///

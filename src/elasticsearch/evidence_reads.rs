@@ -16,6 +16,7 @@ use super::{
     cluster_reads::HealthStatus,
     error::Error,
     evidence::{Allocation, Counts, Evidence, Exclusion, Node, NodeId},
+    version::Version,
 };
 use crate::foreign::capped;
 
@@ -81,11 +82,13 @@ impl Client {
 
     /// All that Elasticsearch says that decides whether a host may go down. It takes the privilege
     /// `monitor` and nothing that is paid for. What is missing of an answer is an error, never an
-    /// empty part of the evidence; whether the answers agree is for [`Evidence::check`] to say.
+    /// empty part of the evidence; whether the answers agree is for [`Evidence::check`] to say. As long
+    /// as all nodes run an older major version than `next`, it is asked as well what stands in the way
+    /// of that, which takes the privilege `manage`.
     ///
     /// # Errors
     /// Why any part of it can't be read; then nothing is known.
-    pub async fn evidence(&self, caller: &str) -> Result<Evidence, Error> {
+    pub async fn evidence(&self, caller: &str, next: Option<Version>) -> Result<Evidence, Error> {
         let state = Read::from_master("evidence_state", STATE, caller);
         let state = Read { limit: STATE_LIMIT, ..state };
         let health = Read::from_master("health", HEALTH, caller);
@@ -106,6 +109,9 @@ impl Client {
         }
         let mut evidence = Self::known(&state, &health, &settings, &processes, &disks)?;
         evidence.uuid = self.identity(&state, evidence.uuid.into())?.into();
+        if next.is_some_and(|it| evidence.is_of_older_major(it)) {
+            evidence.deprecations = Some(self.deprecations(caller, state.endpoint).await?);
+        }
         Ok(evidence)
     }
 
@@ -148,6 +154,7 @@ impl Client {
             exclusion,
             foreign,
             full,
+            deprecations: None,
         })
     }
 }

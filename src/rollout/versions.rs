@@ -71,7 +71,7 @@ pub fn may_follow(running: &BTreeSet<Version>, target: Version) -> Result<(), Re
 }
 
 /// Why the version that a run with this target leads to may not follow what runs, or could not read
-/// what is there; nothing where it may.
+/// what is there, or what Elasticsearch itself says stands in its way; nothing where it may.
 #[must_use]
 pub fn barred(target: &str, evidence: &Evidence) -> Option<String> {
     let Some(target) = Version::parse(version_of(target)) else {
@@ -85,13 +85,25 @@ pub fn barred(target: &str, evidence: &Evidence) -> Option<String> {
         return Some(format!("{target} may not follow: {refusal}"));
     }
     let unreadable = unreadable(target, &evidence.origins);
-    (!unreadable.is_empty()).then(|| {
-        format!(
+    if !unreadable.is_empty() {
+        return Some(format!(
             "{target} can't read indices that an older version has made: {}. Reindex or delete them: \
              Drover does neither by itself",
             named(unreadable.iter().copied())
-        )
-    })
+        ));
+    }
+    if !evidence.is_of_older_major(target) {
+        return None;
+    }
+    match &evidence.deprecations {
+        Some(critical) if critical.is_empty() => None,
+        Some(critical) => Some(format!(
+            "Elasticsearch calls critical before {target}: {}. `GET /_migration/deprecations` says what \
+             to do about each",
+            named(critical.iter().map(|it| &**it))
+        )),
+        None => Some(format!("Elasticsearch has not told yet what stands in the way of {target}")),
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +122,7 @@ mod tests {
             Evidence {
                 nodes: versions.iter().enumerate().map(node).collect(),
                 origins: [(".hidden".into(), origin)].into(),
+                deprecations: Some(Vec::new()),
                 ..Evidence::default()
             }
         };
@@ -128,6 +141,32 @@ mod tests {
             let (found, words) = (found.unwrap_or_default(), words.unwrap_or_default());
             assert!(found.contains(words), "{found}");
         }
+    }
+
+    #[test]
+    fn another_major_version_waits_for_what_elasticsearch_calls_critical_until_a_node_runs_it() {
+        let evidence = |versions: &[&str], critical: Option<&[&str]>| {
+            let node = |(at, version): (usize, &&str)| {
+                let node = Node { version: (*version).into(), ..Node::default() };
+                (at.to_string().into(), node)
+            };
+            Evidence {
+                nodes: versions.iter().enumerate().map(node).collect(),
+                deprecations: critical.map(|it| it.iter().map(|it| (*it).into()).collect()),
+                ..Evidence::default()
+            }
+        };
+        let words = |target: &str, versions: &[&str], critical| {
+            barred(target, &evidence(versions, critical)).unwrap_or_default()
+        };
+        let old = ["7.17.29", "7.17.29"];
+        let said = words("8.19.0/abc", &old, Some(&["logs: a setting"]));
+        assert!(said.contains("critical before 8.19.0: logs: a setting."), "{said}");
+        let said = words("8.19.0/abc", &old, None);
+        assert!(said.contains("has not told yet"), "{said}");
+        assert_eq!(words("8.19.0/abc", &old, Some(&[])), "");
+        assert_eq!(words("8.19.0/abc", &["7.17.29", "8.19.0"], None), "", "it is on its way");
+        assert_eq!(words("8.19.0/abc", &["8.17.0"], None), "", "the same major version");
     }
 
     fn version(text: &str) -> Version {

@@ -10,6 +10,7 @@ use drover::{
         connection::{Auth, Connection},
         error::Category,
         evidence::{Allocation, Copy, CopyState, Evidence, Prior},
+        version::Version,
     },
     gate::WriteGate,
 };
@@ -55,7 +56,7 @@ fn user(server: &Elasticsearch, name: &str) -> Client {
 /// The first evidence without a contradiction of which `is_so`.
 async fn evidence(client: &Client, what: &str, is_so: impl Fn(&Evidence) -> bool) -> Evidence {
     eventually(what, SOON, async || {
-        let evidence = client.evidence("test").await.map_err(|it| format!("{it:?}"))?;
+        let evidence = client.evidence("test", None).await.map_err(|it| format!("{it:?}"))?;
         evidence.check().map_err(|it| format!("{it:?} {evidence:?}"))?;
         let serve = evidence.nodes.values().all(|it| it.serves);
         let is_so = |it: &Evidence| serve && is_so(it);
@@ -95,6 +96,7 @@ async fn one_node_tells_all(version: &str) {
     let server = settings.user(ROLLING_USER, PASSWORD, "rolls").start().await;
     let reader = user(&server, USER);
     green_with_every_sort_of_index(&server, &reader).await;
+    what_bars_another_major_version_is_told(&server).await;
     what_others_hold_back_shows(&server, &reader).await;
     protection_comes_and_goes(&server, &reader).await;
 }
@@ -142,11 +144,31 @@ async fn green_with_every_sort_of_index(server: &Elasticsearch, reader: &Client)
     server.ok("PUT", "/open/_settings", Some(&json!({ "number_of_replicas": 0 }))).await;
 }
 
+async fn what_bars_another_major_version_is_told(server: &Elasticsearch) {
+    let client = user(server, ROLLING_USER);
+    let running = Version::parse(server.version()).unwrap();
+    let deprecations = async |next| client.evidence("test", next).await.unwrap().deprecations;
+    let next = Version(running.0 + 1, 0, 0);
+    assert_eq!(deprecations(Some(running)).await, None, "it is the same major version");
+    let told = deprecations(Some(next)).await.expect("it was asked");
+    assert_eq!(told, [], "nothing out of use is used");
+    if running.0 != 7 {
+        return;
+    }
+    // 8 does not know it.
+    let tier = json!({ "index.routing.allocation.exclude._tier": "data_cold" });
+    server.ok("PUT", "/open/_settings", Some(&tier)).await;
+    let told = deprecations(Some(next)).await.expect("it was asked");
+    assert!(told.len() == 1 && told[0].starts_with("open: "), "{told:?}");
+    let none = json!({ "index.routing.allocation.exclude._tier": null });
+    server.ok("PUT", "/open/_settings", Some(&none)).await;
+}
+
 async fn what_others_hold_back_shows(server: &Elasticsearch, reader: &Client) {
     let exclude = "cluster.routing.allocation.exclude._name";
     for place in ["persistent", "transient"] {
         set(server, &json!({ place: { exclude: ["somebody", "else"] } })).await;
-        let seen = reader.evidence("test").await.unwrap();
+        let seen = reader.evidence("test", None).await.unwrap();
         let expected = format!("{exclude}: somebody,else");
         assert!(seen.foreign.iter().map(|it| &**it).eq([expected]), "{:?}", seen.foreign);
         set(server, &json!({ place: { exclude: null } })).await;
@@ -163,7 +185,7 @@ async fn what_others_hold_back_shows(server: &Elasticsearch, reader: &Client) {
     };
     for (high, is_full) in [("0.02%", true), ("99.999%", false)] {
         set(server, &marks(json!("0.01%"), json!(high), json!("100%"), json!(true))).await;
-        let seen = reader.evidence("test").await.unwrap();
+        let seen = reader.evidence("test", None).await.unwrap();
         assert_eq!(seen.full.iter().eq(seen.nodes.keys()), is_full, "{high}: {:?}", seen.full);
     }
     set(server, &marks(Value::Null, Value::Null, Value::Null, Value::Null)).await;
@@ -180,7 +202,7 @@ async fn protection_comes_and_goes(server: &Elasticsearch, reader: &Client) {
     for value in [Value::Null, json!("all"), json!("new_primaries")] {
         set(server, &json!({ "persistent": { enable: value } })).await;
         let before = persistent().await;
-        let prior = reader.evidence("test").await.unwrap().allocation.as_prior();
+        let prior = reader.evidence("test", None).await.unwrap().allocation.as_prior();
         let expected = value.as_str().map_or(Prior::Unset, |it| Prior::Value(it.into()));
         assert_eq!(prior, expected);
 
@@ -188,7 +210,7 @@ async fn protection_comes_and_goes(server: &Elasticsearch, reader: &Client) {
         let refused = reader.write_at(at, &protect).await.unwrap_err();
         assert_eq!(refused.category(), Category::Forbidden, "{refused:?}");
         writer.write_at(at, &protect).await.unwrap().acknowledged().unwrap();
-        let allocation = reader.evidence("test").await.unwrap().allocation;
+        let allocation = reader.evidence("test", None).await.unwrap().allocation;
         let protected = Allocation {
             persistent: Some("primaries".into()),
             transient: None,
@@ -214,7 +236,7 @@ async fn what_moves_and_who_left_is_counted_as_health_counts_it() {
 
     let path = "/_cluster/voting_config_exclusions";
     server.ok("POST", &format!("{path}?node_names=moving-3"), None).await;
-    let excluded = reader.evidence("test").await.unwrap();
+    let excluded = reader.evidence("test", None).await.unwrap();
     assert!(excluded.foreign.iter().map(|it| &**it).eq(["a voting exclusion of moving-3"]));
     let id = excluded.nodes.iter().find(|(_, it)| &*it.name == "moving-3").unwrap().0;
     assert!(!excluded.voters.contains(id), "{excluded:?}");

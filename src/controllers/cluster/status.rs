@@ -228,9 +228,12 @@ pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Not
     };
     let usable =
         |it: &[_]| is_true(it, conditions::REACHABLE) && is_true(it, conditions::AUTHENTICATED);
-    if usable(new) && !usable(old) {
-        let name = after.elasticsearch.as_ref().map(|it| it.name.as_str()).unwrap_or_default();
-        let note = format!("connected to Elasticsearch cluster '{name}'");
+    // Nodes answer some moments before they are a cluster.
+    let was_connected = usable(old) && before.is_some_and(|it| it.elasticsearch.is_some());
+    if let Some(elasticsearch) = after.elasticsearch.as_ref().filter(|_| usable(new))
+        && !was_connected
+    {
+        let note = format!("connected to Elasticsearch cluster '{}'", elasticsearch.name);
         notices.push(Notice::normal("Connected", "Connect", note));
     }
     let bad = [
@@ -241,6 +244,10 @@ pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Not
         (conditions::ACCEPTED, "NotAccepted", "Validate"),
     ];
     for (kind, reason, action) in bad {
+        // Nodes that start for the first time do not answer yet.
+        if kind == conditions::REACHABLE && after.formation.is_some() {
+            continue;
+        }
         if let Some(condition) = became(kind, "False") {
             notices.push(Notice::warning(reason, action, condition.message.as_str()));
         }

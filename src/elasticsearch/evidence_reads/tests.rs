@@ -40,7 +40,7 @@ fn give(answers: &Value, request: &str) -> Reply {
 
 async fn evidence(answers: Value) -> Result<Evidence, Error> {
     let server = Server::http(move |it| give(&answers, it)).await;
-    client(connection(&[&server])).evidence("me").await
+    client(connection(&[&server])).evidence("me", None).await
 }
 
 fn count(evidence: &Evidence, state: CopyState) -> usize {
@@ -163,7 +163,7 @@ async fn whatever_part_is_refused_nothing_is_known() {
                 if part(it) == refused { answer(status, body) } else { give(&answers, it) }
             });
             let server = server.await;
-            let error = client(connection(&[&server])).evidence("me").await.unwrap_err();
+            let error = client(connection(&[&server])).evidence("me", None).await.unwrap_err();
             let is_right = (status == 403) == (error.category() == Category::Forbidden);
             assert!(is_right, "{refused} {status}: {error:?}");
         }
@@ -179,7 +179,7 @@ async fn answers_of_different_endpoints_are_not_mixed() {
     });
     let answers = recorded();
     let (sick, well) = (sick.await, Server::http(move |it| give(&answers, it)).await);
-    let error = client(connection(&[&sick, &well])).evidence("me").await.unwrap_err();
+    let error = client(connection(&[&sick, &well])).evidence("me", None).await.unwrap_err();
     assert!(crate::chain::chain(&error).contains("another endpoint"), "{error:?}");
 }
 
@@ -187,7 +187,7 @@ async fn answers_of_different_endpoints_are_not_mixed() {
 async fn what_takes_a_master_says_how_long_it_waits_for_one() {
     let answers = recorded();
     let server = Server::http(move |it| give(&answers, it)).await;
-    client(connection(&[&server])).evidence("me").await.unwrap();
+    client(connection(&[&server])).evidence("me", None).await.unwrap();
     for request in server.requests() {
         let waits = request.lines().next().unwrap().contains("&master_timeout=2250ms");
         let takes_master = ["state", "health", "settings"].contains(&part(&request));

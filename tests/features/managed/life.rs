@@ -5,43 +5,68 @@ use drover::api::{
     host_status::RunStatus,
     rollout_status::{RolloutKind, RolloutStep},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{LONG, Stage};
 use crate::common::{
     hosts::{Os, room},
+    paths::runs_here,
+    soak,
     traffic::Traffic,
     wait::eventually,
 };
+
+/// What the cluster runs, one after the other: over a major version, and where there is time over every
+/// step that people take.
+fn versions() -> Vec<&'static str> {
+    if !soak() {
+        return vec!["7.17.29", "8.19.0"];
+    }
+    let all = ["7.17.29", "8.17.0", "8.19.0", "9.2.0"];
+    all.into_iter().filter(|it| runs_here(it)).collect()
+}
 
 #[tokio::test]
 async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings_and_a_version() {
     let _room = room().await;
     let mut stage = Stage::new("managed", 3).await;
-    stage.apply_all(&stage.cluster("8.17.0", &json!({}), &json!({}))).await;
+    let versions = versions();
+    let (old, new) = (versions[0], *versions.last().unwrap());
+    stage.apply_all(&stage.cluster(old, &json!({}), &json!({}))).await;
     let formed = stage.formed().await;
-    assert_eq!((formed.version.as_str(), formed.name.as_str()), ("8.17.0", "es"));
-    assert_eq!(stage.archives.fetched("8.17.0"), 3);
+    assert_eq!((formed.version.as_str(), formed.name.as_str()), (old, "es"));
+    assert_eq!(stage.archives.fetched(old), 3);
 
     // Settings that no node starts with take down the first alone, and the next ones cure it.
     let first = stage.runs();
     let traffic = Traffic::start(&stage.target().await, "orders").await;
     let broken = json!({ "no.such.setting": "1" });
-    stage.apply(&stage.cluster("8.17.0", &broken, &json!({}))).await;
+    stage.apply(&stage.cluster(old, &broken, &json!({}))).await;
     let run = stage.paused().await;
     assert_eq!(run.kind, RolloutKind::ElasticsearchConfig);
     let is_untouched = |step: RolloutStep| step == RolloutStep::Waiting;
     assert_eq!(run.hosts.iter().filter(|it| is_untouched(it.step)).count(), 2, "{run:#?}");
-    stage.apply(&stage.cluster("8.17.0", &json!({}), &json!({}))).await;
-    stage.deployed("8.17.0", 2).await;
+    stage.apply(&stage.cluster(old, &json!({}), &json!({}))).await;
+    stage.deployed(old, 2).await;
     let second = stage.runs();
     let same = first.iter().zip(&second).filter(|(before, after)| before == after).count();
     assert_eq!(same, 2, "{first:?} {second:?}");
 
-    // Another version and other settings in one, with data in the cluster and people at work.
+    // What the next major version does not know keeps it back.
+    let tier = |it: Value| json!({ "index.routing.allocation.exclude._tier": it });
+    stage.sends(0, "PUT", "/orders/_settings", &tier(json!("data_cold"))).await.unwrap();
     let attribute = json!({ "node.attr.rack": "r1" });
-    stage.apply(&stage.cluster("8.19.0", &attribute, &json!({}))).await;
-    let status = stage.deployed("8.19.0", 3).await;
+    stage.apply(&stage.cluster(versions[1], &attribute, &json!({}))).await;
+    let message = stage.blocked("Version").await;
+    assert!(message.contains("critical before") && message.contains("orders"), "{message}");
+    stage.sends(0, "PUT", "/orders/_settings", &tier(Value::Null)).await.unwrap();
+
+    // Then it comes, and other settings with it, with data in the cluster and people at work; and others after it.
+    let mut status = stage.deployed(versions[1], 3).await;
+    for (at, version) in versions.iter().enumerate().skip(2) {
+        stage.apply(&stage.cluster(version, &attribute, &json!({}))).await;
+        status = stage.deployed(version, 2 + at).await;
+    }
     traffic.goes_on(20).await;
     let counted = traffic.finish().await;
     counted.assert_unharmed();
@@ -57,7 +82,7 @@ async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings
         "{nodes:?}"
     );
     let upgraded = status.elasticsearch.unwrap();
-    assert_eq!((upgraded.version.as_str(), &upgraded.uuid), ("8.19.0", &formed.uuid));
+    assert_eq!((upgraded.version.as_str(), &upgraded.uuid), (new, &formed.uuid));
 
     // A machine that has lost its data waits for a word, and then joins the same cluster; so does one more.
     stage.machines[1].inside(
@@ -83,7 +108,7 @@ async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings
         .await;
     assert_eq!(status.elasticsearch.unwrap().uuid, formed.uuid);
     let status = stage.until("Ready", "True").await;
-    assert_eq!(status.history.len(), 3, "none of that takes a run");
+    assert_eq!(status.history.len(), 1 + versions.len(), "none of that takes a run");
     stage.assert_rights_suffice();
     for reason in ["FormationBegun", "Formed", "RolloutPaused", "RolloutFinished"] {
         stage.event("es", reason).await;

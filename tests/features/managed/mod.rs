@@ -25,6 +25,7 @@ use crate::{
         certificates::Authority,
         hosts::{Host, Os, Settings},
         operator,
+        paths::runs_here,
         proxy::{Entry, lines},
         traffic::Target,
         wait::eventually,
@@ -103,9 +104,11 @@ impl Stage {
     /// spec.
     pub fn cluster(&self, version: &str, config: &Value, more: &Value) -> Value {
         let url = self.archives.plain.url();
-        let digests: BTreeMap<String, String> = ["7.17.29", "8.17.0", "8.19.0"]
+        let versions = ["7.17.29", "8.17.0", "8.19.0", "9.2.0"].into_iter();
+        let digests: BTreeMap<String, String> = versions
+            .filter(|it| runs_here(it))
             .map(|it| (format!("elasticsearch-{it}-linux-x86_64.tar.gz"), Archives::digest(it)))
-            .into();
+            .collect();
         let mut spec = json!({ "elasticsearch": {
             "version": version,
             "distribution": {
@@ -142,9 +145,24 @@ impl Stage {
 
     /// What Elasticsearch on a machine answers to Drover's own user.
     pub async fn asks(&self, machine: usize, path: &str) -> Result<Value, String> {
+        self.sends(machine, "GET", path, &Value::Null).await
+    }
+
+    /// The same to a request with a body.
+    pub async fn sends(
+        &self,
+        machine: usize,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, String> {
         let (host, target) = (&self.machines[machine], self.target().await);
+        let body = match body {
+            Value::Null => String::new(),
+            body => format!("-H 'content-type: application/json' -d '{body}'"),
+        };
         let told = host.inside(&format!(
-            "curl -sS -m 10 --cacert {} -u {}:{} 'https://{}:9200{path}' 2>&1 || true",
+            "curl -sS -m 10 --cacert {} -u {}:{} -X {method} {body} 'https://{}:9200{path}' 2>&1 || true",
             layout::AUTHORITIES,
             target.user,
             target.password,
@@ -299,6 +317,21 @@ impl Stage {
             })
             .await;
         status.rollout.expect("checked")
+    }
+
+    /// Waits until a run is kept back by this gate, and gives its words.
+    pub async fn blocked(&self, gate: &str) -> String {
+        let block = |it: &ClusterStatus| {
+            let run = it.rollout.as_ref()?;
+            run.blocked_by.iter().find(|it| it.gate == gate).map(|it| it.message.to_string())
+        };
+        let status = self
+            .when(&format!("{gate} is shut"), |cluster| {
+                let status = cluster.status.clone().unwrap_or_default();
+                block(&status).map(drop).ok_or_else(|| format!("{:#?}", status.rollout))
+            })
+            .await;
+        block(&status).expect("checked")
     }
 
     /// All nodes, as Drover's own user: what a person would take from the Secrets.

@@ -14,14 +14,14 @@ use super::{
     wishes,
 };
 use crate::{
-    api::{cluster::Cluster, host::Host},
+    api::{cluster::Cluster, host::Host, rollout_status::RolloutKind},
     chain::chain,
     context::Context,
-    controllers::deployment::leaving,
-    elasticsearch::{evidence::Evidence, link::Link},
+    controllers::deployment::{self, leaving},
+    elasticsearch::{evidence::Evidence, link::Link, version::Version},
     error::Error,
     kubernetes::{call, title},
-    rollout::hosts::Member,
+    rollout::{hosts::Member, run::version_of},
 };
 
 /// How long Elasticsearch may take to tell all that decides. What took longer would be too old to go
@@ -93,8 +93,8 @@ async fn evidence(
     let Some(pinned) = plan.identity.pinned().filter(|_| plan.identity.is_pinned()) else {
         return Err("the pinned cluster does not answer: see IdentityMatches".into());
     };
-    let caller = caller(cluster);
-    let asked = tokio::time::timeout(LIMIT, link.client().evidence(&caller)).await;
+    let (caller, next) = (caller(cluster), next_version(cluster));
+    let asked = tokio::time::timeout(LIMIT, link.client().evidence(&caller, next)).await;
     let asked = asked.map_err(|_| format!("Elasticsearch did not tell all within {LIMIT:?}"))?;
     let evidence = asked.map_err(|it| {
         let mut why = format!("Elasticsearch can't be asked: {}", chain(&it));
@@ -105,6 +105,14 @@ async fn evidence(
         return Err("another cluster answers: see IdentityMatches".into());
     }
     Ok(evidence)
+}
+
+/// The highest version that the nodes come to, by the run under way and by what is declared.
+fn next_version(cluster: &Cluster) -> Option<Version> {
+    let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
+    let led_to = run.filter(|it| it.kind == RolloutKind::ElasticsearchVersion);
+    let led_to = led_to.and_then(|it| Version::parse(version_of(&it.target)));
+    deployment::version(cluster).max(led_to)
 }
 
 /// Names the Cluster in Elasticsearch's own logs.

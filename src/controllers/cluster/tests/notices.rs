@@ -1,9 +1,14 @@
 //! What people hear of: each change once.
 
+use serde_json::{Value, json};
+
 use super::scene::{Scene, UUID};
 use crate::{
-    api::condition::Reason,
-    controllers::references::Problem,
+    api::{
+        cluster::{ClusterStatus, ElasticsearchStatus},
+        condition::Reason,
+    },
+    controllers::{cluster::status, references::Problem},
     elasticsearch::{
         cluster_reads::HealthStatus,
         fixtures::{snapshot, view},
@@ -55,6 +60,39 @@ fn a_connection_that_never_came_about_is_told() {
     let mut scene = Scene::new(Snapshot::default());
     scene.fail("connect");
     check(&mut scene, &["ConnectionLost"]);
+}
+
+#[test]
+fn nothing_is_told_of_connections_before_the_first_nodes_are_a_cluster() {
+    let told_so = |reachable: &str, more: Value| -> ClusterStatus {
+        let is = |kind: &str, status: &str| {
+            json!({
+                "type": kind, "status": status, "reason": "R", "message": "",
+                "lastTransitionTime": "2026-01-02T03:04:05Z",
+            })
+        };
+        let conditions = [is("Reachable", reachable), is("Authenticated", reachable)];
+        let mut status = json!({ "conditions": conditions });
+        status.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(status).unwrap()
+    };
+    let formation = json!({ "formation": {
+        "host": "a", "hostUid": "uid-a", "startedAt": "2026-01-02T03:04:05Z",
+    } });
+    let before = told_so("Unknown", formation.clone());
+    let refused = told_so("False", formation.clone());
+    let told = |before, after| reasons(&status::notices(Some(before), after)).join(" ");
+    assert_eq!(told(&before, &refused), "AuthenticationFailed", "of the connection nothing");
+    let answers = told_so("True", formation);
+    assert_eq!(told(&refused, &answers), "");
+    let known = ElasticsearchStatus { name: "logs".into(), ..ElasticsearchStatus::default() };
+    let formed = told_so("True", json!({ "elasticsearch": known }));
+    assert_eq!(told(&answers, &formed), "Connected");
+    assert_eq!(told(&formed, &formed), "");
+    assert_eq!(
+        told(&formed, &told_so("False", json!({ "elasticsearch": known }))),
+        "ConnectionLost AuthenticationFailed"
+    );
 }
 
 #[test]
