@@ -84,6 +84,7 @@ pub fn after(
         state,
         rollout: before.rollout,
         restart: before.restart,
+        upgrade: before.upgrade,
         formation: before.formation,
         removal: before.removal,
         deploy: before.deploy,

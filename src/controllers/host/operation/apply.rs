@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{errand::Errand, plan::Step, record};
+use super::{errand::Errand, is_fetch, plan::Step, record};
 use crate::{
     api::{
         cluster::Cluster,
@@ -74,7 +74,7 @@ fn permit(ctx: &Context, host: &Host, work: &Work, errand: &Errand) -> Ending {
     Ending::Permitted
 }
 
-/// Whether it goes on whenever it can, since Elasticsearch may be down there: a restart that was begun,
+/// Whether it goes on whenever it can, since it takes nothing down, or since Elasticsearch may be down there: a restart that was begun,
 /// which is told from a new one by the run of the service, and something else to be started where the
 /// service is down. Nothing on a machine tells a boot from one that was judged long ago.
 fn goes_on(host: &Host, errand: &Errand) -> bool {
@@ -83,6 +83,9 @@ fn goes_on(host: &Host, errand: &Errand) -> bool {
         OperationKind::DeployElasticsearch => is_down(host),
         _ => false,
     };
+    if record(host).is_some_and(is_fetch) {
+        return true;
+    }
     errand.touched && record(host).is_some_and(|it| it.touched && is_restart(it))
 }
 
