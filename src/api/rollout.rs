@@ -140,7 +140,9 @@ pub struct Operations {
     /// Restarts Elasticsearch, or the machines, one host after the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartRequest>,
-    /// Upgrades the packages of the machines, one host after the other.
+    /// Upgrades the packages of the machines, one host after the other, but for Elasticsearch and the
+    /// Java that it uses. A machine boots where its distribution says that it has to; else nothing is
+    /// restarted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<UpgradeRequest>,
 }
@@ -157,8 +159,7 @@ pub struct RestartRequest {
     pub target: RestartTarget,
 }
 
-/// Upgrades the packages of all hosts of a Cluster in turn, but for Elasticsearch and the Java that it
-/// uses. A machine boots where its distribution says that it has to; else nothing is restarted.
+/// Upgrades the packages of all hosts of a Cluster in turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpgradeRequest {

@@ -31,6 +31,7 @@ use crate::{
         condition::{Condition, find},
         host::Host,
         host_status::HostStatus,
+        rollout_status::RolloutStep,
     },
     controllers::{Next, references::Problem},
     kubernetes::events::Notice,
