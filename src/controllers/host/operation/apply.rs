@@ -74,9 +74,10 @@ fn permit(ctx: &Context, host: &Host, work: &Work, errand: &Errand) -> Ending {
     Ending::Permitted
 }
 
-/// Whether it goes on whenever it can, since it takes nothing down, or since Elasticsearch may be down there: a restart that was begun,
-/// which is told from a new one by the run of the service, and something else to be started where the
-/// service is down. Nothing on a machine tells a boot from one that was judged long ago.
+/// Whether it goes on whenever it can. Either it takes nothing down, or Elasticsearch may be down there:
+/// a restart that was begun, which is told from a new one by the run of the service, and something else
+/// to be started where the service is down. Nothing on a machine tells a boot from one that was judged
+/// long ago.
 fn goes_on(host: &Host, errand: &Errand) -> bool {
     let is_restart = |it: &Operation| match it.kind {
         OperationKind::RestartElasticsearch => true,
