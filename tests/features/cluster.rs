@@ -105,6 +105,7 @@ fn the_readme_shows_the_smallest_examples_as_they_are() {
         "full.yaml",
         "host.yaml",
         "index.yaml",
+        "managed.yaml",
         "network-flannel.yaml",
         "network.yaml",
     ];

@@ -252,6 +252,7 @@ fn a_member_whose_data_is_not_where_it_is_to_be_is_told_and_nothing_is_changed()
         refuses(
             |it| {
                 it.pin("known");
+                it.tell(0, &json!({ "data": "Used", "clusterUuid": "known" }));
                 it.tell(1, told);
             },
             Reason::Conflict,

@@ -75,25 +75,17 @@ fn permit(ctx: &Context, host: &Host, work: &Work, errand: &Errand) -> Ending {
 }
 
 /// Whether it goes on whenever it can. Either it takes nothing down, or Elasticsearch may be down there:
-/// a restart that was begun, which is told from a new one by the run of the service, and something else
-/// to be started where the service is down. Nothing on a machine tells a boot from one that was judged
-/// long ago.
+/// a restart that was begun, and something else to be started where the service was down when that was
+/// put on record. The machine itself tells both from what has come up since, by the run of the service;
+/// nothing there tells a boot from one that was judged long ago.
 fn goes_on(host: &Host, errand: &Errand) -> bool {
-    let is_restart = |it: &Operation| match it.kind {
-        OperationKind::RestartElasticsearch => true,
-        OperationKind::DeployElasticsearch => is_down(host),
-        _ => false,
+    let is_of_service = |it: &Operation| {
+        matches!(it.kind, OperationKind::RestartElasticsearch | OperationKind::DeployElasticsearch)
     };
     if record(host).is_some_and(is_fetch) {
         return true;
     }
-    errand.touched && record(host).is_some_and(|it| it.touched && is_restart(it))
-}
-
-/// Whether the service was down when it was last looked at.
-fn is_down(host: &Host) -> bool {
-    let told = host.status.as_ref().and_then(|it| it.elasticsearch.as_ref());
-    told.is_some_and(|it| matches!(it.state.as_str(), "inactive" | "failed"))
+    errand.touched && record(host).is_some_and(|it| it.touched && is_of_service(it))
 }
 
 /// How long a permit of `then` is good; nothing where it is too old, or not of this time.
@@ -149,26 +141,23 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             touched: true,
         };
-        for (kind, touched, state, expected) in [
-            ("RestartElasticsearch", true, "active", true),
-            ("RestartElasticsearch", false, "failed", false),
-            ("RestartHost", true, "failed", false),
-            ("DeployElasticsearch", true, "failed", true),
-            ("DeployElasticsearch", true, "inactive", true),
-            ("DeployElasticsearch", true, "active", false),
-            ("DeployElasticsearch", true, "unknown", false),
-            ("DeployElasticsearch", false, "failed", false),
+        for (kind, touched, expected) in [
+            ("RestartElasticsearch", true, true),
+            ("RestartElasticsearch", false, false),
+            ("RestartHost", true, false),
+            ("DeployElasticsearch", true, true),
+            ("DeployElasticsearch", false, false),
         ] {
             let host = json!({
                 "apiVersion": "drover.dev/v1alpha1", "kind": "Host", "metadata": { "name": "a" },
                 "spec": { "address": "10.0.0.1", "credentials": { "secretName": "key" } },
-                "status": { "elasticsearch": { "unit": "u", "state": state }, "operation": {
+                "status": { "operation": {
                     "runId": "r-1", "kind": kind, "step": "Stop", "attempt": 2,
                     "startedAt": "2026-01-02T03:04:05Z", "touched": touched,
                 } },
             });
             let host: Host = serde_json::from_value(host).unwrap();
-            assert_eq!(goes_on(&host, &errand), expected, "{kind} {touched} {state}");
+            assert_eq!(goes_on(&host, &errand), expected, "{kind} {touched}");
         }
     }
 
