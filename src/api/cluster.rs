@@ -15,6 +15,7 @@ use super::{
     rollout::{Operations, RolloutSpec},
     rollout_status::{
         DeployStatus, Formation, PastRun, Removal, Requests, RestartStatus, RolloutStatus,
+        UpgradeStatus,
     },
 };
 
@@ -79,7 +80,10 @@ pub mod conditions {
         .field_path(".deleteData"),
     validation = Rule::new("!has(self.operations) || !has(self.operations.restart) || has(self.connection) || (has(self.elasticsearch) && has(self.elasticsearch.version))")
         .message("needs `connection`: without it nobody could ask Elasticsearch before a host goes down")
-        .field_path(".operations.restart")
+        .field_path(".operations.restart"),
+    validation = Rule::new("!has(self.operations) || !has(self.operations.upgrade) || has(self.connection) || (has(self.elasticsearch) && has(self.elasticsearch.version))")
+        .message("needs `connection`: without it nobody could ask Elasticsearch before a host goes down")
+        .field_path(".operations.upgrade")
 )]
 pub struct ClusterSpec {
     /// How Drover reaches Elasticsearch. TLS verification can't be switched off. Absent: the object
@@ -269,6 +273,9 @@ pub struct ClusterStatus {
     /// The last restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartStatus>,
+    /// The last upgrade of the packages of the hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<UpgradeStatus>,
     /// The last change of the version or the settings of Elasticsearch on the hosts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy: Option<DeployStatus>,

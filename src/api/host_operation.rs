@@ -25,6 +25,9 @@ pub enum OperationKind {
     RestartElasticsearch,
     /// Booting the machine, as a step of such a run.
     RestartHost,
+    /// Upgrading the packages of the machine, and booting it where that takes it, as a step of such a
+    /// run.
+    UpgradeHost,
     /// Undoing what Drover wrote.
     Reset,
 }

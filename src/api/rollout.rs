@@ -140,6 +140,11 @@ pub struct Operations {
     /// Restarts Elasticsearch, or the machines, one host after the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartRequest>,
+    /// Upgrades the packages of the machines, one host after the other, but for Elasticsearch and the
+    /// Java that it uses. A machine boots where its distribution says that it has to; else nothing is
+    /// restarted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<UpgradeRequest>,
 }
 
 /// Restarts all hosts of a Cluster in turn.
@@ -152,6 +157,15 @@ pub struct RestartRequest {
     /// What is restarted. Default: `Elasticsearch`.
     #[serde(default)]
     pub target: RestartTarget,
+}
+
+/// Upgrades the packages of all hosts of a Cluster in turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpgradeRequest {
+    /// Any text; another one than before starts one run. What an object has at its creation is put
+    /// on record, and starts none: what is restored from a backup upgrades nothing.
+    pub request_id: RequestId,
 }
 
 /// Names a request.

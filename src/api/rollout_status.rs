@@ -66,6 +66,8 @@ pub enum RolloutKind {
     ElasticsearchRestart,
     /// The machine boots.
     HostRestart,
+    /// The packages of the machine are upgraded, and it boots where that takes it.
+    HostUpgrade,
 }
 
 /// One host in a run.
@@ -190,6 +192,10 @@ pub struct Requests {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub restart: Option<String>,
+    /// `upgrade.requestId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub upgrade: Option<String>,
 }
 
 /// The last restart.
@@ -208,6 +214,37 @@ pub struct RestartStatus {
     #[schemars(length(max = 1000))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub restarted: Vec<String>,
+    /// Names of the hosts that are being worked at; at most 1000.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub in_process: Vec<String>,
+    /// The hosts at which something went wrong; at most 50.
+    #[serde(default)]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub failed: Vec<FailedHost>,
+    /// When it began.
+    pub started_at: Time,
+    /// When it ended; absent while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+}
+
+/// The last upgrade of the packages of the hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpgradeStatus {
+    /// How it stands.
+    pub status: RunStatus,
+    /// The request that asked for it.
+    #[schemars(length(max = 64))]
+    pub request_id: String,
+    /// Names of the hosts that are done; at most 1000.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub upgraded: Vec<String>,
     /// Names of the hosts that are being worked at; at most 1000.
     #[serde(default)]
     #[schemars(length(max = 1000))]

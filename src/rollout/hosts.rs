@@ -120,6 +120,8 @@ pub enum Progress {
     },
     /// Done, and verified by reading back.
     Done,
+    /// The same, and nothing was stopped for it: no node has to come back.
+    Spared,
     /// It did not go; why, in words for people.
     Failed {
         /// Why.

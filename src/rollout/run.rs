@@ -28,6 +28,8 @@ pub enum Kind {
     ElasticsearchRestart,
     /// The machine boots.
     HostRestart,
+    /// The packages of the machine are upgraded, and it boots where that takes it.
+    HostUpgrade,
 }
 
 impl Kind {
@@ -38,7 +40,7 @@ impl Kind {
             Self::ElasticsearchVersion | Self::ElasticsearchConfig | Self::ElasticsearchRestart => {
                 false
             }
-            Self::HostRestart => true,
+            Self::HostRestart | Self::HostUpgrade => true,
         }
     }
 
@@ -47,7 +49,7 @@ impl Kind {
     pub fn swaps(self) -> bool {
         match self {
             Self::ElasticsearchVersion | Self::ElasticsearchConfig => true,
-            Self::ElasticsearchRestart | Self::HostRestart => false,
+            Self::ElasticsearchRestart | Self::HostRestart | Self::HostUpgrade => false,
         }
     }
 }

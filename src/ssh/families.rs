@@ -289,6 +289,16 @@ impl Action {
         Command::new(what, self.program, &self.arguments)
     }
 
+    /// This in one line: the statuses that mean success, and then the command. No argument of one
+    /// holds a blank.
+    #[must_use]
+    pub(super) fn line(&self) -> String {
+        let statuses: Vec<_> = self.success.iter().map(u32::to_string).collect();
+        let words = [statuses.join(","), self.program.to_owned()];
+        let words: Vec<_> = words.iter().chain(&self.arguments).map(String::as_str).collect();
+        words.join(" ")
+    }
+
     fn with<T: AsRef<str>>(mut self, arguments: &[T]) -> Self {
         self.arguments.extend(arguments.iter().map(|it| it.as_ref().to_owned()));
         self

@@ -7,10 +7,11 @@
 
 pub mod spent;
 mod swap;
+mod upgrade;
 
 use std::time::{Duration, Instant};
 
-use self::swap::Swap;
+use self::{swap::Swap, upgrade::Upgrade};
 use super::{
     command::Command,
     deploy::{
@@ -38,6 +39,9 @@ const REFUSED: [u32; 3] = [1, 126, 127];
 const STEADY: u64 = 2;
 /// What a host was told in time may still be about to begin for so long after it was too late.
 pub const DOUBT: Duration = Duration::from_secs(15);
+/// What is said of a host that was not told to boot, and did.
+const CUT_OFF: &str =
+    "it booted before the upgrade had come to its end: see to its packages by hand";
 /// The longest name of a run, in bytes.
 const RUN: usize = 64;
 
@@ -50,6 +54,10 @@ pub enum Deed {
     Reboot,
     /// Another version, or other settings, take the place of those that run.
     Swap,
+    /// What an upgrade of the packages will install is fetched, while all runs.
+    Fetch,
+    /// It is installed, and the host boots where that takes it.
+    Upgrade,
 }
 
 /// Work on a host.
@@ -64,6 +72,8 @@ pub struct Work {
     boot_before: Box<str>,
     /// What takes the place of what runs.
     swap: Option<Swap>,
+    /// What is upgraded, or fetched for that.
+    upgrade: Option<Upgrade>,
 }
 
 /// How far work is.
@@ -82,6 +92,10 @@ pub enum Outcome {
     UnderWay,
     /// It is proven to be done.
     Done,
+    /// The same, and neither the service nor the host was restarted for it.
+    Spared,
+    /// It is done but for a boot, which takes leave of its own; the host is up. Its words.
+    Due(Box<str>),
     /// It was begun, and did not come to a good end; the words of the service.
     Failed(Box<str>),
 }
@@ -107,6 +121,7 @@ enum Verdict {
     /// The host is back, and its service was not started by the boot.
     Start,
     Done,
+    Spared,
     Failed,
 }
 
@@ -122,7 +137,8 @@ impl Work {
         invocation_before: Option<&str>,
         boot_before: &str,
     ) -> Option<Self> {
-        let is_whole = (deed == Deed::Reboot || unit.is_some()) && !boot_before.is_empty();
+        let needs_unit = matches!(deed, Deed::Restart | Deed::Swap);
+        let is_whole = (!needs_unit || unit.is_some()) && !boot_before.is_empty();
         is_whole.then_some(())?;
         Some(Self {
             name: unit_name(run, attempt)?.into(),
@@ -131,6 +147,7 @@ impl Work {
             invocation_before: invocation_before.map(Into::into),
             boot_before: boot_before.into(),
             swap: None,
+            upgrade: None,
         })
     }
 
@@ -151,6 +168,8 @@ impl Work {
             Deed::Restart => self.judge_restart(look, step),
             Deed::Swap => self.judge_swap(look, step),
             Deed::Reboot => self.judge_reboot(look, [step, start], identity),
+            Deed::Fetch => Self::judge_fetch(step),
+            Deed::Upgrade => self.judge_upgrade(look, [step, start], identity),
         }
     }
 
@@ -191,6 +210,12 @@ impl Work {
                 _ => Verdict::UnderWay,
             };
         }
+        self.judge_boot(look, start)
+    }
+
+    /// How far a host is that has booted.
+    fn judge_boot(&self, look: &Look, start: &State) -> Verdict {
+        let unit = look.service.as_ref().map(|it| &it.unit);
         let (Some(unit), Some(_)) = (unit, &self.invocation_before) else { return Verdict::Done };
         let is_booting = matches!(&*look.system, "initializing" | "starting");
         match &*start.active {
@@ -203,6 +228,7 @@ impl Work {
         }
     }
 
+    /// What begins it, where that is one command.
     fn command(&self, latest: &str) -> Command {
         let name = &*self.name;
         let unit = self.unit.as_ref().map_or("", Unit::as_str);
@@ -213,6 +239,8 @@ impl Work {
                 (restart, &[name, latest, unit, before, "systemctl", "restart", "--", unit])
             }
             Deed::Reboot => ("reboot", &[name, latest, "", "", "systemctl", "reboot"]),
+            // These take a script.
+            Deed::Fetch | Deed::Upgrade => ("do nothing", &[name, latest, "", "", "true"]),
         };
         beginning(what, words)
     }
@@ -225,7 +253,8 @@ impl Work {
 
     fn words(&self) -> Command {
         let unit = self.unit.as_ref().map_or("", Unit::as_str);
-        words(unit, &self.units()[usize::from(self.deed == Deed::Reboot)])
+        let boots = matches!(self.deed, Deed::Reboot | Deed::Upgrade);
+        words(unit, &self.units()[usize::from(boots)])
     }
 }
 
@@ -288,11 +317,18 @@ pub(super) async fn carry_on(
     let look = service::look(session, work.unit.as_ref(), &steps, sudo).await?;
     let looked = Instant::now();
     match work.judge(&look, identity) {
-        Verdict::Done => Ok(Outcome::Done),
+        Verdict::Done => match &work.upgrade {
+            Some(upgrade) if has_booted(work, identity) => {
+                let is_whole = upgrade::is_whole(session, upgrade, sudo).await?;
+                Ok(if is_whole { Outcome::Done } else { Outcome::Failed(CUT_OFF.into()) })
+            }
+            _ => Ok(Outcome::Done),
+        },
+        Verdict::Spared => Ok(Outcome::Spared),
         Verdict::UnderWay => Ok(Outcome::UnderWay),
         Verdict::Failed => match so_far {
             // What it says once more differs by times and numbers at most.
-            Some(Outcome::Failed(words)) => Ok(Outcome::Failed(words.clone())),
+            Some(said @ (Outcome::Failed(_) | Outcome::Due(_))) => Ok(said.clone()),
             _ => failed(session, work, &look, sudo).await,
         },
         Verdict::Start => Ok(match begin(session, &work.start().sudo(sudo)).await? {
@@ -316,9 +352,16 @@ pub(super) async fn carry_on(
                 let leave = Leave { latest: &latest, run: run.unwrap_or_default() };
                 return swap::begin(session, swap, leave, sudo).await;
             }
+            if let Some(upgrade) = &work.upgrade {
+                return upgrade::begin(session, (work, upgrade), &latest, sudo).await;
+            }
             begin(session, &work.command(&latest).sudo(sudo)).await
         }
     }
+}
+
+fn has_booted(work: &Work, identity: &Identity) -> bool {
+    work.deed == Deed::Upgrade && identity.boot_id.as_ref() != Some(&work.boot_before)
 }
 
 async fn begin(session: &Session, command: &Command) -> Result<Outcome, Error> {
@@ -351,6 +394,12 @@ fn told(ending: &Ending, complaint: impl FnOnce() -> Box<str>) -> Outcome {
 }
 
 async fn failed(session: &Session, work: &Work, look: &Look, sudo: bool) -> Result<Outcome, Error> {
+    if let Some(upgrade) = &work.upgrade
+        && let Progress::Failed(why) = deploy::progress(session, sudo, &upgrade.job).await?
+    {
+        let is_due = *why == *upgrade::DUE;
+        return Ok(if is_due { Outcome::Due(why) } else { Outcome::Failed(why) });
+    }
     if let Some(swap) = &work.swap
         && let Progress::Failed(why) = deploy::progress(session, sudo, &swap.job).await?
     {

@@ -38,6 +38,8 @@ pub struct Host {
     /// The target that what starts now is of, and the one that the permit at hand leads to.
     in_place: u64,
     aim: Option<u64>,
+    /// Whether it has upgraded its packages, and asks for another permit to boot.
+    due: bool,
     /// How often Elasticsearch was stopped, by run.
     pub stops: BTreeMap<RunId, usize>,
     /// Whether it can be worked on.
@@ -62,6 +64,7 @@ impl Host {
             staged: None,
             in_place: 0,
             aim: None,
+            due: false,
             stops: BTreeMap::new(),
             fit: true,
         }
@@ -110,13 +113,13 @@ impl Host {
     }
 
     fn start(&mut self, kind: Kind, elasticsearch: &mut Elasticsearch) {
-        if kind == Kind::HostRestart {
+        if kind.is_of_machine() {
             self.boots += 1;
         }
         for node in self.going(kind, elasticsearch) {
             // A unit that is restarted starts in any case.
             let is_left = self.disabled && node == self.number;
-            if kind != Kind::HostRestart || !is_left {
+            if !kind.is_of_machine() || !is_left {
                 elasticsearch.start(node);
             }
         }
@@ -150,7 +153,7 @@ impl Host {
     fn has_begun(&self) -> bool {
         self.answer.as_ref().is_some_and(|it| match &it.progress {
             Progress::Working { touched } | Progress::Failed { touched, .. } => *touched,
-            Progress::Done => false,
+            Progress::Done | Progress::Spared => false,
         })
     }
 
@@ -199,7 +202,7 @@ impl Host {
             }
             let progress = Progress::Working { touched };
             self.answer = Some(Answer { run: run.id.clone(), step, attempt, progress });
-            (self.stopped, self.aim) = (false, None);
+            (self.stopped, self.aim, self.due) = (false, None, false);
             self.start_before = elasticsearch.running[self.number];
             self.boots_before = self.boots;
             return None;
@@ -210,7 +213,8 @@ impl Host {
             return None;
         }
         let is_over = !matches!(self.answer.as_ref()?.progress, Progress::Working { .. });
-        if is_over && permit.step != Step::Stop {
+        let is_spared = matches!(self.answer.as_ref()?.progress, Progress::Spared);
+        if is_over && permit.step != Step::Stop || is_spared {
             return None;
         }
         let may_fail = troubled && rng.u8(..) < 8;
@@ -236,6 +240,9 @@ impl Host {
                     let target = || run.target.parse().unwrap();
                     self.reached = self.aim.unwrap_or_else(target);
                     Progress::Done
+                } else if self.due {
+                    self.due = false;
+                    failed("the machine has to boot by a permit of its own", false)
                 } else if !self.stopped {
                     // One that was begun before goes on whenever it can.
                     let has_begun = self.has_begun() && permit.touched;
@@ -245,6 +252,12 @@ impl Host {
                         failed("sudo asks for a password", false)
                     } else if run.kind.swaps() && self.staged != Some(declared) {
                         failed("what is declared by now does not wait here", false)
+                    } else if run.kind == Kind::HostUpgrade && rng.u8(..) < 96 {
+                        self.reached = run.target.parse().unwrap();
+                        Progress::Spared
+                    } else if run.kind == Kind::HostUpgrade && rng.u8(..) < 96 {
+                        self.due = true;
+                        Progress::Working { touched: true }
                     } else {
                         self.stopped = true;
                         let fails = troubled && rng.u8(..) < 24;

@@ -22,7 +22,12 @@ use super::{
 const MOST: usize = 2;
 
 fn kind(rng: &mut fastrand::Rng) -> Kind {
-    let all = [Kind::ElasticsearchRestart, Kind::HostRestart, Kind::ElasticsearchConfig];
+    let all = [
+        Kind::ElasticsearchRestart,
+        Kind::HostRestart,
+        Kind::ElasticsearchConfig,
+        Kind::HostUpgrade,
+    ];
     all[rng.usize(0..all.len())]
 }
 

@@ -85,6 +85,7 @@ pub fn after(
         state,
         rollout: before.rollout,
         restart: before.restart,
+        upgrade: before.upgrade,
         formation: before.formation,
         removal: before.removal,
         drain: before.drain,

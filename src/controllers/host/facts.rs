@@ -70,6 +70,18 @@ fn disk(before: Option<Disk>, told: Option<facts::Disk>, is_time: bool) -> Optio
     }
 }
 
+/// The family that a word in the status stands for.
+#[must_use]
+pub fn family_of(word: OsFamily) -> Family {
+    match word {
+        OsFamily::Debian => Family::Debian,
+        OsFamily::Fedora => Family::Fedora,
+        OsFamily::Rhel => Family::Rhel,
+        OsFamily::Suse => Family::Suse,
+        OsFamily::Ostree => Family::Ostree,
+    }
+}
+
 fn family(family: Family) -> OsFamily {
     match family {
         Family::Debian => OsFamily::Debian,

@@ -79,7 +79,7 @@ impl<'a> Planner<'a> {
             return self.enter(at, Step::Waiting);
         }
         match self.answer(at, member) {
-            Some(Progress::Done) => self.enter(at, Step::Gate),
+            Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Gate),
             Some(Progress::Failed { reason, .. }) => self.leave(at, Some(reason.clone())),
             Some(Progress::Working { .. }) | None => {
                 self.shut_for_host(member);
@@ -96,7 +96,7 @@ impl<'a> Planner<'a> {
         }
         match self.answer(at, member) {
             _ if self.is_overtaken() => {}
-            Some(Progress::Done) => self.enter(at, Step::Stop),
+            Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Stop),
             Some(Progress::Failed { reason, .. }) => {
                 self.host(at).trouble = Some(reason.clone());
             }
@@ -197,7 +197,7 @@ impl<'a> Planner<'a> {
             return self.take_back(at);
         }
         match self.answer(at, member) {
-            Some(Progress::Done) => {}
+            Some(Progress::Done | Progress::Spared) => {}
             Some(Progress::Failed { reason, .. }) => {
                 self.take_back(at);
                 self.host(at).trouble = Some(reason.clone());
@@ -255,7 +255,9 @@ impl<'a> Planner<'a> {
     fn uncordon(&mut self, at: usize, member: &'a Member) {
         let limit = self.world.pace.host_timeout;
         let is_late = limit < since(self.run.hosts[at].since, self.now());
-        if member.is_cordoned && !matches!(self.answer(at, member), Some(Progress::Done)) {
+        if member.is_cordoned
+            && !matches!(self.answer(at, member), Some(Progress::Done | Progress::Spared))
+        {
             self.shut_for_host(member);
             if is_late {
                 let why = format!("its Node could not be uncordoned within {limit:?}");

@@ -32,10 +32,20 @@ impl<'a> Planner<'a> {
     pub(super) fn stop(&mut self, at: usize, member: &'a Member) {
         let age = since(self.run.hosts[at].since, self.now());
         match self.answer(at, member) {
-            Some(Progress::Done) => self.enter(at, Step::Rejoin),
+            Some(Progress::Spared) if self.is_up(at, member) => {
+                self.host(at).touched = false;
+                self.enter(at, Step::Unprotect);
+            }
+            Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Rejoin),
             Some(Progress::Failed { reason, touched: false }) if !self.run.hosts[at].touched => {
                 self.take_back(at);
                 self.host(at).trouble = Some(reason.clone());
+            }
+            // It says by now that nothing was stopped: it waits for another permit.
+            Some(Progress::Failed { touched: false, .. })
+                if self.run.kind == Kind::HostUpgrade && self.is_up(at, member) =>
+            {
+                self.begin_anew(at);
             }
             // It is up all the same, and something else is wanted of it: that begins with the gates.
             Some(Progress::Failed { .. }) if self.is_overtaken() && self.is_up(at, member) => {

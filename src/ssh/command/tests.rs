@@ -72,6 +72,11 @@ impl Programs {
         run_with(command, &format!("{}:{usual}", self.0.0.display()))
     }
 
+    /// Where `name` is in their folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.0.join(name)
+    }
+
     /// What they have noted in their folder under `name`.
     pub fn noted(&self, name: &str) -> String {
         fs::read_to_string(self.0.0.join(name)).unwrap_or_default()

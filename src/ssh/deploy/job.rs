@@ -10,7 +10,7 @@ use crate::ssh::{
     operation,
     path::RemotePath,
     preparation::ACCOUNT_NAME,
-    steps::Step,
+    steps::{Step, make_directory},
     upload::Upload,
 };
 
@@ -88,6 +88,18 @@ impl Job {
         Self::new(run, &format!("swap-{attempt}"))
     }
 
+    /// Fetches what an upgrade of the packages will install, for the run of this name.
+    #[must_use]
+    pub fn fetch(run: &str, attempt: u32) -> Self {
+        Self::new(run, &format!("fetch-{attempt}"))
+    }
+
+    /// Upgrades the packages.
+    #[must_use]
+    pub fn upgrade(run: &str, attempt: u32) -> Self {
+        Self::new(run, &format!("upgrade-{attempt}"))
+    }
+
     /// Runs are named by Drover; what is no part of such a name can't get into one of a unit.
     fn new(run: &str, step: &str) -> Self {
         let plain = |it: &char| it.is_ascii_alphanumeric() || *it == '-';
@@ -120,7 +132,7 @@ impl Job {
             &most,
             &advice(source.family),
         ];
-        self.begin(STAGE, &settings, STAGING, None)
+        self.begin(make_folders(), (STAGE, &settings), STAGING, ["", "", ""])
     }
 
     /// What begins to stop and start it, with this leave or at any time.
@@ -141,24 +153,36 @@ impl Job {
             ACCOUNT_NAME,
             &patience,
         ];
-        self.begin(SWAP, &settings, SWAPPING, leave)
+        let words = leave.map_or(["", "", ""], |it| [it.latest, layout::UNIT, it.run]);
+        self.begin(make_folders(), (SWAP, &settings), SWAPPING, words)
     }
 
-    fn begin(
+    /// What begins work on the packages of the host, before the second `latest` after its boot.
+    pub(in crate::ssh) fn begin_packages(
         &self,
         script: &str,
         settings: &[&str],
         limit: Duration,
-        leave: Option<Leave<'_>>,
+        latest: &str,
     ) -> Beginning {
-        let mut needs = vec![make_folders()];
+        self.begin(make_directory(layout::RUN), (script, settings), limit, [latest, "", ""])
+    }
+
+    /// `words` are those of [`operation::beginning`] that say when it may begin.
+    fn begin(
+        &self,
+        folders: Step,
+        (script, settings): (&str, &[&str]),
+        limit: Duration,
+        words: [&str; 3],
+    ) -> Beginning {
+        let mut needs = vec![folders];
         // A line each: none holds the end of one.
         let lines: String =
             settings.iter().map(|it| it.replace(['\n', '\r', '\0'], "") + "\n").collect();
         needs.extend(self.write("script", &format!("{LOGGED}{script}")));
         needs.extend(self.write("settings", &lines));
-        let (latest, service, run) =
-            leave.map_or(("", "", ""), |it| (it.latest, layout::UNIT, it.run));
+        let [latest, service, run] = words;
         let (unit, limit) = (self.unit(), format!("TimeoutStartSec={}", limit.as_secs()));
         let [script, settings] = ["script", "settings"].map(|it| self.file(it));
         let command = ["-p", "UMask=0022", "-p", &limit, "/bin/sh", &script, &settings];

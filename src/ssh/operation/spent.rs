@@ -44,6 +44,14 @@ impl Spent {
         Self(self.0.into_iter().chain(jobs.map(|it| it.unit().into())).collect())
     }
 
+    /// With the jobs of a run that upgrades packages, whose attempts up to `last` are over.
+    #[must_use]
+    pub fn with_upgrades(self, run: &str, last: u32) -> Self {
+        let jobs = attempts(last).flat_map(|it| [Job::fetch(run, it), Job::upgrade(run, it)]);
+        let units = jobs.flat_map(|it| super::units_of(&it.unit()).map(Into::into));
+        Self(self.0.into_iter().chain(units).collect())
+    }
+
     pub(super) fn command(&self) -> Command {
         let names = [layout::RUN].into_iter().chain(self.0.iter().map(|it| &**it));
         Command::script("clear what a run has left", CLEAR, names).deadline(LIMIT * 2)

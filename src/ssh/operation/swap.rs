@@ -72,7 +72,15 @@ pub(super) async fn begin(
     sudo: bool,
 ) -> Result<Outcome, Error> {
     let Running { version, revision } = &swap.running;
-    let Beginning { needs, command } = swap.job.begin_swap(version, revision, Some(leave));
+    hand_over(session, swap.job.begin_swap(version, revision, Some(leave)), sudo).await
+}
+
+/// Has the host begin a job, once what that needs is there.
+pub(super) async fn hand_over(
+    session: &Session,
+    Beginning { needs, command }: Beginning,
+    sudo: bool,
+) -> Result<Outcome, Error> {
     match steps::run(session, vec![needs], sudo).await {
         Ok(failures) => {
             // systemd was not asked.

@@ -121,6 +121,7 @@ fn what_is_sent_names_the_unit_and_the_time_from_which_on_it_is_too_late() {
 }
 
 mod scripts;
+mod upgrade;
 
 #[test]
 fn a_host_refuses_what_comes_too_late_whatever_it_is() {

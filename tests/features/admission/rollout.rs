@@ -48,6 +48,22 @@ async fn a_request_without_an_id_or_with_nobody_to_ask_is_refused() {
             "spec.operations.restart",
             "needs `connection`",
         ),
+        (cluster("operations.upgrade", json!({})), "spec.operations.upgrade.requestId", "Required"),
+        (
+            cluster("operations.upgrade", json!({ "requestId": "a b" })),
+            "spec.operations.upgrade.requestId",
+            "letters, digits",
+        ),
+        (
+            cluster("operations.upgrade", json!({ "requestId": "a", "target": "Host" })),
+            "target",
+            "unknown field",
+        ),
+        (
+            group(json!({ "operations": { "upgrade": { "requestId": "a" } } })),
+            "spec.operations.upgrade",
+            "needs `connection`",
+        ),
         (
             group(json!({ "elasticsearch": { "unit": "es.service" } })),
             "spec.elasticsearch",
@@ -84,6 +100,7 @@ async fn what_a_rollout_may_say_is_accepted() {
         cluster("operations", json!({})),
         cluster("operations.restart", json!({ "requestId": "2026-01-02T03:04:05Z" })),
         cluster("operations.restart", json!({ "requestId": "1", "target": "Host" })),
+        cluster("operations.upgrade", json!({ "requestId": "1" })),
         cluster("paused", json!(true)),
         group(json!({ "operations": {}, "rollout": {}, "paused": true })),
     ])

@@ -15,6 +15,7 @@ mod preparation;
 mod roll;
 mod rotation;
 mod trust;
+mod upgrade;
 
 use std::time::Duration;
 

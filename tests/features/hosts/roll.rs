@@ -32,18 +32,22 @@ ExecStart=/opt/java /opt/run org.elasticsearch.bootstrap.Elasticsearch
 WantedBy=multi-user.target";
 
 /// A machine with the service, in a Cluster whose run the test writes.
-struct Yard {
-    stage: Stage,
-    host: Host,
+pub struct Yard {
+    pub stage: Stage,
+    pub host: Host,
     uid: String,
     kind: &'static str,
 }
 
 impl Yard {
     async fn new(name: &str, kind: &'static str) -> Self {
+        Self::on(name, kind, Os::Debian).await
+    }
+
+    pub async fn on(name: &str, kind: &'static str, os: Os) -> Self {
         // Without a Lease, a process that follows one that was killed begins at once.
         let stage = Stage::with(name, |it| it.switch("--leader-elect=false")).await;
-        let host = Settings::new(Os::Debian).start().await;
+        let host = Settings::new(os).start().await;
         host.write("/opt/run", "while :; do sleep 1; done");
         host.write(UNIT, SERVICE);
         host.inside("cp /bin/bash /opt/java && systemctl daemon-reload");
@@ -76,7 +80,7 @@ impl Yard {
     }
 
     /// The Cluster's run has this for the machine since then.
-    async fn writes(&self, step: &str, attempt: u32, touched: bool, age: i64) {
+    pub async fn writes(&self, step: &str, attempt: u32, touched: bool, age: i64) {
         let then = Timestamp::from_second(Timestamp::now().as_second() - age).unwrap().to_string();
         let place = json!({
             "name": "es", "hostUid": self.uid, "step": step, "attempt": attempt,
@@ -97,7 +101,7 @@ impl Yard {
     }
 
     /// Waits until the machine's answer to this permit is as it shall be.
-    async fn answers(
+    pub async fn answers(
         &self,
         step: &str,
         attempt: u32,
@@ -114,18 +118,18 @@ impl Yard {
             .await
     }
 
-    async fn finishes(&self, step: &str, attempt: u32) -> HostObject {
+    pub async fn finishes(&self, step: &str, attempt: u32) -> HostObject {
         self.answers(step, attempt, "finished", |it| it.status == Some(RunStatus::Finished)).await
     }
 
-    async fn fails(&self, step: &str, attempt: u32, touched: bool) -> String {
+    pub async fn fails(&self, step: &str, attempt: u32, touched: bool) -> String {
         let is = |it: &Operation| it.status == Some(RunStatus::Failed) && it.touched == touched;
         let object = self.answers(step, attempt, "failed", is).await;
         let message = object.status.unwrap().operation.unwrap().message;
         message.map(|it| it.to_string()).unwrap_or_default()
     }
 
-    fn starts(&self) -> usize {
+    pub fn starts(&self) -> usize {
         self.host.inside("cat /var/lib/starts").lines().count()
     }
 

@@ -101,7 +101,8 @@ fn answer(operation: &Operation) -> Option<Answer> {
     match operation.kind {
         OperationKind::DeployElasticsearch
         | OperationKind::RestartElasticsearch
-        | OperationKind::RestartHost => {}
+        | OperationKind::RestartHost
+        | OperationKind::UpgradeHost => {}
         OperationKind::Prepare
         | OperationKind::ConfigureNetwork
         | OperationKind::Maintenance
@@ -111,6 +112,7 @@ fn answer(operation: &Operation) -> Option<Answer> {
     let step: RolloutStep = serde_json::from_value(operation.step.as_str().into()).ok()?;
     let progress = match operation.status {
         None | Some(RunStatus::InProcess) => Progress::Working { touched: operation.touched },
+        Some(RunStatus::Finished) if is_spared(operation, step) => Progress::Spared,
         Some(RunStatus::Finished) => Progress::Done,
         Some(RunStatus::Failed) => {
             let reason = operation.message.as_ref().map_or("it tells no reason", |it| it.as_str());
@@ -123,6 +125,12 @@ fn answer(operation: &Operation) -> Option<Answer> {
         attempt: operation.attempt,
         progress,
     })
+}
+
+/// Whether it was done without a restart of anything.
+fn is_spared(operation: &Operation, step: RolloutStep) -> bool {
+    let is_upgrade = operation.kind == OperationKind::UpgradeHost;
+    is_upgrade && step == RolloutStep::Stop && !operation.touched
 }
 
 #[cfg(test)]
@@ -184,6 +192,12 @@ mod tests {
         let expected = Progress::Failed { reason: "the unit fails".into(), touched: true };
         assert_eq!(told.progress, expected);
         assert_eq!(answer(operation("finished", "Reset")), None);
+        let progress = |touched: bool| {
+            let mut it = operation("finished", "UpgradeHost");
+            it["operation"]["touched"] = touched.into();
+            answer(it).unwrap().progress
+        };
+        assert_eq!((progress(true), progress(false)), (Progress::Done, Progress::Spared));
     }
 
     #[test]

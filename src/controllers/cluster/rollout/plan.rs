@@ -133,7 +133,8 @@ pub fn next(
     let idle = wanted.filter(|it| {
         run.is_none() && after.is_none() && hold.is_none() && act.is_none() && it.hosts.is_empty()
     });
-    let target = begun.map(|it| &*it.target).or_else(|| idle.as_ref().map(|it| &*it.target));
+    let begun = begun.map(|it| (it.kind, &*it.target));
+    let target = begun.or_else(|| idle.as_ref().map(|it| (it.kind, &*it.target)));
     let requests = wishes::dealt_with(cluster, target);
     let is_outstanding =
         after.is_none() && idle.is_none() && wishes::is_anything_outstanding(cluster, outdated);

@@ -129,6 +129,7 @@ pub fn kind(word: RolloutKind) -> Kind {
         RolloutKind::ElasticsearchConfig => Kind::ElasticsearchConfig,
         RolloutKind::ElasticsearchRestart => Kind::ElasticsearchRestart,
         RolloutKind::HostRestart => Kind::HostRestart,
+        RolloutKind::HostUpgrade => Kind::HostUpgrade,
     }
 }
 
@@ -140,6 +141,7 @@ pub fn word_of_kind(kind: Kind) -> RolloutKind {
         Kind::ElasticsearchConfig => RolloutKind::ElasticsearchConfig,
         Kind::ElasticsearchRestart => RolloutKind::ElasticsearchRestart,
         Kind::HostRestart => RolloutKind::HostRestart,
+        Kind::HostUpgrade => RolloutKind::HostUpgrade,
     }
 }
 

@@ -1,12 +1,16 @@
 //! What the status tells of runs, and what people should hear of them. Pure.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 use super::{
     plan::Decided,
     record::{self, time},
+    wishes::is_request,
 };
 use crate::{
     api::{
@@ -16,7 +20,7 @@ use crate::{
         rollout::RestartTarget,
         rollout_status::{
             DeployStatus, FailedHost, PastRun, RestartStatus, RolloutHost, RolloutKind,
-            RolloutStatus, RolloutStep,
+            RolloutStatus, RolloutStep, UpgradeStatus,
         },
     },
     kubernetes::events::Notice,
@@ -53,10 +57,8 @@ pub fn record(status: &mut ClusterStatus, decided: &Decided, now: Timestamp) {
         status.history.insert(0, past(run, end, word, now));
         status.history.truncate(HISTORY);
     }
-    if let Some(idle) = &decided.idle
-        && let Some(target) = target(idle.kind)
-    {
-        status.restart = Some(nothing_to_do(idle, target, now));
+    if let Some(idle) = &decided.idle {
+        tell_idle(status, idle, now);
     }
     if let Some(run) = &decided.run {
         tell(status, run, RunStatus::InProcess, None);
@@ -68,6 +70,9 @@ pub fn record(status: &mut ClusterStatus, decided: &Decided, now: Timestamp) {
 fn tell(status: &mut ClusterStatus, run: &Run, word: RunStatus, finished_at: Option<Timestamp>) {
     match target(run.kind) {
         Some(target) => status.restart = Some(restart(run, target, word, finished_at)),
+        None if run.kind == Kind::HostUpgrade => {
+            status.upgrade = Some(upgrade(run, word, finished_at));
+        }
         None => status.deploy = Some(deploy(run, word, finished_at)),
     }
 }
@@ -114,6 +119,19 @@ fn restart(
     }
 }
 
+fn upgrade(run: &Run, word: RunStatus, finished_at: Option<Timestamp>) -> UpgradeStatus {
+    let Hosts { done, in_process, failed } = hosts(run);
+    UpgradeStatus {
+        status: word,
+        request_id: run.target.to_string(),
+        upgraded: done,
+        in_process,
+        failed,
+        started_at: time(run.started_at),
+        finished_at: finished_at.map(time),
+    }
+}
+
 fn deploy(run: &Run, word: RunStatus, finished_at: Option<Timestamp>) -> DeployStatus {
     let Hosts { done, in_process, failed } = hosts(run);
     DeployStatus {
@@ -127,26 +145,32 @@ fn deploy(run: &Run, word: RunStatus, finished_at: Option<Timestamp>) -> DeployS
     }
 }
 
-/// A Cluster without hosts is restarted at once.
-fn nothing_to_do(wanted: &Wanted, target: RestartTarget, now: Timestamp) -> RestartStatus {
-    RestartStatus {
-        status: RunStatus::Finished,
-        request_id: wanted.target.to_string(),
-        target,
-        restarted: Vec::new(),
-        in_process: Vec::new(),
-        failed: Vec::new(),
-        started_at: time(now),
-        finished_at: Some(time(now)),
+/// What is asked of a Cluster without hosts is done at once.
+fn tell_idle(status: &mut ClusterStatus, wanted: &Wanted, now: Timestamp) {
+    let run = Run {
+        id: wanted.id.clone(),
+        kind: wanted.kind,
+        target: wanted.target.clone(),
+        hosts: Vec::new(),
+        pause: None,
+        passed: 0,
+        blocked: BTreeMap::new(),
+        told: BTreeSet::new(),
+        settled: None,
+        well_since: None,
+        started_at: now,
+    };
+    if is_request(wanted.kind) {
+        tell(status, &run, RunStatus::Finished, Some(now));
     }
 }
 
-/// What a request asks to be restarted; nothing for what the spec itself asks for.
+/// What a request asks to be restarted; nothing for a run that is about something else.
 fn target(kind: Kind) -> Option<RestartTarget> {
     match kind {
         Kind::ElasticsearchRestart => Some(RestartTarget::Elasticsearch),
         Kind::HostRestart => Some(RestartTarget::Host),
-        Kind::ElasticsearchVersion | Kind::ElasticsearchConfig => None,
+        Kind::ElasticsearchVersion | Kind::ElasticsearchConfig | Kind::HostUpgrade => None,
     }
 }
 
@@ -271,6 +295,7 @@ fn word(kind: RolloutKind) -> &'static str {
         RolloutKind::ElasticsearchConfig => "change of Elasticsearch's settings",
         RolloutKind::ElasticsearchRestart => "restart of Elasticsearch",
         RolloutKind::HostRestart => "restart of the machines",
+        RolloutKind::HostUpgrade => "upgrade of the machines' packages",
     }
 }
 

@@ -22,15 +22,28 @@ pub struct Request<'a> {
     pub kind: Kind,
 }
 
-/// The request for a restart, whether it was dealt with or not.
-#[must_use]
-pub fn restart(cluster: &Cluster) -> Option<Request<'_>> {
-    let restart = cluster.spec.operations.as_ref()?.restart.as_ref()?;
-    let kind = match restart.target {
-        RestartTarget::Elasticsearch => Kind::ElasticsearchRestart,
-        RestartTarget::Host => Kind::HostRestart,
-    };
-    Some(Request { id: &restart.request_id.0, kind })
+/// The requests, whether they were dealt with or not, in the order in which they are followed.
+fn requests(cluster: &Cluster) -> impl Iterator<Item = Request<'_>> {
+    let operations = cluster.spec.operations.as_ref();
+    let restart = operations.and_then(|it| it.restart.as_ref()).map(|restart| {
+        let kind = match restart.target {
+            RestartTarget::Elasticsearch => Kind::ElasticsearchRestart,
+            RestartTarget::Host => Kind::HostRestart,
+        };
+        Request { id: &restart.request_id.0, kind }
+    });
+    let upgrade = operations
+        .and_then(|it| it.upgrade.as_ref())
+        .map(|it| Request { id: &it.request_id.0, kind: Kind::HostUpgrade });
+    restart.into_iter().chain(upgrade)
+}
+
+/// The last request for runs of this kind that was dealt with.
+fn last(requests: &Requests, kind: Kind) -> Option<&str> {
+    match kind {
+        Kind::HostUpgrade => requests.upgrade.as_deref(),
+        _ => requests.restart.as_deref(),
+    }
 }
 
 /// The first request that was not dealt with. What an object had at its creation is not among them:
@@ -38,8 +51,8 @@ pub fn restart(cluster: &Cluster) -> Option<Request<'_>> {
 #[must_use]
 pub fn outstanding(cluster: &Cluster) -> Option<Request<'_>> {
     let status = cluster.status.as_ref().filter(|it| it.observed_generation.is_some())?;
-    let dealt_with = status.requests.as_ref().and_then(|it| it.restart.as_deref());
-    restart(cluster).filter(|it| dealt_with != Some(it.id))
+    let dealt_with = status.requests.clone().unwrap_or_default();
+    requests(cluster).find(|it| last(&dealt_with, it.kind) != Some(it.id))
 }
 
 /// The request that was dealt with for another target than it names now. It is not followed again: what
@@ -97,8 +110,9 @@ pub fn wanted(
             hosts: Vec::new(),
         });
     };
+    let verb = if request.kind == Kind::HostUpgrade { "upgrade" } else { "restart" };
     Some(Wanted {
-        id: format!("restart-{}", now.as_millisecond()).into(),
+        id: format!("{verb}-{}", now.as_millisecond()).into(),
         kind: request.kind,
         target: request.id.into(),
         hosts: uids.iter().take(HOSTS).map(|it| (*it).into()).collect(),
@@ -119,7 +133,7 @@ fn goes_on(cluster: &Cluster, run: &RolloutStatus, outdated: Option<&Outdated>) 
 #[must_use]
 pub fn is_request(kind: Kind) -> bool {
     match kind {
-        Kind::ElasticsearchRestart | Kind::HostRestart => true,
+        Kind::ElasticsearchRestart | Kind::HostRestart | Kind::HostUpgrade => true,
         Kind::ElasticsearchVersion | Kind::ElasticsearchConfig => false,
     }
 }
@@ -127,21 +141,31 @@ pub fn is_request(kind: Kind) -> bool {
 /// The request that `run` follows, as it was begun, where it is still there.
 fn going_on<'a>(cluster: &'a Cluster, run: &RolloutStatus) -> Option<Request<'a>> {
     let kind = Some(record::run(run).kind).filter(|it| is_request(*it))?;
-    let request = restart(cluster).filter(|it| run.target == it.id)?;
+    let is_same = |it: &Request<'_>| {
+        run.target == it.id && (it.kind == Kind::HostUpgrade) == (kind == Kind::HostUpgrade)
+    };
+    let request = requests(cluster).find(is_same)?;
     Some(Request { kind, ..request })
 }
 
-/// What has been dealt with, once `begun` is under way, or came to nothing.
+/// What has been dealt with, once the request `begun` for runs of that kind is under way, or came to
+/// nothing.
 #[must_use]
-pub fn dealt_with(cluster: &Cluster, begun: Option<&str>) -> Option<Requests> {
+pub fn dealt_with(cluster: &Cluster, begun: Option<(Kind, &str)>) -> Option<Requests> {
     let status = cluster.status.as_ref();
     let before = status.and_then(|it| it.requests.clone());
     let is_new = status.is_none_or(|it| it.observed_generation.is_none());
-    let id = if is_new { restart(cluster).map(|it| it.id) } else { begun };
-    match id {
-        Some(id) => Some(Requests { restart: Some(id.to_owned()) }),
-        None => before,
+    let mut after = before.unwrap_or_default();
+    let mut note = |kind: Kind, id: &str| match kind {
+        Kind::HostUpgrade => after.upgrade = Some(id.to_owned()),
+        _ => after.restart = Some(id.to_owned()),
+    };
+    if is_new {
+        requests(cluster).for_each(|it| note(it.kind, it.id));
+    } else if let Some((kind, id)) = begun {
+        note(kind, id);
     }
+    (after != Requests::default()).then_some(after)
 }
 
 #[cfg(test)]
@@ -223,7 +247,40 @@ mod tests {
         );
         let restart = |begun| dealt_with(&cluster, begun).unwrap().restart.unwrap();
         assert_eq!(restart(None), "one");
-        assert_eq!(restart(Some("two")), "two");
+        assert_eq!(restart(Some((Kind::HostRestart, "two"))), "two");
+        let upgrade = dealt_with(&cluster, Some((Kind::HostUpgrade, "two"))).unwrap();
+        assert_eq!(
+            (upgrade.restart.as_deref(), upgrade.upgrade.as_deref()),
+            (Some("one"), Some("two"))
+        );
+    }
+
+    #[test]
+    fn requests_for_different_things_are_told_apart_and_followed_one_after_the_other() {
+        let with = |status: Value| {
+            let mut cluster = cluster(&json!({ "requestId": "one", "target": "Host" }), &status);
+            let upgrade = json!({ "requestId": "one" });
+            let operations = cluster.spec.operations.as_mut().unwrap();
+            operations.upgrade = serde_json::from_value(upgrade).unwrap();
+            cluster
+        };
+        let new = dealt_with(&with(json!(null)), None).unwrap();
+        let (restart, upgrade) = (new.restart.as_deref(), new.upgrade.as_deref());
+        assert_eq!((restart, upgrade), (Some("one"), Some("one")), "a backup starts neither");
+        let after = |requests: Value| {
+            wanted_by(&with(json!({ "observedGeneration": 1, "requests": requests })))
+        };
+        assert_eq!(after(json!({})), Some((Kind::HostRestart, "one".into(), 2)));
+        assert_eq!(after(json!({ "restart": "one" })), Some((Kind::HostUpgrade, "one".into(), 2)));
+        assert_eq!(after(json!({ "restart": "one", "upgrade": "one" })), None);
+        // The run that is under way comes to its end first, also where both have the same id.
+        let mut upgrade = run("one");
+        upgrade["kind"] = json!("HostUpgrade");
+        let both = with(json!({ "observedGeneration": 1, "rollout": upgrade }));
+        assert_eq!(wanted_by(&both), Some((Kind::HostUpgrade, "one".into(), 2)));
+        let mut gone = both;
+        gone.spec.operations.as_mut().unwrap().upgrade = None;
+        assert_eq!(wanted_by(&gone), Some((Kind::HostRestart, "one".into(), 2)));
     }
 
     /// A Cluster whose Elasticsearch Drover runs, and its one host, which runs other settings.

@@ -7,6 +7,7 @@ mod quiet;
 mod requests;
 mod returns;
 mod troubles;
+mod upgrade;
 
 use std::time::Duration;
 
@@ -37,11 +38,13 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 struct Roll {
     scene: Scene,
     starts: [u32; 3],
+    /// Hosts that do what they are told without a restart of anything.
+    spared: Vec<usize>,
 }
 
 impl Roll {
     fn new() -> Self {
-        let mut roll = Self { scene: Scene::settled(), starts: [1; 3] };
+        let mut roll = Self { scene: Scene::settled(), starts: [1; 3], spared: Vec::new() };
         roll.scene.look = Some(roll.look());
         roll
     }
@@ -130,7 +133,9 @@ impl Roll {
             if !step.is_permit() {
                 continue;
             }
-            if step == Step::Stop && self.answered(at) != Some((host.attempt, Step::Stop)) {
+            let is_spared = step == Step::Stop && self.spared.contains(&at);
+            let is_new = self.answered(at) != Some((host.attempt, Step::Stop));
+            if step == Step::Stop && is_new && !is_spared {
                 self.starts[at] += 1;
                 self.start(at);
             }
@@ -138,7 +143,7 @@ impl Roll {
                 run: run.run_id.as_str().into(),
                 step,
                 attempt: host.attempt,
-                progress: Progress::Done,
+                progress: if is_spared { Progress::Spared } else { Progress::Done },
             });
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{errand::Errand, plan::Step, record};
+use super::{errand::Errand, is_fetch, plan::Step, record};
 use crate::{
     api::{
         cluster::Cluster,
@@ -74,14 +74,17 @@ fn permit(ctx: &Context, host: &Host, work: &Work, errand: &Errand) -> Ending {
     Ending::Permitted
 }
 
-/// Whether it goes on whenever it can, since Elasticsearch may be down there: a restart that was begun,
-/// and something else to be started where the service was down when that was put on record. The
-/// machine itself tells both from what has come up since, by the run of the service; nothing there
-/// tells a boot from one that was judged long ago.
+/// Whether it goes on whenever it can. Either it takes nothing down, or Elasticsearch may be down there:
+/// a restart that was begun, and something else to be started where the service was down when that was
+/// put on record. The machine itself tells both from what has come up since, by the run of the service;
+/// nothing there tells a boot from one that was judged long ago.
 fn goes_on(host: &Host, errand: &Errand) -> bool {
     let is_of_service = |it: &Operation| {
         matches!(it.kind, OperationKind::RestartElasticsearch | OperationKind::DeployElasticsearch)
     };
+    if record(host).is_some_and(is_fetch) {
+        return true;
+    }
     errand.touched && record(host).is_some_and(|it| it.touched && is_of_service(it))
 }
 

@@ -19,7 +19,10 @@ use crate::{
         line::Line,
         rollout_status::{RolloutKind, RolloutStep},
     },
-    controllers::{Next, host::observe::Observed},
+    controllers::{
+        Next,
+        host::{facts::family_of, observe::Observed},
+    },
     error::Category,
     ssh::{
         deploy::report::Running,
@@ -47,6 +50,7 @@ pub fn kind(kind: RolloutKind) -> OperationKind {
         }
         RolloutKind::ElasticsearchRestart => OperationKind::RestartElasticsearch,
         RolloutKind::HostRestart => OperationKind::RestartHost,
+        RolloutKind::HostUpgrade => OperationKind::UpgradeHost,
     }
 }
 
@@ -55,6 +59,8 @@ fn deed(operation: &Operation) -> Option<Deed> {
         OperationKind::RestartElasticsearch => Some(Deed::Restart),
         OperationKind::RestartHost => Some(Deed::Reboot),
         OperationKind::DeployElasticsearch => Some(Deed::Swap),
+        OperationKind::UpgradeHost if operation.step == STAGE => Some(Deed::Fetch),
+        OperationKind::UpgradeHost => Some(Deed::Upgrade),
         OperationKind::Prepare
         | OperationKind::ConfigureNetwork
         | OperationKind::Maintenance
@@ -127,6 +133,16 @@ fn is_stop(operation: &Operation) -> bool {
     operation.step == STOP
 }
 
+/// Whether it is work that a unit on the machine does.
+fn is_work(operation: &Operation) -> bool {
+    is_stop(operation) || is_fetch(operation)
+}
+
+/// Whether it fetches what an upgrade will install.
+fn is_fetch(operation: &Operation) -> bool {
+    deed(operation) == Some(Deed::Fetch)
+}
+
 /// Whether it is looked on how far it is: also after it failed half-way, since a person may mend it.
 fn is_open(operation: &Operation) -> bool {
     match operation.status {
@@ -140,21 +156,30 @@ fn is_open(operation: &Operation) -> bool {
 /// needs nothing done there.
 #[must_use]
 pub fn work(host: &Host) -> Option<Work> {
-    let operation = record(host).filter(|it| is_stop(it) && is_open(it))?;
-    work_of(operation)
+    let operation = record(host).filter(|it| is_work(it) && is_open(it))?;
+    work_of(host, operation)
 }
 
-fn work_of(operation: &Operation) -> Option<Work> {
+fn work_of(host: &Host, operation: &Operation) -> Option<Work> {
     let unit = operation.elasticsearch_unit.as_ref().and_then(|it| Unit::new(it.as_str()));
     let before = operation.invocation_id_before.as_ref().map(Line::as_str);
     let boot = operation.boot_id_before.as_ref().map_or("", Line::as_str);
-    if deed(operation)? == Deed::Swap {
+    let attempt = (operation.run_id.as_str(), operation.attempt);
+    let family = || Some(family_of(host.status.as_ref()?.facts.as_ref()?.os.family?));
+    let deed = deed(operation)?;
+    if deed == Deed::Fetch {
+        return Work::fetch(attempt, family()?, unit, boot);
+    }
+    if deed == Deed::Upgrade {
+        return Work::upgrade(attempt, family()?, unit, before, boot);
+    }
+    if deed == Deed::Swap {
         let target = operation.target.as_ref()?;
         let (version, revision) = (target.version.as_str().into(), target.revision.as_str().into());
         let running = Running { version, revision };
-        return Work::swap((&operation.run_id, operation.attempt), running, before, boot);
+        return Work::swap(attempt, running, before, boot);
     }
-    Work::new((&operation.run_id, operation.attempt), deed(operation)?, unit, before, boot)
+    Work::new(attempt, deed, unit, before, boot)
 }
 
 /// The units that the run has left on the machine, and that nobody needs any more: those of attempts
@@ -172,7 +197,11 @@ pub fn spent(host: &Host, errand: Option<&Errand>) -> Option<Spent> {
     let last = operation.attempt.saturating_sub(u32::from(is_needed));
     let spent = Spent::new(&operation.run_id, last)?;
     let has_jobs = deed(operation) == Some(Deed::Swap) && operation.step != STAGE;
-    Some(if has_jobs { spent.with_jobs(&operation.run_id, last) } else { spent })
+    Some(match operation.kind {
+        _ if has_jobs => spent.with_jobs(&operation.run_id, last),
+        OperationKind::UpgradeHost => spent.with_upgrades(&operation.run_id, last),
+        _ => spent,
+    })
 }
 
 /// When to look again, where the step wants that.

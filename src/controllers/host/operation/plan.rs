@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{TOO_LATE, errand::Errand, is_open, is_staged, is_stop, kind, permit, record};
+use super::{
+    TOO_LATE, errand::Errand, is_fetch, is_open, is_staged, is_stop, is_work, kind, permit, record,
+};
 use crate::{
     api::{
         condition::whole_second,
@@ -112,6 +114,11 @@ fn take(
     if errand.step != RolloutStep::Uncordon && declined(host).is_some() {
         return None;
     }
+    // Once work is under way there is no time for such a look.
+    let is_upgrade = kind(errand.kind) == OperationKind::UpgradeHost;
+    if is_upgrade && errand.step == RolloutStep::Stage && !is_looked_into(seen, watch) {
+        return None;
+    }
     let is_of_run = |it: &&Operation| it.run_id == errand.run;
     // Nothing tells any more what another run has left, once its work is off the record.
     if !record(host).as_ref().is_none_or(is_of_run) && !is_cleared(host, seen, stand, watch) {
@@ -135,6 +142,12 @@ fn take(
         message: None,
         touched: false,
     };
+    if is_fetch(&operation) {
+        operation.unit = Some(Job::fetch(&errand.run, errand.attempt).unit());
+        operation.elasticsearch_unit = seen.unit.as_ref().map(|it| Line::new(it.as_str()));
+        let boot = seen.view.identity.as_ref().and_then(|it| it.boot_id.as_deref());
+        operation.boot_id_before = boot.map(Line::new);
+    }
     if errand.step == RolloutStep::Stop {
         operation.unit = unit_name(&errand.run, errand.attempt);
         if let Some(last) = before.filter(|it| is_stop(it) && it.touched) {
@@ -144,6 +157,9 @@ fn take(
         }
         if operation.kind == OperationKind::DeployElasticsearch {
             aim_at(&mut operation, seen)?;
+        }
+        if is_upgrade {
+            operation.unit = Some(Job::upgrade(&errand.run, errand.attempt).unit());
         }
     }
     Some(Box::new(operation))
@@ -231,7 +247,7 @@ fn begin(
     watch: Option<&Watch>,
     operation: &Operation,
 ) -> Option<Step> {
-    let is_to_begin = is_stop(operation) && operation.status == Some(RunStatus::InProcess);
+    let is_to_begin = is_work(operation) && operation.status == Some(RunStatus::InProcess);
     if !is_to_begin || !is_open(operation) || !is_ours(host, stand) {
         return None;
     }

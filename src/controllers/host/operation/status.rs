@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     TOO_LATE,
     apply::Ending,
-    has_swapped, is_open, is_stop,
+    has_swapped, is_fetch, is_open, is_stop,
     plan::{Step, declined},
     record, work_of,
 };
@@ -43,6 +43,9 @@ use crate::{
 
 /// A file system with less room than this, in bytes, is taken to be full.
 const ROOM: u64 = 32 << 20;
+
+/// What is said of a system whose commands are not known.
+const UNKNOWN_SYSTEM: &str = "Drover does not know how packages are upgraded there";
 
 /// All that bears on the answer.
 #[derive(Clone, Copy)]
@@ -157,6 +160,7 @@ fn answer(case: Case<'_>, operation: &Operation) -> Option<Answer> {
             match unfit(case, operation, checked) {
                 Some(why) => Some(Answer::failed(why, false)),
                 None if operation.kind == OperationKind::DeployElasticsearch => staged(case),
+                None if is_fetch(operation) => fetched(case, operation),
                 None => Some(Answer::finished(false)),
             }
         }
@@ -240,6 +244,20 @@ fn staged(case: Case<'_>) -> Option<Answer> {
     }
 }
 
+/// Whether what an upgrade will install waits on the machine, and is nothing that Elasticsearch needs.
+fn fetched(case: Case<'_>, operation: &Operation) -> Option<Answer> {
+    let failed = |why: String| Some(Answer::failed(why, false));
+    let Some(work) = work_of(case.host, operation) else {
+        return failed(UNKNOWN_SYSTEM.into());
+    };
+    match case.seen.view.outcome(&work)? {
+        Worked::Done | Worked::Spared => Some(Answer::finished(false)),
+        Worked::Failed(why) | Worked::Due(why) => failed(why.to_string()),
+        Worked::Refused(why) => failed(format!("not begun: {why}")),
+        Worked::NotBegun { .. } | Worked::UnderWay | Worked::Open => None,
+    }
+}
+
 /// What could not be done that has to be first.
 fn unprepared(case: Case<'_>) -> Option<String> {
     match case.seen.treated()? {
@@ -265,14 +283,20 @@ fn wrong_order(report: &Report, version: &str) -> Option<String> {
 }
 
 fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
-    let Some(work) = work_of(operation) else {
-        return Some(Answer::failed("there is no service to restart", operation.touched));
+    let Some(work) = work_of(case.host, operation) else {
+        let why = match operation.kind {
+            OperationKind::UpgradeHost => UNKNOWN_SYSTEM,
+            _ => "there is no service to restart",
+        };
+        return Some(Answer::failed(why, operation.touched));
     };
     let is_in_process = operation.status != Some(RunStatus::Failed);
     match case.seen.view.outcome(&work)? {
         Worked::Done => Some(Answer::finished(true)),
+        Worked::Spared => Some(Answer::finished(false)),
         _ if !is_in_process => None,
         Worked::Failed(words) => Some(Answer::failed(&**words, true)),
+        Worked::Due(words) => Some(Answer::failed(&**words, false)),
         Worked::Refused(words) => {
             Some(Answer::failed(format!("not begun: {words}"), operation.touched))
         }
@@ -306,6 +330,7 @@ fn is_beyond_doubt(case: Case<'_>, operation: &Operation) -> bool {
 fn words(operation: &Operation) -> [&'static str; 3] {
     match operation.kind {
         OperationKind::RestartHost => ["RebootBegun", "Rebooted", "RebootFailed"],
+        OperationKind::UpgradeHost => ["UpgradeBegun", "Upgraded", "UpgradeFailed"],
         OperationKind::DeployElasticsearch => ["DeployBegun", "Deployed", "DeployFailed"],
         _ => ["RestartBegun", "Restarted", "RestartFailed"],
     }
@@ -347,6 +372,10 @@ pub fn notices(host: &Host, after: &HostStatus) -> Vec<Notice> {
 fn proof(operation: &Operation) -> &'static str {
     match operation.kind {
         OperationKind::RestartHost => "another boot id of the same machine",
+        OperationKind::UpgradeHost if operation.touched => {
+            "its package manager's end, and another run of what had to be restarted"
+        }
+        OperationKind::UpgradeHost => "its package manager's end; nothing had to be restarted",
         OperationKind::DeployElasticsearch => "another run of the service, as declared",
         _ => "another run of the service",
     }
@@ -369,6 +398,7 @@ pub fn ended(
     let label = match (after.step.as_str(), after.kind) {
         ("Stage", _) => "stage",
         ("Stop", OperationKind::RestartHost) => "restart_host",
+        ("Stop", OperationKind::UpgradeHost) => "upgrade_host",
         ("Stop", OperationKind::DeployElasticsearch) => "deploy_elasticsearch",
         ("Stop", _) => "restart_elasticsearch",
         // The Node's own steps are counted as they are taken.

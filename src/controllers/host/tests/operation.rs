@@ -17,6 +17,7 @@ use crate::{
 mod cordon;
 mod haste;
 mod traces;
+mod upgrade;
 
 const UNIT: &str = "elasticsearch.service";
 

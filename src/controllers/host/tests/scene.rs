@@ -31,6 +31,7 @@ use crate::{
         condition::{Condition, find},
         host::Host,
         host_status::HostStatus,
+        rollout_status::RolloutStep,
     },
     controllers::{Next, references::Problem},
     kubernetes::events::Notice,
@@ -323,6 +324,11 @@ impl Scene {
             Some(Step::Drop) => Ending::Dropped,
             Some(Step::Begin(_)) => {
                 let errand = self.errand.as_ref().expect("nobody begins without a permit");
+                if errand.step == RolloutStep::Stage {
+                    // What takes nothing down is begun whenever it can be.
+                    self.leave = Some(self.now + 15);
+                    return Ending::Permitted;
+                }
                 if 15 < self.now - errand.started_at.as_second() && !errand.touched {
                     return Ending::TooLate;
                 }

@@ -1,0 +1,161 @@
+//! Upgrades of the packages of a host, or of its image: fetched while all runs, and then installed. The
+//! host boots where what was installed takes that, and else nothing is restarted.
+
+use std::time::Duration;
+
+use super::{Deed, Outcome, Verdict, Work, is_steady, swap};
+use crate::ssh::{
+    command::Command,
+    deploy::job::{Beginning, Job},
+    error::Error,
+    facts::Identity,
+    families::{Action, Family, Name},
+    service::{Look, State, Unit},
+    session::Session,
+};
+
+pub(super) const PACKAGES: &str = include_str!("packages.sh");
+/// What tells which run has last brought an upgrade to its end, whatever was booted since.
+const UPGRADED: &str = "/var/lib/drover/upgraded";
+/// In a command, what stands for a package that is held.
+const HELD: &str = "HELD";
+/// For simulating and fetching.
+const FETCHING: Duration = Duration::from_hours(2);
+/// For installing.
+const UPGRADING: Duration = Duration::from_hours(4);
+/// What a host says that has upgraded its packages, and would have to boot later than it may.
+pub(super) const DUE: &str =
+    "the packages are upgraded, and the machine has to boot: that takes a permit of its own";
+
+/// What is upgraded, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Upgrade {
+    pub(super) job: Job,
+    run: Box<str>,
+    family: Family,
+}
+
+impl Work {
+    /// Fetches what an upgrade will install on a host of `family`, as the attempt `attempt` of the run
+    /// `run`. Fails where that would change what the Elasticsearch of `unit` needs.
+    #[must_use]
+    pub fn fetch(
+        (run, attempt): (&str, u32),
+        family: Family,
+        unit: Option<Unit>,
+        boot_before: &str,
+    ) -> Option<Self> {
+        let work = Self::new((run, attempt), Deed::Fetch, unit, None, boot_before)?;
+        Some(work.of_packages(run, family, Job::fetch(run, attempt)))
+    }
+
+    /// Installs that, and boots the host where it has to be.
+    #[must_use]
+    pub fn upgrade(
+        (run, attempt): (&str, u32),
+        family: Family,
+        unit: Option<Unit>,
+        invocation_before: Option<&str>,
+        boot_before: &str,
+    ) -> Option<Self> {
+        let work = Self::new((run, attempt), Deed::Upgrade, unit, invocation_before, boot_before)?;
+        Some(work.of_packages(run, family, Job::upgrade(run, attempt)))
+    }
+
+    fn of_packages(self, run: &str, family: Family, job: Job) -> Self {
+        let name = job.unit().into();
+        Self { name, upgrade: Some(Upgrade { job, run: run.into(), family }), ..self }
+    }
+
+    pub(super) fn judge_fetch(step: &State) -> Verdict {
+        match &*step.active {
+            // After a boot nobody knows how far it came.
+            _ if !step.is_loaded() => Verdict::NotBegun { is_as_before: true },
+            "active" => Verdict::Done,
+            "failed" | "inactive" => Verdict::Failed,
+            _ => Verdict::UnderWay,
+        }
+    }
+
+    pub(super) fn judge_upgrade(
+        &self,
+        look: &Look,
+        [step, start]: [&State; 2],
+        identity: &Identity,
+    ) -> Verdict {
+        let Some(boot) = &identity.boot_id else { return Verdict::UnderWay };
+        if *boot != self.boot_before {
+            return self.judge_boot(look, start);
+        }
+        let unit = look.service.as_ref().map(|it| &it.unit);
+        let is_as_before = unit.is_none_or(|it| it.invocation == self.invocation_before);
+        match &*step.active {
+            _ if &*look.system == "stopping" => Verdict::UnderWay,
+            _ if !step.is_loaded() => Verdict::NotBegun { is_as_before },
+            "failed" | "inactive" => Verdict::Failed,
+            "active" => match unit {
+                // Until it goes down, one that boots is not at its end.
+                _ if is_as_before => Verdict::Spared,
+                Some(unit) if unit.is_active() && is_steady(unit, look.uptime) => Verdict::Done,
+                Some(unit) if unit.is_down() && !unit.is_queued => Verdict::Failed,
+                _ => Verdict::UnderWay,
+            },
+            _ => Verdict::UnderWay,
+        }
+    }
+}
+
+impl Upgrade {
+    /// What begins it; `latest` is the second after the boot from which on it is too late.
+    fn beginning(&self, deed: Deed, unit: Option<&Unit>, latest: &str) -> Beginning {
+        let limit = if deed == Deed::Fetch { FETCHING } else { UPGRADING };
+        let settings = self.settings(deed, unit, latest);
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        self.job.begin_packages(PACKAGES, &settings, limit, latest)
+    }
+
+    /// What the script is told, a line each.
+    pub(super) fn settings(&self, deed: Deed, unit: Option<&Unit>, latest: &str) -> Vec<String> {
+        let what = if deed == Deed::Fetch { "fetch" } else { "upgrade" };
+        let held: Vec<Name> = Name::new(HELD).into_iter().collect();
+        let family = self.family;
+        let commands = [
+            Some(family.refresh()),
+            Some(family.simulate(&held)),
+            Some(family.download(&held)),
+            Some(family.upgrade(&held)),
+            family.hold(&held),
+            family.unhold(&held),
+        ]
+        .map(|it| it.as_ref().map(Action::line).unwrap_or_default());
+        let unit = unit.map_or("", Unit::as_str);
+        let settings = [family.as_str(), what, &self.run, unit, latest, DUE, ""];
+        settings.into_iter().map(str::to_owned).chain(commands).collect()
+    }
+}
+
+/// Has the host begin it, unless that comes too late.
+pub(super) async fn begin(
+    session: &Session,
+    (work, upgrade): (&Work, &Upgrade),
+    latest: &str,
+    sudo: bool,
+) -> Result<Outcome, Error> {
+    let beginning = upgrade.beginning(work.deed, work.unit.as_ref(), latest);
+    swap::hand_over(session, beginning, sudo).await
+}
+
+/// Whether an upgrade that a boot came after had come to its end before.
+///
+/// # Errors
+/// Why the host could not be asked.
+pub(super) async fn is_whole(
+    session: &Session,
+    upgrade: &Upgrade,
+    sudo: bool,
+) -> Result<bool, Error> {
+    let command = Command::new("read the last upgrade", "cat", ["--", UPGRADED]);
+    let command = command.read_only().sudo(sudo).deadline(super::LIMIT);
+    let output = session.run(&command).await?;
+    Ok(*output.last_line() == *upgrade.run)
+}
