@@ -26,9 +26,10 @@ pub struct Plan {
 pub enum Step {
     /// Connect anew: this is the first time, or the spec or a Secret changed.
     Connect(Box<Connection>),
-    /// Stop for now: the credentials are gone, and the object may be on its way too.
+    /// Stop for now: what leads there is gone, and the object may be on its way too.
     SetAside,
-    /// Go on without the credentials that are gone, to let the Index objects finish their deletion.
+    /// Go on without what is gone, to let the Index objects finish their deletion, and to bring back a
+    /// host that a run has in hand.
     TakeBack,
     /// Stop: the object is gone, or its spec's connection is.
     Disconnect,
@@ -93,6 +94,9 @@ pub fn next(cluster: &Cluster, seen: &Observed, now: Timestamp) -> Plan {
         Ok(Some(_)) => None,
         // Its Secret may go first, and its Index objects still have to delete their indices.
         Ok(None) | Err(_) if deleting => seen.aside.then_some(Step::TakeBack),
+        // The Secrets or the hosts that it is made of may have gone first, and the object be on its way
+        // too: there may be something to put right in Elasticsearch by then.
+        Ok(None) if seen.managed.is_some() => seen.connected.map(|_| Step::SetAside),
         Ok(None) => (seen.aside || seen.connected.is_some()).then_some(Step::Disconnect),
         Err(_) if seen.holds => None,
         Err(_) => seen.connected.map(|_| Step::SetAside),

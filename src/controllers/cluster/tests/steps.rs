@@ -1,12 +1,16 @@
 //! Connecting, disconnecting, and when the object may go.
 
 use super::{
-    super::plan::{self, Step},
+    super::{
+        managed::observe::Seen,
+        observe::Observed,
+        plan::{self, Step},
+    },
     scene::{Scene, connection},
 };
 use crate::{
     api::condition::Reason,
-    controllers::references::Problem,
+    controllers::{deployment::tests::found, references::Problem},
     elasticsearch::{
         connection::ConnectionError,
         fixtures::{snapshot, view},
@@ -132,6 +136,25 @@ fn a_deleted_object_stays_connected_while_indices_need_it() {
     scene.check("Reachable", "True", "AsExpected");
     scene.needed_by.clear();
     assert!(plan::next(&scene.cluster, &scene.seen(), scene.time()).let_go);
+}
+
+#[test]
+fn a_managed_cluster_is_asked_until_its_object_goes_though_secrets_or_hosts_went_first() {
+    let mut scene = Scene::settled();
+    let step = |scene: &Scene| {
+        let managed = Some(Seen::new(&scene.cluster, found(), Vec::new()));
+        let seen = Observed { managed, ..scene.seen() };
+        plan::next(&scene.cluster, &seen, scene.time()).step
+    };
+    scene.connection = Ok(None);
+    assert!(matches!(step(&scene), Some(Step::SetAside)));
+    scene.aside = scene.connected.take();
+    assert!(step(&scene).is_none(), "it is kept");
+    scene.needed_by = vec!["orders".into()];
+    scene.delete();
+    assert!(matches!(step(&scene), Some(Step::TakeBack)));
+    scene.needed_by.clear();
+    assert!(matches!(step(&scene), Some(Step::Disconnect)));
 }
 
 #[test]
