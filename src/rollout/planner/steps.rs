@@ -38,6 +38,12 @@ pub(super) fn is_tried_again(host: &HostRun, limit: Duration, now: Timestamp) ->
     host.trouble.is_some() && is_left && !is_stuck && !host.touched && made < TRIES
 }
 
+/// What is kept of a step that went wrong and left the host as it was: by the time that people read it,
+/// the host is back at its turn.
+pub(super) fn failed(step: Step, reason: &str) -> Box<str> {
+    format!("{} failed: {reason}", step.as_str()).into()
+}
+
 /// Whether the host may be begun now.
 pub(super) fn is_due(host: &HostRun, now: Timestamp) -> bool {
     host.trouble.is_none() || pause(host.attempt.saturating_sub(1)) <= since(host.since, now)
@@ -80,7 +86,9 @@ impl<'a> Planner<'a> {
         }
         match self.answer(at, member) {
             Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Gate),
-            Some(Progress::Failed { reason, .. }) => self.leave(at, Some(reason.clone())),
+            Some(Progress::Failed { reason, .. }) => {
+                self.leave(at, Some(failed(Step::Stage, reason)));
+            }
             Some(Progress::Working { .. }) | None => {
                 self.shut_for_host(member);
                 self.late(at, "it has not checked itself");
@@ -200,7 +208,7 @@ impl<'a> Planner<'a> {
             Some(Progress::Done | Progress::Spared) => {}
             Some(Progress::Failed { reason, .. }) => {
                 self.take_back(at);
-                self.host(at).trouble = Some(reason.clone());
+                self.host(at).trouble = Some(failed(Step::Cordon, reason));
                 return;
             }
             Some(Progress::Working { .. }) | None => return self.draining(at, member),

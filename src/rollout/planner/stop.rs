@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{PERMIT, Planner};
+use super::{PERMIT, Planner, steps::failed};
 use crate::{
     elasticsearch::evidence::{Evidence, NodeId},
     rollout::{
@@ -39,7 +39,7 @@ impl<'a> Planner<'a> {
             Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Rejoin),
             Some(Progress::Failed { reason, touched: false }) if !self.run.hosts[at].touched => {
                 self.take_back(at);
-                self.host(at).trouble = Some(reason.clone());
+                self.host(at).trouble = Some(failed(Step::Stop, reason));
             }
             // It says by now that nothing was stopped: it waits for another permit.
             Some(Progress::Failed { touched: false, .. })
@@ -57,11 +57,7 @@ impl<'a> Planner<'a> {
             }
             Some(Progress::Working { touched }) => {
                 self.host(at).touched |= touched;
-                let limit = self.world.pace.host_timeout;
-                if limit < age {
-                    let reason = format!("it has not come to an end within {limit:?}");
-                    self.host(at).trouble = Some(reason.into());
-                }
+                self.late(at, "it has not come to an end");
             }
             // A host that was begun before is beyond asking: only a person's word is waited for.
             None if self.run.hosts[at].touched && !self.is_up(at, member) => {
@@ -174,13 +170,15 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What has lasted for too long is trouble. Why it does may change with each look: the first
-    /// reason stays.
+    /// What has lasted for too long is trouble, and why nobody can work on the host says more of it than
+    /// that. Why it does may change with each look: the first reason stays.
     pub(super) fn late(&mut self, at: usize, why: &str) {
         let limit = self.world.pace.host_timeout;
         let is_late = limit < since(self.run.hosts[at].since, self.now());
         if is_late && self.run.hosts[at].trouble.is_none() {
-            self.host(at).trouble = Some(format!("{why} within {limit:?}").into());
+            let unfit = self.member(at).and_then(|it| it.fit.as_ref().err());
+            let cause = unfit.map(|it| format!(": {it}")).unwrap_or_default();
+            self.host(at).trouble = Some(format!("{why} within {limit:?}{cause}").into());
         }
     }
 }

@@ -176,3 +176,50 @@ fn people_hear_of_each_host_that_is_put_off_also_of_one_whose_permit_was_taken_b
     let reasons: Vec<_> = turn.notices.iter().map(Notice::reason).collect();
     assert!(reasons.contains(&"HostPutOff"), "{reasons:?}");
 }
+
+#[test]
+fn what_left_a_host_as_it_was_is_told_with_its_step_though_the_host_is_back_at_its_turn() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Stage);
+    let run = roll.scene.status().rollout.clone().unwrap();
+    let at = run.hosts.iter().position(|it| it.step == RolloutStep::Stage).unwrap();
+    roll.seen().members[at].answer = Some(Answer {
+        run: run.run_id.as_str().into(),
+        step: Step::Stage,
+        attempt: run.hosts[at].attempt,
+        progress: Progress::Failed { reason: "the disk is full".into(), touched: false },
+    });
+    roll.scene.turn();
+    let host = roll.scene.status().rollout.as_ref().unwrap().hosts[at].clone();
+    assert_eq!(host.step, RolloutStep::Waiting);
+    assert_eq!(host.message.unwrap().as_str(), "Stage failed: the disk is full");
+}
+
+#[test]
+fn a_host_that_stays_away_pauses_the_run_with_why_nobody_reaches_it_until_it_is_back() {
+    let mut roll = Roll::new();
+    roll.ask("one");
+    roll.turn_until(RolloutStep::Stop);
+    let run = roll.scene.status().rollout.clone().unwrap();
+    let at = run.hosts.iter().position(|it| it.step == RolloutStep::Stop).unwrap();
+    let starts = roll.starts;
+    roll.stop(at);
+    let member = &mut roll.seen().members[at];
+    member.fit = Err("Reachable: it refuses".into());
+    member.answer.as_mut().unwrap().progress = Progress::Working { touched: true };
+    roll.scene.turn();
+    assert_eq!(roll.pause(), None, "it has its time");
+    roll.scene.now += 1_300;
+    roll.scene.turn();
+    let why = roll.pause().expect("it waits for a person");
+    let words = format!("{} at Stop: it has not come to an end within 1200s", NAMES[at]);
+    assert_eq!(why, format!("{words}: Reachable: it refuses"));
+    roll.seen().members[at].fit = Err("Reachable: it does not answer".into());
+    assert!(!roll.scene.turn().wrote, "the first reason stays");
+    assert_eq!(roll.starts, starts, "no other is begun");
+    roll.seen().members[at].fit = Ok(());
+    roll.start(at);
+    roll.finish();
+    assert_eq!(roll.starts, [2; 3]);
+}
