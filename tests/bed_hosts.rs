@@ -90,11 +90,13 @@ async fn a_reboot_changes_the_boot_id_and_keeps_the_machine() {
     assert_eq!(deployments["deployments"][0]["booted"], true);
 
     host.run("echo vm.max_map_count=1048576 >/etc/sysctl.d/test.conf").await;
-    let before = host.boot_id().await;
+    let (before, shown) = (host.boot_id().await, host.fingerprint());
+    host.new_host_key_at_boot(KeyType::Ed25519);
     host.cut_power();
     refused(&host, "port 22").await;
     host.power_on();
     host.rebooted(&before).await;
+    assert_ne!(host.fingerprint(), shown);
     assert_eq!(host.run("sysctl -n vm.max_map_count").await, "1048576");
 }
 
@@ -204,6 +206,9 @@ async fn commands_sudo_disk_and_identity_can_go_wrong() {
     assert_eq!((failed.status, failed.stderr.as_str()), (1, "it's broken; $(false)"));
     host.endless_command("rpm");
     assert_eq!(user("rpm -q chrony | head -c 1000000 | wc -c").await.stdout, "1000000");
+    host.fill_disk_but(10);
+    let rest = user("df --output=avail -m / | tail -n 1 | tr -d ' '").await.stdout;
+    assert!((8..=11).contains(&rest.parse::<u32>().unwrap()), "{rest} MB");
     host.slow_command("df", 600);
     assert_eq!(user("timeout 1 df").await.status, 124);
     let calls = host.calls();

@@ -134,6 +134,22 @@ impl Host {
         *self.keys.lock().unwrap() = vec![key];
     }
 
+    /// Replaces its host keys by a new one at its next boot. From now on that one counts as its own.
+    pub fn new_host_key_at_boot(&self, key_type: KeyType) {
+        const NEXT: &str = "/etc/ssh/next";
+        let key = SshKey::new(key_type);
+        let file = format!("{NEXT}/ssh_host_{}_key", key_type.name());
+        self.inside(&format!("mkdir -p {NEXT} /etc/systemd/system/ssh.service.d"));
+        self.write(&file, &key.private());
+        self.write(&format!("{file}.pub"), &key.public());
+        self.inside(&format!("chmod 600 {file}"));
+        let swap = format!("rm -f /etc/ssh/ssh_host_* && mv {NEXT}/* /etc/ssh/ && rmdir {NEXT}");
+        let unit =
+            format!("[Service]\nExecStartPre=/bin/sh -c '! test -d {NEXT} || {{ {swap}; }}'");
+        self.write("/etc/systemd/system/ssh.service.d/next.conf", &unit);
+        *self.keys.lock().unwrap() = vec![key];
+    }
+
     /// Gives its first host key a certificate, which sshd then offers.
     pub fn certify(&self, authority: &SshAuthority, certificate: &SshCertificate) {
         let key = self.keys.lock().unwrap()[0].clone();
@@ -164,7 +180,14 @@ impl Host {
         self.inside("dd if=/dev/zero of=/var/ballast bs=1M 2>/dev/null || true");
     }
 
-    /// Ends [`Self::fill_disk`].
+    /// So many megabytes fit on its root file system, and no more.
+    pub fn fill_disk_but(&self, megabytes: u32) {
+        let free = "$(df -Pm / | awk 'NR == 2 { print $4 }')";
+        let count = format!("$(( {free} - {megabytes} ))");
+        self.inside(&format!("dd if=/dev/zero of=/var/ballast bs=1M count={count} 2>/dev/null"));
+    }
+
+    /// Ends [`Self::fill_disk`] and [`Self::fill_disk_but`].
     pub fn free_disk(&self) {
         self.inside("rm -f /var/ballast");
     }
