@@ -63,17 +63,19 @@ impl Stage {
     ) -> Self {
         let control_plane = control_plane().await;
         let namespace = control_plane.namespace(name);
-        let kubernetes = Proxy::before_kubernetes(control_plane);
-        let mut kubeconfig = control_plane.kubeconfig().at(&kubernetes.url());
-        kubeconfig.authority = Authority::shared().file();
-        let settings = operator::Settings::new(&kubeconfig, &namespace)
-            .flag("--probe-interval", "1s")
-            .flag("--stats-interval", "5s");
+        let (settings, kubernetes) = operator_for(&namespace).await;
         let operator = flags(settings).start().await;
         let client = control_plane.client().await;
         let stage = Self { namespace, operator, kubernetes, client };
         stage.key("key", SshKey::shared()).await;
         stage
+    }
+
+    /// A second operator for the same namespace, which stands by, and the proxy between it and the API
+    /// server.
+    pub async fn standby(&self) -> (Operator, Proxy) {
+        let (settings, kubernetes) = operator_for(&self.namespace).await;
+        (settings.start().await, kubernetes)
     }
 
     /// Applies one object into the stage's namespace.
@@ -200,6 +202,13 @@ impl Stage {
         self.operator.metric("drover_ssh_command_duration_seconds_count", &[&label]).await
     }
 
+    /// Deletes all objects of these kinds at once, one kind after the other, as `kubectl delete -k` would,
+    /// and does not wait.
+    pub async fn delete_all(&self, kinds: &str) {
+        let arguments = ["delete", kinds, "--all", "--wait=false", "-n", &self.namespace];
+        control_plane().await.kubectl(&arguments, "");
+    }
+
     /// Deletes the Host and does not wait.
     pub async fn delete(&self, name: &str) {
         self.hosts().delete(name, &DeleteParams::default()).await.expect("it exists");
@@ -221,6 +230,19 @@ impl Stage {
     pub async fn event(&self, object: &str, reason: &str) -> String {
         expect::event(&self.client, &self.namespace, object, reason).await
     }
+}
+
+/// An operator that watches `namespace` alone and probes each second, and the proxy between it and the
+/// API server.
+async fn operator_for(namespace: &str) -> (operator::Settings, Proxy) {
+    let control_plane = control_plane().await;
+    let kubernetes = Proxy::before_kubernetes(control_plane);
+    let mut kubeconfig = control_plane.kubeconfig().at(&kubernetes.url());
+    kubeconfig.authority = Authority::shared().file();
+    let settings = operator::Settings::new(&kubeconfig, namespace)
+        .flag("--probe-interval", "1s")
+        .flag("--stats-interval", "5s");
+    (settings, kubernetes)
 }
 
 /// The spec of a Host that stands for `host`, with its right fingerprint, as root; `spec` is merged

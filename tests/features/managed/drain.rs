@@ -62,8 +62,8 @@ impl Stage {
     }
 }
 
-const VOTES: &str = "/_cluster/state/metadata?filter_path=metadata.cluster_coordination";
-const EXCLUSIONS: &str = "/metadata/cluster_coordination/voting_config_exclusions";
+pub const VOTES: &str = "/_cluster/state/metadata?filter_path=metadata.cluster_coordination";
+pub const EXCLUSIONS: &str = "/metadata/cluster_coordination/voting_config_exclusions";
 
 fn drain_of(cluster: &Cluster) -> Option<DrainStatus> {
     cluster.status.as_ref()?.drain.clone()

@@ -1,5 +1,6 @@
 //! Clusters that Drover itself makes on bare machines: real hosts, real Elasticsearch, one apply.
 
+mod deletion;
 mod drain;
 mod life;
 mod refusals;
@@ -156,19 +157,7 @@ impl Stage {
         path: &str,
         body: &Value,
     ) -> Result<Value, String> {
-        let (host, target) = (&self.machines[machine], self.target().await);
-        let body = match body {
-            Value::Null => String::new(),
-            body => format!("-H 'content-type: application/json' -d '{body}'"),
-        };
-        let told = host.inside(&format!(
-            "curl -sS -m 10 --cacert {} -u {}:{} -X {method} {body} 'https://{}:9200{path}' 2>&1 || true",
-            layout::AUTHORITIES,
-            target.user,
-            target.password,
-            host.address()
-        ));
-        serde_json::from_str(&told).map_err(|_| told)
+        ask(&self.machines[machine], &self.target().await, (method, path), body)
     }
 
     /// Changes something in Elasticsearch as Drover's own user.
@@ -354,4 +343,25 @@ impl Stage {
         };
         self.machines.iter().map(id).collect()
     }
+}
+
+/// What Elasticsearch on `host` answers to the user of `target`.
+pub fn ask(
+    host: &Host,
+    target: &Target,
+    (method, path): (&str, &str),
+    body: &Value,
+) -> Result<Value, String> {
+    let body = match body {
+        Value::Null => String::new(),
+        body => format!("-H 'content-type: application/json' -d '{body}'"),
+    };
+    let told = host.inside(&format!(
+        "curl -sS -m 10 --cacert {} -u {}:{} -X {method} {body} 'https://{}:9200{path}' 2>&1 || true",
+        layout::AUTHORITIES,
+        target.user,
+        target.password,
+        host.address()
+    ));
+    serde_json::from_str(&told).map_err(|_| told)
 }

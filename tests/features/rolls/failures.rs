@@ -3,7 +3,7 @@
 use drover::api::{RESUME, rollout_status::RolloutStep};
 use serde_json::json;
 
-use super::Stage;
+use super::{Stage, at};
 
 async fn resume(stage: &Stage, token: &str) {
     let api: kube::Api<drover::api::cluster::Cluster> =
@@ -30,7 +30,6 @@ async fn a_node_that_does_not_start_pauses_the_run_and_lets_it_go_on_once_it_is_
     let others = run.hosts.iter().filter(|it| it.name != failed.name);
     assert!(others.clone().all(|it| it.step == RolloutStep::Waiting), "{run:#?}");
     let runs = stage.runs();
-    let at = |name: &str| name[3..].parse::<usize>().unwrap() - 1;
     for other in others {
         assert_eq!(runs[at(&other.name)], before[at(&other.name)], "{} was touched", other.name);
     }

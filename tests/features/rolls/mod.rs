@@ -3,7 +3,9 @@
 mod connected;
 mod crash;
 mod failures;
+mod faults;
 mod gates;
+mod handover;
 mod reboot;
 mod restart;
 
@@ -12,7 +14,7 @@ use std::{ops::Deref, time::Duration};
 use drover::api::{
     cluster::{Cluster, ClusterStatus},
     host_status::RunStatus,
-    rollout_status::{RestartStatus, RolloutStatus},
+    rollout_status::{RestartStatus, RolloutHost, RolloutStatus},
 };
 use kube::Api;
 use serde_json::{Value, json};
@@ -184,6 +186,12 @@ impl Stage {
         status.rollout.expect("checked")
     }
 
+    /// Waits until a host of the run is as `check` wants it, and returns how it is in the run.
+    pub async fn host_when(&self, what: &str, check: impl Fn(&RolloutHost) -> bool) -> RolloutHost {
+        let run = self.run_when(what, |it| it.hosts.iter().any(&check)).await;
+        run.hosts.into_iter().find(check).expect("checked")
+    }
+
     /// Waits until this gate keeps the next host up, and returns its words.
     pub async fn blocked_by(&self, gate: &str) -> String {
         let run = self
@@ -197,11 +205,14 @@ impl Stage {
 
     /// systemd's ids of the runs of Elasticsearch, and of the boots, machine by machine.
     pub fn runs(&self) -> Vec<(String, String)> {
-        let of = |host: &Host| {
-            let unit = host.inside("systemctl show --value -p InvocationID elasticsearch");
-            (unit, host.inside("cat /proc/sys/kernel/random/boot_id"))
-        };
-        self.field.hosts.iter().map(of).collect()
+        (0..self.field.hosts.len()).map(|it| self.run_at(it)).collect()
+    }
+
+    /// Those of one machine.
+    pub fn run_at(&self, at: usize) -> (String, String) {
+        let host = &self.field.hosts[at];
+        let unit = host.inside("systemctl show --value -p InvocationID elasticsearch");
+        (unit, host.inside("cat /proc/sys/kernel/random/boot_id"))
     }
 
     /// How often Elasticsearch was started on a machine since it booted.
@@ -280,6 +291,11 @@ impl Stage {
         })
         .await
     }
+}
+
+/// Which machine the Host of this name stands for.
+pub fn at(name: &str) -> usize {
+    name[3..].parse::<usize>().expect("es- and a number") - 1
 }
 
 fn is_restarted(status: &ClusterStatus, request: &str) -> bool {

@@ -1,0 +1,189 @@
+//! All objects of a managed cluster go at once, under Retain: Elasticsearch goes on as if nobody had been there.
+
+use drover::api::{
+    cluster::{Cluster, ClusterStatus},
+    drain::DrainPhase,
+    index::Index,
+    rollout_status::{FailedHost, RolloutHost, RolloutStep},
+};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams},
+};
+use serde_json::{Value, json};
+
+use super::{
+    LONG, Stage, ask,
+    drain::{EXCLUSIONS, VOTES},
+};
+use crate::{
+    common::{hosts::room, traffic::Target, wait::eventually},
+    world::expect,
+};
+
+const OLD: &str = "8.17.0";
+const NEW: &str = "8.19.0";
+
+impl Stage {
+    /// Applies the Cluster of the version that is there at first, its Hosts and an Index.
+    async fn stack(&self) {
+        self.apply_all(&self.cluster(OLD, &json!({}), &json!({}))).await;
+        let settings = json!({ "number_of_shards": 3, "number_of_replicas": 1 });
+        self.apply(&json!({
+            "apiVersion": "drover.dev/v1alpha1",
+            "kind": "Index",
+            "metadata": { "name": "orders" },
+            "spec": { "clusterRef": { "name": "es" }, "settings": settings },
+        }))
+        .await;
+    }
+
+    /// Waits until the Index is there.
+    async fn indexed(&self) {
+        let indices: Api<Index> = Api::namespaced(self.client.clone(), &self.namespace);
+        eventually("Index orders is Ready", LONG, async || {
+            let index = indices.get("orders").await.map_err(|it| it.to_string())?;
+            let status = index.status.unwrap_or_default();
+            expect::told(&status.conditions, "Ready", "True", index.metadata.generation)
+        })
+        .await;
+    }
+
+    /// Waits until no object of Drover's is left.
+    async fn is_over(&self) {
+        let clusters: Api<Cluster> = Api::namespaced(self.client.clone(), &self.namespace);
+        let indices: Api<Index> = Api::namespaced(self.client.clone(), &self.namespace);
+        let all = ListParams::default();
+        eventually("all objects are gone", LONG, async || {
+            let clusters = clusters.list(&all).await.map_err(|it| it.to_string())?;
+            let indices = indices.list(&all).await.map_err(|it| it.to_string())?;
+            let hosts = self.hosts().list(&all).await.map_err(|it| it.to_string())?;
+            let names = hosts.iter().map(|it| &it.metadata.name);
+            let names: Vec<_> = names.chain(indices.iter().map(|it| &it.metadata.name)).collect();
+            let status: Vec<_> = clusters.iter().map(|it| it.status.as_ref()).collect();
+            if names.is_empty() && status.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{names:?} {status:#?}"))
+            }
+        })
+        .await;
+    }
+
+    /// What Elasticsearch was told to do with its copies and its votes.
+    async fn told_to(&self, target: &Target) -> Value {
+        let asks = |path: &str| ask(&self.machines[0], target, ("GET", path), &Value::Null);
+        eventually("Elasticsearch tells its settings", LONG, async || {
+            let settings = asks("/_cluster/settings?flat_settings=true")?;
+            let votes = asks(VOTES)?;
+            match (settings["persistent"].as_object(), votes.pointer(EXCLUSIONS)) {
+                (Some(settings), Some(votes)) => Ok(json!([settings, votes])),
+                _ => Err(format!("{settings} {votes}")),
+            }
+        })
+        .await
+    }
+
+    /// Waits until all nodes are there and all shards have their copies.
+    async fn is_green(&self, target: &Target) {
+        let path = "/_cluster/health?wait_for_status=green&wait_for_nodes=3&timeout=1s";
+        eventually("three nodes are green", LONG, async || {
+            let health = ask(&self.machines[0], target, ("GET", path), &Value::Null)?;
+            let is_so = health["status"] == "green" && health["timed_out"] == false;
+            if is_so { Ok(()) } else { Err(health.to_string()) }
+        })
+        .await;
+    }
+}
+
+/// A host that has failed in the change of version.
+fn failed(status: &ClusterStatus) -> Option<&FailedHost> {
+    status.deploy.as_ref()?.failed.first()
+}
+
+/// A host that is down by the run.
+fn down(status: &ClusterStatus) -> Option<&RolloutHost> {
+    let is_down = |it: &&RolloutHost| match it.step {
+        RolloutStep::Stop => it.touched,
+        step => step == RolloutStep::Rejoin,
+    };
+    status.rollout.as_ref()?.hosts.iter().find(is_down)
+}
+
+#[tokio::test]
+async fn elasticsearch_outlives_objects_that_go_in_a_drain_and_a_namespace_that_goes_in_a_run() {
+    let _room = room().await;
+    let stage = Stage::new("outlives", 3).await;
+    stage.stack().await;
+    let formed = stage.formed().await;
+    stage.indexed().await;
+    let target = stage.target().await;
+    let (runs, told) = (stage.runs(), stage.told_to(&target).await);
+
+    // A host is on its way out when all the others follow, and their Cluster.
+    stage.delete("es-3").await;
+    stage
+        .when("the drain of es-3 has begun", |cluster| {
+            let drain = cluster.status.as_ref().and_then(|it| it.drain.as_ref());
+            let is_set = drain.is_some_and(|it| it.phase != DrainPhase::Waiting);
+            if is_set { Ok(()) } else { Err(format!("{drain:?}")) }
+        })
+        .await;
+    stage.delete_all("hosts.drover.dev,indices.drover.dev,clusters.drover.dev").await;
+    stage.is_over().await;
+    stage.is_green(&target).await;
+    assert_eq!(stage.told_to(&target).await, told, "something is left of the drain");
+    assert_eq!(stage.runs(), runs, "under Retain nobody is touched");
+
+    // They come again, and find the same cluster.
+    stage.stack().await;
+    let status = stage.until("Ready", "True").await;
+    assert_eq!(status.elasticsearch.unwrap().uuid, formed.uuid);
+    assert_eq!(stage.runs(), runs, "something was restarted");
+
+    // No machine has room for another version: that is told of each, and none is taken down.
+    let watermarks = "cluster.routing.allocation.disk.threshold_enabled";
+    let off = json!({ "persistent": { (watermarks): false } });
+    stage.tells("PUT", "/_cluster/settings", &off).await;
+    let told = stage.told_to(&target).await;
+    for machine in &stage.machines {
+        machine.fill_disk_but(60);
+    }
+    stage.apply(&stage.cluster(NEW, &json!({}), &json!({}))).await;
+    let status = stage
+        .when("a host has no room", |cluster| {
+            let status = cluster.status.clone().unwrap_or_default();
+            let is_so = failed(&status).is_some();
+            if is_so { Ok(()) } else { Err(format!("{:#?}", status.rollout)) }
+        })
+        .await;
+    let reason = failed(&status).expect("checked").reason.as_str();
+    assert!(reason.starts_with("Stage failed: ") && reason.contains("the disk under"), "{reason}");
+    assert_eq!(stage.runs(), runs, "a host went down without what it shall run");
+    for machine in &stage.machines {
+        machine.free_disk();
+    }
+
+    // By itself it goes on, until the namespace goes while a host is down: what the others need goes first.
+    let status = stage
+        .when("a host is down", |cluster| {
+            let status = cluster.status.clone().unwrap_or_default();
+            let is_so = down(&status).is_some();
+            if is_so { Ok(()) } else { Err(format!("{:#?}", status.rollout)) }
+        })
+        .await;
+    let name = down(&status).expect("checked").name.clone();
+    let namespaces: Api<Namespace> = Api::all(stage.client.clone());
+    namespaces.delete(&stage.namespace, &DeleteParams::default()).await.unwrap();
+    // Kubernetes itself does this, in no order.
+    let all = "secrets,configmaps,hosts.drover.dev,indices.drover.dev,clusters.drover.dev";
+    stage.delete_all(all).await;
+    stage.is_over().await;
+    stage.is_green(&target).await;
+    assert_eq!(stage.told_to(&target).await, told, "something is left of the run");
+    for (at, run) in stage.runs().iter().enumerate() {
+        let is_it = name == format!("es-{}", at + 1);
+        assert_eq!(*run != runs[at], is_it, "{name} was in hand, and this is es-{}", at + 1);
+    }
+}
