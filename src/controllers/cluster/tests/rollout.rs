@@ -77,6 +77,7 @@ impl Roll {
             runs: true,
             others_run: false,
             fit: Ok(()),
+            has_images: Some(true),
             in_maintenance: false,
             is_cordoned: false,
             answer: None,
