@@ -193,8 +193,7 @@ fn ostree(json: &str) -> Ostree {
 pub(in crate::ssh) fn booted_names(json: &str) -> Vec<String> {
     let status = serde_json::from_str::<Status>(json).ok();
     let booted = status.and_then(|it| it.deployments.into_iter().find(|it| it.booted));
-    let names =
-        booted.map(|it| [it.version, it.base_version, it.checksum, it.base_checksum]);
+    let names = booted.map(|it| [it.version, it.base_version, it.checksum, it.base_checksum]);
     names.into_iter().flatten().flatten().collect()
 }
 

@@ -150,7 +150,10 @@ take_back() {
 check_staged() {
   [ "$family" = ostree ] && [ -n "$held" ] || return 0
   [ -n "$image" ] || is_staged || return 0
-  said=$(rpm-ostree db diff 2>&1 </dev/null) || take_back "nobody can tell what the image would change: $(last)"
+  said=$(rpm-ostree db diff 2>&1 </dev/null) || {
+    ended=$?
+    take_back "nobody can tell what the image would change: $(last)"
+  }
   changed=$(differences)
   for it in $held; do
     for name in "$it" $(rpm -q "$it" 2>/dev/null | grep -v ' '); do

@@ -31,7 +31,8 @@ pub struct Request<'a> {
 
 /// The requests, whether they were dealt with or not, in the order in which they are followed.
 fn requests<'a>(cluster: &'a Cluster) -> impl Iterator<Item = Request<'a>> {
-    let request = |id: &'a RequestId, kind| Request { id: &id.0, kind, target: id.0.as_str().into() };
+    let request =
+        |id: &'a RequestId, kind| Request { id: &id.0, kind, target: id.0.as_str().into() };
     let operations = cluster.spec.operations.as_ref();
     let restart = operations.and_then(|it| it.restart.as_ref()).map(|restart| {
         let kind = match restart.target {
@@ -175,8 +176,7 @@ fn is_alike(one: Kind, other: Kind) -> bool {
 /// The request that `run` follows, as it was begun, where it is still there.
 fn going_on<'a>(cluster: &'a Cluster, run: &RolloutStatus) -> Option<Request<'a>> {
     let kind = Some(record::run(run).kind).filter(|it| is_request(*it))?;
-    let is_same =
-        |it: &Request<'_>| is_alike(it.kind, kind) && request_of(&run.target) == it.id;
+    let is_same = |it: &Request<'_>| is_alike(it.kind, kind) && request_of(&run.target) == it.id;
     let request = requests(cluster).find(is_same)?;
     Some(Request { kind, target: run.target.clone().into(), ..request })
 }

@@ -45,7 +45,8 @@ const ROOM: u64 = 32 << 20;
 const UNKNOWN_SYSTEM: &str = "Drover does not know how packages are upgraded there";
 
 /// What is said of a machine to which no image can be deployed.
-const NO_IMAGES: &str = "it boots from no image that rpm-ostree manages: none can be deployed there";
+const NO_IMAGES: &str =
+    "it boots from no image that rpm-ostree manages: none can be deployed there";
 
 /// All that bears on the answer.
 #[derive(Clone, Copy)]
@@ -323,9 +324,7 @@ fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
         Worked::Refused(words) => {
             Some(Answer::failed(format!("not begun: {words}"), operation.touched))
         }
-        Worked::UnderWay => {
-            Some(Answer::new(RunStatus::InProcess, true))
-        }
+        Worked::UnderWay => Some(Answer::new(RunStatus::InProcess, true)),
         Worked::NotBegun { is_as_before } => {
             let touched = operation.touched || !is_as_before;
             let why = declined(case.host).filter(|_| !operation.touched);
