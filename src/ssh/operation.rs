@@ -335,7 +335,7 @@ pub(super) async fn carry_on(
         }),
         Verdict::NotBegun { is_as_before } => {
             if let Some(upgrade) = &work.upgrade
-                && let Some(outcome) = upgrade.foregone(session).await?
+                && let Some(outcome) = upgrade.foregone(session, work.deed).await?
             {
                 return Ok(outcome);
             }

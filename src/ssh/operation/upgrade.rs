@@ -174,10 +174,14 @@ impl Upgrade {
     /// What is known of it where it was not begun, and need or may not be; else nothing.
     ///
     /// # Errors
-    /// Why the host could not be asked.
-    pub(super) async fn foregone(&self, session: &Session) -> Result<Option<Outcome>, Error> {
+    /// Why the host could not be asked, or does not tell.
+    pub(super) async fn foregone(
+        &self,
+        session: &Session,
+        deed: Deed,
+    ) -> Result<Option<Outcome>, Error> {
         match &self.image {
-            Some(image) => image::foregone(session, image).await,
+            Some(image) => image::foregone(session, image, deed == Deed::Fetch).await,
             None => Ok(None),
         }
     }

@@ -66,7 +66,7 @@ const FAMILIES: [Family; 5] =
     [Family::Debian, Family::Fedora, Family::Rhel, Family::Suse, Family::Ostree];
 
 pub(super) struct Played {
-    pub(super) programs: Programs,
+    programs: Programs,
     family: Family,
     /// The image that is deployed; nothing where packages are upgraded.
     image: Option<Name>,
