@@ -14,8 +14,8 @@ use super::{
     },
     rollout::{Operations, RolloutSpec},
     rollout_status::{
-        DeployStatus, Formation, PastRun, Removal, Requests, RestartStatus, RolloutStatus,
-        UpgradeStatus,
+        DeployStatus, ElasticsearchDeployStatus, Formation, PastRun, Removal, Requests,
+        RestartStatus, RolloutStatus, UpgradeStatus,
     },
 };
 
@@ -83,7 +83,10 @@ pub mod conditions {
         .field_path(".operations.restart"),
     validation = Rule::new("!has(self.operations) || !has(self.operations.upgrade) || has(self.connection) || (has(self.elasticsearch) && has(self.elasticsearch.version))")
         .message("needs `connection`: without it nobody could ask Elasticsearch before a host goes down")
-        .field_path(".operations.upgrade")
+        .field_path(".operations.upgrade"),
+    validation = Rule::new("!has(self.operations) || !has(self.operations.deploy) || has(self.connection) || (has(self.elasticsearch) && has(self.elasticsearch.version))")
+        .message("needs `connection`: without it nobody could ask Elasticsearch before a host goes down")
+        .field_path(".operations.deploy")
 )]
 pub struct ClusterSpec {
     /// How Drover reaches Elasticsearch. TLS verification can't be switched off. Absent: the object
@@ -276,9 +279,12 @@ pub struct ClusterStatus {
     /// The last upgrade of the packages of the hosts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<UpgradeStatus>,
-    /// The last change of the version or the settings of Elasticsearch on the hosts.
+    /// The last deploy of an image to the machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy: Option<DeployStatus>,
+    /// The last change of the version or the settings of Elasticsearch on the hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elasticsearch_deploy: Option<ElasticsearchDeployStatus>,
     /// The requests of `spec.operations` that have been dealt with, or are under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,

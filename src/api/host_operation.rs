@@ -28,6 +28,8 @@ pub enum OperationKind {
     /// Upgrading the packages of the machine, and booting it where that takes it, as a step of such a
     /// run.
     UpgradeHost,
+    /// Booting the machine from another image, as a step of such a run.
+    DeployHost,
     /// Undoing what Drover wrote.
     Reset,
 }
@@ -66,6 +68,10 @@ pub struct Operation {
     /// that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<ElasticsearchTarget>,
+    /// The version of the image that the machine is to boot, or its checksum; absent where the step is
+    /// about no image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Line<128>>,
     /// Whether Drover cordoned the Node, and so has to uncordon it.
     #[serde(default)]
     pub cordoned_by_us: bool,

@@ -145,6 +145,11 @@ pub struct Operations {
     /// restarted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<UpgradeRequest>,
+    /// Boots the machines from a version of their image or tree, as (rpm-)ostree has it, one host after
+    /// the other. A machine that has booted it already is left as it is. Where a host has no images,
+    /// none is begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deploy: Option<DeployRequest>,
 }
 
 /// Restarts all hosts of a Cluster in turn.
@@ -168,6 +173,17 @@ pub struct UpgradeRequest {
     pub request_id: RequestId,
 }
 
+/// Boots all hosts of a Cluster in turn from a version of their image or tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeployRequest {
+    /// Any text; another one than before starts one run. What an object has at its creation is put
+    /// on record, and starts none: what is restored from a backup deploys nothing.
+    pub request_id: RequestId,
+    /// The version of the image or tree, or its checksum, as `rpm-ostree deploy` takes it.
+    pub version: ImageVersion,
+}
+
 /// Names a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -186,6 +202,29 @@ impl JsonSchema for RequestId {
             "x-kubernetes-validations": [{
                 "rule": "self.matches('^[A-Za-z0-9][A-Za-z0-9:._+-]*$')",
                 "message": "may have letters, digits and '.', ':', '_', '+', '-' after the first letter or digit"
+            }]
+        })
+    }
+}
+
+/// The version of an image, or its checksum.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ImageVersion(pub String);
+
+impl JsonSchema for ImageVersion {
+    fn schema_name() -> Cow<'static, str> {
+        "ImageVersion".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 128,
+            "x-kubernetes-validations": [{
+                "rule": "self.matches('^[A-Za-z0-9][A-Za-z0-9:._+~-]*$')",
+                "message": "may have letters, digits and '.', ':', '_', '+', '~', '-' after the first letter or digit"
             }]
         })
     }

@@ -20,7 +20,8 @@ pub struct RolloutStatus {
     pub run_id: String,
     /// What is done to each host.
     pub kind: RolloutKind,
-    /// What it leads to: the id of a request, a version, or a digest of settings.
+    /// What it leads to: the id of a request, with the version of an image before it where one is
+    /// deployed; or a version with a digest of settings.
     #[schemars(length(max = 255))]
     pub target: String,
     /// The hosts of the run, and how far each is; at most 1000.
@@ -68,6 +69,8 @@ pub enum RolloutKind {
     HostRestart,
     /// The packages of the machine are upgraded, and it boots where that takes it.
     HostUpgrade,
+    /// The machine boots from another image.
+    HostDeploy,
 }
 
 /// One host in a run.
@@ -196,6 +199,10 @@ pub struct Requests {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub upgrade: Option<String>,
+    /// `deploy.requestId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub deploy: Option<String>,
 }
 
 /// The last restart.
@@ -262,6 +269,39 @@ pub struct UpgradeStatus {
     pub finished_at: Option<Time>,
 }
 
+/// The last deploy of an image to the machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeployStatus {
+    /// How it stands.
+    pub status: RunStatus,
+    /// The request that asked for it.
+    #[schemars(length(max = 64))]
+    pub request_id: String,
+    /// The version of the image, or its checksum.
+    pub version: Line<128>,
+    /// Names of the hosts that are done; at most 1000.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub deployed: Vec<String>,
+    /// Names of the hosts that are being worked at; at most 1000.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub in_process: Vec<String>,
+    /// The hosts at which something went wrong; at most 50.
+    #[serde(default)]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub failed: Vec<FailedHost>,
+    /// When it began.
+    pub started_at: Time,
+    /// When it ended; absent while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+}
+
 /// The host that forms a cluster of Elasticsearch. It is chosen once: a second one would form
 /// another cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -288,7 +328,7 @@ pub struct Removal {
 /// The last change of the version or the settings of Elasticsearch on the hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct DeployStatus {
+pub struct ElasticsearchDeployStatus {
     /// How it stands.
     pub status: RunStatus,
     /// The version that it leads to.

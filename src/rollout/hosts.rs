@@ -27,6 +27,8 @@ pub struct Member {
     pub is_failing: bool,
     /// Whether it can be worked on; why not, in words for people.
     pub fit: Result<(), Box<str>>,
+    /// Whether it boots from images, so that one can be deployed there; nothing where nobody knows.
+    pub has_images: Option<bool>,
     /// Whether a person has taken it out of service.
     pub in_maintenance: bool,
     /// Whether its Node is cordoned by Drover for a roll.

@@ -23,7 +23,7 @@ use super::{
     gate::Gate,
     hosts::Member,
     order,
-    run::{HostRun, Run, Step},
+    run::{HostRun, Kind, Run, Step},
     safety::{self, Scene},
 };
 use crate::elasticsearch::evidence::Evidence;
@@ -223,6 +223,23 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Why no image is deployed to any host of the run: some of them have none, and a run that could not
+    /// come to its end is not begun.
+    fn without_images(&self) -> Option<String> {
+        let is_without = |it: &&Member| {
+            it.has_images == Some(false)
+                && self.run.hosts.iter().any(|at| at.uid == it.uid && at.step == Step::Waiting)
+        };
+        let without = self.world.members.iter().filter(is_without).map(|it| &*it.name);
+        let names = safety::named(without);
+        (self.run.kind == Kind::HostDeploy && !names.is_empty()).then(|| {
+            format!(
+                "{names}: it boots from no image of (rpm-)ostree, so none can be deployed there; take it \
+                 out of the Cluster, or the request away"
+            )
+        })
+    }
+
     /// Begins the next host, if one may be begun; or tells how the run has come to its end.
     fn begin_more(&mut self) -> Option<End> {
         let is_idle = !self.run.is_busy();
@@ -241,6 +258,10 @@ impl<'a> Planner<'a> {
         // The next batch begins when the last one is over.
         let is_closing = self.run.hosts.iter().any(HostRun::is_out);
         if !has_room || is_closing {
+            return None;
+        }
+        if let Some(why) = self.without_images() {
+            self.shut(Gate::Host, why);
             return None;
         }
         match self.world.evidence {

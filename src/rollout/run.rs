@@ -30,6 +30,8 @@ pub enum Kind {
     HostRestart,
     /// The packages of the machine are upgraded, and it boots where that takes it.
     HostUpgrade,
+    /// The machine boots from another image.
+    HostDeploy,
 }
 
 impl Kind {
@@ -40,7 +42,7 @@ impl Kind {
             Self::ElasticsearchVersion | Self::ElasticsearchConfig | Self::ElasticsearchRestart => {
                 false
             }
-            Self::HostRestart | Self::HostUpgrade => true,
+            Self::HostRestart | Self::HostUpgrade | Self::HostDeploy => true,
         }
     }
 
@@ -49,8 +51,18 @@ impl Kind {
     pub fn swaps(self) -> bool {
         match self {
             Self::ElasticsearchVersion | Self::ElasticsearchConfig => true,
-            Self::ElasticsearchRestart | Self::HostRestart | Self::HostUpgrade => false,
+            Self::ElasticsearchRestart
+            | Self::HostRestart
+            | Self::HostUpgrade
+            | Self::HostDeploy => false,
         }
+    }
+
+    /// Whether it changes what is on the machine, for which that may turn out not to have to boot, or
+    /// not by the permit at hand.
+    #[must_use]
+    pub fn may_spare(self) -> bool {
+        matches!(self, Self::HostUpgrade | Self::HostDeploy)
     }
 }
 
@@ -61,7 +73,8 @@ pub struct Run {
     pub id: RunId,
     /// What it does.
     pub kind: Kind,
-    /// What it leads to: a version with a digest of the settings, or the request's id.
+    /// What it leads to: a version with a digest of the settings; or the request's id, with the version
+    /// of an image before it where one is deployed.
     pub target: Box<str>,
     /// The hosts, in the order in which they were found.
     pub hosts: Vec<HostRun>,
@@ -138,10 +151,23 @@ pub struct HostRun {
 }
 
 /// The version that the target of a run leads to, where its kind is a change of version or settings:
-/// a digest of the settings comes after it.
+/// a digest of the settings comes after it; or a deploy of an image: the request's id does.
 #[must_use]
 pub fn version_of(target: &str) -> &str {
     target.split('/').next().unwrap_or_default()
+}
+
+/// The id of the request that the target of a run names, where its kind is asked for by requests: in none
+/// of them is a slash.
+#[must_use]
+pub fn request_of(target: &str) -> &str {
+    target.rsplit('/').next().unwrap_or_default()
+}
+
+/// What a run leads to that deploys the image `version` for the request `request`.
+#[must_use]
+pub fn image_target(version: &str, request: &str) -> String {
+    format!("{version}/{request}")
 }
 
 /// What is done on the way, in its order.

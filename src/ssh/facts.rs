@@ -8,6 +8,8 @@ use super::{command::Command, error::Error, families::Family, path::RemotePath, 
 
 mod parse;
 
+pub(super) use parse::booted_names;
+
 const SCRIPT: &str = include_str!("facts/gather.sh");
 /// For all facts: some commands of package managers take their time.
 const ALL: Duration = Duration::from_mins(1);

@@ -222,6 +222,12 @@ impl Family {
         }
     }
 
+    /// Downloads what [`Family::deploy`] will stage, and changes nothing. Only where there are images.
+    #[must_use]
+    pub fn fetch_image(self, version: &Name) -> Option<Action> {
+        Some(self.deploy(version)?.with(&["--download-only"]))
+    }
+
     /// Takes back an image that is staged. Only where there are images.
     #[must_use]
     pub fn unstage(self) -> Option<Action> {
@@ -385,6 +391,9 @@ mod tests {
         for family in ALL {
             let has_images = family == Family::Ostree;
             assert_eq!(family.deploy(&name("40.1")).is_some(), has_images);
+            let fetched = family.fetch_image(&name("40.1")).map(|it| it.arguments);
+            let only = |it: Vec<String>| it.contains(&"--download-only".to_owned());
+            assert_eq!(fetched.is_some_and(only), has_images);
             assert_eq!(family.unstage().is_some(), has_images);
         }
     }

@@ -5,6 +5,7 @@
 //! Whether it was begun, and whether it is done, the host alone is asked. Done is what is proven: by
 //! another run of the service, or another boot.
 
+mod image;
 pub mod spent;
 mod swap;
 mod upgrade;
@@ -39,9 +40,6 @@ const REFUSED: [u32; 3] = [1, 126, 127];
 const STEADY: u64 = 2;
 /// What a host was told in time may still be about to begin for so long after it was too late.
 pub const DOUBT: Duration = Duration::from_secs(15);
-/// What is said of a host that was not told to boot, and did.
-const CUT_OFF: &str =
-    "it booted before the upgrade had come to its end: see to its packages by hand";
 /// The longest name of a run, in bytes.
 const RUN: usize = 64;
 
@@ -54,9 +52,10 @@ pub enum Deed {
     Reboot,
     /// Another version, or other settings, take the place of those that run.
     Swap,
-    /// What an upgrade of the packages will install is fetched, while all runs.
+    /// What an upgrade of the packages will install, or the image that is deployed, is fetched, while
+    /// all runs.
     Fetch,
-    /// It is installed, and the host boots where that takes it.
+    /// It is installed, or deployed, and the host boots where that takes it.
     Upgrade,
 }
 
@@ -317,14 +316,12 @@ pub(super) async fn carry_on(
     let look = service::look(session, work.unit.as_ref(), &steps, sudo).await?;
     let looked = Instant::now();
     match work.judge(&look, identity) {
-        Verdict::Done => match &work.upgrade {
-            Some(upgrade) if has_booted(work, identity) => {
-                let is_whole = upgrade::is_whole(session, upgrade, sudo).await?;
-                Ok(if is_whole { Outcome::Done } else { Outcome::Failed(CUT_OFF.into()) })
-            }
-            _ => Ok(Outcome::Done),
-        },
-        Verdict::Spared => Ok(Outcome::Spared),
+        verdict @ (Verdict::Done | Verdict::Spared) => {
+            let is_spared = verdict == Verdict::Spared;
+            let good = if is_spared { Outcome::Spared } else { Outcome::Done };
+            let flaw = upgrade::flaw(session, work, identity, sudo).await?;
+            Ok(flaw.map_or(good, Outcome::Failed))
+        }
         Verdict::UnderWay => Ok(Outcome::UnderWay),
         Verdict::Failed => match so_far {
             // What it says once more differs by times and numbers at most.
@@ -337,6 +334,11 @@ pub(super) async fn carry_on(
             outcome => outcome,
         }),
         Verdict::NotBegun { is_as_before } => {
+            if let Some(upgrade) = &work.upgrade
+                && let Some(outcome) = upgrade.foregone(session, work.deed).await?
+            {
+                return Ok(outcome);
+            }
             let not_begun = match so_far {
                 Some(refused @ Outcome::Refused(_)) => refused.clone(),
                 _ => Outcome::NotBegun { is_as_before },
@@ -358,10 +360,6 @@ pub(super) async fn carry_on(
             begin(session, &work.command(&latest).sudo(sudo)).await
         }
     }
-}
-
-fn has_booted(work: &Work, identity: &Identity) -> bool {
-    work.deed == Deed::Upgrade && identity.boot_id.as_ref() != Some(&work.boot_before)
 }
 
 async fn begin(session: &Session, command: &Command) -> Result<Outcome, Error> {
@@ -397,7 +395,7 @@ async fn failed(session: &Session, work: &Work, look: &Look, sudo: bool) -> Resu
     if let Some(upgrade) = &work.upgrade
         && let Progress::Failed(why) = deploy::progress(session, sudo, &upgrade.job).await?
     {
-        let is_due = *why == *upgrade::DUE;
+        let is_due = *why == *upgrade.due();
         return Ok(if is_due { Outcome::Due(why) } else { Outcome::Failed(why) });
     }
     if let Some(swap) = &work.swap

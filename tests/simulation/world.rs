@@ -27,6 +27,7 @@ fn kind(rng: &mut fastrand::Rng) -> Kind {
         Kind::HostRestart,
         Kind::ElasticsearchConfig,
         Kind::HostUpgrade,
+        Kind::HostDeploy,
     ];
     all[rng.usize(0..all.len())]
 }

@@ -90,6 +90,7 @@ pub fn after(
         removal: before.removal,
         drain: before.drain,
         deploy: before.deploy,
+        elasticsearch_deploy: before.elasticsearch_deploy,
         requests: before.requests,
         history: before.history,
     }

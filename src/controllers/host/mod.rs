@@ -65,12 +65,12 @@ impl Reconciler for HostReconciler {
         let (ending, record) = (&outcome.registration, status.container_manager.as_ref());
         notices.extend(registration::status::notices(&host, step, ending, record));
         notices.extend(prepared::notices(&host, &seen, &status));
-        notices.extend(operation::status::notices(&host, &status));
+        notices.extend(operation::notices::between(&host, &status));
         let farewell = plan.farewell.as_ref().filter(|_| plan.let_go);
         notices.extend(farewell.and_then(|it| deletion::notice(&host, it, &status)));
         // What is on record is not lost to a copy of the object from before.
         status_writer::write_as_seen(&ctx, &*host, &status).await?;
-        if let Some((step, ending, took)) = operation::status::ended(&host, &status, now) {
+        if let Some((step, ending, took)) = operation::notices::ended(&host, &status, now) {
             ctx.metrics.step_taken(Host::NAME, step, ending, took);
         }
         for notice in notices {

@@ -85,7 +85,9 @@ impl<'a> Planner<'a> {
             return self.enter(at, Step::Waiting);
         }
         match self.answer(at, member) {
-            Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Gate),
+            Some(Progress::Done) => self.enter(at, Step::Gate),
+            // It is as it is to be already: nothing goes down for it.
+            Some(Progress::Spared) => self.enter(at, Step::Done),
             Some(Progress::Failed { reason, .. }) => {
                 self.leave(at, Some(failed(Step::Stage, reason)));
             }

@@ -43,7 +43,7 @@ impl<'a> Planner<'a> {
             }
             // It says by now that nothing was stopped: it waits for another permit.
             Some(Progress::Failed { touched: false, .. })
-                if self.run.kind == Kind::HostUpgrade && self.is_up(at, member) =>
+                if self.run.kind.may_spare() && self.is_up(at, member) =>
             {
                 self.begin_anew(at);
             }

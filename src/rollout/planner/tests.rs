@@ -29,6 +29,7 @@ fn member(name: &str) -> Member {
         others_run: false,
         is_failing: false,
         fit: Ok(()),
+        has_images: None,
         in_maintenance: false,
         is_cordoned: false,
         answer: None,

@@ -162,6 +162,11 @@ struct Status {
 struct Deployment {
     version: Option<String>,
     checksum: Option<String>,
+    /// The version and the checksum of the image itself, where packages were added to it.
+    #[serde(rename = "base-version")]
+    base_version: Option<String>,
+    #[serde(rename = "base-checksum")]
+    base_checksum: Option<String>,
     #[serde(default)]
     booted: bool,
     #[serde(default)]
@@ -181,6 +186,15 @@ fn ostree(json: &str) -> Ostree {
     let next = next.filter(|_| status.deployments.iter().any(|it| it.booted));
     let next = next.and_then(|it| word(it.version.as_ref().or(it.checksum.as_ref())?));
     Ostree { booted: named(|it| it.booted), staged: named(|it| it.staged).or(next) }
+}
+
+/// What rpm-ostree calls the image that is booted: its version first, where it has one, and its checksum;
+/// nothing where it does not tell.
+pub(in crate::ssh) fn booted_names(json: &str) -> Vec<String> {
+    let status = serde_json::from_str::<Status>(json).ok();
+    let booted = status.and_then(|it| it.deployments.into_iter().find(|it| it.booted));
+    let names = booted.map(|it| [it.version, it.base_version, it.checksum, it.base_checksum]);
+    names.into_iter().flatten().flatten().collect()
 }
 
 /// Whether a kernel is installed that is newer than the one that runs, of the same make (`amd64`,

@@ -102,6 +102,18 @@ fn images_are_told_by_version_or_checksum() {
 }
 
 #[test]
+fn the_image_that_is_booted_is_known_by_each_of_its_names_and_no_other_one_is() {
+    let json = r#"{"deployments":[
+        {"version":"40.2","checksum":"ghi","booted":false,"staged":true},
+        {"version":"40.1","checksum":"abc","base-checksum":"def","base-version":"40.1","booted":true}
+    ],"cached-update":{"version":"40.3"}}"#;
+    assert_eq!(super::booted_names(json), ["40.1", "40.1", "abc", "def"]);
+    for untold in ["", "{", r#"{"deployments":[]}"#, r#"{"deployments":[{"version":"40.2"}]}"#] {
+        assert!(super::booted_names(untold).is_empty(), "{untold}");
+    }
+}
+
+#[test]
 fn a_restart_is_due_where_the_host_says_so_or_a_newer_kernel_waits() {
     let due = |text: &str| read(text).reboot_required;
     assert_eq!(due("reboot=yes\n"), Some(true));

@@ -1,24 +1,31 @@
 # Upgrades the packages of this host, but for Elasticsearch and the Java that it uses, and boots it
-# where what was installed takes that; or fetches what such an upgrade will install, and changes nothing.
+# where what was installed takes that; or deploys an image in which these are the same, and boots it; or
+# fetches what will be installed, or deployed, and changes nothing.
 # $1: a file with, a line each, the family of the system; "fetch" or "upgrade"; the name of the run; the
 # unit that runs Elasticsearch or ""; the second after the boot from which on it may not go down any
-# more; what is said then; the root folder or "" for /; and what refreshes, simulates, downloads,
-# upgrades, holds packages and lets them go: the statuses that mean success, and then the command,
-# in which a word that ends in HELD stands for one for each package that is held. The last line of the
-# output tells how it went. Safe to repeat.
+# more; what is said then; the root folder or "" for /; the image or "" where packages are upgraded; and
+# what refreshes, simulates, downloads, upgrades or deploys, holds packages, lets them go, and takes an
+# image back that is staged, or "" for what there is no need of: the statuses that mean success, and then
+# the command, in which a word that ends in HELD stands for one for each package that is held. The last
+# line of the output tells how it went. Safe to repeat.
 set -u
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export LC_ALL PATH
 {
   read -r family && read -r what && read -r run && read -r unit && read -r latest && read -r due &&
-    read -r root && read -r refresh && read -r simulate && read -r download && read -r upgrade &&
-    read -r hold && read -r unhold
+    read -r root && read -r image && read -r refresh && read -r simulate && read -r download &&
+    read -r upgrade && read -r hold && read -r unhold && read -r unstage
 } <"$1" || { echo "its settings can't be read"; exit 1; }
-# What outlives a boot: packages that are held for as long as this takes, and the last run whose
-# upgrade came to its end.
+# What outlives a boot: packages that are held for as long as this takes, the last run whose upgrade
+# came to its end, and the one that has yet to boot for what it has done.
 state=$root/var/lib/drover
 held='' said='' ended=0
+if [ -n "$image" ]; then
+  new="the image $image" failure="the image $image can't be deployed"
+else
+  new='the packages' failure='the upgrade failed'
+fi
 
 fail() { echo "$1"; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -72,7 +79,6 @@ javas() {
   [ "$found" = yes ] || ! has java || readlink -f "$(command -v java)"
 }
 needed() {
-  [ "$family" != ostree ] || return 0
   for it in elasticsearch elasticsearch-oss; do ! is_installed "$it" || echo "$it"; done
   [ -z "$unit" ] || owner "$(show FragmentPath)"
   javas | while read -r it; do owner "$it"; done
@@ -133,6 +139,30 @@ simulated() {
   done
 }
 
+is_staged() { rpm-ostree status --json 2>/dev/null | tr -d ' \n' | grep -q '"staged":true'; }
+# The packages that are not the same in what is staged: their names, or these with all that comes after.
+differences() { printf '%s\n' "$said" | awk '/^  [^ ]/ { print $1 }'; }
+take_back() {
+  act "$unstage" >/dev/null || fail "$1; it is staged, and can't be taken back: $(last)"
+  fail "$1"
+}
+# What an image changes, with the packages that were added to it, can be told only once it is staged.
+check_staged() {
+  [ "$family" = ostree ] && [ -n "$held" ] || return 0
+  [ -n "$image" ] || is_staged || return 0
+  said=$(rpm-ostree db diff 2>&1 </dev/null) || {
+    ended=$?
+    take_back "nobody can tell what the image would change: $(last)"
+  }
+  changed=$(differences)
+  for it in $held; do
+    for name in "$it" $(rpm -q "$it" 2>/dev/null | grep -v ' '); do
+      printf '%s\n' "$changed" | grep -qxF -e "$name" || continue
+      take_back "the image would change $it, which Elasticsearch needs: add it by its full version, or see to it by hand"
+    done
+  done
+}
+
 newest_kernel() {
   for it in "$root"/lib/modules/*/kernel; do
     [ ! -d "$it" ] || { it=${it%/kernel} && echo "${it##*/}"; }
@@ -140,10 +170,10 @@ newest_kernel() {
 }
 # What the distribution itself says; where nothing there can tell, the kernels do.
 is_boot_due() {
-  [ ! -e "$root/run/reboot-required" ] || return 0
+  [ -z "$image" ] && [ ! -e "$root/run/reboot-required" ] || return 0
   case $family in
   ostree)
-    rpm-ostree status --json 2>/dev/null | tr -d ' \n' | grep -q '"staged":true'
+    is_staged
     return
     ;;
   SUSE)
@@ -171,7 +201,7 @@ is_late() {
 boot() {
   # The gates were asked a while ago: the next permit has no time for more questions.
   if is_late; then
-    printf '%s\n' "$run" >"$state/due"
+    mkdir -p -- "$state" && printf '%s\n' "$run" >"$state/due" || fail "$state/due can't be written"
     fail "$due"
   fi
   rm -f -- "$state/due"
@@ -180,8 +210,15 @@ boot() {
   sleep 300
   fail "it was told to boot, and did not"
 }
+is_due() { [ "$(cat "$state/due" 2>/dev/null)" = "$run" ]; }
+# Whether nothing is left to do but to boot, if that. An image is used up by the boot that it was
+# deployed for: where another one came up, it is deployed anew.
+is_over() {
+  [ "$what" = upgrade ] || return 1
+  if [ -n "$image" ]; then is_due; else [ "$(cat "$state/upgraded" 2>/dev/null)" = "$run" ]; fi
+}
 upgraded() {
-  if [ "$(cat "$state/due" 2>/dev/null)" = "$run" ] || is_boot_due; then boot; fi
+  if is_due || is_boot_due; then boot; fi
   echo "upgraded"
   exit 0
 }
@@ -189,18 +226,20 @@ upgraded() {
 trap release EXIT
 trap 'exit 1' TERM INT
 release
-[ "$what" = fetch ] || [ "$(cat "$state/upgraded" 2>/dev/null)" != "$run" ] || upgraded
+! is_over || upgraded
 held=$(needed | sort -u | tr '\n' ' ')
-[ "$what" = upgrade ] || act "$refresh" || fail "what is known of packages can't be brought up to date: $(last)"
+[ "$what" = upgrade ] || [ -z "$refresh" ] || act "$refresh" || fail "what is known of packages can't be brought up to date: $(last)"
 hold_needed
-simulated
+[ -z "$simulate" ] || simulated
 if [ "$what" = fetch ]; then
-  act "$download" || fail "the packages can't be fetched: $(last)"
+  act "$download" || fail "$new can't be fetched: $(last)"
   echo "fetched"
   exit 0
 fi
-act "$upgrade" || fail "the upgrade failed: $(last)"
+act "$upgrade" || fail "$failure: $(last)"
+check_staged
 release
+[ -z "$image" ] || upgraded
 mkdir -p -- "$state" && printf '%s\n' "$run" >"$state/upgraded.new" && sync &&
   mv -fT -- "$state/upgraded.new" "$state/upgraded" || fail "$state/upgraded can't be written"
 upgraded

@@ -1,9 +1,10 @@
-//! Upgrades of the packages of a host, or of its image: fetched while all runs, and then installed. The
-//! host boots where what was installed takes that, and else nothing is restarted.
+//! Upgrades of the packages of a host, or of its image, and another image that takes its place: fetched
+//! while all runs, and then installed. The host boots where what was installed takes that, and else nothing
+//! is restarted.
 
 use std::time::Duration;
 
-use super::{Deed, Outcome, Verdict, Work, is_steady, swap};
+use super::{Deed, Outcome, Verdict, Work, image, is_steady, swap};
 use crate::ssh::{
     command::Command,
     deploy::job::{Beginning, Job},
@@ -26,6 +27,12 @@ const UPGRADING: Duration = Duration::from_hours(4);
 /// What a host says that has upgraded its packages, and would have to boot later than it may.
 pub(super) const DUE: &str =
     "the packages are upgraded, and the machine has to boot: that takes a permit of its own";
+/// The same of one that has deployed an image.
+const IMAGE_DUE: &str =
+    "the image is deployed, and the machine has to boot: that takes a permit of its own";
+/// What is said of a host that was not told to boot, and did.
+const CUT_OFF: &str =
+    "it booted before the upgrade had come to its end: see to its packages by hand";
 
 /// What is upgraded, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +40,8 @@ pub(super) struct Upgrade {
     pub(super) job: Job,
     run: Box<str>,
     family: Family,
+    /// What takes the place of the image that is booted; nothing where what is there is upgraded.
+    image: Option<Name>,
 }
 
 impl Work {
@@ -64,7 +73,17 @@ impl Work {
 
     fn of_packages(self, run: &str, family: Family, job: Job) -> Self {
         let name = job.unit().into();
-        Self { name, upgrade: Some(Upgrade { job, run: run.into(), family }), ..self }
+        let upgrade = Upgrade { job, run: run.into(), family, image: None };
+        Self { name, upgrade: Some(upgrade), ..self }
+    }
+
+    /// The same, where `image` takes the place of the one that is booted, instead of an upgrade of what
+    /// is there. Nothing where the host has no images.
+    #[must_use]
+    pub fn with_image(self, image: Name) -> Option<Self> {
+        let upgrade = self.upgrade?;
+        upgrade.family.deploy(&image)?;
+        Some(Self { upgrade: Some(Upgrade { image: Some(image), ..upgrade }), ..self })
     }
 
     pub(super) fn judge_fetch(step: &State) -> Verdict {
@@ -119,18 +138,52 @@ impl Upgrade {
         let what = if deed == Deed::Fetch { "fetch" } else { "upgrade" };
         let held: Vec<Name> = Name::new(HELD).into_iter().collect();
         let family = self.family;
-        let commands = [
-            Some(family.refresh()),
-            Some(family.simulate(&held)),
-            Some(family.download(&held)),
-            Some(family.upgrade(&held)),
-            family.hold(&held),
-            family.unhold(&held),
-        ]
-        .map(|it| it.as_ref().map(Action::line).unwrap_or_default());
+        let commands = match &self.image {
+            None => [
+                Some(family.refresh()),
+                Some(family.simulate(&held)),
+                Some(family.download(&held)),
+                Some(family.upgrade(&held)),
+                family.hold(&held),
+                family.unhold(&held),
+                family.unstage(),
+            ],
+            // What it changes can be told only once it is staged.
+            Some(image) => [
+                None,
+                None,
+                family.fetch_image(image),
+                family.deploy(image),
+                None,
+                None,
+                family.unstage(),
+            ],
+        };
+        let commands = commands.map(|it| it.as_ref().map(Action::line).unwrap_or_default());
         let unit = unit.map_or("", Unit::as_str);
-        let settings = [family.as_str(), what, &self.run, unit, latest, DUE, ""];
+        let image = self.image.as_ref().map_or("", AsRef::as_ref);
+        let settings = [family.as_str(), what, &self.run, unit, latest, self.due(), "", image];
         settings.into_iter().map(str::to_owned).chain(commands).collect()
+    }
+
+    /// What the host says that has done all but boot, and would have to do that later than it may.
+    pub(super) fn due(&self) -> &'static str {
+        if self.image.is_some() { IMAGE_DUE } else { DUE }
+    }
+
+    /// What is known of it where it was not begun, and need or may not be; else nothing.
+    ///
+    /// # Errors
+    /// Why the host could not be asked, or does not tell.
+    pub(super) async fn foregone(
+        &self,
+        session: &Session,
+        deed: Deed,
+    ) -> Result<Option<Outcome>, Error> {
+        match &self.image {
+            Some(image) => image::foregone(session, image, deed == Deed::Fetch).await,
+            None => Ok(None),
+        }
     }
 }
 
@@ -145,15 +198,29 @@ pub(super) async fn begin(
     swap::hand_over(session, beginning, sudo).await
 }
 
-/// Whether an upgrade that a boot came after had come to its end before.
+/// Why work that looks done is not; nothing where it is.
 ///
 /// # Errors
 /// Why the host could not be asked.
-pub(super) async fn is_whole(
+pub(super) async fn flaw(
     session: &Session,
-    upgrade: &Upgrade,
+    work: &Work,
+    identity: &Identity,
     sudo: bool,
-) -> Result<bool, Error> {
+) -> Result<Option<Box<str>>, Error> {
+    let Some(upgrade) = work.upgrade.as_ref().filter(|_| work.deed == Deed::Upgrade) else {
+        return Ok(None);
+    };
+    if let Some(image) = &upgrade.image {
+        return image::flaw(session, image).await;
+    }
+    let has_booted = identity.boot_id.as_ref() != Some(&work.boot_before);
+    let is_cut_off = has_booted && !is_whole(session, upgrade, sudo).await?;
+    Ok(is_cut_off.then(|| CUT_OFF.into()))
+}
+
+/// Whether an upgrade that a boot came after had come to its end before.
+async fn is_whole(session: &Session, upgrade: &Upgrade, sudo: bool) -> Result<bool, Error> {
     let command = Command::new("read the last upgrade", "cat", ["--", UPGRADED]);
     let command = command.read_only().sudo(sudo).deadline(super::LIMIT);
     let output = session.run(&command).await?;

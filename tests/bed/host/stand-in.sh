@@ -193,8 +193,9 @@ rpm_ostree() {
   deploy)
     version=${packages[0]#*=}
     case $version in no-such-*) fail 1 "error: Version $version not found" ;; esac
-    stage "$version"
+    option --download-only || stage "$version"
     ;;
+  db) echo "ostree diff commit from: booted deployment" ;;
   upgrade)
     if [ "$(cat latest)" = "$(cat staged 2>/dev/null || cat booted)" ]; then
       echo "No upgrade available."

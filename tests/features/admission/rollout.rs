@@ -65,9 +65,41 @@ async fn a_request_without_an_id_or_with_nobody_to_ask_is_refused() {
             "needs `connection`",
         ),
         (
+            group(json!({ "operations": { "deploy": { "requestId": "a", "version": "41.1" } } })),
+            "spec.operations.deploy",
+            "needs `connection`",
+        ),
+        (
             group(json!({ "elasticsearch": { "unit": "es.service" } })),
             "spec.elasticsearch",
             "needs `connection`",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_without_a_version_or_a_request_is_refused() {
+    let deploy = |value: Value| cluster("operations.deploy", value);
+    let of = |version: &str| deploy(json!({ "requestId": "a", "version": version }));
+    let version = "spec.operations.deploy.version";
+    refuses(vec![
+        (deploy(json!({ "version": "41.1" })), "spec.operations.deploy.requestId", "Required"),
+        (deploy(json!({ "requestId": "a" })), version, "Required"),
+        (
+            deploy(json!({ "requestId": "a b", "version": "41.1" })),
+            "spec.operations.deploy.requestId",
+            "letters, digits",
+        ),
+        (of(""), version, "at least 1"),
+        (of("--reboot"), version, "letters, digits"),
+        (of("41.1 --reboot"), version, "letters, digits"),
+        (of("fedora/41"), version, "letters, digits"),
+        (of(&"4".repeat(129)), version, "than 128"),
+        (
+            deploy(json!({ "requestId": "a", "version": "41.1", "target": "Host" })),
+            "target",
+            "unknown field",
         ),
     ])
     .await;
@@ -101,6 +133,8 @@ async fn what_a_rollout_may_say_is_accepted() {
         cluster("operations.restart", json!({ "requestId": "2026-01-02T03:04:05Z" })),
         cluster("operations.restart", json!({ "requestId": "1", "target": "Host" })),
         cluster("operations.upgrade", json!({ "requestId": "1" })),
+        cluster("operations.deploy", json!({ "requestId": "1", "version": "40.20240519.3.0" })),
+        cluster("operations.deploy", json!({ "requestId": "1", "version": "0a".repeat(32) })),
         cluster("paused", json!(true)),
         group(json!({ "operations": {}, "rollout": {}, "paused": true })),
     ])

@@ -130,6 +130,7 @@ fn host_status() -> Value {
             "deadline": THEN, "bootIdBefore": "01234567", "unit": "drover-run-1-apply",
             "elasticsearchUnit": "elasticsearch.service", "cordonedByUs": true,
             "target": { "version": "8.19.0", "revision": "0123456789abcdef0123456789abcdef" },
+            "image": "41.1",
             "invocationIdBefore": "0123456789abcdef0123456789abcdef", "status": "failed",
             "message": "it did not start", "touched": true,
         },
@@ -225,6 +226,17 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
         },
         "rollout": rollout(),
         "deploy": {
+            "status": "failed", "requestId": "one", "version": "41.1", "deployed": ["es-1"],
+            "inProcess": ["es-2"],
+            "failed": [{ "host": "es-2", "step": "Stage", "reason": "it can't be fetched" }],
+            "startedAt": THEN, "finishedAt": THEN,
+        },
+        "upgrade": {
+            "status": "finished", "requestId": "one", "upgraded": ["es-1"], "inProcess": ["es-2"],
+            "failed": [{ "host": "es-2", "step": "Stop", "reason": "no space left" }],
+            "startedAt": THEN, "finishedAt": THEN,
+        },
+        "elasticsearchDeploy": {
             "status": "failed", "version": "8.19.0", "deployed": ["es-1"], "inProcess": ["es-2"],
             "failed": [{ "host": "es-2", "step": "Stage", "reason": "it can't be fetched" }],
             "startedAt": THEN, "finishedAt": THEN,
@@ -235,7 +247,7 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
             "failed": [{ "host": "es-2", "step": "Stop", "reason": "the unit fails" }],
             "startedAt": THEN, "finishedAt": THEN,
         },
-        "requests": { "restart": "one" },
+        "requests": { "restart": "one", "upgrade": "one", "deploy": "one" },
         "history": [{
             "runId": "restart-0", "kind": "HostRestart", "target": "zero", "status": "failed",
             "done": 1, "total": 3, "reason": "something else was asked for",

@@ -67,6 +67,8 @@ pub fn assert_commands_work(host: &Host, family: Family) {
     }
     let is_staged = || state(host).contains("==> staged <==");
     if let (Some(deploy), Some(unstage)) = (family.deploy(&name(LATEST)), family.unstage()) {
+        succeed(host, &family.fetch_image(&name(LATEST)).expect("as before"));
+        assert!(!is_staged(), "{family}: what only fetches has staged it");
         succeed(host, &deploy);
         assert!(is_staged() && state(host).contains(LATEST), "{}", line(&deploy));
         succeed(host, &unstage);

@@ -37,6 +37,8 @@ pub struct Yard {
     pub host: Host,
     uid: String,
     kind: &'static str,
+    /// What the run leads to.
+    pub target: String,
 }
 
 impl Yard {
@@ -76,7 +78,8 @@ impl Yard {
                 }
             })
             .await;
-        Self { stage, host, uid: object.metadata.uid.unwrap(), kind }
+        let (uid, target) = (object.metadata.uid.unwrap(), "once".to_owned());
+        Self { stage, host, uid, kind, target }
     }
 
     /// The Cluster's run has this for the machine since then.
@@ -87,7 +90,7 @@ impl Yard {
             "startedAt": then, "touched": touched,
         });
         let run = json!({
-            "runId": "r-1", "kind": self.kind, "target": "once", "hosts": [place],
+            "runId": "r-1", "kind": self.kind, "target": self.target, "hosts": [place],
             "startedAt": then,
         });
         self.patch(&run).await;

@@ -1,4 +1,5 @@
-//! Upgrades of the packages of real machines, whose package managers are stand-ins: the test plays the Cluster.
+//! Upgrades of the packages of real machines, and images that are deployed to them. Their package managers are stand-ins, and the
+//! test plays the Cluster.
 
 use drover::api::host_status::{Operation, RunStatus};
 
@@ -94,6 +95,35 @@ async fn a_newer_image_is_staged_and_booted() {
     let yard = boots("upgrade-ostree", Os::Atomic).await;
     let booted = yard.host.inside("cat /var/lib/bed/booted");
     assert_eq!(booted, yard.host.inside("cat /var/lib/bed/latest"));
+}
+
+#[tokio::test]
+async fn an_image_is_deployed_once_and_one_that_nobody_has_takes_nothing_down() {
+    let mut yard = Yard::on("image", "HostDeploy", Os::Atomic).await;
+    let booted = |yard: &Yard| yard.host.inside("cat /var/lib/bed/booted");
+    let (boot, before) = (yard.host.boot_id().await, booted(&yard));
+    yard.target = "no-such-version/one".to_owned();
+    yard.writes("Stage", 1, false, 0).await;
+    let message = yard.fails("Stage", 1, false).await;
+    let expected = "the image no-such-version can't be fetched: error: Version no-such-version";
+    assert!(message.contains(expected), "{message}");
+    let latest = yard.host.inside("cat /var/lib/bed/latest");
+    yard.target = format!("{latest}/two");
+    yard.writes("Stage", 2, false, 0).await;
+    yard.finishes("Stage", 2).await;
+    assert_eq!(yard.host.inside("ls /var/lib/bed | grep -c staged || true"), "0");
+    assert_eq!((booted(&yard), yard.starts()), (before, 1), "nothing is changed yet");
+    yard.upgrades().await;
+    yard.host.ready().await;
+    assert_ne!(yard.host.boot_id().await, boot);
+    assert_eq!((booted(&yard), yard.starts()), (latest, 2), "it was down once");
+    assert_eq!(yard.host.inside("systemctl is-active elasticsearch.service"), "active");
+    yard.stage.event("es", "ImageDeployed").await;
+    // What has booted it already is left alone.
+    yard.writes("Stage", 5, false, 0).await;
+    let object = yard.finishes("Stage", 5).await;
+    assert_eq!(object.status.unwrap().operation.unwrap().unit, None);
+    assert_eq!(yard.starts(), 2);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use drover::{
     api::{
         cluster::{Cluster, ClusterStatus, ElasticsearchStatus, Health},
         host_status::RunStatus,
-        rollout_status::{DeployStatus, RolloutStatus},
+        rollout_status::{ElasticsearchDeployStatus, RolloutStatus},
     },
     ssh::deploy::layout,
 };
@@ -281,14 +281,15 @@ impl Stage {
     pub async fn deployed(&self, version: &str, runs: usize) -> ClusterStatus {
         self.when_within(ROLL, &format!("{version} is deployed"), |cluster| {
             let status = cluster.status.clone().unwrap_or_default();
-            let is_it = |it: &DeployStatus| {
+            let is_it = |it: &ElasticsearchDeployStatus| {
                 it.status == RunStatus::Finished && it.version.as_str() == version
             };
             let is_over = status.rollout.is_none() && status.history.len() == runs;
-            if is_over && status.deploy.as_ref().is_some_and(is_it) {
+            if is_over && status.elasticsearch_deploy.as_ref().is_some_and(is_it) {
                 Ok(())
             } else {
-                Err(format!("{:#?}", (status.rollout, status.deploy, status.history)))
+                let deploy = status.elasticsearch_deploy;
+                Err(format!("{:#?}", (status.rollout, deploy, status.history)))
             }
         })
         .await

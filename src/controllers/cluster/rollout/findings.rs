@@ -109,12 +109,17 @@ pub fn diagnostics(cluster: &Cluster, decided: &Decided) -> Vec<Diagnostic> {
              shards, and no other host is drained",
         ));
     }
-    if let Some(request) = wishes::other_target(cluster) {
+    let others = [
+        ("restart", "target", wishes::other_target(cluster)),
+        ("deploy", "version", wishes::other_version(cluster)),
+    ];
+    for (operation, field, request) in others {
+        let Some(request) = request else { continue };
         list.push(warning(
             "operations",
             format!(
-                "spec.operations.restart has another target than when '{request}' was asked for, \
-                 which is not followed"
+                "spec.operations.{operation} has another {field} than when '{request}' was asked \
+                 for, which is not followed"
             ),
             "give it another requestId: each one is followed once",
         ));

@@ -8,7 +8,7 @@ use crate::{
     api::{
         condition::find,
         host::{Host, conditions},
-        host_status::{HostElasticsearch, Operation, OperationKind, RunStatus},
+        host_status::{HostElasticsearch, Operation, OperationKind, OsFamily, RunStatus},
         line::Line,
         rollout_status::RolloutStep,
     },
@@ -38,6 +38,7 @@ pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
         None => Match::Unknown("Elasticsearch can't be asked".into()),
     };
     let operation = status.and_then(|it| it.operation.as_ref());
+    let facts = status.and_then(|it| it.facts.as_ref());
     Member {
         name: host.name_any().into(),
         uid: host.metadata.uid.as_deref().unwrap_or_default().into(),
@@ -48,6 +49,7 @@ pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
         is_home: told.is_some_and(|it| it.state.as_str() != "not-found"),
         is_failing: told.and_then(|it| it.restarts).is_some_and(|it| 1 < it),
         fit: fit(host),
+        has_images: facts.map(|it| it.os.family == Some(OsFamily::Ostree)),
         in_maintenance: host.spec.maintenance,
         is_cordoned: operation.is_some_and(|it| it.cordoned_by_us),
         answer: operation.and_then(answer),
@@ -102,7 +104,8 @@ fn answer(operation: &Operation) -> Option<Answer> {
         OperationKind::DeployElasticsearch
         | OperationKind::RestartElasticsearch
         | OperationKind::RestartHost
-        | OperationKind::UpgradeHost => {}
+        | OperationKind::UpgradeHost
+        | OperationKind::DeployHost => {}
         OperationKind::Prepare
         | OperationKind::ConfigureNetwork
         | OperationKind::Maintenance
@@ -127,10 +130,16 @@ fn answer(operation: &Operation) -> Option<Answer> {
     })
 }
 
-/// Whether it was done without a restart of anything.
+/// Whether it was done without a restart of anything; or, to begin with, without any work on the machine,
+/// which is as it is to be.
 fn is_spared(operation: &Operation, step: RolloutStep) -> bool {
-    let is_upgrade = operation.kind == OperationKind::UpgradeHost;
-    is_upgrade && step == RolloutStep::Stop && !operation.touched
+    match (operation.kind, step) {
+        (OperationKind::UpgradeHost | OperationKind::DeployHost, RolloutStep::Stop) => {
+            !operation.touched
+        }
+        (OperationKind::DeployHost, RolloutStep::Stage) => operation.unit.is_none(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -138,7 +147,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::rollout::run::Step;
+    use crate::{
+        api::host_status::{HostFacts, OperatingSystem},
+        rollout::run::Step,
+    };
 
     fn host(spec: &Value, status: &Value) -> Host {
         let mut object = json!({
@@ -198,6 +210,30 @@ mod tests {
             answer(it).unwrap().progress
         };
         assert_eq!((progress(true), progress(false)), (Progress::Done, Progress::Spared));
+        // Whether the image was fetched, or is booted already.
+        let staged = |unit: Value| {
+            let mut it = operation("finished", "DeployHost");
+            it["operation"]["step"] = "Stage".into();
+            it["operation"]["unit"] = unit;
+            answer(it).unwrap().progress
+        };
+        assert_eq!(staged(json!("drover-r-1-fetch-1.service")), Progress::Done);
+        assert_eq!(staged(json!(null)), Progress::Spared);
+    }
+
+    #[test]
+    fn a_machine_that_boots_from_images_is_told_from_one_that_does_not() {
+        let mut host = host(&json!({}), &json!({}));
+        assert_eq!(member(&host, None).has_images, None, "nobody has looked");
+        let mut images = |family| {
+            let os = OperatingSystem { family, ..OperatingSystem::default() };
+            let facts = HostFacts { os, ..HostFacts::default() };
+            host.status.as_mut().unwrap().facts = Some(facts);
+            member(&host, None).has_images
+        };
+        assert_eq!(images(Some(OsFamily::Ostree)), Some(true));
+        assert_eq!(images(Some(OsFamily::Fedora)), Some(false));
+        assert_eq!(images(None), Some(false), "its commands are not known");
     }
 
     #[test]

@@ -130,6 +130,7 @@ pub fn kind(word: RolloutKind) -> Kind {
         RolloutKind::ElasticsearchRestart => Kind::ElasticsearchRestart,
         RolloutKind::HostRestart => Kind::HostRestart,
         RolloutKind::HostUpgrade => Kind::HostUpgrade,
+        RolloutKind::HostDeploy => Kind::HostDeploy,
     }
 }
 
@@ -142,6 +143,7 @@ pub fn word_of_kind(kind: Kind) -> RolloutKind {
         Kind::ElasticsearchRestart => RolloutKind::ElasticsearchRestart,
         Kind::HostRestart => RolloutKind::HostRestart,
         Kind::HostUpgrade => RolloutKind::HostUpgrade,
+        Kind::HostDeploy => RolloutKind::HostDeploy,
     }
 }
 

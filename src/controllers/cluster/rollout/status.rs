@@ -19,14 +19,14 @@ use crate::{
         line::Line,
         rollout::RestartTarget,
         rollout_status::{
-            DeployStatus, FailedHost, PastRun, RestartStatus, RolloutHost, RolloutKind,
-            RolloutStatus, RolloutStep, UpgradeStatus,
+            DeployStatus, ElasticsearchDeployStatus, FailedHost, PastRun, RestartStatus,
+            RolloutHost, RolloutKind, RolloutStatus, RolloutStep, UpgradeStatus,
         },
     },
     kubernetes::events::Notice,
     rollout::{
         planner::{End, Wanted},
-        run::{Kind, Run, Step, version_of},
+        run::{Kind, Run, Step, request_of, version_of},
         safety::since,
     },
 };
@@ -68,12 +68,19 @@ pub fn record(status: &mut ClusterStatus, decided: &Decided, now: Timestamp) {
 
 /// Tells how far a run is where people look for runs of its kind.
 fn tell(status: &mut ClusterStatus, run: &Run, word: RunStatus, finished_at: Option<Timestamp>) {
-    match target(run.kind) {
-        Some(target) => status.restart = Some(restart(run, target, word, finished_at)),
-        None if run.kind == Kind::HostUpgrade => {
-            status.upgrade = Some(upgrade(run, word, finished_at));
+    match run.kind {
+        Kind::ElasticsearchRestart => {
+            let target = RestartTarget::Elasticsearch;
+            status.restart = Some(restart(run, target, word, finished_at));
         }
-        None => status.deploy = Some(deploy(run, word, finished_at)),
+        Kind::HostRestart => {
+            status.restart = Some(restart(run, RestartTarget::Host, word, finished_at));
+        }
+        Kind::HostUpgrade => status.upgrade = Some(upgrade(run, word, finished_at)),
+        Kind::HostDeploy => status.deploy = Some(deploy(run, word, finished_at)),
+        Kind::ElasticsearchVersion | Kind::ElasticsearchConfig => {
+            status.elasticsearch_deploy = Some(elasticsearch_deploy(run, word, finished_at));
+        }
     }
 }
 
@@ -136,6 +143,24 @@ fn deploy(run: &Run, word: RunStatus, finished_at: Option<Timestamp>) -> DeployS
     let Hosts { done, in_process, failed } = hosts(run);
     DeployStatus {
         status: word,
+        request_id: request_of(&run.target).to_owned(),
+        version: Line::new(version_of(&run.target)),
+        deployed: done,
+        in_process,
+        failed,
+        started_at: time(run.started_at),
+        finished_at: finished_at.map(time),
+    }
+}
+
+fn elasticsearch_deploy(
+    run: &Run,
+    word: RunStatus,
+    finished_at: Option<Timestamp>,
+) -> ElasticsearchDeployStatus {
+    let Hosts { done, in_process, failed } = hosts(run);
+    ElasticsearchDeployStatus {
+        status: word,
         version: Line::new(version_of(&run.target)),
         deployed: done,
         in_process,
@@ -162,15 +187,6 @@ fn tell_idle(status: &mut ClusterStatus, wanted: &Wanted, now: Timestamp) {
     };
     if is_request(wanted.kind) {
         tell(status, &run, RunStatus::Finished, Some(now));
-    }
-}
-
-/// What a request asks to be restarted; nothing for a run that is about something else.
-fn target(kind: Kind) -> Option<RestartTarget> {
-    match kind {
-        Kind::ElasticsearchRestart => Some(RestartTarget::Elasticsearch),
-        Kind::HostRestart => Some(RestartTarget::Host),
-        Kind::ElasticsearchVersion | Kind::ElasticsearchConfig | Kind::HostUpgrade => None,
     }
 }
 
@@ -296,6 +312,7 @@ fn word(kind: RolloutKind) -> &'static str {
         RolloutKind::ElasticsearchRestart => "restart of Elasticsearch",
         RolloutKind::HostRestart => "restart of the machines",
         RolloutKind::HostUpgrade => "upgrade of the machines' packages",
+        RolloutKind::HostDeploy => "deploy of an image to the machines",
     }
 }
 

@@ -1,16 +1,21 @@
 //! What is wanted of the hosts, by the spec and by what has been dealt with. Pure.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::{outdated::Outdated, record};
 use crate::{
     api::{
         cluster::Cluster,
-        rollout::RestartTarget,
+        rollout::{RequestId, RestartTarget},
         rollout_status::{HOSTS, Requests, RolloutStatus},
     },
     controllers::deployment,
-    rollout::{planner::Wanted, run::Kind},
+    rollout::{
+        planner::Wanted,
+        run::{Kind, image_target, request_of},
+    },
 };
 
 /// A request of `spec.operations`.
@@ -20,29 +25,38 @@ pub struct Request<'a> {
     pub id: &'a str,
     /// What it asks for.
     pub kind: Kind,
+    /// What a run for it leads to.
+    pub target: Cow<'a, str>,
 }
 
 /// The requests, whether they were dealt with or not, in the order in which they are followed.
-fn requests(cluster: &Cluster) -> impl Iterator<Item = Request<'_>> {
+fn requests<'a>(cluster: &'a Cluster) -> impl Iterator<Item = Request<'a>> {
+    let request =
+        |id: &'a RequestId, kind| Request { id: &id.0, kind, target: id.0.as_str().into() };
     let operations = cluster.spec.operations.as_ref();
     let restart = operations.and_then(|it| it.restart.as_ref()).map(|restart| {
         let kind = match restart.target {
             RestartTarget::Elasticsearch => Kind::ElasticsearchRestart,
             RestartTarget::Host => Kind::HostRestart,
         };
-        Request { id: &restart.request_id.0, kind }
+        request(&restart.request_id, kind)
     });
     let upgrade = operations
         .and_then(|it| it.upgrade.as_ref())
-        .map(|it| Request { id: &it.request_id.0, kind: Kind::HostUpgrade });
-    restart.into_iter().chain(upgrade)
+        .map(|it| request(&it.request_id, Kind::HostUpgrade));
+    let deploy = operations.and_then(|it| it.deploy.as_ref()).map(|it| Request {
+        target: image_target(&it.version.0, &it.request_id.0).into(),
+        ..request(&it.request_id, Kind::HostDeploy)
+    });
+    restart.into_iter().chain(upgrade).chain(deploy)
 }
 
-/// The last request for runs of this kind that was dealt with.
-fn last(requests: &Requests, kind: Kind) -> Option<&str> {
+/// Where the last request for runs of this kind stands that was dealt with.
+fn last(requests: &mut Requests, kind: Kind) -> &mut Option<String> {
     match kind {
-        Kind::HostUpgrade => requests.upgrade.as_deref(),
-        _ => requests.restart.as_deref(),
+        Kind::HostUpgrade => &mut requests.upgrade,
+        Kind::HostDeploy => &mut requests.deploy,
+        _ => &mut requests.restart,
     }
 }
 
@@ -51,8 +65,8 @@ fn last(requests: &Requests, kind: Kind) -> Option<&str> {
 #[must_use]
 pub fn outstanding(cluster: &Cluster) -> Option<Request<'_>> {
     let status = cluster.status.as_ref().filter(|it| it.observed_generation.is_some())?;
-    let dealt_with = status.requests.clone().unwrap_or_default();
-    requests(cluster).find(|it| last(&dealt_with, it.kind) != Some(it.id))
+    let mut dealt_with = status.requests.clone().unwrap_or_default();
+    requests(cluster).find(|it| last(&mut dealt_with, it.kind).as_deref() != Some(it.id))
 }
 
 /// The request that was dealt with for another target than it names now. It is not followed again: what
@@ -63,6 +77,15 @@ pub fn other_target(cluster: &Cluster) -> Option<&str> {
     let now = cluster.spec.operations.as_ref()?.restart.as_ref()?;
     let is_other = last.request_id == now.request_id.0 && last.target != now.target;
     is_other.then_some(&*now.request_id.0)
+}
+
+/// The same of a request to deploy an image, for another version of it than it names now.
+#[must_use]
+pub fn other_version(cluster: &Cluster) -> Option<&str> {
+    let last = cluster.status.as_ref()?.deploy.as_ref()?;
+    let now = cluster.spec.operations.as_ref()?.deploy.as_ref()?;
+    let is_other = last.version.as_str() != now.version.0;
+    (last.request_id == now.request_id.0 && is_other).then_some(&*now.request_id.0)
 }
 
 /// Whether anything is wanted that no run has taken up.
@@ -110,11 +133,15 @@ pub fn wanted(
             hosts: Vec::new(),
         });
     };
-    let verb = if request.kind == Kind::HostUpgrade { "upgrade" } else { "restart" };
+    let verb = match request.kind {
+        Kind::HostUpgrade => "upgrade",
+        Kind::HostDeploy => "image",
+        _ => "restart",
+    };
     Some(Wanted {
         id: format!("{verb}-{}", now.as_millisecond()).into(),
         kind: request.kind,
-        target: request.id.into(),
+        target: request.target.into(),
         hosts: uids.iter().take(HOSTS).map(|it| (*it).into()).collect(),
     })
 }
@@ -133,37 +160,40 @@ fn goes_on(cluster: &Cluster, run: &RolloutStatus, outdated: Option<&Outdated>) 
 #[must_use]
 pub fn is_request(kind: Kind) -> bool {
     match kind {
-        Kind::ElasticsearchRestart | Kind::HostRestart | Kind::HostUpgrade => true,
+        Kind::ElasticsearchRestart | Kind::HostRestart | Kind::HostUpgrade | Kind::HostDeploy => {
+            true
+        }
         Kind::ElasticsearchVersion | Kind::ElasticsearchConfig => false,
     }
+}
+
+/// Whether the same request may ask for runs of either kind.
+fn is_alike(one: Kind, other: Kind) -> bool {
+    let is_restart = |it: Kind| matches!(it, Kind::ElasticsearchRestart | Kind::HostRestart);
+    one == other || is_restart(one) && is_restart(other)
 }
 
 /// The request that `run` follows, as it was begun, where it is still there.
 fn going_on<'a>(cluster: &'a Cluster, run: &RolloutStatus) -> Option<Request<'a>> {
     let kind = Some(record::run(run).kind).filter(|it| is_request(*it))?;
-    let is_same = |it: &Request<'_>| {
-        run.target == it.id && (it.kind == Kind::HostUpgrade) == (kind == Kind::HostUpgrade)
-    };
+    let is_same = |it: &Request<'_>| is_alike(it.kind, kind) && request_of(&run.target) == it.id;
     let request = requests(cluster).find(is_same)?;
-    Some(Request { kind, ..request })
+    Some(Request { kind, target: run.target.clone().into(), ..request })
 }
 
-/// What has been dealt with, once the request `begun` for runs of that kind is under way, or came to
-/// nothing.
+/// What has been dealt with, once a run `begun` of that kind and with that target is under way, or came
+/// to nothing.
 #[must_use]
 pub fn dealt_with(cluster: &Cluster, begun: Option<(Kind, &str)>) -> Option<Requests> {
     let status = cluster.status.as_ref();
     let before = status.and_then(|it| it.requests.clone());
     let is_new = status.is_none_or(|it| it.observed_generation.is_none());
     let mut after = before.unwrap_or_default();
-    let mut note = |kind: Kind, id: &str| match kind {
-        Kind::HostUpgrade => after.upgrade = Some(id.to_owned()),
-        _ => after.restart = Some(id.to_owned()),
-    };
+    let mut note = |kind: Kind, id: &str| *last(&mut after, kind) = Some(id.to_owned());
     if is_new {
         requests(cluster).for_each(|it| note(it.kind, it.id));
-    } else if let Some((kind, id)) = begun {
-        note(kind, id);
+    } else if let Some((kind, target)) = begun {
+        note(kind, request_of(target));
     }
     (after != Requests::default()).then_some(after)
 }
@@ -281,6 +311,28 @@ mod tests {
         let mut gone = both;
         gone.spec.operations.as_mut().unwrap().upgrade = None;
         assert_eq!(wanted_by(&gone), Some((Kind::HostRestart, "one".into(), 2)));
+    }
+
+    #[test]
+    fn an_image_is_deployed_as_it_was_first_asked_for_whatever_its_request_names_later() {
+        let with = |version: &str, status: Value| {
+            let mut cluster = cluster(&json!({ "requestId": "one" }), &status);
+            let deploy = json!({ "requestId": "one", "version": version });
+            let operations = cluster.spec.operations.as_mut().unwrap();
+            operations.deploy = serde_json::from_value(deploy).unwrap();
+            cluster
+        };
+        let new = dealt_with(&with("41.1", json!(null)), None).unwrap();
+        assert_eq!(new.deploy.as_deref(), Some("one"), "a backup deploys nothing");
+        let after = json!({ "observedGeneration": 1, "requests": { "restart": "one" } });
+        let asked = Some((Kind::HostDeploy, "41.1/one".to_owned(), 2));
+        assert_eq!(wanted_by(&with("41.1", after.clone())), asked);
+        let begun = dealt_with(&with("41.1", after), Some((Kind::HostDeploy, "41.1/one"))).unwrap();
+        assert_eq!((begun.restart.as_deref(), begun.deploy.as_deref()), (Some("one"), Some("one")));
+        let mut run = run("41.1/one");
+        run["kind"] = json!("HostDeploy");
+        let other = with("41.2", json!({ "observedGeneration": 1, "rollout": run }));
+        assert_eq!(wanted_by(&other), asked, "another version is no other request");
     }
 
     /// A Cluster whose Elasticsearch Drover runs, and its one host, which runs other settings.

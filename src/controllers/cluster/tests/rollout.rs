@@ -2,6 +2,7 @@
 
 mod absent;
 mod deletion;
+mod image;
 mod neighbours;
 mod quiet;
 mod requests;
@@ -40,11 +41,14 @@ struct Roll {
     starts: [u32; 3],
     /// Hosts that do what they are told without a restart of anything.
     spared: Vec<usize>,
+    /// Hosts that are as they are to be before anything is done.
+    ready: Vec<usize>,
 }
 
 impl Roll {
     fn new() -> Self {
-        let mut roll = Self { scene: Scene::settled(), starts: [1; 3], spared: Vec::new() };
+        let mut roll =
+            Self { scene: Scene::settled(), starts: [1; 3], spared: Vec::new(), ready: Vec::new() };
         roll.scene.look = Some(roll.look());
         roll
     }
@@ -77,6 +81,7 @@ impl Roll {
             runs: true,
             others_run: false,
             fit: Ok(()),
+            has_images: Some(true),
             in_maintenance: false,
             is_cordoned: false,
             answer: None,
@@ -133,7 +138,11 @@ impl Roll {
             if !step.is_permit() {
                 continue;
             }
-            let is_spared = step == Step::Stop && self.spared.contains(&at);
+            let is_spared = match step {
+                Step::Stage => self.ready.contains(&at),
+                Step::Stop => self.spared.contains(&at),
+                _ => false,
+            };
             let is_new = self.answered(at) != Some((host.attempt, Step::Stop));
             if step == Step::Stop && is_new && !is_spared {
                 self.starts[at] += 1;

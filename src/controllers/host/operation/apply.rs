@@ -140,6 +140,7 @@ mod tests {
             attempt: 2,
             started_at: Timestamp::UNIX_EPOCH,
             touched: true,
+            image: None,
         };
         for (kind, touched, expected) in [
             ("RestartElasticsearch", true, true),

@@ -10,6 +10,7 @@ use crate::{
         rollout_status::{RolloutKind, RolloutStep},
     },
     controllers::deployment,
+    rollout::run::version_of,
     ssh::{deploy::layout, operation::unit_name, service::Unit},
 };
 
@@ -28,6 +29,8 @@ pub struct Errand {
     pub started_at: Timestamp,
     /// Whether Elasticsearch was stopped there, or may have been.
     pub touched: bool,
+    /// The version of the image that the run deploys; absent where it deploys none.
+    pub image: Option<String>,
 }
 
 impl Errand {
@@ -46,6 +49,8 @@ impl Errand {
             attempt: place.attempt,
             started_at: place.started_at.0,
             touched: place.touched,
+            image: (run.kind == RolloutKind::HostDeploy)
+                .then(|| version_of(&run.target).to_owned()),
         })
     }
 
@@ -106,6 +111,7 @@ mod tests {
                 attempt: 1,
                 started_at: Timestamp::UNIX_EPOCH,
                 touched: false,
+                image: None,
             };
             errand.holds(is_cordoned)
         };

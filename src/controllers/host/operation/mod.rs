@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod errand;
+pub mod notices;
 pub mod plan;
 pub mod status;
 
@@ -26,6 +27,7 @@ use crate::{
     error::Category,
     ssh::{
         deploy::report::Running,
+        families::Name,
         operation::{Deed, Outcome, Work, spent::Spent},
         service::Unit,
     },
@@ -51,6 +53,7 @@ pub fn kind(kind: RolloutKind) -> OperationKind {
         RolloutKind::ElasticsearchRestart => OperationKind::RestartElasticsearch,
         RolloutKind::HostRestart => OperationKind::RestartHost,
         RolloutKind::HostUpgrade => OperationKind::UpgradeHost,
+        RolloutKind::HostDeploy => OperationKind::DeployHost,
     }
 }
 
@@ -59,14 +62,19 @@ fn deed(operation: &Operation) -> Option<Deed> {
         OperationKind::RestartElasticsearch => Some(Deed::Restart),
         OperationKind::RestartHost => Some(Deed::Reboot),
         OperationKind::DeployElasticsearch => Some(Deed::Swap),
-        OperationKind::UpgradeHost if operation.step == STAGE => Some(Deed::Fetch),
-        OperationKind::UpgradeHost => Some(Deed::Upgrade),
+        kind if is_of_software(kind) && operation.step == STAGE => Some(Deed::Fetch),
+        OperationKind::UpgradeHost | OperationKind::DeployHost => Some(Deed::Upgrade),
         OperationKind::Prepare
         | OperationKind::ConfigureNetwork
         | OperationKind::Maintenance
         | OperationKind::InstallElasticsearch
         | OperationKind::Reset => None,
     }
+}
+
+/// Whether it changes the packages of the machine, or its image.
+fn is_of_software(kind: OperationKind) -> bool {
+    matches!(kind, OperationKind::UpgradeHost | OperationKind::DeployHost)
 }
 
 /// The word of a step that a host takes as a permit.
@@ -167,11 +175,16 @@ fn work_of(host: &Host, operation: &Operation) -> Option<Work> {
     let attempt = (operation.run_id.as_str(), operation.attempt);
     let family = || Some(family_of(host.status.as_ref()?.facts.as_ref()?.os.family?));
     let deed = deed(operation)?;
-    if deed == Deed::Fetch {
-        return Work::fetch(attempt, family()?, unit, boot);
-    }
-    if deed == Deed::Upgrade {
-        return Work::upgrade(attempt, family()?, unit, before, boot);
+    if is_of_software(operation.kind) {
+        let work = if deed == Deed::Fetch {
+            Work::fetch(attempt, family()?, unit, boot)?
+        } else {
+            Work::upgrade(attempt, family()?, unit, before, boot)?
+        };
+        if operation.kind == OperationKind::DeployHost {
+            return work.with_image(Name::new(operation.image.as_ref()?.as_str())?);
+        }
+        return Some(work);
     }
     if deed == Deed::Swap {
         let target = operation.target.as_ref()?;
@@ -199,7 +212,7 @@ pub fn spent(host: &Host, errand: Option<&Errand>) -> Option<Spent> {
     let has_jobs = deed(operation) == Some(Deed::Swap) && operation.step != STAGE;
     Some(match operation.kind {
         _ if has_jobs => spent.with_jobs(&operation.run_id, last),
-        OperationKind::UpgradeHost => spent.with_upgrades(&operation.run_id, last),
+        kind if is_of_software(kind) => spent.with_upgrades(&operation.run_id, last),
         _ => spent,
     })
 }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    TOO_LATE, errand::Errand, is_fetch, is_open, is_staged, is_stop, is_work, kind, permit, record,
+    TOO_LATE, errand::Errand, is_fetch, is_of_software, is_open, is_staged, is_stop, is_work, kind,
+    permit, record,
 };
 use crate::{
     api::{
@@ -115,7 +116,7 @@ fn take(
         return None;
     }
     // Once work is under way there is no time for such a look.
-    let is_upgrade = kind(errand.kind) == OperationKind::UpgradeHost;
+    let is_upgrade = is_of_software(kind(errand.kind));
     if is_upgrade && errand.step == RolloutStep::Stage && !is_looked_into(seen, watch) {
         return None;
     }
@@ -136,6 +137,7 @@ fn take(
         unit: None,
         elasticsearch_unit: None,
         target: None,
+        image: errand.image.as_deref().map(Line::new),
         cordoned_by_us: before.is_some_and(|it| it.cordoned_by_us),
         invocation_id_before: None,
         status: Some(RunStatus::InProcess),

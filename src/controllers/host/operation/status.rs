@@ -1,6 +1,4 @@
-//! What a Host answers to the run that it is a part of, and what people hear of it. Pure.
-
-use std::time::Duration;
+//! What a Host answers to the run that it is a part of. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -28,17 +26,16 @@ use crate::{
         observe::Observed,
         prepared,
     },
-    kubernetes::events::Notice,
     rollout::{ages::is_built_before, run::FRESH},
     ssh::{
         deploy::{
             installation::Outcome,
             report::{Report, Tree},
         },
+        families::Family,
         operation::{DOUBT, Outcome as Worked},
         remote::Checked,
     },
-    telemetry::metrics::StepEnding,
 };
 
 /// A file system with less room than this, in bytes, is taken to be full.
@@ -46,6 +43,10 @@ const ROOM: u64 = 32 << 20;
 
 /// What is said of a system whose commands are not known.
 const UNKNOWN_SYSTEM: &str = "Drover does not know how packages are upgraded there";
+
+/// What is said of a machine to which no image can be deployed.
+const NO_IMAGES: &str =
+    "it boots from no image that rpm-ostree manages: none can be deployed there";
 
 /// All that bears on the answer.
 #[derive(Clone, Copy)]
@@ -69,15 +70,25 @@ struct Answer {
     status: RunStatus,
     message: Option<String>,
     touched: bool,
+    /// Whether the machine is as it is to be, so that no unit had to do anything.
+    is_needless: bool,
 }
 
 impl Answer {
+    fn new(status: RunStatus, touched: bool) -> Self {
+        Self { status, message: None, touched, is_needless: false }
+    }
+
     fn finished(touched: bool) -> Self {
-        Self { status: RunStatus::Finished, message: None, touched }
+        Self::new(RunStatus::Finished, touched)
+    }
+
+    fn needless() -> Self {
+        Self { is_needless: true, ..Self::finished(false) }
     }
 
     fn failed(message: impl Into<String>, touched: bool) -> Self {
-        Self { status: RunStatus::Failed, message: Some(message.into()), touched }
+        Self { message: Some(message.into()), ..Self::new(RunStatus::Failed, touched) }
     }
 }
 
@@ -106,6 +117,9 @@ pub fn record_answer(status: &mut HostStatus, case: Case<'_>, now: Timestamp) {
         operation.status = Some(answer.status);
         operation.message = answer.message.as_deref().map(Line::new);
         operation.touched = answer.touched;
+        if answer.is_needless {
+            operation.unit = None;
+        }
         let is_over = answer.status != RunStatus::InProcess && before.status != operation.status;
         if is_over && (is_stop(&operation) || answer.status == RunStatus::Failed) {
             prepared::remember(&mut status.history, past(&operation, answer.status, now));
@@ -198,6 +212,10 @@ fn unfit(case: Case<'_>, operation: &Operation, checked: &Checked) -> Option<Str
     if facts.identity.boot_id.is_none() {
         return Some("it does not tell one boot from another".into());
     }
+    let has_images = facts.os.family == Some(Family::Ostree);
+    if operation.kind == OperationKind::DeployHost && !has_images {
+        return Some(NO_IMAGES.into());
+    }
     if facts.root_disk.is_some_and(|it| it.free_bytes < ROOM) {
         return Some(format!("less than {} MiB are free on its root disk", ROOM >> 20));
     }
@@ -248,10 +266,11 @@ fn staged(case: Case<'_>) -> Option<Answer> {
 fn fetched(case: Case<'_>, operation: &Operation) -> Option<Answer> {
     let failed = |why: String| Some(Answer::failed(why, false));
     let Some(work) = work_of(case.host, operation) else {
-        return failed(UNKNOWN_SYSTEM.into());
+        return failed(unworkable(operation).into());
     };
     match case.seen.view.outcome(&work)? {
-        Worked::Done | Worked::Spared => Some(Answer::finished(false)),
+        Worked::Done => Some(Answer::finished(false)),
+        Worked::Spared => Some(Answer::needless()),
         Worked::Failed(why) | Worked::Due(why) => failed(why.to_string()),
         Worked::Refused(why) => failed(format!("not begun: {why}")),
         Worked::NotBegun { .. } | Worked::UnderWay | Worked::Open => None,
@@ -282,13 +301,18 @@ fn wrong_order(report: &Report, version: &str) -> Option<String> {
     })
 }
 
+/// Why nothing can be done there for the run.
+fn unworkable(operation: &Operation) -> &'static str {
+    match operation.kind {
+        OperationKind::UpgradeHost => UNKNOWN_SYSTEM,
+        OperationKind::DeployHost => NO_IMAGES,
+        _ => "there is no service to restart",
+    }
+}
+
 fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
     let Some(work) = work_of(case.host, operation) else {
-        let why = match operation.kind {
-            OperationKind::UpgradeHost => UNKNOWN_SYSTEM,
-            _ => "there is no service to restart",
-        };
-        return Some(Answer::failed(why, operation.touched));
+        return Some(Answer::failed(unworkable(operation), operation.touched));
     };
     let is_in_process = operation.status != Some(RunStatus::Failed);
     match case.seen.view.outcome(&work)? {
@@ -300,9 +324,7 @@ fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
         Worked::Refused(words) => {
             Some(Answer::failed(format!("not begun: {words}"), operation.touched))
         }
-        Worked::UnderWay => {
-            Some(Answer { status: RunStatus::InProcess, message: None, touched: true })
-        }
+        Worked::UnderWay => Some(Answer::new(RunStatus::InProcess, true)),
         Worked::NotBegun { is_as_before } => {
             let touched = operation.touched || !is_as_before;
             let why = declined(case.host).filter(|_| !operation.touched);
@@ -324,92 +346,4 @@ fn is_beyond_doubt(case: Case<'_>, operation: &Operation) -> bool {
     let asked = case.seen.view.answered;
     let told = operation.started_at.0;
     asked.is_some_and(|it| it.duration_since(told).unsigned_abs() > FRESH + DOUBT && told < it)
-}
-
-/// Words for an operation that takes Elasticsearch down: it began, it is done, it failed.
-fn words(operation: &Operation) -> [&'static str; 3] {
-    match operation.kind {
-        OperationKind::RestartHost => ["RebootBegun", "Rebooted", "RebootFailed"],
-        OperationKind::UpgradeHost => ["UpgradeBegun", "Upgraded", "UpgradeFailed"],
-        OperationKind::DeployElasticsearch => ["DeployBegun", "Deployed", "DeployFailed"],
-        _ => ["RestartBegun", "Restarted", "RestartFailed"],
-    }
-}
-
-/// What people should hear of between two statuses.
-#[must_use]
-pub fn notices(host: &Host, after: &HostStatus) -> Vec<Notice> {
-    let (Some(before), Some(now)) = (record(host), after.operation.as_ref()) else {
-        return Vec::new();
-    };
-    if before.run_id != now.run_id || before.step != now.step || before.attempt != now.attempt {
-        return Vec::new();
-    }
-    let [begun, done, failed] = words(now);
-    let run = format!("run {}", now.run_id);
-    let message = now.message.as_ref().map_or("", |it| it.as_str());
-    let notice = match now.status {
-        status if status != before.status => match status {
-            Some(RunStatus::Finished) if is_stop(now) => {
-                Notice::normal(done, "Roll", format!("{run}: proven by {}", proof(now)))
-            }
-            Some(RunStatus::Failed) if is_stop(now) && now.touched => {
-                Notice::warning(failed, "Roll", format!("{run}: {message}"))
-            }
-            Some(RunStatus::Failed) => {
-                Notice::warning("StepFailed", "Roll", format!("{run}, {}: {message}", now.step))
-            }
-            _ => return Vec::new(),
-        },
-        Some(RunStatus::InProcess) if now.touched && !before.touched => {
-            Notice::normal(begun, "Roll", format!("{run}: begun on the machine"))
-        }
-        _ => return Vec::new(),
-    };
-    vec![notice]
-}
-
-fn proof(operation: &Operation) -> &'static str {
-    match operation.kind {
-        OperationKind::RestartHost => "another boot id of the same machine",
-        OperationKind::UpgradeHost if operation.touched => {
-            "its package manager's end, and another run of what had to be restarted"
-        }
-        OperationKind::UpgradeHost => "its package manager's end; nothing had to be restarted",
-        OperationKind::DeployElasticsearch => "another run of the service, as declared",
-        _ => "another run of the service",
-    }
-}
-
-/// The step that came to its end between two statuses, how, and how long it took.
-#[must_use]
-pub fn ended(
-    host: &Host,
-    after: &HostStatus,
-    now: Timestamp,
-) -> Option<(&'static str, StepEnding, Duration)> {
-    let (before, after) = (record(host)?, after.operation.as_ref()?);
-    let is_same = before.run_id == after.run_id
-        && before.step == after.step
-        && before.attempt == after.attempt;
-    if !is_same || before.status == after.status {
-        return None;
-    }
-    let label = match (after.step.as_str(), after.kind) {
-        ("Stage", _) => "stage",
-        ("Stop", OperationKind::RestartHost) => "restart_host",
-        ("Stop", OperationKind::UpgradeHost) => "upgrade_host",
-        ("Stop", OperationKind::DeployElasticsearch) => "deploy_elasticsearch",
-        ("Stop", _) => "restart_elasticsearch",
-        // The Node's own steps are counted as they are taken.
-        _ => return None,
-    };
-    let ending = match after.status {
-        Some(RunStatus::Finished) => StepEnding::Success,
-        Some(RunStatus::Failed) if is_stop(after) && !after.touched => StepEnding::PutOff,
-        Some(RunStatus::Failed) => StepEnding::Error,
-        Some(RunStatus::InProcess) | None => return None,
-    };
-    let took = Duration::try_from(now.duration_since(after.started_at.0)).unwrap_or_default();
-    Some((label, ending, took))
 }

@@ -11,11 +11,12 @@ use crate::{
     },
     controllers::host::operation::{errand::Errand, plan::Step},
     kubernetes::events::Notice,
-    ssh::{operation::Outcome, service::Unit},
+    ssh::{families::Family, operation::Outcome, service::Unit},
 };
 
 mod cordon;
 mod haste;
+mod image;
 mod traces;
 mod upgrade;
 
@@ -27,7 +28,12 @@ fn not_begun() -> Outcome {
 
 /// A settled member of a Cluster with Elasticsearch.
 fn member() -> Scene {
+    member_of(Family::Debian)
+}
+
+fn member_of(family: Family) -> Scene {
     let mut scene = Scene::new();
+    scene.machine.facts.os.family = Some(family);
     // A permit is not good for long.
     scene.pace = 2;
     scene.unit = Unit::new(UNIT);
@@ -47,6 +53,7 @@ fn permits(scene: &mut Scene, step: RolloutStep, attempt: u32) {
         attempt,
         started_at: Timestamp::from_second(scene.now).unwrap(),
         touched: false,
+        image: None,
     });
 }
 

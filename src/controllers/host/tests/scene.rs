@@ -284,7 +284,7 @@ impl Scene {
         let next = registration::next(step, ending, record);
         notices.extend(registration::status::notices(&self.host, step, ending, record));
         notices.extend(prepared::notices(&self.host, &seen, &after));
-        notices.extend(operation::status::notices(&self.host, &after));
+        notices.extend(operation::notices::between(&self.host, &after));
         let of_elasticsearch = (plan.elasticsearch.as_ref(), outcome.elasticsearch);
         notices.extend(elasticsearch::status::notices(&self.host, of_elasticsearch, &after));
         let farewell = plan.farewell.as_ref().filter(|_| plan.let_go);

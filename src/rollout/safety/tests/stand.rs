@@ -51,6 +51,7 @@ pub(super) fn member(name: &str, address: &str) -> Member {
         runs: true,
         others_run: false,
         fit: Ok(()),
+        has_images: None,
         in_maintenance: false,
         is_cordoned: false,
         answer: None,

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink};
 
 use super::*;
 use crate::ssh::{
-    families::Family,
+    families::{Family, Name},
     operation::{spent::Spent, upgrade::PACKAGES},
 };
 
@@ -55,6 +55,8 @@ echo "rpm-ostree $*" >>asked
 case $* in
 *--check*) cat simulated; exit 77 ;;
 status*) [ ! -e boots ] || echo '{"deployments" : [ {"staged" : true} ]}' ;;
+deploy*) if [ -e broken ]; then cat broken; exit 1; fi ;;
+'db diff') [ ! -e untold ] || exit 1; [ ! -e differs ] || cat differs ;;
 esac"#;
 const SYSTEMCTL: &str = r#"
 case $* in show*) ;; *) echo "systemctl $*" >>asked ;; esac"#;
@@ -63,13 +65,20 @@ const NOTHING: &str = "";
 const FAMILIES: [Family; 5] =
     [Family::Debian, Family::Fedora, Family::Rhel, Family::Suse, Family::Ostree];
 
-struct Played {
+pub(super) struct Played {
     programs: Programs,
     family: Family,
+    /// The image that is deployed; nothing where packages are upgraded.
+    image: Option<Name>,
 }
 
 impl Played {
-    fn new(family: Family) -> Self {
+    /// One that is to boot this image.
+    pub(super) fn for_image(version: &str) -> Self {
+        Self { image: Name::new(version), ..Self::new(Family::Ostree) }
+    }
+
+    pub(super) fn new(family: Family) -> Self {
         let programs = Programs::new(&[
             ("apt-get", APT),
             ("apt-mark", APT_MARK),
@@ -84,7 +93,7 @@ impl Played {
             ("sleep", NOTHING),
             ("sync", NOTHING),
         ]);
-        let it = Self { programs, family };
+        let it = Self { programs, family, image: None };
         for folder in ["run", "proc/7", "var/lib", "usr/bin"] {
             fs::create_dir_all(it.programs.path(&format!("root/{folder}"))).unwrap();
         }
@@ -98,11 +107,11 @@ impl Played {
         it
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         fs::write(self.programs.path(name), text).unwrap();
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.programs.path(name).exists()
     }
 
@@ -130,11 +139,15 @@ impl Played {
 
     /// Runs it; the last line that it says, and whether it ended well. `latest` is the second from
     /// which on the host may not go down, which is up for 100 s.
-    fn run(&self, deed: Deed, latest: &str) -> Result<String, String> {
+    pub(super) fn run(&self, deed: Deed, latest: &str) -> Result<String, String> {
         let unit = Unit::new("elasticsearch.service");
         let work = match deed {
             Deed::Fetch => Work::fetch(("r-1", 1), self.family, unit, "boot-1"),
             _ => Work::upgrade(("r-1", 1), self.family, unit, Some(BEFORE), "boot-1"),
+        };
+        let work = match &self.image {
+            Some(image) => work.unwrap().with_image(image.clone()),
+            None => work,
         };
         let work = work.unwrap();
         let upgrade = work.upgrade.as_ref().unwrap();
@@ -151,14 +164,14 @@ impl Played {
     }
 
     /// What was asked since, a line each.
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn asked(&self) -> Vec<String> {
         let asked = self.programs.noted("asked");
         let _ = fs::remove_file(self.programs.path("asked"));
         asked.lines().map(str::to_owned).collect()
     }
 }
 
-fn at(asked: &[String], what: &[&str]) -> Option<usize> {
+pub(super) fn at(asked: &[String], what: &[&str]) -> Option<usize> {
     asked.iter().position(|line| what.iter().all(|it| line.contains(it)))
 }
 

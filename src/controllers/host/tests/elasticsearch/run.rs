@@ -21,6 +21,7 @@ fn permits(scene: &mut Scene, step: RolloutStep, attempt: u32) {
         attempt,
         started_at: Timestamp::from_second(scene.now).unwrap(),
         touched: false,
+        image: None,
     });
 }
 

@@ -99,6 +99,7 @@ impl Joined {
             attempt: host.attempt,
             started_at: host.since,
             touched: host.touched,
+            image: None,
         });
         self.scene.turn();
     }
