@@ -1,5 +1,5 @@
 use super::*;
-use crate::rollout::{hosts::Match, run::Kind, safety::Permitted};
+use crate::rollout::{hosts::Match, roles::Roles, run::Kind, safety::Permitted};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -28,6 +28,7 @@ fn member(name: &str) -> Member {
         runs: true,
         others_run: false,
         is_failing: false,
+        roles: Roles::Every,
         fit: Ok(()),
         in_maintenance: false,
         is_cordoned: false,
@@ -75,6 +76,7 @@ fn after(run: &Run, target: &str, hosts: &[&str]) -> Decision {
         wanted: Some(&wanted),
         hold: None,
         is_given_up: false,
+        drain: None,
         resume: None,
         run: Some(run),
         now: NOW,

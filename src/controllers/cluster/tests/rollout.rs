@@ -28,6 +28,7 @@ use crate::{
         gate::Gate,
         hosts::{Answer, Match, Member, Progress},
         planner::Act,
+        roles::Roles,
         run::Step,
     },
 };
@@ -74,6 +75,7 @@ impl Roll {
             nodes: Match::unit([id(at)]),
             is_home: true,
             is_failing: false,
+            roles: Roles::Every,
             runs: true,
             others_run: false,
             fit: Ok(()),
