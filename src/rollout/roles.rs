@@ -28,6 +28,8 @@ pub struct Lost {
     pub data: BTreeSet<&'static str>,
     /// Whether it loses its vote in the election of masters.
     pub vote: bool,
+    /// Whether it would have neither a data role nor a vote any more.
+    pub is_bare: bool,
 }
 
 impl Roles {
@@ -44,6 +46,7 @@ impl Roles {
         Some(Lost {
             data: TIERS.into_iter().filter(is_lost).collect(),
             vote: node.is_master_eligible() && !after.is_master_eligible(),
+            is_bare: !after.holds_data() && !after.is_master_eligible(),
         })
     }
 }
@@ -105,6 +108,14 @@ mod tests {
         assert_eq!(lost(&tiers, &["data"]), [""; 0]);
         assert_eq!(lost(&["master", "ingest", "ml"], &["master", "voting_only"]), [""; 0]);
         assert_eq!(lost(&["ingest"], &["data", "master"]), [""; 0], "what it gets");
+    }
+
+    #[test]
+    fn a_node_with_neither_a_data_role_nor_a_vote_is_bare() {
+        let node = Node { roles: named(&["data", "master"]), ..Node::default() };
+        let is_bare = |after: &[&str]| Roles::Named(named(after)).lost(&node).unwrap().is_bare;
+        assert!(is_bare(&[]) && is_bare(&["ingest"]));
+        assert!(!is_bare(&["master"]) && !is_bare(&["data_frozen"]));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::*;
 fn world(data: &[&'static str], vote: bool) -> World {
     let mut world = World::new();
     world.leaving = vec![Leaving { cause: Cause::Roles, ..leaves("c") }];
-    world.lost = Some(Lost { data: data.iter().copied().collect(), vote });
+    world.lost = Some(Lost { data: data.iter().copied().collect(), vote, is_bare: false });
     world
 }
 
@@ -93,7 +93,7 @@ fn a_vote_that_comes_back_is_taken_again_before_the_node_may_go() {
 fn a_drain_of_less_than_is_lost_by_now_is_taken_back_and_begins_anew() {
     let mut world = world(&[], true);
     world.until(Some(Phase::Drained));
-    world.lost = Some(Lost { data: ["data"].into(), vote: true });
+    world.lost = Some(Lost { data: ["data"].into(), vote: true, is_bare: false });
     world.turn();
     assert_eq!(world.phase(), Some(Phase::Withdraw));
     world.until(None);
@@ -130,7 +130,7 @@ fn the_last_nodes_of_a_tier_keep_it_as_long_as_an_index_goes_there() {
 }
 
 #[test]
-fn no_vote_is_taken_where_no_majority_of_the_others_is_there() {
+fn no_vote_is_taken_where_the_others_or_the_node_itself_would_not_go_on_without() {
     let few = refused(&[], true, |it| drop(it.evidence.nodes.remove("id-b")));
     assert!(few.contains("without c only 1 of 2 voting masters would be there"), "{few}");
     let last = refused(&[], true, |it| {
@@ -139,6 +139,8 @@ fn no_vote_is_taken_where_no_majority_of_the_others_is_there() {
         }
     });
     assert!(last.contains("c is the last node that may be elected"), "{last}");
+    let bare = refused(&["data"], true, |it| it.lost.as_mut().unwrap().is_bare = true);
+    assert!(bare.contains("would not start c with neither a data role nor master"), "{bare}");
     let mut of_data = world(&["data"], false);
     of_data.copies(vec![copy("orders", true, Some("c"))]);
     of_data.evidence.nodes.remove("id-b");
