@@ -45,7 +45,7 @@ impl Scene<'_> {
         }
         if of.cause == Cause::Roles && self.takes_vote(of) {
             why = why.or_else(|| no_majority(evidence, id, node));
-            why = why.or_else(|| self.would_not_start(of, node));
+            why = why.or_else(|| self.would_not_start(node));
         }
         if self.takes_copies(of) {
             why = why.or_else(|| too_few(evidence, id, node));
@@ -55,8 +55,8 @@ impl Scene<'_> {
 
     /// A node that may be elected keeps what it knows of indices on its disk, though their shards are
     /// gone: Elasticsearch does not start there as a node that has no place for that.
-    fn would_not_start(&self, of: &Leaving, node: &Node) -> Option<String> {
-        let is_bare = self.takes_copies(of) && self.lost.is_some_and(|it| it.is_bare);
+    fn would_not_start(&self, node: &Node) -> Option<String> {
+        let is_bare = self.lost.is_some_and(|it| it.is_bare);
         is_bare.then(|| {
             format!(
                 "Elasticsearch would not start {} with neither a data role nor master, since what it \
