@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::line::Line;
 
-/// A host that leaves the Cluster, or whose node is to lose roles: its shards move to others first. What is set in Elasticsearch for
-/// that stands here before it is set: a new process goes on from it.
+/// A host that leaves the Cluster, or whose node is to lose roles: its shards move to others first. What
+/// is set in Elasticsearch for that stands here before it is set: a new process goes on from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DrainStatus {

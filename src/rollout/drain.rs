@@ -98,6 +98,9 @@ impl Drain {
 pub enum Fate {
     /// It is there, and leaves, or is to have fewer roles.
     Leaves,
+    /// It may be down with the run by which it is to have them: whatever is wanted by now, nothing is taken
+    /// back before it is up.
+    Held,
     /// It has left.
     Left,
     /// It is, or is again, a member, its node has the roles that it shall, or nobody wants it to be
@@ -247,14 +250,16 @@ impl Scene<'_> {
         let node = drain.of.node().to_owned();
         let member = member(evidence, &node);
         match self.fate {
-            Fate::Leaves if self.is_outgrown(&drain.of, &evidence.exclusion) => {
-                drain.phase = Phase::Withdraw;
-            }
-            Fate::Leaves if drain.phase != Phase::Withdraw && self.is_away(&drain.of) => {
+            Fate::Leaves | Fate::Held
+                if drain.phase != Phase::Withdraw && self.rests(&drain.of) =>
+            {
                 drain.clear_since = None;
                 return Step::Wait(None, None);
             }
-            Fate::Leaves => {}
+            Fate::Leaves if self.is_outgrown(&drain.of, &evidence.exclusion) => {
+                drain.phase = Phase::Withdraw;
+            }
+            Fate::Leaves | Fate::Held => {}
             // It runs yet, and is kept empty until it does not.
             Fate::Left if drain.phase == Phase::Drained && member.is_some() => {}
             Fate::Left | Fate::Stays => drain.phase = Phase::Withdraw,

@@ -33,7 +33,8 @@ impl Scene<'_> {
             };
             return Some(format!("somebody takes nodes out of the cluster: {what}"));
         }
-        if !evidence.allocation.is_free() {
+        // That may be for a host of the run, too.
+        if !evidence.allocation.is_free() || evidence.allocation.is_protected() {
             return Some(
                 "cluster.routing.allocation.enable keeps copies from being allocated".into(),
             );

@@ -1,7 +1,7 @@
 //! What is taken of a node: all that it has where its host leaves, and what it needs the roles for that it
 //! loses where it is to be started without them.
 
-use super::{Act, Cause, Leaving, Scene};
+use super::{Act, Cause, Fate, Leaving, Scene};
 use crate::elasticsearch::evidence::{Copy, Evidence, Exclusion, Node, NodeId};
 
 impl Scene<'_> {
@@ -25,15 +25,16 @@ impl Scene<'_> {
         }
     }
 
-    /// Whether nobody can say what the node loses: it is down with the run, or what it shall run is not
-    /// known. It is left as it is until somebody can.
-    pub(super) fn is_away(&self, of: &Leaving) -> bool {
-        of.cause == Cause::Roles && self.lost.is_none()
+    /// Whether the drain is left as it is: nobody can say what the node loses, since it is down, or what it
+    /// shall run is not known; or what it loses is no longer wanted, and it may go down yet.
+    pub(super) fn rests(&self, of: &Leaving) -> bool {
+        let is_held = self.fate == Fate::Held;
+        of.cause == Cause::Roles && self.lost.is_none_or(|it| is_held && it.is_nothing())
     }
 
     /// Whether more is to be taken by now than was when the drain began, or less: it begins anew.
     pub(super) fn is_outgrown(&self, of: &Leaving, exclusion: &Exclusion) -> bool {
-        let is_begun = !self.is_away(of) && exclusion.is_of(self.owner, of.node());
+        let is_begun = exclusion.is_of(self.owner, of.node());
         is_begun && self.takes_copies(of) != exclusion.keeps_shards_away()
     }
 

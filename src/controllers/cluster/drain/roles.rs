@@ -32,16 +32,17 @@ pub fn lost(seen: &Seen, uid: &str) -> Option<Lost> {
     member.roles.lost(nodes.find(|it| *it.name == *member.name)?)
 }
 
-/// What becomes of a drain that was begun for `run`. A host that gave way to others, or that is held, is
-/// kept as it is, unless another one has its turn.
+/// What becomes of a drain that was begun for `run`. One of a host that gave way to others, or that is
+/// held back, goes on unless another host has its turn.
 #[must_use]
 pub fn fate(cluster: &Cluster, seen: &Seen, run: Option<&Run>, drain: &Drain) -> Fate {
     let has_its_roles = lost(seen, &drain.of.uid).is_some_and(|it| it.is_nothing());
     let host = run.and_then(|it| it.hosts.iter().find(|it| it.uid == drain.of.uid));
-    let (Some(run), Some(host), false) = (run, host, has_its_roles) else { return Fate::Stays };
+    let (Some(run), Some(host)) = (run, host) else { return Fate::Stays };
     let is_its_turn = host.step.is_begun() || host.step == Step::Waiting && !run.is_busy();
-    // What may be down is given nothing before it is back, whatever became of the wish.
-    if host.is_in_hand() || is_its_turn && run.kind.swaps() && leaving::drains(cluster) {
+    if host.is_in_hand() && host.step < Step::Unprotect {
+        Fate::Held
+    } else if is_its_turn && !has_its_roles && run.kind.swaps() && leaving::drains(cluster) {
         Fate::Leaves
     } else {
         Fate::Stays

@@ -79,6 +79,33 @@ fn while_the_node_is_down_or_nobody_knows_its_roles_it_is_left_as_it_is() {
 }
 
 #[test]
+fn nothing_is_taken_back_from_a_node_that_may_go_down_yet_whatever_is_wanted_by_now() {
+    for lost in [Lost::default(), Lost { vote: true, ..Lost::default() }] {
+        let mut world = world(&["data"], true);
+        world.until(Some(Phase::Move));
+        world.moved();
+        world.until(Some(Phase::Drained));
+        (world.fate, world.lost) = (Fate::Held, Some(lost.clone()));
+        for _ in 0..5 {
+            assert_eq!((world.turn().act, world.phase()), (None, Some(Phase::Drained)), "{lost:?}");
+        }
+        world.fate = if lost.is_nothing() { Fate::Stays } else { Fate::Leaves };
+        world.turn();
+        assert_eq!(world.phase(), Some(Phase::Withdraw), "{lost:?}");
+    }
+}
+
+#[test]
+fn no_drain_begins_while_allocation_is_held_back_for_another_host() {
+    let why = refused(&["data"], false, |it| {
+        let allocation = &mut it.evidence.allocation;
+        allocation.persistent = Some("primaries".into());
+        (allocation.prior, allocation.owner) = (Some(Prior::Unset), Some(OWNER.into()));
+    });
+    assert!(why.contains("cluster.routing.allocation.enable"), "{why}");
+}
+
+#[test]
 fn a_vote_that_comes_back_is_taken_again_before_the_node_may_go() {
     let mut world = world(&[], true);
     world.until(Some(Phase::Drained));

@@ -108,6 +108,9 @@ fn what_was_set_stays_until_the_node_is_back_with_its_new_roles() {
     node.roles = ["master".into()].into();
     evidence(&mut scene).nodes.insert("id-c".into(), node);
     evidence(&mut scene).health.nodes = 3;
+    scene.look.as_mut().unwrap().members[2].nodes = Match::unit(["id-c".into()]);
+    assert_eq!(turn(&mut scene).decided.drain.act, None);
+    assert_eq!(step(&scene), Some(RolloutStep::Unprotect), "it is back");
     assert!(matches!(turn(&mut scene).decided.drain.act, Some(Act::Include(_))));
     turn(&mut scene);
     assert_eq!(phase(&scene), None);
