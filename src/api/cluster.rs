@@ -267,7 +267,7 @@ pub struct ClusterStatus {
     /// Elasticsearch any more: hosts remove it. Absent before that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removal: Option<Removal>,
-    /// The host that leaves the Cluster, or waits for that; absent while there is none.
+    /// The host that leaves the Cluster, or whose node is to lose roles; absent while there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<DrainStatus>,
     /// The run over the hosts that is under way; absent while there is none.

@@ -1,4 +1,4 @@
-//! What Drover tells of a host that leaves its Cluster.
+//! What Drover tells of a host that is drained.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::line::Line;
 
-/// A host that leaves the Cluster: its shards move to others first. What is set in Elasticsearch for
-/// that stands here before it is set: a new process goes on from it.
+/// A host that leaves the Cluster, or whose node is to lose roles: its shards move to others first. What
+/// is set in Elasticsearch for that stands here before it is set: a new process goes on from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DrainStatus {
@@ -23,6 +23,9 @@ pub struct DrainStatus {
     pub node: String,
     /// How far it is.
     pub phase: DrainPhase,
+    /// Why it is drained: its host leaves, or a run is to start it with fewer roles.
+    #[serde(default)]
+    pub reason: DrainReason,
     /// When it began, or was first kept back.
     pub started_at: Time,
     /// Since when nothing is left on the node; absent while something is.
@@ -45,8 +48,20 @@ pub enum DrainPhase {
     Move,
     /// Its vote in the election of masters is taken.
     Vote,
-    /// Nothing is left on it: the Host is let go. The node is kept empty as long as it runs.
+    /// Nothing is left on it: the Host is let go, or the run goes on. The node is kept empty as long as it
+    /// runs as it does.
     Drained,
     /// All that was set is taken back.
     Withdraw,
+}
+
+/// Why a host is drained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum DrainReason {
+    /// It leaves the Cluster.
+    #[default]
+    Leaves,
+    /// A run is to start its node with fewer roles: without its data roles, or some of them, or without
+    /// its vote in the election of masters.
+    Roles,
 }

@@ -1,6 +1,6 @@
 //! Which host is in which group of nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Member, Problem};
 use crate::api::{elasticsearch::NodeGroup, elasticsearch_fields::NodeRole};
@@ -94,6 +94,12 @@ pub fn holds_data(group: &NodeGroup) -> bool {
             NodeRole::DataFrozen,
         ],
     )
+}
+
+/// The roles of its nodes, by Elasticsearch's names; absent where they have every one.
+pub(super) fn names_of(group: &NodeGroup) -> Option<BTreeSet<Box<str>>> {
+    let roles = group.roles.as_ref()?;
+    Some(roles.iter().map(|it| it.as_str().into()).collect())
 }
 
 /// Whether its nodes have one of these roles; without a list they have all but `voting_only`.

@@ -1,6 +1,6 @@
 //! What each host of a Cluster runs, to the last byte of its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use serde_json::{Value, json};
@@ -57,6 +57,8 @@ pub struct NodePlan {
     pub may_lead: bool,
     /// Whether its node holds data.
     pub holds_data: bool,
+    /// The roles of its node, by Elasticsearch's names; absent where it has every one.
+    pub roles: Option<BTreeSet<Box<str>>>,
     /// Where its node answers to clients, as `https://address:port`.
     pub endpoint: Box<str>,
     /// What its certificate has to be good for: names and addresses.
@@ -221,6 +223,7 @@ fn node(
         votes: groups::votes(group),
         may_lead: groups::is_master(group),
         holds_data: groups::holds_data(group),
+        roles: groups::names_of(group),
         endpoint: format!("https://{}", files::authority(&member.address, read.http_port)).into(),
         names,
         version: site.version,

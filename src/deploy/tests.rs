@@ -190,6 +190,7 @@ fn groups_say_roles_heap_data_and_settings_and_masters_are_the_seeds() {
     assert_eq!((&*master.group, &*hot.group), ("masters", "hot"));
     assert_eq!((master.votes, master.holds_data), (true, false));
     assert_eq!((hot.votes, hot.holds_data), (false, true));
+    assert_eq!(master.roles, Some(["master".into()].into()));
     assert_eq!(&*master.data, "/srv/es");
     assert!(file(&master.at_start, layout::JAVA_OPTIONS).contains("-Xmx1024m\n"));
     assert_eq!(file(&hot.live, layout::SEEDS), "192.168.0.1:9301\n");

@@ -181,6 +181,15 @@ impl Write {
         Self::put_exclusion("exclude", &json!(node), mark, caller)
     }
 
+    /// Notes that the vote of `node` is taken, and nothing else, for [`Self::include`], with the uid of
+    /// the Cluster object that `owner` is. Takes the cluster privilege `manage`.
+    #[must_use]
+    pub fn mark(node: &str, owner: &str, caller: &str) -> Self {
+        let body = json!({ "persistent": { exclusion::NODE: node, exclusion::OWNER: owner } });
+        let path = "/_cluster/settings".into();
+        Self::new(Method::PUT, "mark", path, caller).with_body(body.to_string())
+    }
+
     /// Puts the setting back as it was, and keeps nothing beside it any more.
     #[must_use]
     pub fn include(prior: &Prior, caller: &str) -> Self {
@@ -256,6 +265,7 @@ mod tests {
             (Write::unprotect(&Prior::Unset, "me"), "PUT /_cluster/settings"),
             (Write::exclude("c", &Prior::Unset, "uid", "me"), "PUT /_cluster/settings"),
             (Write::include(&Prior::Unset, "me"), "PUT /_cluster/settings"),
+            (Write::mark("c", "uid", "me"), "PUT /_cluster/settings"),
             (
                 Write::exclude_from_voting("c", "me"),
                 "POST /_cluster/voting_config_exclusions?node_names=c&timeout=4s",
@@ -290,6 +300,11 @@ mod tests {
         let empty = Prior::Value("".into());
         let expected = taken(json!(""), none(), none(), none());
         assert_eq!(body(Write::include(&empty, "me")), expected);
+        let marked = json!({ "persistent": {
+            "cluster.metadata.drover.drain.node": "c",
+            "cluster.metadata.drover.drain.owner": "uid",
+        } });
+        assert_eq!(body(Write::mark("c", "uid", "me")), marked);
     }
 
     #[test]

@@ -34,6 +34,9 @@ pub struct Evidence {
     pub exclusion: Exclusion,
     /// The indices that have as many copies as there are nodes for them, by their own setting.
     pub expanding: BTreeSet<Box<str>>,
+    /// The data tiers that an index goes to, by its own setting: to the first one of them that has
+    /// nodes. By the index's name; absent where it says none.
+    pub tiers: BTreeMap<Box<str>, Vec<Box<str>>>,
     /// What others hold back or take out, each in a few words: allocation filters, voting
     /// exclusions, shutdown records. What [`Exclusion::marked`] names is not among them.
     pub foreign: Vec<Box<str>>,
@@ -76,6 +79,12 @@ impl Node {
     #[must_use]
     pub fn holds_data(&self) -> bool {
         self.roles.iter().any(|it| &**it == "data" || it.starts_with("data_"))
+    }
+
+    /// Whether it is of the data tier with this role: with the role `data` it is of each.
+    #[must_use]
+    pub fn is_of_tier(&self, tier: &str) -> bool {
+        self.roles.contains(tier) || self.roles.contains("data")
     }
 }
 
@@ -165,6 +174,13 @@ impl Evidence {
     pub fn is_of_older_major(&self, version: Version) -> bool {
         let is_older = |it: &Node| Version::parse(&it.version).is_some_and(|it| it.0 < version.0);
         !self.nodes.is_empty() && self.nodes.values().all(is_older)
+    }
+
+    /// The data tier whose nodes are given the copies of an index; nothing where it goes to any.
+    #[must_use]
+    pub fn tier_of(&self, index: &str) -> Option<&str> {
+        let has_nodes = |tier: &&Box<str>| self.nodes.values().any(|it| it.is_of_tier(tier));
+        self.tiers.get(index)?.iter().find(has_nodes).map(|it| &**it)
     }
 
     /// Holds the routing table against health: they are two questions, and the cluster may have

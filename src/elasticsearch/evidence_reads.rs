@@ -32,7 +32,9 @@ const STATE: &str = "/_cluster/state/master_node,nodes,routing_table,metadata,cu
     metadata.cluster_coordination.voting_config_exclusions,metadata.node_shutdown.nodes.*.type,\
     metadata.indices.*.settings.index.store.type,metadata.indices.*.settings.index.version.created,\
     metadata.indices.*.settings.index.verified_read_only,\
-    metadata.indices.*.settings.index.auto_expand_replicas,routing_table.indices.*.shards.*.state,\
+    metadata.indices.*.settings.index.auto_expand_replicas,\
+    metadata.indices.*.settings.index.routing.allocation.include._tier_preference,\
+    routing_table.indices.*.shards.*.state,\
     routing_table.indices.*.shards.*.primary,routing_table.indices.*.shards.*.node,\
     routing_table.indices.*.shards.*.unassigned_info.reason,snapshots.snapshots.snapshot,\
     restore.snapshots.snapshot";
@@ -147,6 +149,7 @@ impl Client {
             snapshots: cluster.snapshots(),
             origins: cluster.origins(),
             expanding: cluster.expanding(),
+            tiers: cluster.tiers(),
             copies: cluster.copies(),
             nodes,
             health: counts,

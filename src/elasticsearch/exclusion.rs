@@ -7,7 +7,7 @@ pub(super) const EXCLUDE: &str = "cluster.routing.allocation.exclude._name";
 /// The setting that keeps which node Drover has put there. Elasticsearch lets anybody keep anything
 /// under `cluster.metadata`.
 pub(super) const NODE: &str = "cluster.metadata.drover.drain.node";
-/// The setting that keeps what [`EXCLUDE`] was before.
+/// The setting that keeps what [`EXCLUDE`] was before; absent where that was not touched.
 pub(super) const PRIOR: &str = "cluster.metadata.drover.drain.prior";
 /// The setting that keeps for whom Drover did: the uid of a Cluster object.
 pub(super) const OWNER: &str = "cluster.metadata.drover.drain.owner";
@@ -30,8 +30,8 @@ pub struct Exclusion {
 pub struct Mark {
     /// `node.name`.
     pub node: Box<str>,
-    /// The persistent setting as it was before.
-    pub prior: Prior,
+    /// The persistent setting as it was before; absent where the vote of the node alone is taken.
+    pub prior: Option<Prior>,
     /// The uid of a Cluster object.
     pub owner: Box<str>,
 }
@@ -54,8 +54,16 @@ impl Exclusion {
     /// The node that Drover takes out, whoever asked for it, if that is still so.
     #[must_use]
     pub fn marked(&self) -> Option<&str> {
-        let node = &*self.mark.as_ref()?.node;
-        (self.transient.is_none() && self.persistent.as_deref() == Some(node)).then_some(node)
+        let mark = self.mark.as_ref()?;
+        let is_named =
+            || self.transient.is_none() && self.persistent.as_deref() == Some(&*mark.node);
+        (mark.prior.is_none() || is_named()).then_some(&*mark.node)
+    }
+
+    /// Whether Drover, whoever asked for it, keeps shards from the node that it takes out.
+    #[must_use]
+    pub fn keeps_shards_away(&self) -> bool {
+        self.marked().is_some() && self.mark.as_ref().is_some_and(|it| it.prior.is_some())
     }
 
     /// Whether `node` is taken out for `owner`, and nobody has written another value since.
@@ -70,7 +78,8 @@ impl Exclusion {
     pub fn kept_for(&self, owner: &str) -> Option<Prior> {
         let mark = self.mark.as_ref().filter(|it| *it.owner == *owner)?;
         let is_overruled = self.persistent.as_deref() != Some(&*mark.node);
-        Some(if is_overruled { self.as_prior() } else { mark.prior.clone() })
+        let prior = mark.prior.clone().filter(|_| !is_overruled);
+        Some(prior.unwrap_or_else(|| self.as_prior()))
     }
 
     /// Whether the one vote that was taken is that of `node`. Elasticsearch gives all of them back at
@@ -88,7 +97,7 @@ mod tests {
     fn exclusion(persistent: Option<&str>, owner: Option<&str>) -> Exclusion {
         let mark = |owner: &str| Mark {
             node: "c".into(),
-            prior: Prior::Value("".into()),
+            prior: Some(Prior::Value("".into())),
             owner: owner.into(),
         };
         Exclusion {
@@ -123,6 +132,18 @@ mod tests {
             assert!(!overruled.is_of("us", "c") && overruled.marked().is_none());
             assert_eq!(overruled.kept_for("us"), Some(expected));
         }
+    }
+
+    #[test]
+    fn a_node_whose_vote_alone_is_taken_is_marked_and_keeps_its_shards() {
+        let of_shards = exclusion(Some("c"), Some("us"));
+        assert!(of_shards.keeps_shards_away());
+        let mut of_vote = exclusion(Some(""), Some("us"));
+        of_vote.mark.as_mut().unwrap().prior = None;
+        assert!(of_vote.is_of("us", "c") && !of_vote.is_of("them", "c"));
+        assert!(!of_vote.keeps_shards_away() && !of_vote.is_free());
+        assert_eq!(of_vote.kept_for("us"), Some(Prior::Value("".into())), "it stays as it is");
+        assert_eq!(of_vote.kept_for("them"), None);
     }
 
     #[test]

@@ -1,26 +1,42 @@
 //! A host leaves its cluster: the copies on its node move away first, then its vote goes, and only then
-//! is the host let go. Like a run it is decided from the world as it is and from what the status says
+//! is the host let go. In the same way goes what the node of a host needs the roles for that a run is to
+//! start it without. Like a run it is decided from the world as it is and from what the status says
 //! was intended, and what changes something is in the status before it is done.
 
 mod refusal;
+mod taken;
 
 use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 
-use super::safety::{SETTLED, named, since};
+use super::{
+    roles::Lost,
+    safety::{SETTLED, named, since},
+};
 use crate::elasticsearch::evidence::{Copy, CopyState, Evidence, Exclusion, Node, NodeId, Prior};
 
 /// How long a node has to be without copies, at two looks at least, to be drained.
 pub const CLEAR: Duration = Duration::from_secs(2);
 
-/// A host that leaves, and its node.
+/// A host that is drained, and its node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaving {
     /// Name of the Host.
     pub host: Box<str>,
     /// Its uid.
     pub uid: Box<str>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why a host is drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It leaves the cluster.
+    Leaves,
+    /// A run is to start its node with fewer roles, and has it next.
+    Roles,
 }
 
 impl Leaving {
@@ -51,7 +67,7 @@ pub enum Phase {
 /// One drain, as the status has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drain {
-    /// Who leaves.
+    /// Who is drained.
     pub of: Leaving,
     /// How far it is.
     pub phase: Phase,
@@ -80,11 +96,15 @@ impl Drain {
 /// What became of the host that the drain is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is there, and leaves.
+    /// It is there, and leaves, or is to have fewer roles.
     Leaves,
+    /// It may be down with the run by which it is to have them: whatever is wanted by now, nothing is taken
+    /// back before it is up.
+    Held,
     /// It has left.
     Left,
-    /// It is, or is again, a member, or nobody wants it to be drained any more.
+    /// It is, or is again, a member, its node has the roles that it shall, or nobody wants it to be
+    /// drained any more.
     Stays,
 }
 
@@ -99,9 +119,13 @@ pub struct Scene<'a> {
     pub drain: Option<&'a Drain>,
     /// What became of its host.
     pub fate: Fate,
-    /// The hosts that leave, by name.
+    /// The hosts that are to be drained, in their order. Of those that are to have fewer roles only the
+    /// one that the run has next is among them.
     pub leaving: &'a [Leaving],
-    /// Why nothing new may be begun.
+    /// What the node of the host that is to have fewer roles loses; absent where that is not known, or
+    /// the node is not in the cluster.
+    pub lost: Option<&'a Lost>,
+    /// Why no host that leaves is drained.
     pub hold: Option<&'a str>,
     /// When.
     pub now: Timestamp,
@@ -123,6 +147,8 @@ pub struct Decision {
 pub enum Act {
     /// The node of this name is given no shards; what was there before is kept beside it.
     Exclude(Box<str>, Prior),
+    /// It is noted that the vote of the node of this name alone is taken.
+    Mark(Box<str>),
     /// The node of this name loses its vote.
     Silence(Box<str>),
     /// The vote of the node of this name comes back.
@@ -138,6 +164,7 @@ impl Act {
     pub fn is_decided_on(&self, now: &Exclusion, owner: &str) -> bool {
         match self {
             Self::Exclude(_, prior) => now.is_free() && now.as_prior() == *prior,
+            Self::Mark(_) => now.is_free(),
             Self::Silence(node) => now.is_of(owner, node) && now.voting.is_empty(),
             Self::Unsilence(node) => now.silences_only(node),
             Self::Include(prior) => now.kept_for(owner).as_ref() == Some(prior),
@@ -192,10 +219,10 @@ enum Step {
 }
 
 impl Scene<'_> {
-    /// The first host that leaves and may be drained, or else the first, with what keeps it back.
+    /// The first host that may be drained, or else the first, with what keeps it back.
     fn begin(&self, evidence: Result<&Evidence, &str>) -> Option<(Drain, Step)> {
         let refusals = self.leaving.iter().map(|it| match evidence {
-            Ok(evidence) => (it, self.refusal(it.node(), evidence)),
+            Ok(evidence) => (it, self.refusal(it, evidence)),
             Err(why) => (it, Some(why.to_owned())),
         });
         let refusals: Vec<_> = refusals.collect();
@@ -212,7 +239,7 @@ impl Scene<'_> {
         let step = match (why, evidence) {
             (None, Ok(evidence)) => {
                 drain.phase = Phase::Exclude;
-                Step::Do(Act::Exclude(of.node().into(), evidence.exclusion.as_prior()))
+                Step::Do(self.first(of, &evidence.exclusion))
             }
             (why, _) => Step::Wait(why.clone(), None),
         };
@@ -223,7 +250,16 @@ impl Scene<'_> {
         let node = drain.of.node().to_owned();
         let member = member(evidence, &node);
         match self.fate {
-            Fate::Leaves => {}
+            Fate::Leaves | Fate::Held
+                if drain.phase != Phase::Withdraw && self.rests(&drain.of) =>
+            {
+                drain.clear_since = None;
+                return Step::Wait(None, None);
+            }
+            Fate::Leaves if self.is_outgrown(&drain.of, &evidence.exclusion) => {
+                drain.phase = Phase::Withdraw;
+            }
+            Fate::Leaves | Fate::Held => {}
             // It runs yet, and is kept empty until it does not.
             Fate::Left if drain.phase == Phase::Drained && member.is_some() => {}
             Fate::Left | Fate::Stays => drain.phase = Phase::Withdraw,
@@ -232,7 +268,7 @@ impl Scene<'_> {
             Phase::Exclude => self.exclude(drain, evidence),
             Phase::Move | Phase::Vote => self.empty(drain, evidence, member),
             // What somebody else writes may give it shards again.
-            Phase::Drained if !self.is_kept_empty(&node, evidence, member) => {
+            Phase::Drained if !self.is_kept_empty(&drain.of, evidence, member) => {
                 (drain.phase, drain.clear_since) = (Phase::Move, None);
                 self.empty(drain, evidence, member)
             }
@@ -248,7 +284,7 @@ impl Scene<'_> {
             return self.empty(drain, evidence, member(evidence, &node));
         }
         if exclusion.is_free() {
-            return Step::Do(Act::Exclude(node.into(), exclusion.as_prior()));
+            return Step::Do(self.first(&drain.of, exclusion));
         }
         Step::Wait(Some(overruled()), None)
     }
@@ -265,7 +301,9 @@ impl Scene<'_> {
             drain.clear_since = None;
             return Step::Wait(Some(overruled()), None);
         }
-        if let Some((why, stuck)) = left(evidence, &node, member) {
+        if self.takes_copies(&drain.of)
+            && let Some((why, stuck)) = left(evidence, &node, member)
+        {
             (drain.clear_since, drain.phase) = (None, drain.phase.min(Phase::Move));
             return Step::Wait(Some(why), stuck);
         }
@@ -278,11 +316,7 @@ impl Scene<'_> {
             });
             return Step::Wait(why, None);
         }
-        let votes = member.is_some_and(|(id, it)| {
-            it.is_master_eligible()
-                && (evidence.voters.contains(id) || !evidence.exclusion.silences_only(&node))
-        });
-        if !votes {
+        if !self.has_vote_left(&drain.of, evidence, member) {
             drain.phase = Phase::Drained;
             return Step::Wait(None, None);
         }
@@ -298,17 +332,6 @@ impl Scene<'_> {
                 .into()
         };
         Step::Wait(Some(why), None)
-    }
-
-    fn is_kept_empty(
-        &self,
-        node: &str,
-        evidence: &Evidence,
-        member: Option<(&NodeId, &Node)>,
-    ) -> bool {
-        let Some((id, _)) = member else { return true };
-        let holds = |it: &Copy| it.node.as_ref() == Some(id);
-        evidence.exclusion.is_of(self.owner, node) && !evidence.copies.iter().any(holds)
     }
 
     fn withdraw(&self, node: &str, evidence: &Evidence) -> Step {

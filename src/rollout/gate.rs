@@ -9,6 +9,8 @@ pub enum Gate {
     Evidence,
     /// Every primary is there.
     Red,
+    /// The node loses no role that something there needs.
+    Roles,
     /// No copy is being built, moves, or waits for its node.
     Recovering,
     /// A cluster that can't be green has been as it is for a while, with all members.
@@ -25,7 +27,7 @@ pub enum Gate {
     OtherRun,
     /// Nobody else restricts allocation.
     Allocation,
-    /// Nobody else is taking nodes out.
+    /// Nobody else is taking nodes out, and no other host is drained.
     ForeignExclusion,
     /// No snapshot is being taken or restored.
     Snapshot,
@@ -41,9 +43,10 @@ pub enum Gate {
 
 impl Gate {
     /// Every gate.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Evidence,
         Self::Red,
+        Self::Roles,
         Self::Recovering,
         Self::Unsettled,
         Self::ShardCopies,
@@ -66,6 +69,7 @@ impl Gate {
         match self {
             Self::Evidence => "Evidence",
             Self::Red => "Red",
+            Self::Roles => "Roles",
             Self::Recovering => "Recovering",
             Self::Unsettled => "Unsettled",
             Self::ShardCopies => "ShardCopies",

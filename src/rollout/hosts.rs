@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::run::{Kind, RunId, Step};
+use super::{
+    roles::Roles,
+    run::{Kind, RunId, Step},
+};
 use crate::elasticsearch::evidence::{Evidence, NodeId};
 
 /// One member host.
@@ -25,6 +28,8 @@ pub struct Member {
     pub others_run: bool,
     /// Whether systemd has started the unit again by itself, and more than once.
     pub is_failing: bool,
+    /// The roles that its node is to have.
+    pub roles: Roles,
     /// Whether it can be worked on; why not, in words for people.
     pub fit: Result<(), Box<str>>,
     /// Whether it boots from images, so that one can be deployed there; nothing where nobody knows.

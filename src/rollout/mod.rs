@@ -10,6 +10,7 @@ pub mod hosts;
 pub mod matching;
 pub mod order;
 pub mod planner;
+pub mod roles;
 pub mod run;
 pub mod safety;
 pub mod versions;

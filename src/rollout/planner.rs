@@ -145,8 +145,8 @@ impl<'a> Planner<'a> {
     }
 
     fn scene<'s>(&'s self, evidence: &'s Evidence) -> Scene<'s> {
-        let World { members, permitted, owner, .. } = *self.world;
-        Scene { evidence, members, permitted, run: &self.run, owner, now: self.now() }
+        let World { members, permitted, owner, drain, .. } = *self.world;
+        Scene { evidence, members, permitted, run: &self.run, drain, owner, now: self.now() }
     }
 
     /// A person lets the run go on.

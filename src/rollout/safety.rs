@@ -2,6 +2,7 @@
 
 mod hosts;
 mod looks;
+mod roles;
 mod shards;
 
 use std::{collections::BTreeSet, time::Duration};
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 pub(super) use self::hosts::held_back;
 pub use self::looks::looks;
 use super::{
+    drain::Drain,
     gate::{Block, Gate},
     hosts::Member,
     run::{Kind, Run},
@@ -49,6 +51,8 @@ pub struct Scene<'a> {
     pub permitted: &'a Permitted,
     /// The run, with the hosts that it has in hand.
     pub run: &'a Run,
+    /// The drain that is under way, if any is.
+    pub drain: Option<&'a Drain>,
     /// Who keeps the setting of before where this run holds allocation back: a uid.
     pub owner: &'a str,
     /// When.
@@ -78,12 +82,13 @@ impl Scene<'_> {
         if !host.is_down(self.evidence) {
             let lost = self.lost(host);
             shut(Gate::Red, self.red());
+            shut(Gate::Roles, self.roles(host));
             shut(Gate::Recovering, self.recovering());
             shut(Gate::Unsettled, self.unsettled());
             shut(Gate::ShardCopies, self.shard_copies(host, &lost));
             shut(Gate::SingleCopy, self.single_copies(host, &lost));
             shut(Gate::Quorum, self.quorum(host, &lost));
-            shut(Gate::ForeignExclusion, self.foreign());
+            shut(Gate::ForeignExclusion, self.foreign(host));
             shut(Gate::Snapshot, self.snapshots());
             shut(Gate::Disk, self.disk(&lost));
         }
@@ -187,8 +192,11 @@ impl Scene<'_> {
         })
     }
 
-    fn foreign(&self) -> Option<String> {
-        // What this Cluster drains is empty, or holds its runs itself.
+    fn foreign(&self, host: &Member) -> Option<String> {
+        if let Some(why) = self.another_drain(host) {
+            return Some(why);
+        }
+        // What this Cluster has drained is empty.
         let mark = self.evidence.exclusion.mark.as_ref().filter(|it| *it.owner != *self.owner);
         let other = mark.map(|it| format!("a drain of {} for another Cluster object", it.node));
         let all = self.evidence.foreign.iter().map(|it| &**it).chain(other.as_deref());

@@ -269,6 +269,7 @@ impl Elasticsearch {
             foreign: self.exclusion.then(|| "an exclusion".into()).into_iter().collect(),
             snapshots: self.snapshot.then(|| "nightly".into()).into_iter().collect(),
             full: BTreeSet::new(),
+            ..Evidence::default()
         })
     }
 

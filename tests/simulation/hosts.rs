@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drover::rollout::{
     hosts::{Answer, Match, Member, Progress},
+    roles::Roles,
     run::{FRESH, HostRun, Kind, Run, RunId, Step},
     safety::since,
 };
@@ -93,6 +94,7 @@ impl Host {
             nodes,
             is_home: true,
             is_failing: false,
+            roles: Roles::Every,
             runs,
             others_run,
             fit: if self.fit { Ok(()) } else { Err("it can't be reached".into()) },

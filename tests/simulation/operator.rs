@@ -62,6 +62,7 @@ impl Look {
             wanted: (!self.behind.is_empty()).then_some(&wanted),
             hold: self.spec.paused.then_some("Paused"),
             is_given_up: false,
+            drain: None,
             resume: self.resume.as_deref(),
             run: self.run.as_ref(),
             now: self.now,

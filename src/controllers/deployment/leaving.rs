@@ -7,7 +7,7 @@ use super::{is_managed, told, uuid};
 use crate::api::{
     SKIP_DRAIN,
     cluster::Cluster,
-    drain::{DrainPhase, DrainStatus},
+    drain::{DrainPhase, DrainReason, DrainStatus},
     host::Host,
     line::Line,
 };
@@ -66,10 +66,12 @@ pub fn drain_of<'a>(cluster: &'a Cluster, host: &Host) -> Option<&'a DrainStatus
     (host.metadata.uid.as_deref() == Some(&*drain.host_uid)).then_some(drain)
 }
 
-/// Whether nothing is left on the node of `host`.
+/// Whether nothing is left on the node of `host`, so that it may go.
 #[must_use]
 pub fn is_drained(cluster: &Cluster, host: &Host) -> bool {
-    drain_of(cluster, host).is_some_and(|it| it.phase == DrainPhase::Drained)
+    let is_over =
+        |it: &DrainStatus| it.phase == DrainPhase::Drained && it.reason == DrainReason::Leaves;
+    drain_of(cluster, host).is_some_and(is_over)
 }
 
 #[cfg(test)]
@@ -143,17 +145,18 @@ mod tests {
 
     #[test]
     fn only_the_very_host_is_drained() {
-        let drain = |uid: &str| {
+        let drain = |uid: &str, reason: &str| {
             cluster(|it| {
                 it["status"]["drain"] = json!({
                     "host": "a", "hostUid": uid, "node": "a", "phase": "Drained",
-                    "startedAt": "2026-01-02T03:04:05Z",
+                    "reason": reason, "startedAt": "2026-01-02T03:04:05Z",
                 });
             })
         };
         let host = host(|_| {});
         let uid = host.metadata.uid.clone().unwrap();
-        assert!(is_drained(&drain(&uid), &host));
-        assert!(!is_drained(&drain("another"), &host));
+        assert!(is_drained(&drain(&uid, "Leaves"), &host));
+        assert!(!is_drained(&drain("another", "Leaves"), &host));
+        assert!(!is_drained(&drain(&uid, "Roles"), &host), "it may have shards yet, or a vote");
     }
 }

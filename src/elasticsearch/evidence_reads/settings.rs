@@ -62,7 +62,7 @@ impl Settings {
             persistent: kept(exclusion::EXCLUDE),
             transient: self.transient(exclusion::EXCLUDE),
             mark: mark.map(|(node, owner)| Mark {
-                prior: kept(exclusion::PRIOR).map_or(Prior::Unset, |it| Prior::of_text(&it)),
+                prior: kept(exclusion::PRIOR).map(|it| Prior::of_text(&it)),
                 node,
                 owner,
             }),
@@ -91,7 +91,7 @@ impl Settings {
     /// Every filter that keeps copies from nodes, in any place, and what elasticsearch.yml restricts;
     /// without what Drover itself has set for a drain.
     pub(super) fn foreign(&self) -> Vec<Box<str>> {
-        let is_marked = self.exclusion().marked().is_some();
+        let is_marked = self.exclusion().keeps_shards_away();
         let set = self.persistent.iter().chain(&self.transient).map(|it| (it, ""));
         let set = set.chain(self.defaults.iter().map(|it| (it, " in elasticsearch.yml")));
         let is_own = |key: &str| is_marked && key == exclusion::EXCLUDE;
@@ -165,8 +165,17 @@ mod tests {
             let found = settings(&persistent, &json!({}), &json!({}));
             assert_eq!(found.foreign().len(), count, "{now}");
             assert_eq!(found.exclusion().is_of("uid", "c"), count == 0);
-            assert_eq!(found.exclusion().mark.unwrap().prior, Prior::Unset);
+            assert_eq!(found.exclusion().mark.unwrap().prior, Some(Prior::Unset));
         }
+        // Where Drover has taken a vote alone, that setting is somebody else's.
+        let persistent = json!({
+            "cluster.routing.allocation.exclude._name": "c",
+            "cluster.metadata.drover.drain.node": "c",
+            "cluster.metadata.drover.drain.owner": "uid",
+        });
+        let found = settings(&persistent, &json!({}), &json!({}));
+        assert_eq!(found.foreign().len(), 1);
+        assert_eq!(found.exclusion().mark.unwrap().prior, None);
     }
 
     #[test]

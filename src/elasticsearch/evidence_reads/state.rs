@@ -85,6 +85,27 @@ struct Index {
     version: IndexVersion,
     verified_read_only: String,
     auto_expand_replicas: String,
+    routing: Placing,
+}
+
+/// Where an index goes.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Placing {
+    allocation: Filters,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Filters {
+    include: Included,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Included {
+    #[serde(rename = "_tier_preference")]
+    tiers: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -187,6 +208,16 @@ impl State {
         };
         let indices = self.metadata.indices.iter().filter(|(_, it)| expands(it));
         indices.map(|(name, _)| capped(name)).collect()
+    }
+
+    /// The data tiers that indices go to, of those that say any.
+    pub(super) fn tiers(&self) -> BTreeMap<Box<str>, Vec<Box<str>>> {
+        let tiers = self.metadata.indices.iter().filter_map(|(name, index)| {
+            let tiers = index.settings.index.routing.allocation.include.tiers.as_deref()?;
+            let tiers = tiers.split(',').map(str::trim).filter(|it| !it.is_empty());
+            Some((capped(name), tiers.map(capped).collect::<Vec<_>>()))
+        });
+        tiers.filter(|(_, it)| !it.is_empty()).collect()
     }
 
     /// Nodes that somebody takes out: by voting exclusions, but for that of `own`, and by shutdown

@@ -254,6 +254,23 @@ async fn what_has_made_an_index_is_read_and_one_that_does_not_tell_is_the_oldest
 }
 
 #[tokio::test]
+async fn the_tiers_that_an_index_goes_to_are_read_in_their_order() {
+    let mut answers = recorded();
+    let settings = |tiers: Value| {
+        let include = json!({ "include": { "_tier_preference": tiers } });
+        json!({ "settings": { "index": { "routing": { "allocation": include } } } })
+    };
+    answers["state"]["metadata"]["indices"] = json!({
+        "open": settings(json!("data_warm, data_hot")),
+        "shut": settings(json!("")),
+        ".hid": settings(Value::Null),
+    });
+    let evidence = evidence(answers).await.unwrap();
+    let tiers: Vec<_> = evidence.tiers.iter().map(|(index, it)| (&**index, it.join(" "))).collect();
+    assert_eq!(tiers, [("open", "data_warm data_hot".to_owned())]);
+}
+
+#[tokio::test]
 async fn a_restore_counts_as_a_snapshot_and_a_mounted_index_is_known() {
     let mut answers = recorded();
     answers["state"]["restore"]["snapshots"] = json!([{ "snapshot": "yesterday" }]);

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Scene, member, named};
+use super::{Cause, Leaving, Scene, member, named};
 use crate::elasticsearch::{
     cluster_reads::HealthStatus,
     evidence::{Evidence, Node, NodeId},
 };
 
 impl Scene<'_> {
-    /// What keeps a drain of the node of this name from beginning; nothing where it may.
-    pub(super) fn refusal(&self, node: &str, evidence: &Evidence) -> Option<String> {
-        if let Some(why) = self.hold {
+    /// What keeps a drain from beginning; nothing where it may.
+    pub(super) fn refusal(&self, of: &Leaving, evidence: &Evidence) -> Option<String> {
+        if let Some(why) = self.hold.filter(|_| of.cause == Cause::Leaves) {
             return Some(why.to_owned());
         }
         if evidence.health.status == HealthStatus::Red {
@@ -33,13 +33,39 @@ impl Scene<'_> {
             };
             return Some(format!("somebody takes nodes out of the cluster: {what}"));
         }
-        if !evidence.allocation.is_free() {
+        // That may be for a host of the run, too.
+        if !evidence.allocation.is_free() || evidence.allocation.is_protected() {
             return Some(
                 "cluster.routing.allocation.enable keeps copies from being allocated".into(),
             );
         }
-        let (id, leaves) = member(evidence, node)?;
-        last_master(evidence, id, leaves).or_else(|| too_few(evidence, id, leaves))
+        let (id, node) = member(evidence, of.node())?;
+        let mut why = None;
+        if self.takes_vote(of) {
+            why = last_master(evidence, id, node);
+        }
+        if of.cause == Cause::Roles && self.takes_vote(of) {
+            why = why.or_else(|| no_majority(evidence, id, node));
+            why = why.or_else(|| self.would_not_start(node));
+        }
+        if self.takes_copies(of) {
+            why = why.or_else(|| too_few(evidence, id, node));
+        }
+        why
+    }
+
+    /// A node that may be elected keeps what it knows of indices on its disk, though their shards are
+    /// gone: Elasticsearch does not start there as a node that has no place for that.
+    fn would_not_start(&self, node: &Node) -> Option<String> {
+        let is_bare = self.lost.is_some_and(|it| it.is_bare);
+        is_bare.then(|| {
+            format!(
+                "Elasticsearch would not start {} with neither a data role nor master, since what it \
+                 knows of indices is left on its disk: leave it one of them, or let the host leave, and \
+                 join again without its data",
+                node.name
+            )
+        })
     }
 }
 
@@ -54,26 +80,54 @@ fn last_master(evidence: &Evidence, id: &NodeId, node: &Node) -> Option<String> 
     })
 }
 
-/// Each copy of a shard needs a node of its own. Indices whose copies follow the number of nodes need
-/// one.
+/// The others have to be a majority among themselves before the host stops for its roles.
+fn no_majority(evidence: &Evidence, id: &NodeId, node: &Node) -> Option<String> {
+    let others: Vec<_> = evidence.voters.iter().filter(|it| *it != id).collect();
+    let there = others.iter().filter(|it| evidence.nodes.contains_key(**it)).count();
+    let is_counted = evidence.voters.contains(id) && !others.is_empty();
+    (is_counted && 2 * there <= others.len()).then(|| {
+        format!(
+            "without {} only {there} of {} voting masters would be there, which is no majority: bring \
+             the others back",
+            node.name,
+            others.len()
+        )
+    })
+}
+
+/// Each copy of a shard needs a node of its own, of the tier that its index goes to. Indices whose
+/// copies follow the number of nodes need one.
 fn too_few(evidence: &Evidence, id: &NodeId, node: &Node) -> Option<String> {
     if !node.holds_data() {
         return None;
     }
-    let others =
-        evidence.nodes.iter().filter(|(other, it)| *other != id && it.holds_data()).count();
     let mut copies: BTreeMap<(&str, u32), usize> = BTreeMap::new();
     for copy in &evidence.copies {
         let expands = evidence.expanding.contains(&copy.index);
         let count = copies.entry(copy.shard()).or_default();
         *count = if expands { 1 } else { *count + 1 };
     }
-    let (shard, count) = copies.into_iter().max_by_key(|(_, count)| *count)?;
-    (others < count).then(|| {
-        format!(
-            "without {} there are {others} nodes for data, and {} shall have {count} copies: add a \
-             node, or take replicas away",
-            node.name, shard.0
-        )
-    })
+    let mut most: BTreeMap<&str, usize> = BTreeMap::new();
+    for ((index, _), count) in copies {
+        let of_index = most.entry(index).or_default();
+        *of_index = count.max(*of_index);
+    }
+    let lacks = |(index, count): (&str, usize)| {
+        let tier = evidence.tier_of(index);
+        let is_for_it =
+            |it: &Node| tier.map_or_else(|| it.holds_data(), |tier| it.is_of_tier(tier));
+        let others = evidence.nodes.iter().filter(|(other, it)| *other != id && is_for_it(it));
+        let others = others.count();
+        let kind = tier.map_or_else(|| "for data".into(), |it| format!("of the tier {it}"));
+        (is_for_it(node) && others < count).then(|| {
+            let why = format!(
+                "without {} there are {others} nodes {kind}, and {index} shall have {count} copies: \
+                 add a node, or take replicas away",
+                node.name
+            );
+            (count, why)
+        })
+    };
+    let lacking = most.into_iter().filter_map(lacks);
+    lacking.max_by_key(|(count, _)| *count).map(|(_, why)| why)
 }

@@ -1,3 +1,5 @@
+mod roles;
+
 use super::*;
 use crate::elasticsearch::{
     cluster_reads::HealthStatus,
@@ -11,9 +13,14 @@ struct World {
     evidence: Evidence,
     drain: Option<Drain>,
     leaving: Vec<Leaving>,
+    lost: Option<Lost>,
     fate: Fate,
     hold: Option<&'static str>,
     now: i64,
+}
+
+fn leaves(host: &str) -> Leaving {
+    Leaving { host: host.into(), uid: format!("uid-{host}").into(), cause: Cause::Leaves }
 }
 
 fn copy(index: &str, is_primary: bool, node: Option<&str>) -> Copy {
@@ -39,12 +46,14 @@ impl World {
         let mut world = Self {
             evidence: Evidence {
                 nodes: ["a", "b", "c"].map(node).into(),
+                master: Some("id-a".into()),
                 voters: ["a", "b", "c"].map(|it| format!("id-{it}").into()).into(),
                 copies: vec![copy("orders", true, Some("a")), copy("orders", false, Some("c"))],
                 ..Evidence::default()
             },
             drain: None,
-            leaving: vec![Leaving { host: "c".into(), uid: "uid-c".into() }],
+            leaving: vec![leaves("c")],
+            lost: None,
             fate: Fate::Leaves,
             hold: None,
             now: 0,
@@ -91,6 +100,7 @@ impl World {
             drain: self.drain.as_ref(),
             fate: self.fate,
             leaving: &self.leaving,
+            lost: self.lost.as_ref(),
             hold: self.hold,
             now: Timestamp::from_second(self.now).unwrap(),
         })
@@ -108,8 +118,12 @@ impl World {
         match &decision.act {
             Some(Act::Exclude(node, prior)) => {
                 exclusion.persistent = Some(node.clone());
-                let (node, prior) = (node.clone(), prior.clone());
+                let (node, prior) = (node.clone(), Some(prior.clone()));
                 exclusion.mark = Some(Mark { node, prior, owner: OWNER.into() });
+            }
+            Some(Act::Mark(node)) => {
+                let node = node.clone();
+                exclusion.mark = Some(Mark { node, prior: None, owner: OWNER.into() });
             }
             Some(Act::Silence(node)) => {
                 exclusion.voting.push(node.clone());
@@ -324,7 +338,7 @@ fn what_somebody_else_takes_out_is_not_written_over() {
     assert!(transient.contains("a transient"), "{transient}");
     let other = World::refused(|it| {
         let (node, owner) = ("b".into(), "another".into());
-        it.evidence.exclusion.mark = Some(Mark { node, prior: Prior::Unset, owner });
+        it.evidence.exclusion.mark = Some(Mark { node, prior: Some(Prior::Unset), owner });
     });
     assert!(other.contains("the node b is drained for the Cluster object with the uid another"));
     let mut world = World::new();
@@ -342,7 +356,7 @@ fn nothing_begins_beside_a_run_and_one_drain_at_a_time_is_under_way() {
     let why = World::refused(|it| it.hold = Some("a run over the hosts is under way"));
     assert_eq!(why, "a run over the hosts is under way");
     let mut world = World::new();
-    world.leaving.push(Leaving { host: "d".into(), uid: "uid-d".into() });
+    world.leaving.push(leaves("d"));
     world.until(Some(Phase::Move));
     assert_eq!(&*world.drain.as_ref().unwrap().of.host, "c");
 }
@@ -359,7 +373,7 @@ fn a_host_that_may_not_leave_does_not_keep_another_one_from_it() {
     for id in ["id-b", "id-c"] {
         world.evidence.nodes.get_mut(id).unwrap().roles = ["data".into()].into();
     }
-    world.leaving.insert(0, Leaving { host: "a".into(), uid: "uid-a".into() });
+    world.leaving.insert(0, leaves("a"));
     world.turn();
     assert_eq!(&*world.drain.as_ref().unwrap().of.host, "c", "a is the last master");
 }
@@ -378,6 +392,7 @@ fn what_can_not_be_asked_is_waited_for_and_proves_nothing() {
         drain: Some(&drain),
         fate: Fate::Leaves,
         leaving: &world.leaving,
+        lost: None,
         hold: None,
         now: Timestamp::from_second(world.now + 10).unwrap(),
     });

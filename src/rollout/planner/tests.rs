@@ -1,5 +1,17 @@
 use super::*;
-use crate::rollout::{hosts::Match, run::Kind, safety::Permitted};
+use crate::{
+    elasticsearch::{
+        cluster_reads::HealthStatus,
+        evidence::{Counts, Node, NodeId},
+    },
+    rollout::{
+        drain::{Cause, Drain, Leaving, Phase},
+        hosts::Match,
+        roles::Roles,
+        run::Kind,
+        safety::Permitted,
+    },
+};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -28,6 +40,7 @@ fn member(name: &str) -> Member {
         runs: true,
         others_run: false,
         is_failing: false,
+        roles: Roles::Every,
         fit: Ok(()),
         has_images: None,
         in_maintenance: false,
@@ -76,6 +89,7 @@ fn after(run: &Run, target: &str, hosts: &[&str]) -> Decision {
         wanted: Some(&wanted),
         hold: None,
         is_given_up: false,
+        drain: None,
         resume: None,
         run: Some(run),
         now: NOW,
@@ -100,4 +114,69 @@ fn a_host_that_runs_what_it_shall_before_its_turn_is_done_and_a_restart_is_for_a
     let restart = run(Kind::ElasticsearchRestart, &before);
     let decision = after(&restart, "8.19.0/a", &["c"]);
     assert_eq!(steps(&decision)[0], Step::Waiting);
+}
+
+/// Two nodes, each on the host of its name, and nothing on them.
+fn evidence() -> Evidence {
+    let node = |(at, name): (usize, &str)| {
+        let (address, roles) = (format!("10.0.0.{at}").into(), ["data".into()].into());
+        let node = Node { name: name.into(), address, roles, ..Node::default() };
+        (NodeId::from(name), node)
+    };
+    Evidence {
+        nodes: [(1, "a"), (2, "b")].map(node).into(),
+        master: Some("b".into()),
+        health: Counts { status: HealthStatus::Green, nodes: 2, ..Counts::default() },
+        ..Evidence::default()
+    }
+}
+
+#[test]
+fn a_host_that_loses_roles_waits_at_its_gates_with_nothing_held_back_until_it_is_drained() {
+    let (evidence, run) = (evidence(), run(Kind::ElasticsearchConfig, &[("a", Step::Gate)]));
+    let of_host = |name: &str| Member { nodes: Match::unit([name.into()]), ..member(name) };
+    let roles = Roles::Named(["ingest".into()].into());
+    let members = [Member { roles, ..of_host("a") }, of_host("b")];
+    let permitted = Permitted { unavailable: 1, downtime: false, single_copies: false };
+    let pace = Pace {
+        pause_after: PauseAfter::Never,
+        host_timeout: Duration::from_mins(20),
+        min_ready: Duration::ZERO,
+    };
+    let wanted = Wanted {
+        id: "r-2".into(),
+        kind: run.kind,
+        target: run.target.clone(),
+        hosts: vec!["a".into()],
+    };
+    let after = |phase: Option<Phase>| {
+        let drain = phase.map(|phase| Drain {
+            of: Leaving { host: "a".into(), uid: "a".into(), cause: Cause::Roles },
+            phase,
+            started: NOW,
+            clear_since: None,
+            blocked: None,
+        });
+        let decision = next(&World {
+            evidence: Ok(&evidence),
+            owner: "uid",
+            members: &members,
+            permitted: &permitted,
+            pace: &pace,
+            wanted: Some(&wanted),
+            hold: None,
+            is_given_up: false,
+            drain: drain.as_ref(),
+            resume: None,
+            run: Some(&run),
+            now: NOW,
+        });
+        assert_eq!(decision.act, None);
+        let run = decision.run.unwrap();
+        (run.hosts[0].step, run.blocked.into_keys().collect::<Vec<_>>())
+    };
+    for phase in [None, Some(Phase::Waiting), Some(Phase::Move), Some(Phase::Vote)] {
+        assert_eq!(after(phase), (Step::Gate, vec![Gate::Roles]), "{phase:?}");
+    }
+    assert_eq!(after(Some(Phase::Drained)), (Step::Protect, vec![]));
 }

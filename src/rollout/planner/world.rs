@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::{
     elasticsearch::evidence::{Evidence, Prior},
     rollout::{
+        drain::Drain,
         hosts::Member,
         run::{Kind, Run, RunId},
         safety::Permitted,
@@ -32,6 +33,8 @@ pub struct World<'a> {
     pub hold: Option<&'a str>,
     /// Whether the time is over in which hosts in hand had to be brought back: the object is to go.
     pub is_given_up: bool,
+    /// The drain of a host that is under way, as it was decided from the same look.
+    pub drain: Option<&'a Drain>,
     /// The token with which a person lets a paused run go on.
     pub resume: Option<&'a str>,
     /// The run that the status tells of.

@@ -1,3 +1,4 @@
+mod roles;
 mod shards;
 mod stand;
 mod yellow;

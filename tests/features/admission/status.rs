@@ -221,7 +221,8 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
         "formation": { "host": "es-1", "hostUid": "u", "startedAt": THEN },
         "removal": { "startedAt": THEN },
         "drain": {
-            "host": "es-3", "hostUid": "u", "node": "es-3", "phase": "Move", "startedAt": THEN,
+            "host": "es-3", "hostUid": "u", "node": "es-3", "phase": "Move", "reason": "Roles",
+            "startedAt": THEN,
             "clearSince": THEN, "blockedBy": "the node es-3 has copies of orders",
         },
         "rollout": rollout(),

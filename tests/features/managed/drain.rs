@@ -31,7 +31,7 @@ impl Stage {
     }
 
     /// Waits until no drain is there any more, and the cluster is green.
-    async fn is_undrained(&self) -> ClusterStatus {
+    pub(super) async fn is_undrained(&self) -> ClusterStatus {
         self.when("no drain, and green", |cluster| {
             let status = cluster.status.clone().unwrap_or_default();
             let health = status.elasticsearch.as_ref().map(|it| it.health);
@@ -44,7 +44,7 @@ impl Stage {
     }
 
     /// Nothing is left of what takes nodes out.
-    async fn assert_nobody_is_taken_out(&self) {
+    pub(super) async fn assert_nobody_is_taken_out(&self) {
         let settings = self.asks(0, "/_cluster/settings?flat_settings=true").await.unwrap();
         let is_ours = |key: &String| key.contains("exclude") || key.contains("drover");
         let set = settings["persistent"].as_object().unwrap();
@@ -54,7 +54,7 @@ impl Stage {
     }
 
     /// Indices with a copy on the node of a host.
-    async fn copies_on(&self, host: &str) -> Vec<String> {
+    pub(super) async fn copies_on(&self, host: &str) -> Vec<String> {
         let shards = self.asks(0, "/_cat/shards?format=json").await.unwrap();
         let shards = shards.as_array().cloned().unwrap_or_default();
         let is_on = |it: &&Value| it["node"].as_str().is_some_and(|it| it.contains(host));

@@ -5,6 +5,7 @@ mod drain;
 mod life;
 mod refusals;
 mod removal;
+mod roles;
 
 use std::{collections::BTreeMap, ops::Deref, time::Duration};
 

@@ -41,6 +41,7 @@ pub async fn run(
     };
     let label = match act {
         Act::Exclude(..) => "exclude",
+        Act::Mark(_) => "mark",
         Act::Silence(_) => "exclude_from_voting",
         Act::Unsilence(_) => "include_in_voting",
         Act::Include(_) => "include",
@@ -111,6 +112,7 @@ async fn send(
     }
     let write = match act {
         Act::Exclude(node, prior) => Write::exclude(node, prior, owner, &caller),
+        Act::Mark(node) => Write::mark(node, owner, &caller),
         Act::Silence(node) => Write::exclude_from_voting(node, &caller),
         Act::Unsilence(_) => Write::include_in_voting(&caller),
         Act::Include(prior) => Write::include(prior, &caller),

@@ -1,16 +1,19 @@
-//! The one next step of a host's leave. Pure.
+//! The one next step of a host's drain. Pure.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{super::rollout::observe::Seen, record};
+use super::{
+    super::rollout::{self, observe::Seen},
+    record, roles,
+};
 use crate::{
     api::{cluster::Cluster, host::Host},
     controllers::deployment::leaving,
     elasticsearch::evidence::Evidence,
-    rollout::drain::{self, Decision, Drain, Fate, Leaving, Scene},
+    rollout::drain::{self, Cause, Decision, Drain, Fate, Leaving, Scene},
 };
 
 /// Whether there is anything to decide on: `known` are the hosts of the Cluster, and its nodes.
@@ -24,28 +27,43 @@ pub fn is_wanted(cluster: &Cluster, known: &[Arc<Host>]) -> bool {
 /// Decides. Nothing moves where nothing was looked at.
 #[must_use]
 pub fn next(cluster: &Cluster, seen: Option<&Seen>, now: Timestamp) -> Decision {
-    let drain = cluster.status.as_ref().and_then(|it| it.drain.as_ref()).map(record::drain);
+    let status = cluster.status.as_ref();
+    let drain = status.and_then(|it| it.drain.as_ref()).map(record::drain);
+    let run = status.and_then(|it| it.rollout.as_ref()).map(rollout::record::run);
     let Some(seen) = seen else { return Decision { drain, act: None, stuck: None } };
     let evidence = seen.evidence.as_ref().ok();
     let mut leaving: Vec<Leaving> = seen
         .known
         .iter()
         .filter(|it| leaves(cluster, it, evidence))
-        .filter_map(|it| Some(Leaving { host: it.name_any().into(), uid: it.uid()?.into() }))
+        .filter_map(|it| {
+            let (host, uid) = (it.name_any().into(), it.uid()?.into());
+            Some(Leaving { host, uid, cause: Cause::Leaves })
+        })
         .collect();
     leaving.sort_by(|one, other| one.host.cmp(&other.host));
+    let changes = roles::next(cluster, seen, run.as_ref());
+    let is_changed = |it: &&Drain| it.is_set() && it.of.cause == Cause::Roles;
+    let changed = drain.as_ref().filter(is_changed).map(|it| &it.of).or(changes.as_ref());
+    let lost = changed.and_then(|it| roles::lost(seen, &it.uid));
+    // The one that a run waits for goes first.
+    let leaving: Vec<Leaving> = changes.into_iter().chain(leaving).collect();
     drain::next(&Scene {
         evidence: seen.evidence.as_ref().map_err(String::as_str),
         owner: cluster.metadata.uid.as_deref().unwrap_or_default(),
         drain: drain.as_ref(),
-        fate: drain.as_ref().map_or(Fate::Left, |it| fate(cluster, seen, it)),
+        fate: drain.as_ref().map_or(Fate::Left, |it| match it.of.cause {
+            Cause::Leaves => fate(cluster, seen, it),
+            Cause::Roles => roles::fate(cluster, seen, run.as_ref(), it),
+        }),
         leaving: &leaving,
+        lost: lost.as_ref(),
         hold: hold(cluster),
         now,
     })
 }
 
-/// Why no drain begins.
+/// Why no host that leaves is drained.
 fn hold(cluster: &Cluster) -> Option<&'static str> {
     if cluster.status.as_ref().is_some_and(|it| it.rollout.is_some()) {
         Some("a run over the hosts is under way: it begins once that is over")
@@ -129,9 +147,13 @@ mod tests {
         Seen { evidence: Ok(evidence), members: Vec::new(), known: hosts, took }
     }
 
+    fn leaving() -> Leaving {
+        Leaving { host: "a".into(), uid: "uid-a".into(), cause: Cause::Leaves }
+    }
+
     fn drain(phase: Phase) -> Drain {
         Drain {
-            of: Leaving { host: "a".into(), uid: "uid-a".into() },
+            of: leaving(),
             phase,
             started: Timestamp::UNIX_EPOCH,
             clear_since: None,
@@ -146,7 +168,7 @@ mod tests {
         assert_eq!(decide(host(|_| {})).drain, None);
         for change in [deleted, moved] {
             let begun = decide(host(change)).drain.unwrap();
-            assert_eq!(begun.of, Leaving { host: "a".into(), uid: "uid-a".into() });
+            assert_eq!(begun.of, leaving());
         }
         assert!(is_wanted(&whole, &[host(deleted)]) && !is_wanted(&whole, &[host(|_| {})]));
     }

@@ -6,18 +6,25 @@ use crate::{
     api::{
         cluster::ClusterStatus,
         condition::whole_second,
-        drain::{DrainPhase, DrainStatus},
+        drain::{DrainPhase, DrainReason, DrainStatus},
         line::Line,
     },
     kubernetes::events::Notice,
-    rollout::drain::{Drain, Leaving, Phase},
+    rollout::drain::{Cause, Drain, Leaving, Phase},
 };
 
 /// The drain that a status tells of.
 #[must_use]
 pub fn drain(status: &DrainStatus) -> Drain {
     Drain {
-        of: Leaving { host: status.host.as_str().into(), uid: status.host_uid.as_str().into() },
+        of: Leaving {
+            host: status.host.as_str().into(),
+            uid: status.host_uid.as_str().into(),
+            cause: match status.reason {
+                DrainReason::Leaves => Cause::Leaves,
+                DrainReason::Roles => Cause::Roles,
+            },
+        },
         phase: match status.phase {
             DrainPhase::Waiting => Phase::Waiting,
             DrainPhase::Exclude => Phase::Exclude,
@@ -47,6 +54,10 @@ pub fn status(drain: &Drain) -> DrainStatus {
             Phase::Drained => DrainPhase::Drained,
             Phase::Withdraw => DrainPhase::Withdraw,
         },
+        reason: match drain.of.cause {
+            Cause::Leaves => DrainReason::Leaves,
+            Cause::Roles => DrainReason::Roles,
+        },
         started_at: Time(whole_second(drain.started)),
         clear_since: drain.clear_since.map(|it| Time(whole_second(it))),
         blocked_by: drain.blocked.as_deref().map(Line::new),
@@ -61,21 +72,29 @@ pub fn notices(before: Option<&ClusterStatus>, after: &ClusterStatus) -> Vec<Not
     let phase = |it: Option<&DrainStatus>| it.map(|it| (it.host_uid.clone(), it.phase));
     let Some(now) = after.filter(|_| phase(before) != phase(after)) else { return Vec::new() };
     let host = &now.host;
+    let (wish, comes) = match now.reason {
+        DrainReason::Leaves => ("leave", "leaves, and its shards move to others first"),
+        DrainReason::Roles => ("lose roles", "is to lose roles, and what needs them goes first"),
+    };
     let notice = match now.phase {
         DrainPhase::Waiting => {
             let why = now.blocked_by.as_ref().map(ToString::to_string).unwrap_or_default();
             Notice::warning(
                 "DrainBlocked",
                 "Drain",
-                format!("host '{host}' can't leave yet: {why}"),
+                format!("host '{host}' can't {wish} yet: {why}"),
             )
         }
         DrainPhase::Exclude => {
-            let note = format!("host '{host}' leaves, and its shards move to others first");
-            Notice::normal("DrainBegun", "Drain", note)
+            Notice::normal("DrainBegun", "Drain", format!("host '{host}' {comes}"))
         }
         DrainPhase::Drained => {
-            let note = format!("nothing is left on the node of host '{host}'");
+            let note = match now.reason {
+                DrainReason::Leaves => format!("nothing is left on the node of host '{host}'"),
+                DrainReason::Roles => {
+                    format!("host '{host}' has nothing left that needs its roles")
+                }
+            };
             Notice::normal("Drained", "Drain", note)
         }
         DrainPhase::Withdraw if before.is_some_and(|it| it.phase != DrainPhase::Drained) => {

@@ -11,7 +11,7 @@ use crate::{
         condition::{Finding, Reason},
     },
     rollout::{
-        drain::Phase,
+        drain::{Cause, Drain, Phase},
         run::{HostRun, Run, Step},
     },
 };
@@ -36,7 +36,8 @@ pub fn outstanding(decided: &Decided) -> Option<Finding> {
                 (Some(why), Phase::Waiting) => {
                     no(Reason::Blocked, format!("host '{host}' can't leave yet: {why}"))
                 }
-                (_, Phase::Withdraw) => {
+                // What is drained for a run is over with it.
+                (_, phase) if phase == Phase::Withdraw || drain.of.cause == Cause::Roles => {
                     let message = format!("what was set to drain host '{host}' is taken back");
                     no(Reason::InProgress, message)
                 }
@@ -101,7 +102,8 @@ pub fn diagnostics(cluster: &Cluster, decided: &Decided) -> Vec<Diagnostic> {
              cluster.metadata.drover.* away",
         )],
     };
-    if let Some(drain) = decided.drain.drain.as_ref().filter(|it| it.phase == Phase::Drained) {
+    let is_gone = |it: &&Drain| it.phase == Phase::Drained && it.of.cause == Cause::Leaves;
+    if let Some(drain) = decided.drain.drain.as_ref().filter(is_gone) {
         list.push(warning(
             "drain",
             format!("the node {} is drained, and still in the cluster", drain.of.node()),

@@ -16,6 +16,7 @@ use crate::{
     rollout::{
         hosts::{Answer, Match, Member, Progress},
         matching::{self, Report},
+        roles::Roles,
     },
 };
 
@@ -25,7 +26,8 @@ use super::record;
 const NEEDED: [&str; 4] =
     [conditions::ACCEPTED, conditions::RESOLVED_REFS, conditions::REACHABLE, conditions::INSPECTED];
 
-/// The member that `host` is. Which nodes run there is not known without `evidence`.
+/// The member that `host` is. Which nodes run there is not known without `evidence`, and which roles they
+/// are to have is for [`super::outdated::Outdated`] to say.
 #[must_use]
 pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
     let status = host.status.as_ref();
@@ -48,6 +50,7 @@ pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
         others_run: told.is_some_and(|it| !it.other_processes.is_empty()),
         is_home: told.is_some_and(|it| it.state.as_str() != "not-found"),
         is_failing: told.and_then(|it| it.restarts).is_some_and(|it| 1 < it),
+        roles: Roles::Unknown,
         fit: fit(host),
         has_images: facts.map(|it| it.os.family == Some(OsFamily::Ostree)),
         in_maintenance: host.spec.maintenance,

@@ -77,7 +77,12 @@ pub async fn look(
         link.set_examined(!evidence.allocation.is_kept_by_other(owner));
     }
     let hosts = hosts(ctx, cluster).await?;
-    let members = hosts.iter().map(|it| members::member(it, evidence.as_ref().ok())).collect();
+    let member = |host: &Arc<Host>| {
+        let member = members::member(host, evidence.as_ref().ok());
+        let roles = outdated.map(|it| it.roles(&member.uid)).unwrap_or_default();
+        Member { roles, ..member }
+    };
+    let members = hosts.iter().map(member).collect();
     Ok(Some(Seen { evidence, members, known, took }))
 }
 

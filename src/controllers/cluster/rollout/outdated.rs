@@ -13,7 +13,10 @@ use crate::{
     controllers::deployment::{self, leaving},
     digest::{Digest, hex},
     elasticsearch::version::Version,
-    rollout::run::{Kind, Run, version_of},
+    rollout::{
+        roles::Roles,
+        run::{Kind, Run, version_of},
+    },
 };
 
 /// So many digits of a revision are kept of each host of a run.
@@ -25,6 +28,8 @@ pub struct Outdated {
     version: Version,
     /// What each host shall run, by the Host's uid.
     revisions: BTreeMap<Box<str>, Box<str>>,
+    /// The roles that the node of each shall have, by the Host's uid.
+    roles: BTreeMap<Box<str>, Roles>,
     /// The hosts that run something else, by uid.
     hosts: BTreeMap<Box<str>, Kind>,
     /// The hosts that run that, by uid.
@@ -39,7 +44,8 @@ impl Outdated {
         let may_be_changed = seen.secrets.is_ok() && deployment::renamed(cluster).is_none();
         let plans = seen.plans.as_ref().ok().filter(|_| may_be_changed)?;
         let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
-        let (mut revisions, mut hosts) = (BTreeMap::new(), BTreeMap::new());
+        let (mut revisions, mut roles) = (BTreeMap::new(), BTreeMap::new());
+        let mut hosts = BTreeMap::new();
         let (mut down, mut right) = (Vec::new(), BTreeSet::new());
         for host in &seen.hosts {
             let (Some(name), Some(uid)) = (&host.metadata.name, &host.metadata.uid) else {
@@ -51,6 +57,8 @@ impl Outdated {
                 continue;
             }
             revisions.insert(uid.as_str().into(), plan.revision.clone());
+            let named = plan.roles.clone().map_or(Roles::Every, Roles::Named);
+            roles.insert(uid.as_str().into(), named);
             // What it has would be left behind.
             if seen.is_astray(host) {
                 continue;
@@ -86,7 +94,7 @@ impl Outdated {
                 hosts.insert(uid.as_str().into(), Kind::ElasticsearchVersion);
             }
         }
-        Some(Self { version, revisions, hosts, right })
+        Some(Self { version, revisions, roles, hosts, right })
     }
 
     /// Whether any host runs something else.
@@ -99,6 +107,12 @@ impl Outdated {
     #[must_use]
     pub fn is_right(&self, uid: &str) -> bool {
         self.right.contains(uid)
+    }
+
+    /// The roles that the node of the host with this uid shall have.
+    #[must_use]
+    pub fn roles(&self, uid: &str) -> Roles {
+        self.roles.get(uid).cloned().unwrap_or_default()
     }
 
     /// What a run over hosts with these `uids` would be about: the kind, what it leads to, and the uids
@@ -226,6 +240,19 @@ mod tests {
         let cluster = cluster(&json!({ "elasticsearch": elasticsearch }));
         let host = telling(&cluster, (0, &runs("8.17.0", "old")));
         assert_eq!(Outdated::find(&cluster, &Seen::new(&cluster, found(), vec![host])), None);
+    }
+
+    #[test]
+    fn the_roles_that_a_node_shall_have_are_those_of_its_group() {
+        let mut named = cluster(&json!(null));
+        let mut spec = serde_json::to_value(&named.spec).unwrap();
+        spec["elasticsearch"]["nodeGroups"] = json!([{ "name": "m", "roles": ["master", "data"] }]);
+        named.spec = serde_json::from_value(spec).unwrap();
+        let told = [runs("8.19.0", "now")];
+        let roles = Roles::Named(["data".into(), "master".into()].into());
+        assert_eq!(find(&named, &told).roles("uid-h0"), roles);
+        assert_eq!(find(&cluster(&json!(null)), &told).roles("uid-h0"), Roles::Every);
+        assert_eq!(find(&named, &told).roles("uid-of-another"), Roles::Unknown);
     }
 
     #[test]

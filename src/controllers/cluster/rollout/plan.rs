@@ -14,7 +14,7 @@ use crate::{
     },
     foreign::capped,
     rollout::{
-        drain::{Decision as DrainDecision, Drain},
+        drain::{Cause, Decision as DrainDecision, Drain},
         planner::{self, Act, Decision, End, Pace, PauseAfter, Wanted, World},
         run::Run,
         safety::Permitted,
@@ -41,7 +41,7 @@ pub struct Decided {
     pub hold: Option<&'static str>,
     /// For whom else allocation is held back in Elasticsearch.
     pub foreign: Foreign,
-    /// What was decided about a host that leaves.
+    /// What was decided about a host that is drained.
     pub drain: DrainDecision,
 }
 
@@ -72,7 +72,9 @@ pub fn next(
         None => outdated.is_some_and(Outdated::is_any),
     };
     let drain = drain::plan::next(cluster, seen, now);
-    let is_draining = drain.drain.as_ref().is_some_and(Drain::is_in_flight);
+    // What is drained for the run itself does not hold it.
+    let holds = |it: &Drain| it.is_in_flight() && (run.is_none() || it.of.cause == Cause::Leaves);
+    let is_draining = drain.drain.as_ref().is_some_and(holds);
     let hold = hold(cluster)
         .or_else(|| is_draining.then_some("Draining"))
         .or_else(|| (is_refused && brings).then_some("Refused"));
@@ -119,6 +121,7 @@ pub fn next(
         wanted: wanted.as_ref(),
         hold,
         is_given_up: super::is_given_up(cluster, now),
+        drain: drain.drain.as_ref(),
         resume: annotations.and_then(|it| it.get(RESUME)).map(String::as_str),
         run: run.as_ref(),
         now,

@@ -1,5 +1,7 @@
 //! What a Cluster tells of a host that leaves it.
 
+mod roles;
+
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
@@ -32,6 +34,7 @@ fn scene() -> Scene {
     let evidence = Evidence {
         uuid: UUID.into(),
         nodes: ["a", "b", "c"].map(node).into(),
+        master: Some("id-a".into()),
         copies: vec![Copy {
             index: "orders".into(),
             shard: 0,
@@ -79,7 +82,7 @@ fn turn(scene: &mut Scene) -> Turn {
     match &turn.decided.drain.act {
         Some(Act::Exclude(node, prior)) => {
             exclusion.persistent = Some(node.clone());
-            let (node, prior, owner) = (node.clone(), prior.clone(), owner.as_str().into());
+            let (node, prior, owner) = (node.clone(), Some(prior.clone()), owner.as_str().into());
             exclusion.mark = Some(Mark { node, prior, owner });
         }
         Some(Act::Include(_)) => (exclusion.persistent, exclusion.mark) = (None, None),

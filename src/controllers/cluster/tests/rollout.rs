@@ -29,6 +29,7 @@ use crate::{
         gate::Gate,
         hosts::{Answer, Match, Member, Progress},
         planner::Act,
+        roles::Roles,
         run::Step,
     },
 };
@@ -78,6 +79,7 @@ impl Roll {
             nodes: Match::unit([id(at)]),
             is_home: true,
             is_failing: false,
+            roles: Roles::Every,
             runs: true,
             others_run: false,
             fit: Ok(()),

@@ -5,6 +5,7 @@ use crate::{
     elasticsearch::evidence::{Copy, CopyState, Counts, Node},
     rollout::{
         hosts::Match,
+        roles::Roles,
         run::{HostRun, Kind, Step},
     },
 };
@@ -16,6 +17,7 @@ pub(super) struct Stand {
     pub(super) members: Vec<Member>,
     pub(super) permitted: Permitted,
     pub(super) run: Run,
+    pub(super) drain: Option<Drain>,
     pub(super) now: Timestamp,
 }
 
@@ -48,6 +50,7 @@ pub(super) fn member(name: &str, address: &str) -> Member {
         nodes: Match::unit([node_of(name)]),
         is_home: true,
         is_failing: false,
+        roles: Roles::Every,
         runs: true,
         others_run: false,
         fit: Ok(()),
@@ -106,6 +109,7 @@ impl Stand {
                 well_since: None,
                 started_at: now,
             },
+            drain: None,
             now,
         };
         stand.count();
@@ -144,8 +148,9 @@ impl Stand {
     }
 
     pub(super) fn scene(&self) -> Scene<'_> {
-        let Self { evidence, members, permitted, run, now } = self;
-        Scene { evidence, members, permitted, run, owner: OWNER, now: *now }
+        let Self { evidence, members, permitted, run, drain, now } = self;
+        let drain = drain.as_ref();
+        Scene { evidence, members, permitted, run, drain, owner: OWNER, now: *now }
     }
 
     pub(super) fn member(&mut self, name: &str) -> &mut Member {

@@ -86,6 +86,7 @@ impl Joined {
             wanted: Some(&wanted),
             hold: None,
             is_given_up: false,
+            drain: None,
             resume: self.resume.as_deref(),
             run: Some(&self.run),
             now: Timestamp::from_second(self.scene.now).unwrap(),

@@ -1,0 +1,43 @@
+//! What a host's node loses by its new roles, and what is drained meanwhile.
+
+use super::{Scene, named};
+use crate::rollout::{
+    drain::{Drain, Phase},
+    hosts::Member,
+    roles::Roles,
+};
+
+impl Scene<'_> {
+    /// Why `host` may not be started with the roles that it is to have: something needs those that its
+    /// node has.
+    pub(super) fn roles(&self, host: &Member) -> Option<String> {
+        if !self.run.kind.swaps() {
+            return None;
+        }
+        if host.roles == Roles::Unknown {
+            return Some(format!(
+                "it is not known which roles the node of {} is to have",
+                host.name
+            ));
+        }
+        let mut going = host.going(self.run.kind, self.evidence);
+        let node = going.find_map(|id| self.evidence.nodes.get(id))?;
+        let lost = host.roles.lost(node).filter(|it| !it.is_nothing())?;
+        let is_it = |it: &&Drain| it.of.uid == host.uid && *it.of.node() == *node.name;
+        let drain = self.drain.filter(is_it);
+        drain.is_none_or(|it| it.phase != Phase::Drained).then(|| {
+            format!(
+                "the node of {} is to lose roles: {}. What needs them goes to other nodes first, see \
+                 status.drain",
+                host.name,
+                named(lost.names())
+            )
+        })
+    }
+
+    /// Why `host` stays up as long as another one is drained: its restart would hold that up.
+    pub(super) fn another_drain(&self, host: &Member) -> Option<String> {
+        let drain = self.drain.filter(|it| it.is_in_flight() && it.of.uid != host.uid)?;
+        Some(format!("{} is drained, see status.drain: that comes to its end first", drain.of.host))
+    }
+}
