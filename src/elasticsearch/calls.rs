@@ -292,8 +292,8 @@ mod tests {
                 "cluster.metadata.drover.drain.owner": owner,
             } })
         };
-        let (node, uid, none) = (json!("c"), json!("uid"), || Value::Null);
-        let expected = taken(node.clone(), node, json!("UNSET"), uid);
+        let (name, uid, none) = (json!("c"), json!("uid"), || Value::Null);
+        let expected = taken(name.clone(), name, json!("UNSET"), uid);
         assert_eq!(body(Write::exclude("c", &Prior::Unset, "uid", "me")), expected);
         let expected = taken(none(), none(), none(), none());
         assert_eq!(body(Write::include(&Prior::Unset, "me")), expected);

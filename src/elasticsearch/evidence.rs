@@ -179,8 +179,8 @@ impl Evidence {
     /// The data tier whose nodes are given the copies of an index; nothing where it goes to any.
     #[must_use]
     pub fn tier_of(&self, index: &str) -> Option<&str> {
-        let has_nodes = |tier: &&Box<str>| self.nodes.values().any(|it| it.is_of_tier(tier));
-        self.tiers.get(index)?.iter().find(has_nodes).map(|it| &**it)
+        let has_nodes = |tier: &&str| self.nodes.values().any(|it| it.is_of_tier(tier));
+        self.tiers.get(index)?.iter().map(|it| &**it).find(has_nodes)
     }
 
     /// Holds the routing table against health: they are two questions, and the cluster may have

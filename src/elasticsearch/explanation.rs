@@ -16,9 +16,12 @@ const QUOTED: usize = 2;
 #[serde(default)]
 struct Explanation {
     node_allocation_decisions: Vec<OnNode>,
-    move_explanation: Option<String>,
-    rebalance_explanation: Option<String>,
-    allocate_explanation: Option<String>,
+    #[serde(rename = "move_explanation")]
+    of_move: Option<String>,
+    #[serde(rename = "rebalance_explanation")]
+    of_rebalance: Option<String>,
+    #[serde(rename = "allocate_explanation")]
+    of_allocation: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -29,7 +32,8 @@ struct OnNode {
 
 #[derive(Deserialize)]
 struct Decider {
-    decider: String,
+    #[serde(rename = "decider")]
+    name: String,
     decision: String,
     explanation: String,
 }
@@ -76,7 +80,7 @@ impl Explanation {
         let mut said: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
         let deciders = self.node_allocation_decisions.iter().flat_map(|it| &it.deciders);
         for it in deciders.filter(|it| it.decision == "NO" || it.decision == "THROTTLE") {
-            said.entry(&it.decider).or_insert((0, &it.explanation)).0 += 1;
+            said.entry(&it.name).or_insert((0, &it.explanation)).0 += 1;
         }
         let mut said: Vec<_> = said.into_iter().collect();
         said.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
@@ -85,8 +89,7 @@ impl Explanation {
             .take(QUOTED)
             .map(|(decider, (_, explanation))| format!("{decider}: {explanation}"))
             .collect();
-        let others =
-            [&self.move_explanation, &self.allocate_explanation, &self.rebalance_explanation];
+        let others = [&self.of_move, &self.of_allocation, &self.of_rebalance];
         let other = || others.into_iter().flatten().next().cloned();
         let words = (!quoted.is_empty()).then(|| quoted.join("; ")).or_else(other)?;
         Some(capped(&words))
@@ -146,7 +149,7 @@ mod tests {
 
     #[test]
     fn where_no_decider_speaks_the_whole_is_quoted_and_else_nothing() {
-        let whole = Explanation { move_explanation: Some("all".into()), ..Explanation::default() };
+        let whole = Explanation { of_move: Some("all".into()), ..Explanation::default() };
         assert_eq!(whole.words().as_deref(), Some("all"));
         assert_eq!(Explanation::default().words(), None);
     }

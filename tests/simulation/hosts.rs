@@ -160,6 +160,51 @@ impl Host {
         })
     }
 
+    /// What `run` permits it to do.
+    fn permit<'a>(&self, run: &'a Run) -> Option<&'a HostRun> {
+        let uid = self.uid();
+        run.hosts.iter().find(|it| it.uid == uid && it.step.is_permit())
+    }
+
+    /// Whether there is a permit that it had not taken note of: that is all it does then.
+    fn notes(
+        &mut self,
+        seen: Option<&Run>,
+        run: Option<&Run>,
+        elasticsearch: &Elasticsearch,
+    ) -> bool {
+        // What it takes note of may be an older state than there is.
+        let noted = seen.and_then(|run| Some((run, self.permit(run)?)));
+        // But none from before what it has taken note of: the API server itself is asked for that.
+        let noted = noted.filter(|(older, permit)| {
+            let Some(answer) = &self.answer else { return true };
+            let is_same = answer.run == older.id;
+            let is_later = (answer.attempt, answer.step) < (permit.attempt, permit.step);
+            if is_same { is_later } else { run.is_none_or(|it| it.id != answer.run) }
+        });
+        if let Some((run, permit)) = noted
+            && !self.has_noted(run, permit)
+        {
+            if self.in_maintenance && permit.step != Step::Uncordon {
+                return true;
+            }
+            // It says so before it acts; whether the permit still stands it looks at the next time.
+            let (step, attempt) = (permit.step, permit.attempt);
+            let touched = run.kind.swaps() && permit.touched && permit.step == Step::Stop;
+            if touched && elasticsearch.running[self.number].is_some() {
+                // What has come up by itself is not stopped without the gates.
+                return true;
+            }
+            let progress = Progress::Working { touched };
+            self.answer = Some(Answer { run: run.id.clone(), step, attempt, progress });
+            (self.stopped, self.aim, self.due) = (false, None, false);
+            self.start_before = elasticsearch.running[self.number];
+            self.boots_before = self.boots;
+            return true;
+        }
+        false
+    }
+
     /// One reconcile, of which nothing is remembered but what the status and the machine hold.
     /// `declared` is the target that the spec asks for by now. Returns what it stopped Elasticsearch
     /// for.
@@ -179,39 +224,11 @@ impl Host {
         if !self.fit {
             return None;
         }
-        let uid = self.uid();
-        let is_mine = |it: &&HostRun| it.uid == uid && it.step.is_permit();
-        // What it takes note of may be an older state than there is.
-        let noted = seen.and_then(|run| Some((run, run.hosts.iter().find(is_mine)?)));
-        // But none from before what it has taken note of: the API server itself is asked for that.
-        let noted = noted.filter(|(older, permit)| {
-            let Some(answer) = &self.answer else { return true };
-            let is_same = answer.run == older.id;
-            let is_later = (answer.attempt, answer.step) < (permit.attempt, permit.step);
-            if is_same { is_later } else { run.is_none_or(|it| it.id != answer.run) }
-        });
-        if let Some((run, permit)) = noted
-            && !self.has_noted(run, permit)
-        {
-            if self.in_maintenance && permit.step != Step::Uncordon {
-                return None;
-            }
-            // It says so before it acts; whether the permit still stands it looks at the next time.
-            let (step, attempt) = (permit.step, permit.attempt);
-            let touched = run.kind.swaps() && permit.touched && permit.step == Step::Stop;
-            if touched && elasticsearch.running[self.number].is_some() {
-                // What has come up by itself is not stopped without the gates.
-                return None;
-            }
-            let progress = Progress::Working { touched };
-            self.answer = Some(Answer { run: run.id.clone(), step, attempt, progress });
-            (self.stopped, self.aim, self.due) = (false, None, false);
-            self.start_before = elasticsearch.running[self.number];
-            self.boots_before = self.boots;
+        if self.notes(seen, run, elasticsearch) {
             return None;
         }
         let run = run?;
-        let permit = run.hosts.iter().find(is_mine)?;
+        let permit = self.permit(run)?;
         if !self.has_noted(run, permit) {
             return None;
         }
@@ -260,12 +277,14 @@ impl Host {
                         failed("sudo asks for a password", false)
                     } else if run.kind.swaps() && self.staged != Some(declared) {
                         failed("what is declared by now does not wait here", false)
-                    } else if run.kind.may_spare() && rng.u8(..) < 96 {
-                        self.reached = run.target.parse().unwrap();
-                        Progress::Spared
-                    } else if run.kind.may_spare() && rng.u8(..) < 96 {
-                        self.due = true;
-                        Progress::Working { touched: true }
+                    } else if run.kind.may_spare() && rng.u8(..) < 160 {
+                        self.due = rng.bool();
+                        if self.due {
+                            Progress::Working { touched: true }
+                        } else {
+                            self.reached = run.target.parse().unwrap();
+                            Progress::Spared
+                        }
                     } else {
                         self.stopped = true;
                         let fails = troubled && rng.u8(..) < 24;

@@ -93,6 +93,17 @@ impl World {
         self.copies(vec![copy("orders", true, Some("a")), copy("orders", false, Some("b"))]);
     }
 
+    /// The node of `c` leaves the cluster; what it had is on no node.
+    fn goes(&mut self) {
+        self.evidence.nodes.remove("id-c");
+        let copies = self.evidence.copies.iter().map(|it| match it.node.as_deref() {
+            Some("id-c") => copy(&it.index, it.is_primary, None),
+            _ => it.clone(),
+        });
+        self.evidence.copies = copies.collect();
+        self.count();
+    }
+
     fn look(&self) -> Decision {
         next(&Scene {
             evidence: Ok(&self.evidence),
@@ -292,8 +303,7 @@ fn a_leave_that_is_taken_back_takes_everything_back_from_any_phase() {
             world.until(Some(phase));
             (world.fate, world.leaving) = (fate, Vec::new());
             if fate == Fate::Left {
-                world.evidence.nodes.remove("id-c");
-                world.count();
+                world.goes();
             }
             world.until(None);
             assert!(world.evidence.exclusion.voting.is_empty(), "{phase:?}");

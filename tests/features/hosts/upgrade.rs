@@ -25,7 +25,7 @@ impl Yard {
                 assert!(operation.touched, "it booted: {operation:?}");
                 return;
             }
-            let message = operation.message.map(|it| it.to_string()).unwrap_or_default();
+            let message = operation.message.as_ref().map(ToString::to_string).unwrap_or_default();
             assert!(message.contains("takes a permit of its own"), "{message}");
             assert!(!operation.touched, "it is up: {operation:?}");
         }

@@ -43,9 +43,9 @@ pub fn next(cluster: &Cluster, seen: Option<&Seen>, now: Timestamp) -> Decision 
         .collect();
     leaving.sort_by(|one, other| one.host.cmp(&other.host));
     let changes = roles::next(cluster, seen, run.as_ref());
-    let is_changed = |it: &&Drain| it.is_set() && it.of.cause == Cause::Roles;
-    let changed = drain.as_ref().filter(is_changed).map(|it| &it.of).or(changes.as_ref());
-    let lost = changed.and_then(|it| roles::lost(seen, &it.uid));
+    let is_for_roles = |it: &&Drain| it.is_set() && it.of.cause == Cause::Roles;
+    let whose = drain.as_ref().filter(is_for_roles).map(|it| &it.of).or(changes.as_ref());
+    let lost = whose.and_then(|it| roles::lost(seen, &it.uid));
     // The one that a run waits for goes first.
     let leaving: Vec<Leaving> = changes.into_iter().chain(leaving).collect();
     drain::next(&Scene {
@@ -141,6 +141,7 @@ mod tests {
         if runs {
             let node = Node { name: "a".into(), ..Node::default() };
             evidence.nodes.insert("id-a".into(), node);
+            evidence.master = Some("id-a".into());
         }
         evidence.health.nodes = evidence.nodes.len();
         let took = Duration::ZERO;

@@ -20,12 +20,12 @@ esac"#;
 const APT_MARK: &str = r#"
 case $1 in showhold) cat holds 2>/dev/null ;; *) echo "apt-mark $*" >>asked ;; esac
 echo "$1 done""#;
-const DPKG: &str = r#"
+const DPKG: &str = r"
 case $*,$PWD in
 -W*elasticsearch,*) echo installed ;;
 -S*java,*) echo 'openjdk-17-jre-headless:amd64: /usr/lib/jvm/bin/java' ;;
 *) exit 1 ;;
-esac"#;
+esac";
 const DNF: &str = r#"
 echo "dnf $*" >>asked
 case $* in
@@ -209,11 +209,11 @@ fn elasticsearch_and_its_java_are_held_for_as_long_as_it_takes() {
         };
         let hold = if family == Family::Debian { " hold " } else { " addlock " };
         let unhold = if family == Family::Debian { " unhold " } else { " removelock " };
-        let held = at(&asked, &[hold, " elasticsearch", java]).expect("they are held");
+        let before = at(&asked, &[hold, " elasticsearch", java]).expect("they are held");
         let upgrade = if family == Family::Debian { "apt-get" } else { "update" };
         let upgraded = asked.iter().rposition(|it| it.contains(upgrade)).unwrap();
         let freed = at(&asked, &[unhold, " elasticsearch", java]).expect("they are let go");
-        assert!(held < upgraded && upgraded < freed, "{family}: {asked:?}");
+        assert!(before < upgraded && upgraded < freed, "{family}: {asked:?}");
     }
     for family in [Family::Fedora, Family::Rhel] {
         let host = Played::new(family);

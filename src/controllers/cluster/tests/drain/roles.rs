@@ -23,6 +23,7 @@ fn member(name: &str) -> Member {
         runs: true,
         others_run: false,
         roles: Roles::Every,
+        has_images: None,
         fit: Ok(()),
         in_maintenance: false,
         is_cordoned: false,
