@@ -99,7 +99,7 @@ impl Stage {
 
 /// A host that has failed in the change of version.
 fn failed(status: &ClusterStatus) -> Option<&FailedHost> {
-    status.deploy.as_ref()?.failed.first()
+    status.elasticsearch_deploy.as_ref()?.failed.first()
 }
 
 /// A host that is down by the run.
