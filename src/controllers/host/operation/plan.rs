@@ -302,10 +302,14 @@ fn seen_after(operation: &Operation) -> Option<String> {
     Some(format!("{}/{}/{}/{word}", operation.run_id, operation.step, operation.attempt))
 }
 
-/// Names the look at the service alone that is due before the permit to stop is taken.
+/// Names the look at the service alone that is due before the permit to stop is taken. What the run has
+/// taken down may be tried again by systemd just then, and be down for good a moment later: so it is
+/// looked at again when the machine is told to be in another state.
 #[must_use]
 pub fn glance(host: &Host, errand: Option<&Errand>) -> Option<String> {
     let errand = errand.filter(|it| it.step == RolloutStep::Stop)?;
     let is_taken = record(host).is_some_and(|it| errand.is_taken_by(it));
-    (!is_taken).then(|| format!("{}/{}", errand.run, errand.attempt))
+    let told = host.status.as_ref().and_then(|it| it.elasticsearch.as_ref());
+    let state = told.filter(|_| errand.touched).map_or("", |it| it.state.as_str());
+    (!is_taken).then(|| format!("{}/{}/{state}", errand.run, errand.attempt))
 }

@@ -9,7 +9,7 @@ use crate::ssh::{
     deploy::installation::Installed,
     host_key::{Accepted, Trust},
     operation::{Worked, spent::Cleared},
-    remote::{Checked, Glanced, View},
+    remote::{Checked, Glanced, View, Watch},
 };
 
 impl Scene {
@@ -67,10 +67,7 @@ impl Scene {
                 let installation = (**it).clone();
                 Arc::new(Installed { installation, outcome: Ok(outcome), is_working })
             }),
-            glanced: watch.glance.clone().filter(|_| is_meant).map(|glance| {
-                let service = watch.unit.as_ref().map(|_| self.machine.service.clone());
-                Arc::new(Glanced { glance, identity: facts.identity.clone(), service })
-            }),
+            glanced: watch.glance.as_ref().filter(|_| is_meant).map(|it| self.glance(&watch, it)),
             cleared: watch.spent.clone().filter(|_| is_meant).map(|spent| {
                 if self.machine.cleared.last() != Some(&spent) {
                     self.machine.cleared.push(spent.clone());
@@ -78,5 +75,16 @@ impl Scene {
                 Arc::new(Cleared { spent, is_all: true })
             }),
         };
+    }
+
+    /// What was seen once under this name is not looked at again.
+    fn glance(&self, watch: &Watch, glance: &str) -> Arc<Glanced> {
+        let identity = self.machine.facts.identity.clone();
+        let known = self.view.glanced.as_ref();
+        if let Some(known) = known.filter(|it| *it.glance == *glance && it.identity == identity) {
+            return Arc::clone(known);
+        }
+        let service = watch.unit.as_ref().map(|_| self.machine.service.clone());
+        Arc::new(Glanced { glance: glance.into(), identity, service })
     }
 }

@@ -152,6 +152,30 @@ fn settings_that_keep_a_host_down_are_cured_by_the_next_ones_whether_anybody_can
 }
 
 #[test]
+fn what_systemd_was_trying_once_more_when_the_permit_came_is_started_once_it_is_down() {
+    let mut joined = down();
+    joined.target = "8.19.1/b";
+    amend(&mut joined.scene, |it| {
+        it.plan = node("8.19.1", "2");
+        it.deployment = it.plan.deployment(None).unwrap();
+    });
+    let says = |joined: &mut Joined, state: &str| {
+        joined.scene.machine.service.unit.active = state.into();
+        joined.scene.machine.elasticsearch.stop(state);
+    };
+    while joined.host().step != At::Stop || joined.run.id.starts_with("r-1") {
+        joined.turn();
+    }
+    says(&mut joined, "activating");
+    for _ in 0..5 {
+        joined.turn();
+    }
+    assert_eq!(operation(&joined.scene).step, "Stage", "it may come up by itself");
+    says(&mut joined, "failed");
+    joined.comes_up(2);
+}
+
+#[test]
 fn what_has_come_up_by_itself_is_not_stopped_by_a_permit_to_start_it() {
     let mut joined = down();
     joined.target = "8.19.1/b";
