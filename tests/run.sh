@@ -19,8 +19,10 @@ phase "pure" cargo test --no-fail-fast --lib --bins
 scripted=()
 for file in tests/*.rs; do [ -e "$file" ] && scripted+=(--test "$(basename "$file" .rs)"); done
 [ ${#scripted[@]} = 0 ] || phase "scripted" cargo test --no-fail-fast "${scripted[@]}"
-# Each of these waits on servers more than it computes.
-[ ! -e tests/features/main.rs ] || phase "on real processes" cargo test --test features -- --test-threads="${FEATURE_THREADS:-6}"
+# Each of these waits on servers more than it computes. What is ignored is for the long campaigns.
+features=(--test-threads="${FEATURE_THREADS:-6}")
+[ -z "${DROVER_SOAK:-}" ] || features+=(--include-ignored)
+[ ! -e tests/features/main.rs ] || phase "on real processes" cargo test --test features -- "${features[@]}"
 [ -z "${DROVER_SOAK:-}" ] || phase "the demo" tests/demo.sh
 
 say "done"

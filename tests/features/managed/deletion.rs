@@ -112,6 +112,7 @@ fn down(status: &ClusterStatus) -> Option<&RolloutHost> {
 }
 
 #[tokio::test]
+#[ignore = "minutes long: `make soak` runs it"]
 async fn elasticsearch_outlives_objects_that_go_in_a_drain_and_a_namespace_that_goes_in_a_run() {
     let _room = room().await;
     let stage = Stage::new("outlives", 3).await;

@@ -14,6 +14,7 @@ use crate::{
 const ALL: &str = "secrets,configmaps,hosts.drover.dev,clusters.drover.dev";
 
 #[tokio::test]
+#[ignore = "minutes long: `make soak` runs it"]
 async fn a_run_waits_for_a_machine_that_is_away_or_unknown_and_so_does_its_deletion() {
     let stage = Stage::brownfield("befallen", 3).await;
     let before = stage.runs();

@@ -36,6 +36,7 @@ impl Stage {
 }
 
 #[tokio::test]
+#[ignore = "minutes long: `make soak` runs it"]
 async fn a_run_whose_leader_loses_the_lease_or_dies_in_a_step_is_ended_once_by_the_other() {
     let mut stage = Stage::brownfield("handover", 3).await;
     let (settings, before) = (stage.settings().await, stage.runs());
