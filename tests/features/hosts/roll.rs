@@ -136,6 +136,16 @@ impl Yard {
         self.host.inside("cat /var/lib/starts").lines().count()
     }
 
+    /// Waits until nothing of the run's units is left on the machine.
+    pub async fn is_cleared(&self) {
+        eventually("its units are gone", SOON, async || {
+            let list = "systemctl list-units --all --plain --no-legend 'drover-r-1-*'";
+            let units = self.host.inside(list);
+            if units.is_empty() { Ok(()) } else { Err(units) }
+        })
+        .await;
+    }
+
     fn invocation(&self) -> String {
         self.host.inside("systemctl show -p InvocationID --value elasticsearch.service")
     }
@@ -227,12 +237,7 @@ async fn a_service_that_does_not_start_is_told_in_its_own_words_and_is_finished_
     yard.finishes("Stop", 2).await;
     assert_eq!(yard.starts(), 2);
     // Nothing of it stays on the machine.
-    eventually("its units are gone", SOON, async || {
-        let list = "systemctl list-units --all --plain --no-legend 'drover-r-1-*'";
-        let units = yard.host.inside(list);
-        if units.is_empty() { Ok(()) } else { Err(units) }
-    })
-    .await;
+    yard.is_cleared().await;
 }
 
 #[tokio::test]

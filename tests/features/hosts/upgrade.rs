@@ -3,8 +3,8 @@
 
 use drover::api::host_status::{Operation, RunStatus};
 
-use super::{SOON, roll::Yard};
-use crate::common::{hosts::Os, wait::eventually};
+use super::roll::Yard;
+use crate::common::hosts::Os;
 
 const KIND: &str = "HostUpgrade";
 
@@ -70,12 +70,7 @@ async fn packages_of_debian_are_upgraded_and_the_machine_boots_where_it_has_to()
     assert_eq!(yard.host.boot_id().await, boot);
     // Nothing of it stays on the machine once the run has gone on.
     yard.writes("Uncordon", 5, false, 0).await;
-    eventually("its units are gone", SOON, async || {
-        let list = "systemctl list-units --all --plain --no-legend 'drover-r-1-*'";
-        let units = yard.host.inside(list);
-        if units.is_empty() { Ok(()) } else { Err(units) }
-    })
-    .await;
+    yard.is_cleared().await;
 }
 
 #[tokio::test]
