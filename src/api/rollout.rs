@@ -42,6 +42,11 @@ pub struct RolloutSpec {
     /// What to do about indices without a replica on a host that is to go down. Default: `Block`.
     #[serde(default)]
     pub single_copy_indices: SingleCopyIndices,
+    /// What keeps Elasticsearch from building the copies of a host anew elsewhere while it is down.
+    /// What was done to a host before this is changed is still taken back. Default:
+    /// `AllocationSettings`.
+    #[serde(default)]
+    pub protection: Protection,
 }
 
 impl RolloutSpec {
@@ -59,6 +64,7 @@ impl Default for RolloutSpec {
             min_ready_seconds: 0,
             allow_downtime: false,
             single_copy_indices: SingleCopyIndices::default(),
+            protection: Protection::default(),
         }
     }
 }
@@ -131,6 +137,19 @@ pub enum SingleCopyIndices {
     Block,
     /// It goes down, and they can't be used until it is back.
     Allow,
+}
+
+/// What keeps Elasticsearch from building the copies of a host anew elsewhere while it is down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Protection {
+    /// The setting `cluster.routing.allocation.enable`: no replica of the cluster is allocated anew
+    /// until the host is back.
+    #[default]
+    AllocationSettings,
+    /// A shutdown record of type `restart` for each node of the host: its copies wait for it for twice
+    /// `hostTimeout`, and the rest of the cluster goes on. Elasticsearch has to have the API for node
+    /// shutdown; else no host goes down.
+    NodeShutdown,
 }
 
 /// What is asked to be done to the hosts of a Cluster, once for each request.
