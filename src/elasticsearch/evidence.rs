@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use super::{
     allocation::{Allocation, Prior},
     exclusion::{Exclusion, Mark},
+    shutdown::{Record, Shutdowns},
 };
 use super::{cluster_reads::HealthStatus, version::Version};
 
@@ -38,8 +39,11 @@ pub struct Evidence {
     /// nodes. By the index's name; absent where it says none.
     pub tiers: BTreeMap<Box<str>, Vec<Box<str>>>,
     /// What others hold back or take out, each in a few words: allocation filters, voting
-    /// exclusions, shutdown records. What [`Exclusion::marked`] names is not among them.
+    /// exclusions, shutdown records. What [`Exclusion::marked`] names is not among them, nor are records
+    /// of Drover.
     pub foreign: Vec<Box<str>>,
+    /// Which nodes are announced to go down, by whomever.
+    pub shutdowns: Shutdowns,
     /// Snapshots that are being taken, by name.
     pub snapshots: Vec<Box<str>>,
     /// Nodes whose data disks are fuller than the high watermark.

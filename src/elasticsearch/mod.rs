@@ -16,6 +16,7 @@ pub mod evidence;
 mod evidence_reads;
 pub mod exclusion;
 pub mod explanation;
+pub mod shutdown;
 
 pub mod answer;
 pub mod calls;
