@@ -39,11 +39,13 @@ pub enum Gate {
     Host,
     /// The version may follow what runs, and can read what is there.
     Version,
+    /// The host can be protected in the way that the spec asks for.
+    Protection,
 }
 
 impl Gate {
     /// Every gate.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Evidence,
         Self::Red,
         Self::Roles,
@@ -61,6 +63,7 @@ impl Gate {
         Self::NodeNotFound,
         Self::Host,
         Self::Version,
+        Self::Protection,
     ];
 
     /// The word in `rollout.blockedBy`.
@@ -84,6 +87,7 @@ impl Gate {
             Self::NodeNotFound => "NodeNotFound",
             Self::Host => "Host",
             Self::Version => "Version",
+            Self::Protection => "Protection",
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod absent;
 mod notes;
+mod protection;
 mod steps;
 mod stop;
 mod target;
@@ -18,6 +19,7 @@ use std::{
 
 use jiff::Timestamp;
 
+pub use self::protection::Protection;
 pub use self::world::{Act, Decision, End, Pace, PauseAfter, Wanted, World};
 use super::{
     gate::Gate,
@@ -62,9 +64,9 @@ pub fn next(world: &World<'_>) -> Decision {
 fn idle(world: &World<'_>) -> Decision {
     let nothing = Decision { run: None, act: None, ended: None };
     if let Ok(evidence) = world.evidence
-        && let Some(prior) = evidence.allocation.kept_for(world.owner)
+        && let Some(act) = protection::left(evidence, world.owner)
     {
-        return Decision { act: Some(Act::Unprotect(prior)), ..nothing };
+        return Decision { act: Some(act), ..nothing };
     }
     let (Some(wanted), None) = (world.wanted, world.hold) else { return nothing };
     Decision { run: begin(world, wanted), ..nothing }
@@ -75,11 +77,9 @@ fn give_up(world: &World<'_>, run: &Run) -> Decision {
     let Ok(evidence) = world.evidence else {
         return Decision { run: Some(run.clone()), act: None, ended: None };
     };
-    match evidence.allocation.kept_for(world.owner) {
+    match protection::left(evidence, world.owner) {
         None => Decision { run: None, act: None, ended: Some((End::GivenUp, run.clone())) },
-        Some(prior) => {
-            Decision { run: Some(run.clone()), act: Some(Act::Unprotect(prior)), ended: None }
-        }
+        act => Decision { run: Some(run.clone()), act, ended: None },
     }
 }
 
@@ -284,6 +284,7 @@ impl<'a> Planner<'a> {
         let needs = |it: &HostRun| {
             it.is_staged_anew() || Step::Protect <= it.step && it.step <= Step::Unprotect
         };
+        self.tidy_announced();
         if self.act.is_some() || self.run.hosts.iter().any(needs) {
             return;
         }

@@ -214,6 +214,8 @@ impl World {
                 self.elasticsearch.persistent = setting(prior);
                 self.elasticsearch.prior = None;
             }
+            // Here nothing is protected by records.
+            Act::Announce { .. } | Act::Retract(_) => {}
         }
     }
 

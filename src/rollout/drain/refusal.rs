@@ -34,6 +34,9 @@ impl Scene<'_> {
             return Some(format!("somebody takes nodes out of the cluster: {what}"));
         }
         // That may be for a host of the run, too.
+        if evidence.shutdowns.is_any_of_drover() {
+            return Some("a run of Drover has announced that a node goes down".into());
+        }
         if !evidence.allocation.is_free() || evidence.allocation.is_protected() {
             return Some(
                 "cluster.routing.allocation.enable keeps copies from being allocated".into(),

@@ -3,7 +3,7 @@ mod roles;
 use super::*;
 use crate::elasticsearch::{
     cluster_reads::HealthStatus,
-    evidence::{Counts, Mark},
+    evidence::{Counts, Mark, Record},
 };
 
 const OWNER: &str = "uid-es";
@@ -342,6 +342,12 @@ fn a_removal_that_would_harm_is_refused_with_the_reason() {
 
 #[test]
 fn what_somebody_else_takes_out_is_not_written_over() {
+    let announced = World::refused(|it| {
+        let reason = "drover uid-other r-1".into();
+        let record = Record { kind: "restart".into(), reason, ..Record::default() };
+        it.evidence.shutdowns.records.insert("b".into(), record);
+    });
+    assert!(announced.contains("has announced that a node goes down"), "{announced}");
     let foreign = World::refused(|it| it.evidence.foreign.push("a filter".into()));
     assert!(foreign.contains("somebody takes nodes out of the cluster: a filter"), "{foreign}");
     let transient = World::refused(|it| it.evidence.exclusion.transient = Some("".into()));

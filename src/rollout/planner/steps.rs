@@ -170,7 +170,8 @@ impl<'a> Planner<'a> {
                 None
             }
             Ok(evidence) => {
-                let blocks = self.scene(evidence).judge(member);
+                let mut blocks = self.scene(evidence).judge(member);
+                blocks.extend(self.unprotectable(member, evidence));
                 let is_open = blocks.is_empty();
                 for Block { gate, message } in blocks {
                     self.shut(gate, message);
@@ -189,10 +190,13 @@ impl<'a> Planner<'a> {
             return self.take_back(at);
         }
         let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
-        if evidence.allocation.is_protected() {
+        if self.is_protected(member, evidence) {
             self.enter(at, Step::Cordon);
+        } else if let Some(why) = self.stalled(member, evidence) {
+            self.take_back(at);
+            self.host(at).trouble = Some(failed(Step::Protect, &why));
         } else if self.act.is_none() {
-            self.act = Some(Act::Protect(evidence.allocation.as_prior()));
+            self.act = Some(self.protecting(member, evidence));
         }
     }
 
@@ -217,7 +221,7 @@ impl<'a> Planner<'a> {
         }
         // Once more, with what is so now, and protection in place.
         let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
-        if !evidence.allocation.is_protected() {
+        if !self.is_protected(member, evidence) {
             return self.enter(at, Step::Protect);
         }
         if self.stops == 0 {
@@ -241,6 +245,9 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn unprotect(&mut self, at: usize) {
+        if self.tidy_announced() {
+            return;
+        }
         // As long as any host may be down, or is about to go, protection stays.
         let needs = |it: &HostRun| it.may_be_down() || it.step == Step::Cordon;
         if self.run.hosts.iter().any(needs) {

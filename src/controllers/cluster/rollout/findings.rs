@@ -151,7 +151,8 @@ pub fn left_behind(run: &Run, may_protect: bool) -> Option<String> {
     if may_protect {
         left.push(
             "allocation of replicas may be held back: put cluster.routing.allocation.enable right, \
-             and take cluster.metadata.drover.* away"
+             and take cluster.metadata.drover.* away, and shutdown records whose reason begins with \
+             'drover'"
                 .into(),
         );
     }

@@ -108,6 +108,10 @@ pub fn failed(act: &Act, outcome: &apply::Outcome) -> Option<(Notice, Next)> {
         Act::Unprotect(_) => {
             ("UnprotectFailed", "allocation of replicas could not be let go again")
         }
+        Act::Announce { .. } => ("ProtectFailed", "a node could not be announced to go down"),
+        Act::Retract(_) => {
+            ("UnprotectFailed", "the shutdown record of a node could not be taken back")
+        }
     };
     let notice = Notice::warning(reason, "Rollout", format!("{what}: {why}"));
     Some((notice, Next::Again { category: *category }))

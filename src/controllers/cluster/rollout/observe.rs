@@ -14,7 +14,7 @@ use super::{
     wishes,
 };
 use crate::{
-    api::{cluster::Cluster, host::Host, rollout_status::RolloutKind},
+    api::{cluster::Cluster, host::Host, rollout::Protection, rollout_status::RolloutKind},
     chain::chain,
     context::Context,
     controllers::deployment::{self, leaving},
@@ -74,7 +74,8 @@ pub async fn look(
     if let (Ok(evidence), Some(link)) = (&evidence, &link) {
         // What somebody else has left behind is looked at until it is gone.
         let owner = cluster.metadata.uid.as_deref().unwrap_or_default();
-        link.set_examined(!evidence.allocation.is_kept_by_other(owner));
+        let is_left = evidence.shutdowns.of(owner).next().is_some();
+        link.set_examined(!is_left && !evidence.allocation.is_kept_by_other(owner));
     }
     let hosts = hosts(ctx, cluster).await?;
     let member = |host: &Arc<Host>| {
@@ -99,7 +100,13 @@ async fn evidence(
         return Err("the pinned cluster does not answer: see IdentityMatches".into());
     };
     let (caller, next) = (caller(cluster), next_version(cluster));
-    let asked = tokio::time::timeout(LIMIT, link.client().evidence(&caller, next)).await;
+    let asked = async {
+        match super::pace(cluster).protection {
+            Protection::AllocationSettings => link.client().evidence(&caller, next).await,
+            Protection::NodeShutdown => link.client().evidence_with_shutdowns(&caller, next).await,
+        }
+    };
+    let asked = tokio::time::timeout(LIMIT, asked).await;
     let asked = asked.map_err(|_| format!("Elasticsearch did not tell all within {LIMIT:?}"))?;
     let evidence = asked.map_err(|it| {
         let mut why = format!("Elasticsearch can't be asked: {}", chain(&it));

@@ -9,13 +9,13 @@ use crate::{
     api::{
         RESUME,
         cluster::Cluster,
-        rollout::{PauseAfter as PauseAfterSpec, SingleCopyIndices},
+        rollout::{PauseAfter as PauseAfterSpec, Protection as ProtectionSpec, SingleCopyIndices},
         rollout_status::Requests,
     },
     foreign::capped,
     rollout::{
         drain::{Cause, Decision as DrainDecision, Drain},
-        planner::{self, Act, Decision, End, Pace, PauseAfter, Wanted, World},
+        planner::{self, Act, Decision, End, Pace, PauseAfter, Protection, Wanted, World},
         run::Run,
         safety::Permitted,
     },
@@ -118,6 +118,10 @@ pub fn next(
         members: &seen.members,
         permitted: &permitted,
         pace: &pace,
+        protection: match rollout.protection {
+            ProtectionSpec::AllocationSettings => Protection::AllocationSettings,
+            ProtectionSpec::NodeShutdown => Protection::NodeShutdown,
+        },
         wanted: wanted.as_ref(),
         hold,
         is_given_up: super::is_given_up(cluster, now),

@@ -83,6 +83,7 @@ impl Joined {
             members: &[member],
             permitted: &permitted,
             pace: &pace,
+            protection: planner::Protection::AllocationSettings,
             wanted: Some(&wanted),
             hold: None,
             is_given_up: false,
