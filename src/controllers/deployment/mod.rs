@@ -52,12 +52,23 @@ pub fn recorded(cluster: &Cluster) -> Option<&str> {
     Some(status.uuid.as_str()).filter(|it| !it.is_empty())
 }
 
-/// Whether `hosts` may install Elasticsearch: it is on record who forms the cluster, or which one they
-/// join, and there is somebody to join.
+/// Whether Elasticsearch may come to `host`, one of `hosts`: it is on record that it forms the cluster, or
+/// which one it joins, and there is somebody to join. While one is being formed nobody joins: it would
+/// have data of nobody knows which cluster, should that never come to be.
 #[must_use]
-pub fn may_install(cluster: &Cluster, hosts: &[Arc<Host>]) -> bool {
-    let is_formed_by = cluster.status.as_ref().is_some_and(|it| it.formation.is_some());
-    is_managed(cluster) && (is_formed_by || uuid(cluster).is_some_and(|it| is_kept(it, hosts)))
+pub fn may_install(cluster: &Cluster, host: &Host, hosts: &[Arc<Host>]) -> bool {
+    is_managed(cluster)
+        && match uuid(cluster) {
+            Some(uuid) => is_kept(uuid, hosts),
+            None => forms(cluster, host),
+        }
+}
+
+/// Whether it is on record that `host` is the one that forms the cluster.
+#[must_use]
+pub fn forms(cluster: &Cluster, host: &Host) -> bool {
+    let formation = cluster.status.as_ref().and_then(|it| it.formation.as_ref());
+    formation.is_some_and(|it| host.metadata.uid.as_deref() == Some(&*it.host_uid))
 }
 
 /// Whether any of `hosts` has a node of the cluster with this uuid, or its data: without that, a new
@@ -185,8 +196,7 @@ pub fn may_be_of(cluster: &Cluster, host: &Host) -> bool {
 #[must_use]
 pub fn bootstrap<'a>(cluster: &'a Cluster, hosts: &[Arc<Host>]) -> Option<&'a str> {
     let formation = cluster.status.as_ref()?.formation.as_ref()?;
-    let is_it = |it: &Arc<Host>| it.metadata.uid.as_deref() == Some(&*formation.host_uid);
-    let is_there = hosts.iter().any(is_it);
+    let is_there = hosts.iter().any(|it| forms(cluster, it));
     (is_there && uuid(cluster).is_none()).then_some(&*formation.host)
 }
 

@@ -171,7 +171,7 @@ pub async fn wish(
         authority: Arc::new(secrets.authority),
         uuid: deployment::uuid(cluster).map(Into::into),
         running: running(cluster, host, &hosts),
-        may_install: deployment::may_install(cluster, &hosts),
+        may_install: deployment::may_install(cluster, host, &hosts),
         is_rolling: status.is_some_and(|it| it.rollout.is_some()),
         is_paused: cluster.spec.paused,
         digest,
