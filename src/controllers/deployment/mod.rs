@@ -140,12 +140,13 @@ pub fn renamed(cluster: &Cluster) -> Option<String> {
 /// The Hosts of `cluster`, by name. One that nobody has approved is none.
 #[must_use]
 pub fn hosts_of(stores: &Stores, cluster: &Cluster) -> Vec<Arc<Host>> {
-    let (namespace, name) = (cluster.namespace(), cluster.name_any());
-    let is_member = |it: &Arc<Host>| {
-        let named = it.spec.cluster_ref.as_ref().map(|it| &it.name);
-        named == Some(&name) && it.namespace() == namespace && !it.awaits_approval()
-    };
-    let mut hosts: Vec<_> = stores.hosts.state().into_iter().filter(is_member).collect();
+    members_among(cluster, stores.hosts.state())
+}
+
+/// Those of `hosts`.
+#[must_use]
+pub fn members_among(cluster: &Cluster, mut hosts: Vec<Arc<Host>>) -> Vec<Arc<Host>> {
+    hosts.retain(|it| leaving::names(cluster, it) && !it.awaits_approval());
     hosts.sort_by_key(|it| it.name_any());
     hosts
 }

@@ -67,10 +67,7 @@ pub async fn look(ctx: &Context, cluster: &Cluster) -> Result<Option<Seen>, Erro
     let others = deployment::others(&ctx.stores, cluster);
     Ok(Some(match secrets::find(ctx, cluster).await? {
         Ok(found) => Seen::among(others, cluster, found, hosts),
-        Err(problem) => {
-            let (found, plans, aside) = (Found::default(), Ok(BTreeMap::new()), BTreeMap::new());
-            Seen { found, secrets: Err(problem), hosts, others, plans, aside }
-        }
+        Err(problem) => Seen::unread(others, problem, hosts),
     }))
 }
 
@@ -79,6 +76,17 @@ impl Seen {
     #[must_use]
     pub fn new(cluster: &Cluster, found: Found, hosts: Vec<Arc<Host>>) -> Self {
         Self::among(BTreeMap::new(), cluster, found, hosts)
+    }
+
+    /// What is known where the Secrets may not be read.
+    #[must_use]
+    pub fn unread(
+        others: BTreeMap<String, String>,
+        problem: Problem,
+        hosts: Vec<Arc<Host>>,
+    ) -> Self {
+        let (found, plans, aside) = (Found::default(), Ok(BTreeMap::new()), BTreeMap::new());
+        Self { found, secrets: Err(problem), hosts, others, plans, aside }
     }
 
     /// What they come to beside these other Clusters.

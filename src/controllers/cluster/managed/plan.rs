@@ -54,6 +54,14 @@ impl Plan {
         self.make.is_empty() && self.note.is_none() && self.stand == Stand::Known
     }
 
+    /// Whether it makes, or remembers, what is there once in the life of a cluster: that is never decided
+    /// on an older copy of the world.
+    #[must_use]
+    pub fn is_momentous(&self) -> bool {
+        let is_first = matches!(self.stand, Stand::Forms { .. } | Stand::Remembered(_));
+        is_first || !self.make.is_empty() || self.note.is_some()
+    }
+
     /// What has to come before there is anybody to ask.
     #[must_use]
     pub fn waits_for(&self) -> String {
