@@ -14,7 +14,7 @@ use crate::{
     api::{
         cluster::Cluster,
         host::Host,
-        host_status::{DataDirectory, DeployedElasticsearch},
+        host_status::{DataDirectory, DeployedElasticsearch, OperationKind},
         line::Line,
     },
     context::Stores,
@@ -182,6 +182,14 @@ pub fn member(host: &Host) -> Member {
 #[must_use]
 pub fn told(host: &Host) -> Option<&DeployedElasticsearch> {
     host.status.as_ref()?.elasticsearch.as_ref()?.deployed.as_ref()
+}
+
+/// Whether an Elasticsearch of Drover's is on the machine of `host`, or about to be: what that needs stays.
+#[must_use]
+pub fn is_home(host: &Host) -> bool {
+    let operation = host.status.as_ref().and_then(|it| it.operation.as_ref());
+    let comes = operation.is_some_and(|it| it.kind == OperationKind::InstallElasticsearch);
+    comes || told(host).is_some_and(|it| !it.staged.is_empty())
 }
 
 /// Whether the Elasticsearch on `host` may be that of `cluster`, and not another's: by the cluster that

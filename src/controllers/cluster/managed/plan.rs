@@ -201,7 +201,9 @@ fn belonging(cluster: &Cluster, seen: &Seen) -> Stand {
         0 => {}
         1 => {
             let uuid = known.keys().next().copied().unwrap_or_default();
-            let problem = claimed(seen, uuid, &known).or_else(|| lost(cluster, seen, uuid));
+            let problem = claimed(seen, uuid, &known)
+                .or_else(|| rival(cluster, seen, uuid, &known))
+                .or_else(|| lost(cluster, seen, uuid));
             return problem.map_or_else(|| Stand::Remembered(uuid.to_owned()), Stand::Refused);
         }
         _ => {
@@ -243,6 +245,37 @@ fn claimed(seen: &Seen, uuid: &str, known: &BTreeMap<&str, String>) -> Option<Pr
         "what is remembered here is the cluster of Cluster {other}: {who}. A host of that one names it in \
          spec.clusterRef; a Secret of that one has no place here"
     )))
+}
+
+/// Why the cluster with this uuid, which is `known` to somebody, is not taken up while one is being formed:
+/// that may be another one by now. Nothing where nothing came to the host that forms it, or that host
+/// itself remembers this one.
+fn rival(
+    cluster: &Cluster,
+    seen: &Seen,
+    uuid: &str,
+    known: &BTreeMap<&str, String>,
+) -> Option<Problem> {
+    let formation = cluster.status.as_ref()?.formation.as_ref()?;
+    let host = seen.hosts.iter().find(|it| deployment::forms(cluster, it));
+    let is_safe = host.is_some_and(|host| {
+        let told = deployment::told(host);
+        let is_bare = |it: &DeployedElasticsearch| {
+            matches!(it.data, DataDirectory::Missing | DataDirectory::Empty) && it.version.is_none()
+        };
+        let is_noted =
+            told.and_then(|it| it.cluster_uuid.as_ref()).is_some_and(|it| it.as_str() == uuid);
+        is_noted || (told.is_some_and(is_bare) && !deployment::is_home(host))
+    });
+    let who = known.get(uuid).map_or(uuid, String::as_str);
+    (!is_safe).then(|| {
+        conflict(format!(
+            "host '{}' is on record to form the cluster, and may have, and another one is remembered: {who}. \
+             Take away what belongs to another one; or, once it is certain that the host has formed none, \
+             delete this object under deletionPolicy Retain and make it again",
+            formation.host
+        ))
+    })
 }
 
 /// Why nobody can join the cluster with this uuid; nothing where somebody can be joined, or may be:

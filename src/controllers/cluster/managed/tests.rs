@@ -25,6 +25,7 @@ use crate::{
     kubernetes::scripted::api_server,
 };
 
+mod before;
 mod confirm;
 mod left_alone;
 

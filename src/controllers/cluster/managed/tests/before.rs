@@ -1,0 +1,55 @@
+//! What was begun before, and may have formed a cluster that nobody has heard of yet.
+
+use super::*;
+
+/// A cluster is to be formed by the first host, on which this was seen since.
+fn forming(deployed: &Value) -> World {
+    let mut world = World::new();
+    world.turn();
+    assert_eq!(world.formation(), Some("a"));
+    world.tell(0, deployed);
+    world
+}
+
+#[test]
+fn what_is_remembered_is_not_taken_up_where_another_cluster_may_have_been_formed_by_then() {
+    let remembered = json!({ "data": "Used", "clusterUuid": "old" });
+    for begun in [
+        json!({ "staged": ["8.19.0"], "data": "Empty" }),
+        json!({ "staged": ["8.19.0"], "data": "Used", "version": "8.19.0", "revision": "r" }),
+        json!({ "data": "Unknown" }),
+    ] {
+        let mut world = forming(&begun);
+        world.tell(2, &remembered);
+        let Stand::Refused(problem) = world.stand() else { panic!("{:?}", world.stand()) };
+        let words = "host 'a' is on record to form the cluster, and may have, and another one is \
+                     remembered: old (host 'c')";
+        assert!(problem.message.starts_with(words), "{}", problem.message);
+        world.tell(2, &json!({ "data": "Empty" }));
+        assert_eq!(world.stand(), Stand::Forming, "it went away");
+        world.remember(Kind::Admin, "old");
+        assert!(matches!(world.stand(), Stand::Refused(_)));
+    }
+    // Where nothing was begun nothing is formed from now on.
+    let mut world = forming(&json!({ "data": "Empty" }));
+    world.tell(2, &remembered);
+    assert_eq!(world.stand(), Stand::Remembered("old".into()));
+    let mut world = forming(&remembered);
+    world.remember(Kind::Admin, "old");
+    assert_eq!(world.stand(), Stand::Remembered("old".into()), "it tells so itself");
+}
+
+#[test]
+fn what_is_remembered_is_not_taken_up_while_elasticsearch_comes_to_the_host_that_forms_another() {
+    let mut world = forming(&json!({ "data": "Empty" }));
+    world.host(0, |it| it["status"]["operation"] = installing());
+    world.tell(2, &json!({ "data": "Used", "clusterUuid": "old" }));
+    assert!(matches!(world.stand(), Stand::Refused(_)), "{:?}", world.stand());
+}
+
+fn installing() -> Value {
+    json!({
+        "runId": "install-1", "kind": "InstallElasticsearch", "step": "Fetch", "attempt": 1,
+        "startedAt": "2026-01-02T03:04:05Z",
+    })
+}
