@@ -388,10 +388,30 @@ fn first<'a>(
         return wait("spec.paused holds back that the cluster is formed".into());
     }
     let may_lead = |host: &&Host| plans.get(host.name_any().as_str()).is_some_and(|it| it.may_lead);
+    let begun: Vec<&Host> =
+        told.iter().map(|(host, _)| *host).filter(|it| deployment::is_home(it)).collect();
+    match begun.as_slice() {
+        [] => {}
+        [host] if may_lead(host) => return Ok(*host),
+        hosts => return Err(Stand::Refused(conflict(begun_before(hosts)))),
+    }
     let Some(host) = told.iter().map(|(host, _)| *host).find(may_lead) else {
         return wait("no host may be elected master".into());
     };
     Ok(host)
+}
+
+/// Why none of these hosts forms the cluster, nor another one: Elasticsearch that was begun there in an
+/// earlier life of the object may be starting yet, and form one.
+fn begun_before(hosts: &[&Host]) -> String {
+    let names = hosts.iter().take(NAMED).map(|it| format!("'{}'", it.name_any()));
+    format!(
+        "Elasticsearch came to the hosts {} before, without data so far, and may be forming a cluster there: \
+         stop {} and remove {} on all of them but one that may be elected master",
+        names.collect::<Vec<_>>().join(", "),
+        layout::UNIT,
+        layout::TREES
+    )
 }
 
 fn conflict(message: String) -> Problem {

@@ -53,3 +53,25 @@ fn installing() -> Value {
         "startedAt": "2026-01-02T03:04:05Z",
     })
 }
+
+#[test]
+fn where_elasticsearch_came_to_a_host_in_an_earlier_life_of_the_object_no_other_host_forms_a_cluster()
+ {
+    let staged = json!({ "staged": ["8.19.0"], "data": "Empty" });
+    let mut world = World::new();
+    world.tell(1, &staged);
+    assert_eq!(world.stand(), forms("b"), "what may be starting there forms the same one");
+    world.tell(2, &staged);
+    let Stand::Refused(problem) = world.stand() else { panic!("{:?}", world.stand()) };
+    assert!(problem.message.contains("came to the hosts 'b', 'c' before"), "{}", problem.message);
+    let mut world = World::new();
+    world.host(2, |it| it["status"]["operation"] = installing());
+    assert_eq!(world.stand(), forms("c"));
+    let groups = json!([
+        { "name": "data", "hostSelector": { "matchLabels": { "is": "data" } }, "roles": ["data"] },
+        { "name": "rest" },
+    ]);
+    world.spec(|it| it["elasticsearch"]["nodeGroups"] = groups);
+    world.host(2, |it| it["metadata"]["labels"] = json!({ "is": "data" }));
+    assert!(matches!(world.stand(), Stand::Refused(_)), "it may not form one by now");
+}
