@@ -2,6 +2,7 @@
 //! how Drover reaches it.
 
 pub mod apply;
+mod claims;
 pub mod confirm;
 pub mod observe;
 pub mod plan;
