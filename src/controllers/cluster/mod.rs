@@ -157,4 +157,4 @@ fn report(ctx: &Context, cluster: &Cluster, status: &ClusterStatus, seen: &obser
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

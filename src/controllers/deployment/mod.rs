@@ -88,8 +88,17 @@ pub fn is_kept(uuid: &str, hosts: &[Arc<Host>]) -> bool {
 /// record.
 #[must_use]
 pub fn others(stores: &Stores, cluster: &Cluster) -> BTreeMap<String, String> {
+    others_among(cluster, stores.clusters.state())
+}
+
+/// Those among `clusters`.
+#[must_use]
+pub fn others_among(
+    cluster: &Cluster,
+    clusters: impl IntoIterator<Item = Arc<Cluster>>,
+) -> BTreeMap<String, String> {
     let is_other = |it: &Arc<Cluster>| it.metadata.uid != cluster.metadata.uid && is_managed(it);
-    let others = stores.clusters.state().into_iter().filter(is_other);
+    let others = clusters.into_iter().filter(is_other);
     let claims = others.filter_map(|it| {
         let place = format!("{}/{}", it.namespace().unwrap_or_default(), it.name_any());
         Some((recorded(&it)?.to_owned(), place))

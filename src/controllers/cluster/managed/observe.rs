@@ -98,6 +98,17 @@ impl Seen {
         hosts: Vec<Arc<Host>>,
     ) -> Self {
         let secrets = secrets::open(cluster, &found);
+        Self::holding(others, cluster, (found, secrets), hosts)
+    }
+
+    /// What they come to where the Secrets hold this.
+    #[must_use]
+    pub fn holding(
+        others: BTreeMap<String, String>,
+        cluster: &Cluster,
+        (found, secrets): (Found, Result<Secrets, Problem>),
+        hosts: Vec<Arc<Host>>,
+    ) -> Self {
         let plans = match &secrets {
             Ok(secrets) => deployment::plans(cluster, secrets, &hosts),
             Err(_) => Ok(Plans::default()),
