@@ -85,7 +85,7 @@ pub fn is_kept(uuid: &str, hosts: &[Arc<Host>]) -> bool {
 }
 
 /// The other Clusters whose Elasticsearch Drover runs, as `namespace/name`, by the uuid that each has on
-/// record.
+/// record, and by the uid of the Host that is on record to form it.
 #[must_use]
 pub fn others(stores: &Stores, cluster: &Cluster) -> BTreeMap<String, String> {
     others_among(cluster, stores.clusters.state())
@@ -99,11 +99,21 @@ pub fn others_among(
 ) -> BTreeMap<String, String> {
     let is_other = |it: &Arc<Cluster>| it.metadata.uid != cluster.metadata.uid && is_managed(it);
     let others = clusters.into_iter().filter(is_other);
-    let claims = others.filter_map(|it| {
-        let place = format!("{}/{}", it.namespace().unwrap_or_default(), it.name_any());
-        Some((recorded(&it)?.to_owned(), place))
-    });
-    claims.collect()
+    let mut claims = BTreeMap::new();
+    for other in others {
+        let place = format!("{}/{}", other.namespace().unwrap_or_default(), other.name_any());
+        let formation = other.status.as_ref().and_then(|it| it.formation.as_ref());
+        let forms = formation.map(|it| it.host_uid.clone());
+        let claimed = recorded(&other).map(str::to_owned).into_iter().chain(forms);
+        claims.extend(claimed.map(|it| (it, place.clone())));
+    }
+    claims
+}
+
+/// The other Cluster that is being formed by `host`, whichever that names by now. `others`: see [`others`].
+#[must_use]
+pub fn forms_another<'a>(host: &Host, others: &'a BTreeMap<String, String>) -> Option<&'a str> {
+    others.get(host.metadata.uid.as_deref()?).map(String::as_str)
 }
 
 /// Why nothing is done on the machine of `host` for `cluster`: it is another cluster's. Nothing where it
@@ -114,6 +124,11 @@ pub fn not_owned(
     host: &Host,
     others: &BTreeMap<String, String>,
 ) -> Option<String> {
+    if let Some(other) = forms_another(host, others) {
+        return Some(format!(
+            "the machine forms the cluster of Cluster {other}: name that one in spec.clusterRef"
+        ));
+    }
     let noted = told(host)?.cluster_uuid.as_ref()?.as_str();
     match uuid(cluster) {
         Some(uuid) if uuid == noted => None,

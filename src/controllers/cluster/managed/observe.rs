@@ -134,7 +134,9 @@ impl Seen {
             let noted = it.cluster_uuid.as_ref();
             noted.is_none_or(|it| !self.others.contains_key(it.as_str()))
         };
-        let told = self.hosts.iter().filter_map(|it| deployment::told(it)).filter(is_its_own);
+        let hosts = self.hosts.iter();
+        let hosts = hosts.filter(|it| deployment::forms_another(it, &self.others).is_none());
+        let told = hosts.filter_map(|it| deployment::told(it)).filter(is_its_own);
         deployment::uuid(cluster).is_some()
             || !secrets::uuids(&self.found).is_empty()
             || told.into_iter().any(|it| it.version.is_some() || it.cluster_uuid.is_some())

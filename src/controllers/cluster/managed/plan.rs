@@ -258,6 +258,14 @@ fn first<'a>(
     if told.is_empty() {
         return wait("no Host names this Cluster yet".into());
     }
+    let forms_another = |it: &&(&Host, _)| deployment::forms_another(it.0, &seen.others).is_some();
+    if let Some((host, _)) = told.iter().find(forms_another) {
+        let other = deployment::forms_another(host, &seen.others).unwrap_or_default();
+        return Err(Stand::Refused(conflict(format!(
+            "host '{}' forms the cluster of Cluster {other}: it names that one in spec.clusterRef",
+            host.name_any()
+        ))));
+    }
     if seen.runs() {
         return wait("Elasticsearch runs on a host, and is asked which cluster it is".into());
     }

@@ -1,6 +1,7 @@
 //! What was begun before, and may have formed a cluster that nobody has heard of yet.
 
 use super::*;
+use crate::controllers::deployment;
 
 /// A cluster is to be formed by the first host, on which this was seen since.
 fn forming(deployed: &Value) -> World {
@@ -74,4 +75,31 @@ fn where_elasticsearch_came_to_a_host_in_an_earlier_life_of_the_object_no_other_
     world.spec(|it| it["elasticsearch"]["nodeGroups"] = groups);
     world.host(2, |it| it["metadata"]["labels"] = json!({ "is": "data" }));
     assert!(matches!(world.stand(), Stand::Refused(_)), "it may not form one by now");
+}
+
+#[test]
+fn a_host_that_forms_another_cluster_is_left_to_that_one_whichever_it_names_by_now() {
+    let mut world = World::new();
+    world.turn();
+    let mut other = world.cluster.clone();
+    other.metadata.name = Some("other".into());
+    other.metadata.uid = Some("uid-other".into());
+    world.cluster.status = None;
+    let others = deployment::others_among(&world.cluster, [Arc::new(other)]);
+    let stand = |world: &World| {
+        let (found, hosts) = (world.found.clone(), world.hosts.clone());
+        let seen = Seen::among(others.clone(), &world.cluster, found, hosts);
+        (plan::next(&world.cluster, &seen).stand, seen.is_in_use(&world.cluster))
+    };
+    let runs = json!({ "data": "Used", "version": "8.19.0", "revision": "r" });
+    for deployed in [json!({ "data": "Empty" }), runs] {
+        world.tell(0, &deployed);
+        let (Stand::Refused(problem), false) = stand(&world) else { panic!("{:?}", stand(&world)) };
+        let words = "host 'a' forms the cluster of Cluster ns/other";
+        assert!(problem.message.starts_with(words), "{}", problem.message);
+        let why = deployment::not_owned(&world.cluster, &world.hosts[0], &others).unwrap();
+        assert!(why.contains("forms the cluster of Cluster ns/other"), "{why}");
+    }
+    world.hosts.remove(0);
+    assert_eq!(stand(&world), (forms("b"), false));
 }
