@@ -38,6 +38,9 @@ impl Reconciler for ClusterReconciler {
         let mut seen = observe::world(&ctx, &cluster).await?;
         let link = ctx.links.get(&key(&cluster));
         let plan = plan::next(&cluster, &seen, (ctx.now)());
+        if !managed::confirm::is_so(&ctx, &cluster, &seen, &plan).await? {
+            return Ok(Next::After(managed::PACE));
+        }
         let outcome = apply::run(&ctx, &key(&cluster), &plan);
         if let (Some(managed), Some(plan)) = (&seen.managed, &plan.managed)
             && let Some(problem) = managed::apply::run(&ctx, &cluster, managed, plan).await?
@@ -154,4 +157,4 @@ fn report(ctx: &Context, cluster: &Cluster, status: &ClusterStatus, seen: &obser
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -67,10 +67,7 @@ pub async fn look(ctx: &Context, cluster: &Cluster) -> Result<Option<Seen>, Erro
     let others = deployment::others(&ctx.stores, cluster);
     Ok(Some(match secrets::find(ctx, cluster).await? {
         Ok(found) => Seen::among(others, cluster, found, hosts),
-        Err(problem) => {
-            let (found, plans, aside) = (Found::default(), Ok(BTreeMap::new()), BTreeMap::new());
-            Seen { found, secrets: Err(problem), hosts, others, plans, aside }
-        }
+        Err(problem) => Seen::unread(others, problem, hosts),
     }))
 }
 
@@ -79,6 +76,17 @@ impl Seen {
     #[must_use]
     pub fn new(cluster: &Cluster, found: Found, hosts: Vec<Arc<Host>>) -> Self {
         Self::among(BTreeMap::new(), cluster, found, hosts)
+    }
+
+    /// What is known where the Secrets may not be read.
+    #[must_use]
+    pub fn unread(
+        others: BTreeMap<String, String>,
+        problem: Problem,
+        hosts: Vec<Arc<Host>>,
+    ) -> Self {
+        let (found, plans, aside) = (Found::default(), Ok(BTreeMap::new()), BTreeMap::new());
+        Self { found, secrets: Err(problem), hosts, others, plans, aside }
     }
 
     /// What they come to beside these other Clusters.
@@ -90,6 +98,17 @@ impl Seen {
         hosts: Vec<Arc<Host>>,
     ) -> Self {
         let secrets = secrets::open(cluster, &found);
+        Self::holding(others, cluster, (found, secrets), hosts)
+    }
+
+    /// What they come to where the Secrets hold this.
+    #[must_use]
+    pub fn holding(
+        others: BTreeMap<String, String>,
+        cluster: &Cluster,
+        (found, secrets): (Found, Result<Secrets, Problem>),
+        hosts: Vec<Arc<Host>>,
+    ) -> Self {
         let plans = match &secrets {
             Ok(secrets) => deployment::plans(cluster, secrets, &hosts),
             Err(_) => Ok(Plans::default()),
@@ -115,7 +134,9 @@ impl Seen {
             let noted = it.cluster_uuid.as_ref();
             noted.is_none_or(|it| !self.others.contains_key(it.as_str()))
         };
-        let told = self.hosts.iter().filter_map(|it| deployment::told(it)).filter(is_its_own);
+        let hosts = self.hosts.iter();
+        let hosts = hosts.filter(|it| deployment::forms_another(it, &self.others).is_none());
+        let told = hosts.filter_map(|it| deployment::told(it)).filter(is_its_own);
         deployment::uuid(cluster).is_some()
             || !secrets::uuids(&self.found).is_empty()
             || told.into_iter().any(|it| it.version.is_some() || it.cluster_uuid.is_some())

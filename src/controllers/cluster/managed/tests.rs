@@ -25,6 +25,8 @@ use crate::{
     kubernetes::scripted::api_server,
 };
 
+mod before;
+mod confirm;
 mod left_alone;
 
 const NEEDED: [&str; 4] = ["Accepted", "ResolvedRefs", "Reachable", "Inspected"];

@@ -74,8 +74,8 @@ fn of(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
             Finding::unknown(KIND, Reason::InProgress, message)
         }
         Some(HeldBack::Unformed) => waiting(
-            "waits until it is on record which host forms the cluster, or a host has what is to \
-                 be joined: see the Cluster",
+            "waits until the cluster is formed, by the host that is on record for that, and a host \
+                 has what is to be joined: see the Cluster",
         ),
         Some(HeldBack::Paused(field)) => {
             let message = format!("{field} holds back the installation of Elasticsearch {version}");

@@ -159,7 +159,7 @@ pub enum HeldBack {
     InService,
     /// Nobody has seen yet what is there.
     Unseen,
-    /// It is not on record yet who forms the cluster.
+    /// There is no cluster to join yet, and it is not on record that this host forms one.
     Unformed,
     /// A person holds it back, by this field of the spec.
     Paused(&'static str),

@@ -91,7 +91,9 @@ fn deployed(
     Some(DeployedElasticsearch { settled, ..told(report) })
 }
 
-fn told(report: &Report) -> DeployedElasticsearch {
+/// How the machine is, as the status tells it.
+#[must_use]
+pub fn told(report: &Report) -> DeployedElasticsearch {
     let running = report.running.as_ref();
     DeployedElasticsearch {
         version: running.map(|it| Line::new(&it.version)),

@@ -1,6 +1,6 @@
 //! What a Host's Cluster asks of its machine about Elasticsearch.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
@@ -16,7 +16,10 @@ use crate::{
     authority::Authority,
     context::Context,
     controllers::{
-        deployment::{self, secrets},
+        deployment::{
+            self,
+            secrets::{self, Secrets},
+        },
         host::operation,
     },
     deploy::{archive::Sha512, node::NodePlan},
@@ -139,7 +142,26 @@ pub async fn wish(
         Err(problem) => return unknown(problem.message),
     };
     let hosts = deployment::hosts_of(&ctx.stores, cluster);
-    let mut plans = match deployment::plans(cluster, &secrets, &hosts) {
+    let others = deployment::others(&ctx.stores, cluster);
+    let mut wish = asked(host, cluster, secrets, &hosts, &others);
+    if let Wish::Deploy(wanted) = &mut wish {
+        wanted.digest = digest(host, &wanted.plan, watched).await;
+    }
+    Ok(wish)
+}
+
+/// What `cluster` asks, with these `secrets`, these `hosts`, and beside these other Clusters; but for the
+/// digest of the archive. Pure.
+#[must_use]
+pub fn asked(
+    host: &Host,
+    cluster: &Cluster,
+    secrets: Secrets,
+    hosts: &[Arc<Host>],
+    others: &BTreeMap<String, String>,
+) -> Wish {
+    let unknown = |why: String| Wish::Unknown { why };
+    let mut plans = match deployment::plans(cluster, &secrets, hosts) {
         Ok(plans) => plans,
         Err(problems) => {
             let words = problems.iter().map(|it| format!("spec.{}: {}", it.path, it.message));
@@ -159,25 +181,23 @@ pub async fn wish(
         Ok(deployment) => deployment,
         Err(problem) => return unknown(format!("dataPath of group {}: {problem}", plan.group)),
     };
-    let others = deployment::others(&ctx.stores, cluster);
-    let why = deployment::not_owned(cluster, host, &others);
+    let why = deployment::not_owned(cluster, host, others);
     if let Some(why) = why.or_else(|| deployment::renamed(cluster)) {
-        return Ok(Wish::NotOwned { deployment: Box::new(deployment), why });
+        return Wish::NotOwned { deployment: Box::new(deployment), why };
     }
-    let digest = digest(host, &plan, watched).await;
     let status = cluster.status.as_ref();
-    Ok(Wish::Deploy(Box::new(Wanted {
+    Wish::Deploy(Box::new(Wanted {
         deployment,
         authority: Arc::new(secrets.authority),
         uuid: deployment::uuid(cluster).map(Into::into),
-        running: running(cluster, host, &hosts),
-        may_install: deployment::may_install(cluster, &hosts),
+        running: running(cluster, host, hosts),
+        may_install: deployment::may_install(cluster, host, hosts),
         is_rolling: status.is_some_and(|it| it.rollout.is_some()),
         is_paused: cluster.spec.paused,
-        digest,
+        digest: None,
         basis: Basis::of(cluster),
         plan,
-    })))
+    }))
 }
 
 /// The lowest version that runs in the cluster: as Elasticsearch told, or else as the other `hosts` did.
