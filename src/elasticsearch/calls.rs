@@ -1,6 +1,8 @@
 //! Requests to Elasticsearch. What reads and what writes are two types: a write can't be sent
 //! where reads are retried, and can't miss the gate.
 
+use std::collections::BTreeMap;
+
 use reqwest::Method;
 
 use serde_json::{Value, json};
@@ -216,6 +218,15 @@ impl Write {
         Self::new(Method::PUT, operation, path, caller).with_body(body.to_string())
     }
 
+    /// Changes persistent settings of the cluster, all or none; null takes one away. Takes the cluster
+    /// privilege `manage`.
+    #[must_use]
+    pub fn put_cluster_settings(settings: &BTreeMap<String, Value>, caller: &str) -> Self {
+        let body = json!({ "persistent": settings });
+        let path = "/_cluster/settings".into();
+        Self::new(Method::PUT, "put_cluster_settings", path, caller).with_body(body.to_string())
+    }
+
     /// Takes the vote of `node` in the election of masters, and waits a while for the others to do
     /// without. The name is that of a Host, which needs no escape. Answered without `acknowledged`.
     #[must_use]
@@ -266,6 +277,7 @@ mod tests {
             (Write::exclude("c", &Prior::Unset, "uid", "me"), "PUT /_cluster/settings"),
             (Write::include(&Prior::Unset, "me"), "PUT /_cluster/settings"),
             (Write::mark("c", "uid", "me"), "PUT /_cluster/settings"),
+            (Write::put_cluster_settings(&BTreeMap::new(), "me"), "PUT /_cluster/settings"),
             (
                 Write::exclude_from_voting("c", "me"),
                 "POST /_cluster/voting_config_exclusions?node_names=c&timeout=4s",

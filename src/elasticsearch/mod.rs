@@ -20,6 +20,7 @@ pub mod explanation;
 pub mod answer;
 pub mod calls;
 pub mod cluster_reads;
+pub mod cluster_settings;
 pub mod endpoints;
 pub mod health_report;
 pub mod index_reads;
