@@ -1,6 +1,6 @@
 //! What a Host's Cluster asks of its machine about Elasticsearch.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
@@ -98,6 +98,7 @@ pub struct Basis {
     deleted: Option<Time>,
     formation: Option<Formation>,
     uuid: Option<String>,
+    kept: BTreeMap<String, Option<String>>,
 }
 
 impl Basis {
@@ -110,6 +111,7 @@ impl Basis {
             deleted: cluster.metadata.deletion_timestamp.clone(),
             formation: cluster.status.as_ref().and_then(|it| it.formation.clone()),
             uuid: deployment::uuid(cluster).map(str::to_owned),
+            kept: deployment::kept(cluster),
         }
     }
 }
