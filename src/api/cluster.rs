@@ -9,6 +9,8 @@ use super::{
     drain::DrainStatus,
     elasticsearch::ElasticsearchSpec,
     fields::{DurationText, Endpoint, Fingerprint},
+    index::DriftPolicy,
+    live::LiveSettings,
     reference::{
         ApiKeyReference, CertificatesReference, ObjectReference, SecretReference, TokenReference,
     },
@@ -122,6 +124,10 @@ pub struct ClusterSpec {
     /// be had back. Default: false.
     #[serde(default)]
     pub delete_data: bool,
+    /// Whether a value that somebody else gave a setting in the running cluster is replaced by the declared
+    /// one where that is changed there, or only told of in `status.liveSettings`. Default: Enforce.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
 }
 
 /// What becomes of an Elasticsearch that Drover installed when its Cluster is deleted.
@@ -270,6 +276,10 @@ pub struct ClusterStatus {
     /// The host that leaves the Cluster, or whose node is to lose roles; absent while there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<DrainStatus>,
+    /// The settings of Elasticsearch that are changed in the running cluster; absent before all hosts run
+    /// what they shall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_settings: Option<LiveSettings>,
     /// The run over the hosts that is under way; absent while there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,

@@ -1,7 +1,7 @@
 //! Requests to Elasticsearch. What reads and what writes are two types: a write can't be sent
 //! where reads are retried, and can't miss the gate.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use reqwest::Method;
 
@@ -244,6 +244,15 @@ impl Write {
         Self::new(Method::PUT, operation, path, caller).with_body(body.to_string())
     }
 
+    /// Changes persistent settings of the cluster, all or none; null takes one away. Takes the cluster
+    /// privilege `manage`.
+    #[must_use]
+    pub fn put_cluster_settings(settings: &BTreeMap<String, Value>, caller: &str) -> Self {
+        let body = json!({ "persistent": settings });
+        let path = "/_cluster/settings".into();
+        Self::new(Method::PUT, "put_cluster_settings", path, caller).with_body(body.to_string())
+    }
+
     /// Takes the vote of `node` in the election of masters, and waits a while for the others to do
     /// without. The name is that of a Host, which needs no escape. Answered without `acknowledged`.
     #[must_use]
@@ -294,6 +303,7 @@ mod tests {
             (Write::exclude("c", &Prior::Unset, "uid", "me"), "PUT /_cluster/settings"),
             (Write::include(&Prior::Unset, "me"), "PUT /_cluster/settings"),
             (Write::mark("c", "uid", "me"), "PUT /_cluster/settings"),
+            (Write::put_cluster_settings(&BTreeMap::new(), "me"), "PUT /_cluster/settings"),
             (
                 Write::announce("n/1", "uid", "r", Duration::ZERO, "me"),
                 "PUT /_nodes/n%2F1/shutdown",

@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{
     client::Client,
+    cluster_settings::Refusals,
     snapshot::{IndexView, LiveIndex, Snapshot},
 };
 pub use crate::object_key::ObjectKey;
@@ -45,6 +46,8 @@ pub struct Link {
     slots: usize,
     /// Whether it was looked at what an earlier process may have left in the cluster.
     examined: AtomicBool,
+    /// Which settings the cluster has refused to change while it runs.
+    pub refusals: Refusals,
     task: Mutex<Option<AbortHandle>>,
 }
 
@@ -117,8 +120,8 @@ impl Link {
         slots: usize,
     ) -> Self {
         let (shared, nudge, task) = (Mutex::default(), Notify::new(), Mutex::default());
-        let examined = AtomicBool::new(false);
-        Self { digest, client, key, shared, nudge, wakers, slots, examined, task }
+        let (examined, refusals) = (AtomicBool::new(false), Refusals::default());
+        Self { digest, client, key, shared, nudge, wakers, slots, examined, refusals, task }
     }
 
     /// Tracks what `before` tracked, for the same owners; nothing of it is read yet.

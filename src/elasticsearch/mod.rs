@@ -21,6 +21,7 @@ pub mod shutdown;
 pub mod answer;
 pub mod calls;
 pub mod cluster_reads;
+pub mod cluster_settings;
 pub mod endpoints;
 pub mod health_report;
 pub mod index_reads;

@@ -2,7 +2,7 @@
 
 use super::{
     apply::Outcome,
-    managed,
+    live, managed,
     observe::Observed,
     plan::{Identity, Plan},
     rollout::{self, plan::Decided},
@@ -308,6 +308,9 @@ fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster, decided: &Dec
     match outstanding {
         None => {
             if let Some(finding) = rollout::findings::outstanding(decided) {
+                return finding;
+            }
+            if let Some(finding) = live::findings::outstanding(cluster) {
                 return finding;
             }
             let view = seen.snapshot.cluster.as_deref();

@@ -4,6 +4,7 @@ pub mod apply;
 mod diagnostics;
 pub mod drain;
 mod findings;
+pub mod live;
 pub mod managed;
 pub mod observe;
 pub mod plan;
@@ -47,6 +48,12 @@ impl Reconciler for ClusterReconciler {
         {
             seen.connection = Err(problem);
         }
+        let set = live::observe::look(&ctx, &cluster, &seen, &plan).await;
+        let managed = seen.managed.as_mut();
+        let live =
+            managed.map(|it| live::plan::next(&cluster, it, set.as_ref())).unwrap_or_default();
+        // The status goes by the record that it is about to get.
+        let noted = live::plan::noted(&cluster, &live);
         let outdated = seen.managed.as_ref();
         let outdated = outdated.and_then(|it| rollout::outdated::Outdated::find(&cluster, it));
         let outdated = outdated.as_ref();
@@ -57,7 +64,7 @@ impl Reconciler for ClusterReconciler {
         let mut decided = rollout::plan::next(&cluster, look.as_ref(), outdated, is_refused, asked);
         drain::observe::explain(&ctx, &cluster, look.as_ref(), &mut decided.drain).await;
         let now = (ctx.now)();
-        let mut status = status::after(&cluster, &seen, &plan, &outcome, &decided, now);
+        let mut status = status::after(&noted, &seen, &plan, &outcome, &decided, now);
         if let Some(link) = link {
             status::reword(&mut status, |it| link.client().blot(it));
         }
@@ -72,7 +79,8 @@ impl Reconciler for ClusterReconciler {
         // from before a run does not know of it: its status would take the run away.
         let wrote = status_writer::write_as_seen(&ctx, &*cluster, &status).await?;
         let said = |it: &ClusterStatus| {
-            (it.rollout.clone(), it.formation.clone(), it.removal.clone(), it.drain.clone())
+            let set = (it.drain.clone(), it.live_settings.clone());
+            (it.rollout.clone(), it.formation.clone(), it.removal.clone(), set)
         };
         if !wrote && before.map(said).unwrap_or_default() != said(&status) {
             return Ok(Next::AwaitChange);
@@ -117,6 +125,9 @@ impl Reconciler for ClusterReconciler {
                 events::publish(&ctx, &*cluster, notice).await;
                 return Ok(next);
             }
+        }
+        if !live.act.is_empty() {
+            return live::apply::carry_out(&ctx, &cluster, &plan, &live).await;
         }
         if let Some(next) = rollout::next(&decided, look.map(|it| it.took).unwrap_or_default(), now)
         {

@@ -89,6 +89,7 @@ pub fn after(
         formation: before.formation,
         removal: before.removal,
         drain: before.drain,
+        live_settings: before.live_settings,
         deploy: before.deploy,
         elasticsearch_deploy: before.elasticsearch_deploy,
         requests: before.requests,

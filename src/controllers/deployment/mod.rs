@@ -21,6 +21,7 @@ use crate::{
     deploy::{
         Member, Problem,
         node::{self, Plans, Site},
+        shared,
     },
     elasticsearch::version::Version,
     ssh::deploy::layout,
@@ -252,6 +253,16 @@ pub fn site<'a>(
     })
 }
 
+/// The settings that are changed in the running cluster alone, with what the files say of each: no host is
+/// restarted for them.
+#[must_use]
+pub fn kept(cluster: &Cluster) -> BTreeMap<String, Option<String>> {
+    let live = cluster.status.as_ref().and_then(|it| it.live_settings.as_ref());
+    let Some(live) = live else { return BTreeMap::new() };
+    let kept = live.changes.iter().filter(|it| it.state.is_kept_out_of_files());
+    kept.map(|it| (it.name.clone(), live.files.get(&it.name).cloned())).collect()
+}
+
 /// What each host of `cluster` runs; nothing of those that have not told yet which machine they are.
 ///
 /// # Errors
@@ -263,7 +274,12 @@ pub fn plans(
 ) -> Result<Plans, Vec<Problem>> {
     let members: Vec<Member> = hosts.iter().map(|it| member(it)).collect();
     match site(cluster, secrets, bootstrap(cluster, hosts)) {
-        Some(site) => node::plan(&site, &members),
+        Some(site) => {
+            let kept = kept(cluster);
+            let groups = (!kept.is_empty()).then(|| shared::with_kept(site.groups, &kept));
+            let groups = groups.flatten();
+            node::plan(&Site { groups: groups.as_deref().unwrap_or(site.groups), ..site }, &members)
+        }
         None => Ok(Plans::default()),
     }
 }

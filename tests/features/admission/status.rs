@@ -225,6 +225,13 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
             "startedAt": THEN,
             "clearSince": THEN, "blockedBy": "the node es-3 has copies of orders",
         },
+        "liveSettings": {
+            "files": { "search.max_buckets": "65536" },
+            "changes": [{
+                "name": "search.max_buckets", "value": "70000", "before": "60000",
+                "state": "Drifted", "message": "somebody has set 80000 in the running cluster",
+            }],
+        },
         "rollout": rollout(),
         "deploy": {
             "status": "failed", "requestId": "one", "version": "41.1", "deployed": ["es-1"],

@@ -5,7 +5,7 @@ use drover::api::{
     host_status::RunStatus,
     rollout_status::{RolloutKind, RolloutStep},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{LONG, Stage};
 use crate::common::{
@@ -24,6 +24,34 @@ fn versions() -> Vec<&'static str> {
     }
     let all = ["7.17.29", "8.17.0", "8.19.0", "9.2.0"];
     all.into_iter().filter(|it| runs_here(it)).collect()
+}
+
+/// A setting that Elasticsearch takes while it runs is changed there, and no node is restarted for it.
+async fn changes_live(stage: &Stage, version: &str, config: &Value) {
+    const NAME: &str = "search.max_buckets";
+    let runs = stage.runs();
+    for wanted in [Some("70000"), Some("80000"), None] {
+        let mut config = config.clone();
+        if let Some(value) = wanted {
+            config[NAME] = json!(value);
+        }
+        stage.apply(&stage.cluster(version, &config, &json!({}))).await;
+        eventually(&format!("{NAME} is {wanted:?} in the running cluster"), LONG, async || {
+            let set = stage.asks(0, "/_cluster/settings?flat_settings=true").await?;
+            if set["persistent"][NAME].as_str() == wanted { Ok(()) } else { Err(set.to_string()) }
+        })
+        .await;
+    }
+    stage
+        .when("nothing is kept out of files any more", |cluster| {
+            let status = cluster.status.clone().unwrap_or_default();
+            match &status.live_settings {
+                Some(live) if live.changes.is_empty() && status.rollout.is_none() => Ok(()),
+                live => Err(format!("{live:?} {:?}", status.rollout)),
+            }
+        })
+        .await;
+    assert_eq!(stage.runs(), runs, "a node was restarted");
 }
 
 #[tokio::test]
@@ -102,6 +130,7 @@ async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings
     assert_eq!(status.elasticsearch.unwrap().uuid, formed.uuid);
     let status = stage.until("Ready", "True").await;
     assert_eq!(status.history.len(), 1 + versions.len(), "none of that takes a run");
+    changes_live(&stage, new, &attribute).await;
     stage.assert_rights_suffice();
     for reason in ["FormationBegun", "Formed", "RolloutPaused", "RolloutFinished"] {
         stage.event("es", reason).await;

@@ -103,6 +103,12 @@ impl Outdated {
         !self.hosts.is_empty()
     }
 
+    /// Whether every host runs what it shall, and there is one.
+    #[must_use]
+    pub fn is_all_right(&self) -> bool {
+        !self.right.is_empty() && self.right.len() == self.revisions.len()
+    }
+
     /// Whether the host with this uid runs what it shall.
     #[must_use]
     pub fn is_right(&self, uid: &str) -> bool {

@@ -101,6 +101,7 @@ pub struct Basis {
     deleted: Option<Time>,
     formation: Option<Formation>,
     uuid: Option<String>,
+    kept: BTreeMap<String, Option<String>>,
 }
 
 impl Basis {
@@ -113,6 +114,7 @@ impl Basis {
             deleted: cluster.metadata.deletion_timestamp.clone(),
             formation: cluster.status.as_ref().and_then(|it| it.formation.clone()),
             uuid: deployment::uuid(cluster).map(str::to_owned),
+            kept: deployment::kept(cluster),
         }
     }
 }
