@@ -93,6 +93,8 @@ pub fn after(
         elasticsearch_deploy: before.elasticsearch_deploy,
         requests: before.requests,
         history: before.history,
+        plan: before.plan,
+        plan_omitted: before.plan_omitted,
     }
 }
 
