@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod left_alone;
+mod planned;
 
 const NEEDED: [&str; 4] = ["Accepted", "ResolvedRefs", "Reachable", "Inspected"];
 
