@@ -9,7 +9,7 @@ use super::{
     drain::DrainStatus,
     elasticsearch::ElasticsearchSpec,
     fields::{DurationText, Endpoint, Fingerprint},
-    index::DriftPolicy,
+    index::{DriftPolicy, Mode, PlannedCall},
     live::LiveSettings,
     reference::{
         ApiKeyReference, CertificatesReference, ObjectReference, SecretReference, TokenReference,
@@ -116,6 +116,11 @@ pub struct ClusterSpec {
     /// Default: false.
     #[serde(default)]
     pub paused: bool,
+    /// Whether Drover does what the spec asks for, or only publishes it in `status.plan`. Under Plan
+    /// nothing new is begun in Elasticsearch or on any host: a host that a run has in hand is brought
+    /// back first. Default: Apply.
+    #[serde(default)]
+    pub mode: Mode,
     /// What becomes of an Elasticsearch that Drover installed when this object is deleted. One that
     /// somebody else installed is never touched. Default: `Retain`.
     #[serde(default)]
@@ -303,6 +308,17 @@ pub struct ClusterStatus {
     #[schemars(length(max = 10))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub history: Vec<PastRun>,
+    /// What mode Plan holds back, in its order; at most 50. A call to Elasticsearch has its HTTP
+    /// method and path. Work on a host has the word of the Host's `status.operation.kind`, such as
+    /// RestartHost, or FormCluster, Prepare or Drain, and the path `hosts/<name>`; a Secret that is
+    /// to be made has CreateSecret and `secrets/<name>`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub plan: Vec<PlannedCall>,
+    /// How many entries more there are than `plan` lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_omitted: Option<u32>,
 }
 
 /// The members of a Cluster.

@@ -8,6 +8,7 @@ pub mod live;
 pub mod managed;
 pub mod observe;
 pub mod plan;
+pub mod planned;
 pub mod references;
 pub mod rollout;
 pub mod status;
@@ -62,6 +63,8 @@ impl Reconciler for ClusterReconciler {
         let look = rollout::observe::look(&ctx, &cluster, &seen, &plan, outdated).await?;
         let is_refused = managed::is_refused(&seen, &plan);
         let mut decided = rollout::plan::next(&cluster, look.as_ref(), outdated, is_refused, asked);
+        let held = planned::held(&cluster, (&seen, &plan), look.as_ref(), outdated, &decided);
+        decided.held = held;
         drain::observe::explain(&ctx, &cluster, look.as_ref(), &mut decided.drain).await;
         let now = (ctx.now)();
         let mut status = status::after(&noted, &seen, &plan, &outcome, &decided, now);
@@ -73,6 +76,7 @@ impl Reconciler for ClusterReconciler {
         notices.extend(rollout::status::notices(before, &status));
         notices.extend(managed::status::notices(before, &status));
         notices.extend(drain::record::notices(before, &status));
+        notices.extend(planned::notices(before, &status));
         notices.extend(rollout::farewell(&decided, plan.let_go));
         notices.extend(drain::farewell(&cluster, plan.let_go));
         // What a host, or Elasticsearch, is told next was decided for this very object. And a copy

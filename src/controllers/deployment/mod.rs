@@ -12,9 +12,10 @@ use kube::ResourceExt as _;
 use self::secrets::Secrets;
 use crate::{
     api::{
-        cluster::Cluster,
+        cluster::{Cluster, ClusterDeletionPolicy},
         host::Host,
         host_status::{DataDirectory, DeployedElasticsearch, OperationKind},
+        index::Mode,
         line::Line,
     },
     context::Stores,
@@ -223,6 +224,16 @@ pub fn is_home(host: &Host) -> bool {
 pub fn may_be_of(cluster: &Cluster, host: &Host) -> bool {
     let noted = told(host).and_then(|it| it.cluster_uuid.as_ref());
     noted.is_none_or(|it| uuid(cluster) == Some(it.as_str()))
+}
+
+/// Whether what Drover installed on the hosts goes with `cluster`, which is being deleted. Mode Plan
+/// changes nothing on any host, unless that was begun before.
+#[must_use]
+pub fn takes_along(cluster: &Cluster) -> bool {
+    let is_begun = cluster.status.as_ref().is_some_and(|it| it.removal.is_some());
+    cluster.metadata.deletion_timestamp.is_some()
+        && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
+        && (is_begun || cluster.spec.mode == Mode::Apply)
 }
 
 /// The host that forms the cluster: as long as none is formed, and as long as it is the very host

@@ -261,6 +261,11 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
             "done": 1, "total": 3, "reason": "something else was asked for",
             "startedAt": THEN, "finishedAt": THEN,
         }],
+        "plan": [{
+            "method": "PUT", "path": "/_cluster/settings", "body": "{}", "bodyOmitted": 1,
+            "reason": "r",
+        }],
+        "planOmitted": 1,
     });
     check::<Cluster, ClusterStatus>(cluster("", Value::Null), status).await;
 }

@@ -10,7 +10,7 @@ use super::{
     record, roles,
 };
 use crate::{
-    api::{cluster::Cluster, host::Host},
+    api::{cluster::Cluster, host::Host, index::Mode},
     controllers::deployment::leaving,
     elasticsearch::evidence::Evidence,
     rollout::drain::{self, Cause, Decision, Drain, Fate, Leaving, Scene},
@@ -67,6 +67,8 @@ pub fn next(cluster: &Cluster, seen: Option<&Seen>, now: Timestamp) -> Decision 
 fn hold(cluster: &Cluster) -> Option<&'static str> {
     if cluster.status.as_ref().is_some_and(|it| it.rollout.is_some()) {
         Some("a run over the hosts is under way: it begins once that is over")
+    } else if cluster.spec.mode == Mode::Plan {
+        Some("mode Plan of the Cluster holds it back")
     } else if cluster.spec.paused {
         Some("spec.paused of the Cluster holds it back")
     } else {
@@ -75,7 +77,11 @@ fn hold(cluster: &Cluster) -> Option<&'static str> {
 }
 
 /// Whether `host` is there, and leaves. One that names another Cluster does as long as its node runs.
-fn leaves(cluster: &Cluster, host: &Host, evidence: Option<&Evidence>) -> bool {
+pub(in super::super) fn leaves(
+    cluster: &Cluster,
+    host: &Host,
+    evidence: Option<&Evidence>,
+) -> bool {
     let name = host.name_any();
     let runs = || evidence.is_some_and(|it| it.nodes.values().any(|it| *it.name == *name));
     leaving::is_due(cluster, host) || leaving::has_moved(cluster, host) && runs()
@@ -198,11 +204,15 @@ mod tests {
 
     #[test]
     fn beside_a_run_or_while_the_cluster_is_paused_no_drain_begins() {
-        let paused = cluster(|it| it["spec"]["paused"] = json!(true));
         let seen = seen(vec![host(deleted)], true);
-        let waits = next(&paused, Some(&seen), Timestamp::UNIX_EPOCH);
-        assert_eq!(waits.act, None);
-        assert!(waits.drain.unwrap().blocked.unwrap().contains("spec.paused"));
+        for (field, value, words) in
+            [("paused", json!(true), "spec.paused"), ("mode", json!("Plan"), "mode Plan")]
+        {
+            let held = cluster(|it| it["spec"][field] = value);
+            let waits = next(&held, Some(&seen), Timestamp::UNIX_EPOCH);
+            assert_eq!(waits.act, None);
+            assert!(waits.drain.unwrap().blocked.unwrap().contains(words), "{field}");
+        }
     }
 
     #[test]

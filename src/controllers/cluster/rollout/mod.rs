@@ -201,6 +201,7 @@ mod tests {
             hold: None,
             foreign: plan::Foreign::Nobody,
             drain: crate::rollout::drain::Decision { drain: None, act: None, stuck: None },
+            held: crate::controllers::cluster::planned::Held::default(),
         }
     }
 

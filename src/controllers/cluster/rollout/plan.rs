@@ -4,11 +4,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{super::drain, observe::Seen, outdated::Outdated, record, wishes};
+use super::{
+    super::{drain, planned::Held},
+    observe::Seen,
+    outdated::Outdated,
+    record, wishes,
+};
 use crate::{
     api::{
         RESUME,
         cluster::Cluster,
+        index::Mode,
         rollout::{PauseAfter as PauseAfterSpec, Protection as ProtectionSpec, SingleCopyIndices},
         rollout_status::Requests,
     },
@@ -43,6 +49,8 @@ pub struct Decided {
     pub foreign: Foreign,
     /// What was decided about a host that is drained.
     pub drain: DrainDecision,
+    /// What mode Plan holds back, once all is decided: see [`super::super::planned::held`].
+    pub held: Held,
 }
 
 /// For whom else than this Cluster allocation is held back.
@@ -92,6 +100,7 @@ pub fn next(
             hold,
             foreign,
             drain,
+            held: Held::default(),
         };
     };
     let uids: Vec<&str> = seen.members.iter().map(|it| &*it.uid).collect();
@@ -146,7 +155,8 @@ pub fn next(
     let is_outstanding =
         after.is_none() && idle.is_none() && wishes::is_anything_outstanding(cluster, outdated);
     let foreign = foreign(cluster, seen);
-    Decided { run: after, act, ended, requests, idle, is_outstanding, hold, foreign, drain }
+    let held = Held::default();
+    Decided { run: after, act, ended, requests, idle, is_outstanding, hold, foreign, drain, held }
 }
 
 fn foreign(cluster: &Cluster, seen: &Seen) -> Foreign {
@@ -163,6 +173,8 @@ fn foreign(cluster: &Cluster, seen: &Seen) -> Foreign {
 fn hold(cluster: &Cluster) -> Option<&'static str> {
     if cluster.metadata.deletion_timestamp.is_some() {
         Some("Deleting")
+    } else if cluster.spec.mode == Mode::Plan {
+        Some("Planned")
     } else if cluster.spec.paused {
         Some("Paused")
     } else {

@@ -4,6 +4,7 @@ mod absent;
 mod deletion;
 mod image;
 mod neighbours;
+mod planned;
 mod protection;
 mod quiet;
 mod requests;

@@ -81,6 +81,13 @@ fn of(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
             let message = format!("{field} holds back the installation of Elasticsearch {version}");
             no(Reason::Paused, message)
         }
+        Some(HeldBack::Planned(cluster)) => {
+            let message = format!(
+                "mode Plan of Cluster '{cluster}' holds back the installation of Elasticsearch \
+                 {version}"
+            );
+            no(Reason::PlanOnly, message)
+        }
         Some(HeldBack::Reported) => {
             let message = "Elasticsearch was stopped, which is only reported under driftPolicy \
                            Report: start it, or have drift put back by Enforce";

@@ -163,6 +163,8 @@ pub enum HeldBack {
     Unformed,
     /// A person holds it back, by this field of the spec.
     Paused(&'static str),
+    /// Mode Plan of the Cluster of this name holds it back.
+    Planned(String),
     /// A run over the hosts has the machine in hand.
     InRun,
     /// It was stopped, and only reported under this policy.
@@ -215,6 +217,9 @@ pub fn held_back(host: &Host, seen: &Observed, wanted: &Wanted) -> Option<HeldBa
     ];
     if let Some((_, field)) = held.into_iter().find(|it| it.0) {
         return Some(HeldBack::Paused(field));
+    }
+    if let Some(cluster) = &seen.held_by {
+        return Some(HeldBack::Planned(cluster.clone()));
     }
     let is_whole = seen.treated().and_then(|it| it.as_ref().ok());
     if !is_whole.is_some_and(|it| it.is_whole() && it.deed == Deed::Prepare) {

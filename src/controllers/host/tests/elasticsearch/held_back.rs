@@ -18,6 +18,25 @@ fn before_it_is_on_record_who_forms_the_cluster_the_machine_only_tells_what_is_t
 }
 
 #[test]
+fn mode_plan_of_its_cluster_brings_nothing_to_the_machine_until_that_is_apply() {
+    let mut scene = bare();
+    scene.held_by = Some("logs".into());
+    asks(&mut scene, joining());
+    scene.settle();
+    scene.check("ElasticsearchInstalled", "False", "PlanOnly");
+    scene.check("Ready", "False", "PlanOnly");
+    scene.check("Stalled", "True", "PlanOnly");
+    let message = &scene.condition("ElasticsearchInstalled").message;
+    assert!(message.contains("mode Plan of Cluster 'logs'"), "{message}");
+    assert_eq!(treatment(&scene).unwrap().deed, crate::ssh::treatment::Deed::Compare);
+    assert!(!is_installing(&scene) && scene.status().operation.is_none());
+    assert_eq!(scene.machine.starts, 0);
+    scene.held_by = None;
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
 fn what_the_cluster_no_longer_says_is_not_begun() {
     let mut scene = bare();
     scene.is_stale = true;
