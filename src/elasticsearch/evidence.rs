@@ -69,10 +69,16 @@ pub struct Node {
 }
 
 impl Node {
-    /// Whether it may be elected.
+    /// Whether it may have a vote in the election of masters.
     #[must_use]
     pub fn is_master_eligible(&self) -> bool {
         self.roles.contains("master")
+    }
+
+    /// Whether it may be elected: one that is there for its vote only never is.
+    #[must_use]
+    pub fn may_lead(&self) -> bool {
+        self.is_master_eligible() && !self.roles.contains("voting_only")
     }
 
     /// Whether it may be given copies of shards.

@@ -6,6 +6,8 @@
 mod refusal;
 mod taken;
 
+pub(super) use self::refusal::is_last_leader;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;

@@ -28,6 +28,8 @@ pub struct Lost {
     pub data: BTreeSet<&'static str>,
     /// Whether it loses its vote in the election of masters.
     pub vote: bool,
+    /// Whether it may no longer be elected, be it that it keeps its vote.
+    pub lead: bool,
     /// Whether it would have neither a data role nor a vote any more.
     pub is_bare: bool,
 }
@@ -46,6 +48,7 @@ impl Roles {
         Some(Lost {
             data: TIERS.into_iter().filter(is_lost).collect(),
             vote: node.is_master_eligible() && !after.is_master_eligible(),
+            lead: node.may_lead() && !after.may_lead(),
             is_bare: !after.holds_data() && !after.is_master_eligible(),
         })
     }
@@ -108,6 +111,18 @@ mod tests {
         assert_eq!(lost(&tiers, &["data"]), [""; 0]);
         assert_eq!(lost(&["master", "ingest", "ml"], &["master", "voting_only"]), [""; 0]);
         assert_eq!(lost(&["ingest"], &["data", "master"]), [""; 0], "what it gets");
+    }
+
+    #[test]
+    fn a_node_that_keeps_its_vote_only_may_no_longer_be_elected() {
+        let lead = |before: &[&str], after: &[&str]| {
+            let node = Node { roles: named(before), ..Node::default() };
+            let lost = Roles::Named(named(after)).lost(&node).unwrap();
+            (lost.lead, lost.is_nothing())
+        };
+        assert_eq!(lead(&["master"], &["master", "voting_only"]), (true, true));
+        assert_eq!(lead(&["master"], &["master", "ingest"]), (false, true));
+        assert_eq!(lead(&["master", "voting_only"], &["data"]), (false, false));
     }
 
     #[test]

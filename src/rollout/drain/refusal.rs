@@ -70,14 +70,18 @@ impl Scene<'_> {
 }
 
 fn last_master(evidence: &Evidence, id: &NodeId, node: &Node) -> Option<String> {
-    let others = |(other, it): (&NodeId, &Node)| other != id && it.is_master_eligible();
-    let is_last = node.is_master_eligible() && !evidence.nodes.iter().any(others);
-    is_last.then(|| {
+    is_last_leader(evidence, id, node).then(|| {
         format!(
             "{} is the last node that may be elected master: add another one, or delete the Cluster",
             node.name
         )
     })
+}
+
+/// Whether no other node may be elected: those that are there for their vote only never are.
+pub(in crate::rollout) fn is_last_leader(evidence: &Evidence, id: &NodeId, node: &Node) -> bool {
+    let others = |(other, it): (&NodeId, &Node)| other != id && it.may_lead();
+    node.may_lead() && !evidence.nodes.iter().any(others)
 }
 
 /// The others have to be a majority among themselves before the host stops for its roles.

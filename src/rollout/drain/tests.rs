@@ -329,6 +329,13 @@ fn a_removal_that_would_harm_is_refused_with_the_reason() {
         }
     });
     assert!(last.contains("c is the last node that may be elected"), "{last}");
+    let voters = World::refused(|it| {
+        for id in ["id-a", "id-b"] {
+            let roles = ["master".into(), "voting_only".into(), "data".into()].into();
+            it.evidence.nodes.get_mut(id).unwrap().roles = roles;
+        }
+    });
+    assert!(voters.contains("c is the last node that may be elected"), "{voters}");
     let three = || ["a", "b", "c"].map(|on| copy("orders", on == "a", Some(on))).to_vec();
     let few = World::refused(|it| it.evidence.copies = three());
     assert!(few.contains("2 nodes for data, and orders shall have 3 copies"), "{few}");

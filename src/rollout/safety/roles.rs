@@ -2,7 +2,7 @@
 
 use super::{Scene, named};
 use crate::rollout::{
-    drain::{Drain, Phase},
+    drain::{Drain, Phase, is_last_leader},
     hosts::Member,
     roles::Roles,
 };
@@ -21,8 +21,18 @@ impl Scene<'_> {
             ));
         }
         let mut going = host.going(self.run.kind, self.evidence);
-        let node = going.find_map(|id| self.evidence.nodes.get(id))?;
-        let lost = host.roles.lost(node).filter(|it| !it.is_nothing())?;
+        let (id, node) = going.find_map(|id| Some((id, self.evidence.nodes.get(id)?)))?;
+        let lost = host.roles.lost(node)?;
+        if lost.lead && is_last_leader(self.evidence, id, node) {
+            return Some(format!(
+                "{} is the last node that may be elected master, and is to be so no longer: add another \
+                 one first",
+                node.name
+            ));
+        }
+        if lost.is_nothing() {
+            return None;
+        }
         let is_it = |it: &&Drain| it.of.uid == host.uid && *it.of.node() == *node.name;
         let drain = self.drain.filter(is_it);
         drain.is_none_or(|it| it.phase != Phase::Drained).then(|| {

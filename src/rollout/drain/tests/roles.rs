@@ -6,7 +6,7 @@ use super::*;
 fn world(data: &[&'static str], vote: bool) -> World {
     let mut world = World::new();
     world.leaving = vec![Leaving { cause: Cause::Roles, ..leaves("c") }];
-    world.lost = Some(Lost { data: data.iter().copied().collect(), vote, is_bare: false });
+    world.lost = Some(Lost { data: data.iter().copied().collect(), vote, ..Lost::default() });
     world
 }
 
@@ -120,7 +120,7 @@ fn a_vote_that_comes_back_is_taken_again_before_the_node_may_go() {
 fn a_drain_of_less_than_is_lost_by_now_is_taken_back_and_begins_anew() {
     let mut world = world(&[], true);
     world.until(Some(Phase::Drained));
-    world.lost = Some(Lost { data: ["data"].into(), vote: true, is_bare: false });
+    world.lost = Some(Lost { data: ["data"].into(), vote: true, ..Lost::default() });
     world.turn();
     assert_eq!(world.phase(), Some(Phase::Withdraw));
     world.until(None);

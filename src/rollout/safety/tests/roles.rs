@@ -65,6 +65,18 @@ fn what_loses_nothing_or_is_started_as_it_is_is_not_kept_up() {
 }
 
 #[test]
+fn the_last_node_that_may_be_elected_does_not_become_one_that_only_votes() {
+    let mut stand = to_have(&["master", "voting_only", "data"]);
+    for host in ["two", "three"] {
+        let node = stand.evidence.nodes.get_mut(&node_of(host)).unwrap();
+        node.roles = ["master".into(), "voting_only".into(), "data".into()].into();
+    }
+    shut(&stand, "one", Gate::Roles, "one is the last node that may be elected master");
+    stand.run.kind = Kind::ElasticsearchRestart;
+    open(&stand, "one");
+}
+
+#[test]
 fn a_host_whose_roles_nobody_knows_stays_up() {
     let mut stand = to_have(&["master"]);
     stand.member("one").roles = Roles::Unknown;
