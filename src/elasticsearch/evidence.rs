@@ -44,9 +44,9 @@ pub struct Evidence {
     pub snapshots: Vec<Box<str>>,
     /// Nodes whose data disks are fuller than the high watermark.
     pub full: BTreeSet<NodeId>,
-    /// What Elasticsearch calls critical before another major version, each in a few words; absent where
-    /// that was not asked.
-    pub deprecations: Option<Vec<Box<str>>>,
+    /// What Elasticsearch calls critical before another major version, each in a few words, or why it
+    /// does not tell; absent where that was not asked.
+    pub deprecations: Option<Result<Vec<Box<str>>, Box<str>>>,
 }
 
 /// One member.

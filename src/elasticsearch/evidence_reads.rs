@@ -14,6 +14,7 @@ use super::{
     calls::Read,
     client::Client,
     cluster_reads::HealthStatus,
+    deprecations,
     error::Error,
     evidence::{Allocation, Counts, Evidence, Exclusion, Node, NodeId},
     version::Version,
@@ -112,7 +113,8 @@ impl Client {
         let mut evidence = Self::known(&state, &health, &settings, &processes, &disks)?;
         evidence.uuid = self.identity(&state, evidence.uuid.into())?.into();
         if next.is_some_and(|it| evidence.is_of_older_major(it)) {
-            evidence.deprecations = Some(self.deprecations(caller, state.endpoint).await?);
+            let told = self.what_is_critical(caller, state.endpoint).await;
+            evidence.deprecations = Some(told);
         }
         Ok(evidence)
     }
