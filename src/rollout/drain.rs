@@ -13,6 +13,7 @@ use std::{collections::BTreeSet, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    gate::headline,
     roles::Lost,
     safety::{SETTLED, named, since},
 };
@@ -208,7 +209,7 @@ pub fn next(scene: &Scene<'_>) -> Decision {
         Step::Over => Decision { drain: None, act: None, stuck: None },
         Step::Do(act) => Decision { drain: Some(drain), act: Some(act), stuck: None },
         Step::Wait(blocked, stuck) => {
-            drain.blocked = blocked;
+            drain.blocked = blocked.map(|it| scene.in_the_same_words(it));
             Decision { drain: Some(drain), act: None, stuck }
         }
     }
@@ -221,6 +222,14 @@ enum Step {
 }
 
 impl Scene<'_> {
+    /// Why Elasticsearch could not be asked, as it was told before: which endpoint failed last, and how, is
+    /// no news as long as all of it fails.
+    fn in_the_same_words(&self, why: String) -> String {
+        let before = self.drain.and_then(|it| it.blocked.as_deref());
+        let same = before.filter(|it| self.evidence.is_err() && headline(it) == headline(&why));
+        same.map_or(why, str::to_owned)
+    }
+
     /// The first host that may be drained, or else the first, with what keeps it back.
     fn begin(&self, evidence: Result<&Evidence, &str>) -> Option<(Drain, Step)> {
         let refusals = self.leaving.iter().map(|it| match evidence {
@@ -367,16 +376,18 @@ fn left(
     let is_on = |it: &&Copy| it.node.as_ref().is_some_and(|on| member.is_some_and(|m| m.0 == on));
     let is_still = evidence.health.relocating + evidence.health.initializing == 0;
     let stuck = |it: &Copy| is_still.then(|| it.clone());
-    if let Some(first) = evidence.copies.iter().find(is_on) {
-        let all = evidence.copies.iter().filter(is_on).map(|it| &*it.index);
-        let indices: BTreeSet<&str> = all.collect();
+    let here = evidence.copies.iter().filter(is_on);
+    if let Some(first) = here.clone().min_by_key(|it| it.shard()) {
+        let indices: BTreeSet<&str> = here.map(|it| &*it.index).collect();
         let why = format!("the node {node} has copies of {}", named(indices));
         return Some((why, stuck(first)));
     }
-    let mut nowhere = evidence.copies.iter().filter(|it| it.state == CopyState::Unassigned);
-    if let Some(first) = nowhere.next() {
-        // Where it is not known what that node had, any of them may be its.
-        let why = format!("no node has a copy of {} that there shall be", first.index);
+    let is_nowhere = |it: &&Copy| it.state == CopyState::Unassigned;
+    let nowhere = evidence.copies.iter().filter(is_nowhere);
+    // Where it is not known what that node had, any of them may be its.
+    if let Some(first) = nowhere.clone().min_by_key(|it| it.shard()) {
+        let indices: BTreeSet<&str> = nowhere.map(|it| &*it.index).collect();
+        let why = format!("no node has a copy that there shall be of {}", named(indices));
         return Some((why, stuck(first)));
     }
     (!is_still).then(|| ("shard copies are being built, or move".into(), None))
