@@ -38,7 +38,7 @@ pub struct Evidence {
     /// nodes. By the index's name; absent where it says none.
     pub tiers: BTreeMap<Box<str>, Vec<Box<str>>>,
     /// What others hold back or take out, each in a few words: allocation filters, voting
-    /// exclusions, shutdown records. What [`Exclusion::marked`] names is not among them.
+    /// exclusions, shutdown records. What [`Exclusion::marked`] is about is not among them.
     pub foreign: Vec<Box<str>>,
     /// Snapshots that are being taken, by name.
     pub snapshots: Vec<Box<str>>,

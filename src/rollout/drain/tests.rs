@@ -1,3 +1,4 @@
+mod kept;
 mod roles;
 
 use super::*;
@@ -13,6 +14,7 @@ struct World {
     evidence: Evidence,
     drain: Option<Drain>,
     leaving: Vec<Leaving>,
+    hosts: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
     lost: Option<Lost>,
     fate: Fate,
     hold: Option<&'static str>,
@@ -53,6 +55,7 @@ impl World {
             },
             drain: None,
             leaving: vec![leaves("c")],
+            hosts: ["a", "b", "c"].map(|it| (it.into(), BTreeSet::new())).into(),
             lost: None,
             fate: Fate::Leaves,
             hold: None,
@@ -111,6 +114,7 @@ impl World {
             drain: self.drain.as_ref(),
             fate: self.fate,
             leaving: &self.leaving,
+            hosts: &self.hosts,
             lost: self.lost.as_ref(),
             hold: self.hold,
             now: Timestamp::from_second(self.now).unwrap(),
@@ -409,6 +413,7 @@ fn what_can_not_be_asked_is_waited_for_and_proves_nothing() {
         drain: Some(&drain),
         fate: Fate::Leaves,
         leaving: &world.leaving,
+        hosts: &world.hosts,
         lost: None,
         hold: None,
         now: Timestamp::from_second(world.now + 10).unwrap(),

@@ -23,7 +23,7 @@ impl Scene<'_> {
         let mut going = host.going(self.run.kind, self.evidence);
         let (id, node) = going.find_map(|id| Some((id, self.evidence.nodes.get(id)?)))?;
         let lost = host.roles.lost(node)?;
-        if lost.lead && is_last_leader(self.evidence, id, node) {
+        if lost.lead && is_last_leader(self.evidence, id, node, &[]) {
             return Some(format!(
                 "{} is the last node that may be elected master, and is to be so no longer: add another \
                  one first",

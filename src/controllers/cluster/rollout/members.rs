@@ -59,6 +59,14 @@ pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
     }
 }
 
+/// The addresses of the machine of `host`, as far as it has told any, with those that are declared.
+#[must_use]
+pub fn told_addresses(host: &Host) -> BTreeSet<Box<str>> {
+    let told = host.status.as_ref().and_then(|it| it.elasticsearch.as_ref());
+    let told = told.filter(|it| !it.addresses.is_empty());
+    told.map(|told| addresses(host, Some(told))).unwrap_or_default()
+}
+
 fn addresses(host: &Host, told: Option<&HostElasticsearch>) -> BTreeSet<Box<str>> {
     let own = told.iter().flat_map(|it| &it.addresses).map(Line::as_str);
     let declared = [host.spec.node_address(), &host.spec.address].map(|it| it.0.as_str());

@@ -46,7 +46,7 @@ fn a_node_that_loses_its_vote_alone_keeps_its_copies() {
     let mut world = world(&[], true);
     assert_eq!(world.turn().act, Some(Act::Mark("c".into())));
     world.until(Some(Phase::Vote));
-    assert!(world.evidence.exclusion.silences_only("c"));
+    assert!(world.evidence.exclusion.silences("c"));
     world.until(Some(Phase::Drained));
     assert_eq!(world.evidence.exclusion.persistent, None, "no shard moves");
     restarted(&mut world);
@@ -113,7 +113,7 @@ fn a_vote_that_comes_back_is_taken_again_before_the_node_may_go() {
     world.turn();
     assert_ne!(world.phase(), Some(Phase::Drained));
     world.until(Some(Phase::Drained));
-    assert!(world.evidence.exclusion.silences_only("c"));
+    assert!(world.evidence.exclusion.silences("c"));
 }
 
 #[test]
