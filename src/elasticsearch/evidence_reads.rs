@@ -14,7 +14,6 @@ use super::{
     calls::Read,
     client::Client,
     cluster_reads::HealthStatus,
-    deprecations,
     error::Error,
     evidence::{Allocation, Counts, Evidence, Exclusion, Node, NodeId},
     version::Version,

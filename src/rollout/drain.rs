@@ -9,9 +9,6 @@ mod left;
 mod refusal;
 mod taken;
 
-pub(super) use self::refusal::is_last_leader;
-use self::left::{left, member, overruled};
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -19,6 +16,8 @@ use std::{
 
 use jiff::Timestamp;
 
+use self::left::{left, member, overruled};
+pub(super) use self::refusal::is_last_leader;
 use super::{
     gate::headline,
     roles::Lost,
@@ -180,16 +179,15 @@ impl Act {
         match self {
             Self::Exclude(names, prior) => {
                 let is_begun = now.is_free() && now.as_prior() == *prior;
-                let is_kept = now.keeps_shards_away() && now.kept_for(owner).as_ref() == Some(prior);
+                let is_kept =
+                    now.keeps_shards_away() && now.kept_for(owner).as_ref() == Some(prior);
                 is_begun || is_kept && now.persistent.as_ref() != Some(names)
             }
             Self::Mark(_) => now.is_free(),
             Self::Silence(node) => {
                 now.is_of(owner, node) && !now.silences(node) && now.silences_only_of(owner, node)
             }
-            Self::Unsilence(node) => {
-                !now.voting.is_empty() && now.silences_only_of(owner, node)
-            }
+            Self::Unsilence(node) => !now.voting.is_empty() && now.silences_only_of(owner, node),
             Self::Include(prior) => now.kept_for(owner).as_ref() == Some(prior),
         }
     }

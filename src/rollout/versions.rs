@@ -168,7 +168,8 @@ mod tests {
         assert!(said.contains("critical before 8.19.0: logs: a setting."), "{said}");
         let said = words("8.19.0/abc", &old, None);
         assert!(said.contains("has not told yet"), "{said}");
-        let untold = Evidence { deprecations: Some(Err("no right".into())), ..evidence(&old, None) };
+        let untold =
+            Evidence { deprecations: Some(Err("no right".into())), ..evidence(&old, None) };
         let said = barred("8.19.0/abc", &untold).unwrap();
         assert!(said.contains("does not tell") && said.ends_with(": no right"), "{said}");
         assert_eq!(words("8.19.0/abc", &old, Some(&[])), "");

@@ -17,8 +17,7 @@ impl Scene<'_> {
     pub(super) fn kept<'e>(&self, evidence: &'e Evidence) -> Vec<&'e str> {
         let exclusion = &evidence.exclusion;
         let mark = exclusion.mark_of(self.owner).filter(|_| exclusion.keeps_shards_away());
-        let is_let_go =
-            |it: &&str| member(evidence, it).is_some() && !self.hosts.contains_key(*it);
+        let is_let_go = |it: &&str| member(evidence, it).is_some() && !self.hosts.contains_key(*it);
         mark.into_iter().flat_map(Mark::names).filter(is_let_go).collect()
     }
 
@@ -65,8 +64,7 @@ impl Scene<'_> {
     /// From now on all is taken back. A vote that was to be taken, and is not yet, may be taken late.
     pub(super) fn turn_back(&self, drain: &mut Drain, exclusion: &Exclusion) {
         if drain.phase != Phase::Withdraw {
-            let may_come_late =
-                drain.phase == Phase::Vote && !exclusion.silences(drain.of.node());
+            let may_come_late = drain.phase == Phase::Vote && !exclusion.silences(drain.of.node());
             drain.clear_since = may_come_late.then_some(self.now);
             drain.phase = Phase::Withdraw;
         }

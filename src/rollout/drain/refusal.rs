@@ -97,9 +97,8 @@ pub(in crate::rollout) fn is_last_leader(
     node: &Node,
     kept: &[&str],
 ) -> bool {
-    let others = |(other, it): (&NodeId, &Node)| {
-        other != id && it.may_lead() && !kept.contains(&&*it.name)
-    };
+    let others =
+        |(other, it): (&NodeId, &Node)| other != id && it.may_lead() && !kept.contains(&&*it.name);
     node.may_lead() && !evidence.nodes.iter().any(others)
 }
 

@@ -200,6 +200,8 @@ mod tests {
         assert_eq!(fate(&whole, vec![host(deleted)], true), Fate::Leaves);
         assert_eq!(fate(&whole, vec![host(moved)], true), Fate::Leaves);
         assert_eq!(fate(&whole, vec![host(moved)], false), Fate::Left);
+        let lets_go = super::fate(&whole, &seen(vec![host(moved)], true), &drain(Phase::Drained));
+        assert_eq!(lets_go, Fate::Left, "nobody takes its node away");
         assert_eq!(fate(&whole, vec![], true), Fate::Left);
         assert_eq!(fate(&whole, vec![host(|_| {})], true), Fate::Stays, "it was taken back");
         let again = host(|it| it["metadata"]["uid"] = json!("another"));

@@ -12,6 +12,7 @@ use crate::{
         line::Line,
         rollout_status::RolloutStep,
     },
+    controllers::deployment,
     elasticsearch::evidence::Evidence,
     rollout::{
         hosts::{Answer, Match, Member, Progress},
@@ -51,6 +52,7 @@ pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
         is_home: told.is_some_and(|it| it.state.as_str() != "not-found"),
         is_failing: told.and_then(|it| it.restarts).is_some_and(|it| 1 < it),
         roles: Roles::Unknown,
+        may_hold_shards: deployment::may_hold_shards(host),
         fit: fit(host),
         has_images: facts.map(|it| it.os.family == Some(OsFamily::Ostree)),
         in_maintenance: host.spec.maintenance,

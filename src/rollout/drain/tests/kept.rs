@@ -167,7 +167,15 @@ fn that_elasticsearch_can_not_be_asked_is_told_once_in_the_same_words() {
         let (fate, now) = (Fate::Leaves, Timestamp::UNIX_EPOCH);
         let drain = drain.as_ref();
         let scene = Scene {
-            evidence, owner: OWNER, drain, fate, leaving, hosts, lost: None, hold: None, now,
+            evidence,
+            owner: OWNER,
+            drain,
+            fate,
+            leaving,
+            hosts,
+            lost: None,
+            hold: None,
+            now,
         };
         world.drain = next(&scene).drain;
         world.drain.as_ref().unwrap().blocked.clone().unwrap()

@@ -96,6 +96,29 @@ fn a_host_that_is_down_has_nothing_that_could_move() {
 }
 
 #[test]
+fn a_host_that_is_down_with_shards_is_not_started_without_a_data_role() {
+    let mut stand = to_have(&["master"]);
+    stand.leaves("one");
+    stand.member("one").nodes = crate::rollout::hosts::Match::Stopped;
+    stand.count();
+    let is_shut = |stand: &Stand| stand.judge("one").iter().any(|it| it.gate == Gate::Roles);
+    stand.member("one").may_hold_shards = true;
+    among(&stand, "one", Gate::Roles, "one is down, may have shards on its disk");
+    stand.drain = Some(drain("two", Phase::Drained));
+    assert!(is_shut(&stand));
+    stand.drain = Some(drain("one", Phase::Drained));
+    assert!(!is_shut(&stand), "it was emptied before");
+    stand.drain = None;
+    stand.member("one").roles = Roles::Named(["data_hot".into()].into());
+    assert!(!is_shut(&stand), "they move once it runs");
+    stand.member("one").roles = Roles::Every;
+    assert!(!is_shut(&stand));
+    stand.member("one").roles = Roles::Named(["master".into()].into());
+    stand.run.kind = Kind::HostRestart;
+    assert!(!is_shut(&stand), "it stays as it is");
+}
+
+#[test]
 fn a_restart_never_overrides_the_drain_of_another_host() {
     let mut stand = Stand::new();
     for phase in PHASES {
