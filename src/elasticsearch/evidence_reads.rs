@@ -86,7 +86,7 @@ impl Client {
     /// `monitor` and nothing that is paid for. What is missing of an answer is an error, never an
     /// empty part of the evidence; whether the answers agree is for [`Evidence::check`] to say. As long
     /// as all nodes run an older major version than `next`, it is asked as well what stands in the way
-    /// of that, which takes the privilege `manage`.
+    /// of that, which takes the privilege `manage`, and which nothing else depends on.
     ///
     /// # Errors
     /// Why any part of it can't be read; then nothing is known.

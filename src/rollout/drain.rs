@@ -18,8 +18,8 @@ use jiff::Timestamp;
 
 use self::left::{left, member, overruled};
 pub(super) use self::refusal::is_last_leader;
+use self::refusal::last_master;
 use super::{
-    gate::headline,
     roles::Lost,
     safety::{SETTLED, named, since},
 };
@@ -243,21 +243,6 @@ enum Step {
 }
 
 impl Scene<'_> {
-    /// Why Elasticsearch could not be asked, as it was told before: which endpoint failed last, and how, is
-    /// no news as long as all of it fails.
-    fn in_the_same_words(&self, why: String) -> String {
-        let before = self.drain.and_then(|it| it.blocked.as_deref());
-        let same = before.filter(|it| self.evidence.is_err() && headline(it) == headline(&why));
-        same.map_or(why, str::to_owned)
-    }
-
-    /// What is drained where the status tells of nothing that is set.
-    fn anew(&self, evidence: Result<&Evidence, &str>) -> Option<(Drain, Step)> {
-        let left_behind = evidence.ok().and_then(|it| self.left_behind(it));
-        let next = left_behind.or_else(|| self.begin(evidence));
-        next.or_else(|| self.goes_on(evidence.ok()?))
-    }
-
     /// The first host that may be drained, or else the first, with what keeps it back.
     fn begin(&self, evidence: Result<&Evidence, &str>) -> Option<(Drain, Step)> {
         let kept = evidence.map(|it| self.kept(it)).unwrap_or_default();
@@ -336,8 +321,13 @@ impl Scene<'_> {
             drain.phase = Phase::Move;
             return self.empty(drain, evidence, member(evidence, &node));
         }
-        if exclusion.is_free() || self.keeps_only(evidence) {
+        let is_beside = exclusion.keeps_shards_away() && exclusion.mark_of(self.owner).is_some();
+        if exclusion.is_free() || is_beside && self.takes_copies(&drain.of) {
             return Step::Do(self.first(&drain.of, evidence));
+        }
+        if is_beside {
+            self.turn_back(drain, exclusion);
+            return self.withdraw(drain, evidence);
         }
         Step::Wait(Some(overruled()), None)
     }
@@ -377,6 +367,11 @@ impl Scene<'_> {
         if !self.has_vote_left(&drain.of, evidence, member) {
             drain.phase = Phase::Drained;
             return Step::Wait(None, None);
+        }
+        let kept = self.kept(evidence);
+        let last = member.and_then(|(id, it)| last_master(evidence, id, it, &kept));
+        if let Some(why) = last.filter(|_| !evidence.exclusion.silences(&node)) {
+            return Step::Wait(Some(why), None);
         }
         drain.phase = Phase::Vote;
         let is_beside = !evidence.exclusion.silences_only_of(self.owner, &node);

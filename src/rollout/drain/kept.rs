@@ -21,6 +21,16 @@ impl Scene<'_> {
         mark.into_iter().flat_map(Mark::names).filter(is_let_go).collect()
     }
 
+    /// The nodes that are taken out together with `node` once it is: those that are kept, and those whose vote
+    /// was taken and is not given back yet.
+    pub(super) fn together<'e>(&self, evidence: &'e Evidence, node: &'e str) -> Vec<&'e str> {
+        let (exclusion, kept) = (&evidence.exclusion, self.kept(evidence));
+        let mark = exclusion.mark_of(self.owner).filter(|_| exclusion.keeps_shards_away());
+        let stays = |it: &&str| *it != node && (kept.contains(it) || exclusion.silences(it));
+        let names = mark.into_iter().flat_map(Mark::names).filter(stays);
+        names.chain([node]).collect()
+    }
+
     /// Whether what is kept is about such nodes alone, so that another one may be taken out beside them.
     pub(super) fn keeps_only(&self, evidence: &Evidence) -> bool {
         let kept = self.kept(evidence);
@@ -40,9 +50,16 @@ impl Scene<'_> {
         is_let_go && self.leaving.iter().any(|it| !kept.contains(&it.node()))
     }
 
+    /// What is drained where the status tells of nothing that is set.
+    pub(super) fn anew(&self, evidence: Result<&Evidence, &str>) -> Option<(Drain, Step)> {
+        let left_behind = evidence.ok().and_then(|it| self.left_behind(it));
+        let next = left_behind.or_else(|| self.begin(evidence));
+        next.or_else(|| self.goes_on(evidence.ok()?))
+    }
+
     /// What is set for this Cluster though its status tells of no drain of it: it is taken back. A request
     /// that had no answer may be carried out late.
-    pub(super) fn left_behind(&self, evidence: &Evidence) -> Option<(Drain, Step)> {
+    fn left_behind(&self, evidence: &Evidence) -> Option<(Drain, Step)> {
         let kept = self.kept(evidence);
         let mark = evidence.exclusion.mark_of(self.owner)?;
         let node = mark.names().find(|it| !kept.contains(it))?;
@@ -50,7 +67,7 @@ impl Scene<'_> {
     }
 
     /// A node that was let go, and is told of again, since nobody else is drained.
-    pub(super) fn goes_on(&self, evidence: &Evidence) -> Option<(Drain, Step)> {
+    fn goes_on(&self, evidence: &Evidence) -> Option<(Drain, Step)> {
         let kept = self.kept(evidence);
         Some((self.adopted(kept.first()?, Phase::Drained), Step::Wait(None, None)))
     }

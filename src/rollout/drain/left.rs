@@ -1,9 +1,19 @@
-//! What is left on a node that is drained.
+//! What is left on a node that is drained, and what keeps its drain back.
 
 use std::collections::BTreeSet;
 
-use super::named;
+use super::{super::gate::headline, Scene, named};
 use crate::elasticsearch::evidence::{Copy, CopyState, Evidence, Node, NodeId};
+
+impl Scene<'_> {
+    /// Why Elasticsearch could not be asked, as it was told before: which endpoint failed last, and how, is
+    /// no news as long as all of it fails.
+    pub(super) fn in_the_same_words(&self, why: String) -> String {
+        let before = self.drain.and_then(|it| it.blocked.as_deref());
+        let same = before.filter(|it| self.evidence.is_err() && headline(it) == headline(&why));
+        same.map_or(why, str::to_owned)
+    }
+}
 
 pub(super) fn overruled() -> String {
     "somebody has changed cluster.routing.allocation.exclude._name, or the mark of Drover beside it, \

@@ -80,7 +80,12 @@ impl Scene<'_> {
 }
 
 /// `kept`: the names of nodes that are out of service as well.
-fn last_master(evidence: &Evidence, id: &NodeId, node: &Node, kept: &[&str]) -> Option<String> {
+pub(super) fn last_master(
+    evidence: &Evidence,
+    id: &NodeId,
+    node: &Node,
+    kept: &[&str],
+) -> Option<String> {
     is_last_leader(evidence, id, node, kept).then(|| {
         format!(
             "{} is the last node that may be elected master: add another one, or delete the Cluster",

@@ -20,10 +20,9 @@ impl Scene<'_> {
         if !self.takes_copies(of) {
             return Act::Mark(of.node().into());
         }
-        let (exclusion, mut names) = (&evidence.exclusion, self.kept(evidence));
-        let prior = exclusion.kept_for(self.owner).filter(|_| !names.is_empty());
-        names.push(of.node());
-        Act::Exclude(names.join(",").into(), prior.unwrap_or_else(|| exclusion.as_prior()))
+        let exclusion = &evidence.exclusion;
+        let prior = exclusion.kept_for(self.owner).unwrap_or_else(|| exclusion.as_prior());
+        Act::Exclude(self.together(evidence, of.node()).join(",").into(), prior)
     }
 
     /// Whether the drain is left as it is: nobody can say what the node loses, since it is down, or what it

@@ -4,7 +4,7 @@ mod roles;
 use super::*;
 use crate::elasticsearch::{
     cluster_reads::HealthStatus,
-    evidence::{Counts, Mark},
+    evidence::{CopyState, Counts, Mark},
 };
 
 const OWNER: &str = "uid-es";

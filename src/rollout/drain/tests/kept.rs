@@ -130,7 +130,7 @@ fn votes_that_somebody_else_has_taken_are_never_given_back() {
     // What is given back by somebody else is waited for no longer.
     world.evidence.exclusion.voting = vec!["x".into()];
     world.until(None);
-    assert_eq!(world.evidence.exclusion.voting, ["x".into()]);
+    assert_eq!(world.evidence.exclusion.voting, [Box::<str>::from("x")]);
     assert_eq!(world.evidence.exclusion.mark, None);
 }
 
@@ -183,4 +183,36 @@ fn that_elasticsearch_can_not_be_asked_is_told_once_in_the_same_words() {
     let first = told("Elasticsearch can't be asked: one is away");
     assert_eq!(told("Elasticsearch can't be asked: two is away"), first);
     assert_eq!(told("another cluster answers"), "another cluster answers");
+}
+
+#[test]
+fn a_node_that_leaves_just_as_another_one_is_to_be_taken_out_beside_it_keeps_nobody() {
+    let mut world = let_go();
+    let before = world.evidence.exclusion.clone();
+    world.turn();
+    // The request was not carried out, and the first one stops meanwhile.
+    world.evidence.exclusion = before;
+    world.fate = Fate::Leaves;
+    stops(&mut world, "c");
+    // Its vote is given back with that of the other one.
+    assert_eq!(world.turn().act, Some(Act::Exclude("c,b".into(), Prior::Unset)));
+    world.until(Some(Phase::Move));
+    world.copies(vec![copy("orders", true, Some("a"))]);
+    world.until(Some(Phase::Drained));
+    (world.fate, world.leaving) = (Fate::Stays, Vec::new());
+    world.until(None);
+    assert_eq!(world.evidence.exclusion, Exclusion::default());
+}
+
+#[test]
+fn the_vote_of_a_node_that_became_the_last_to_be_elected_meanwhile_is_not_taken() {
+    let mut world = World::new();
+    world.until(Some(Phase::Move));
+    world.moved();
+    for id in ["id-a", "id-b"] {
+        world.evidence.nodes.get_mut(id).unwrap().roles = ["data".into()].into();
+    }
+    world.turn();
+    assert!(world.blocked().contains("c is the last node that may be elected"));
+    assert!(world.evidence.exclusion.voting.is_empty());
 }
