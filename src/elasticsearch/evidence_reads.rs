@@ -88,7 +88,7 @@ impl Client {
     /// `monitor` and nothing that is paid for. What is missing of an answer is an error, never an
     /// empty part of the evidence; whether the answers agree is for [`Evidence::check`] to say. As long
     /// as all nodes run an older major version than `next`, it is asked as well what stands in the way
-    /// of that, which takes the privilege `manage`.
+    /// of that, which takes the privilege `manage`, and which nothing else depends on.
     ///
     /// # Errors
     /// Why any part of it can't be read; then nothing is known.
@@ -138,7 +138,8 @@ impl Client {
         let mut evidence = Self::known(&state, &health, &settings, &processes, &disks)?;
         evidence.uuid = self.identity(&state, evidence.uuid.into())?.into();
         if next.is_some_and(|it| evidence.is_of_older_major(it)) {
-            evidence.deprecations = Some(self.deprecations(caller, state.endpoint).await?);
+            let told = self.what_is_critical(caller, state.endpoint).await;
+            evidence.deprecations = Some(told);
         }
         Ok((evidence, state.endpoint))
     }

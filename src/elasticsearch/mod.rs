@@ -10,7 +10,7 @@ pub mod snapshot;
 pub mod allocation;
 pub mod client;
 pub mod connection;
-mod deprecations;
+pub mod deprecations;
 pub mod error;
 pub mod evidence;
 mod evidence_reads;

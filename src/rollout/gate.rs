@@ -98,6 +98,13 @@ impl fmt::Display for Gate {
     }
 }
 
+/// What a message is about, without the particulars: which endpoint failed last, and how, is no news as
+/// long as all of it fails.
+#[must_use]
+pub fn headline(message: &str) -> &str {
+    message.split(':').next().unwrap_or_default()
+}
+
 /// A gate that is shut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {

@@ -30,6 +30,8 @@ pub struct Member {
     pub is_failing: bool,
     /// The roles that its node is to have.
     pub roles: Roles,
+    /// Whether shards may be on its disk, though its node is not in the cluster.
+    pub may_hold_shards: bool,
     /// Whether it can be worked on; why not, in words for people.
     pub fit: Result<(), Box<str>>,
     /// Whether it boots from images, so that one can be deployed there; nothing where nobody knows.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 pub(super) use self::hosts::held_back;
 pub use self::looks::looks;
+pub(super) use self::roles::unseen;
 use super::{
     drain::Drain,
     gate::{Block, Gate},
@@ -79,7 +80,9 @@ impl Scene<'_> {
         if self.run.kind == Kind::ElasticsearchVersion {
             shut(Gate::Version, versions::barred(&self.run.target, self.evidence));
         }
-        if !host.is_down(self.evidence) {
+        if host.is_down(self.evidence) {
+            shut(Gate::Roles, unseen(host, self.run.kind, self.drain));
+        } else {
             let lost = self.lost(host);
             shut(Gate::Red, self.red());
             shut(Gate::Roles, self.roles(host));

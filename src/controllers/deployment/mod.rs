@@ -218,6 +218,12 @@ pub fn is_home(host: &Host) -> bool {
     comes || told(host).is_some_and(|it| !it.staged.is_empty())
 }
 
+/// Whether shards may be on the disk of `host`: what nobody has seen counts as holding some.
+#[must_use]
+pub fn may_hold_shards(host: &Host) -> bool {
+    told(host).is_some_and(|it| it.data == DataDirectory::Used && it.may_hold_shards != Some(false))
+}
+
 /// Whether the Elasticsearch on `host` may be that of `cluster`, and not another's: by the cluster that
 /// the machine was noted to be a member of. Where none is noted only the machine itself can tell.
 #[must_use]

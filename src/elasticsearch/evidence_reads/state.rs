@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 
 use super::super::{
-    evidence::{Copy, CopyState, Node, NodeId, Origin, Record, Shutdowns},
+    evidence::{Copy, CopyState, Mark, Node, NodeId, Origin, Record, Shutdowns},
     shutdown,
 };
 use crate::foreign::capped;
@@ -233,16 +233,16 @@ impl State {
         tiers.filter(|(_, it)| !it.is_empty()).collect()
     }
 
-    /// Nodes that somebody takes out: by voting exclusions, but for that of `own`, and by shutdown
+    /// Nodes that somebody takes out: by voting exclusions, but for those that are `own`, and by shutdown
     /// records that are not Drover's, whatever these say of how far they are.
-    pub(super) fn taken_out(&self, own: Option<&str>) -> Vec<Box<str>> {
+    pub(super) fn taken_out(&self, own: Option<&Mark>) -> Vec<Box<str>> {
         let name = |id: &str, otherwise: &str| match self.nodes.get(id) {
             Some(member) => member.name.clone(),
             None => otherwise.to_owned(),
         };
         let exclusions = self.metadata.cluster_coordination.voting_config_exclusions.iter();
         let exclusions = exclusions
-            .filter(|it| own != Some(&*it.node_name))
+            .filter(|it| own.is_none_or(|own| !own.has(&it.node_name)))
             .map(|it| format!("a voting exclusion of {}", name(&it.node_id, &it.node_name)));
         let shutdowns = self.metadata.node_shutdown.nodes.iter();
         let shutdowns = shutdowns.filter_map(|(id, it)| {

@@ -3,7 +3,7 @@
 
 use super::{PauseAfter, Planner, steps};
 use crate::rollout::{
-    gate::Gate,
+    gate::{Gate, headline},
     run::{Blocked, HostRun, Pause, Run, Step},
     safety,
 };
@@ -87,9 +87,4 @@ impl Planner<'_> {
         }
         self.run.told.extend(self.run.blocked.keys());
     }
-}
-
-/// What a message is about, without the particulars.
-fn headline(message: &str) -> &str {
-    message.split(':').next().unwrap_or_default()
 }

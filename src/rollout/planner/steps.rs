@@ -10,9 +10,10 @@ use crate::{
     rollout::{
         gate::{Block, Gate},
         hosts::{Answer, Member, Progress},
+        order,
         planner::Act,
         run::{HostRun, Step},
-        safety::since,
+        safety::{since, unseen},
     },
 };
 
@@ -106,7 +107,12 @@ impl<'a> Planner<'a> {
         }
         match self.answer(at, member) {
             _ if self.is_overtaken() => {}
-            Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Stop),
+            Some(Progress::Done | Progress::Spared) => {
+                match unseen(member, self.run.kind, self.world.drain) {
+                    Some(why) => self.shut(Gate::Roles, why),
+                    None => self.enter(at, Step::Stop),
+                }
+            }
             Some(Progress::Failed { reason, .. }) => {
                 self.host(at).trouble = Some(reason.clone());
             }
@@ -160,6 +166,15 @@ impl<'a> Planner<'a> {
             it.step == Step::Waiting && self.is_free(it) && is_down
         };
         !member.is_down(evidence) && self.run.hosts.iter().any(is_before)
+            || self.awaits_roles(member, evidence)
+    }
+
+    /// Whether the node of `member` is to lose roles that another host comes to have in its turn: where its
+    /// drain can't begin it would wait for that one for ever.
+    fn awaits_roles(&self, member: &Member, evidence: &Evidence) -> bool {
+        let is_set = self.world.drain.is_some_and(|it| it.of.uid == member.uid && it.is_set());
+        let (run, members) = (&self.run, self.world.members);
+        !is_set && order::is_preceded(member, run, members, evidence, |it| self.is_free(it))
     }
 
     /// The evidence, where every gate is open for `member`; else what is shut is noted.

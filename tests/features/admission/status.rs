@@ -110,7 +110,7 @@ fn host_status() -> Value {
             "deployed": {
                 "version": "8.19.0", "revision": "0123456789abcdef0123456789abcdef",
                 "staged": ["8.17.0", "8.19.0"], "clusterUuid": "u", "data": "Used",
-                "certificateExpires": THEN,
+                "mayHoldShards": true, "certificateExpires": THEN,
                 "settled": "0123456789abcdef0123456789abcdef",
             },
         },

@@ -87,8 +87,7 @@ async fn take(
         Ok(true) => Outcome::Done,
         Ok(false) => Outcome::Moved,
         Err(error) => {
-            // It may have been carried out all the same, and even later.
-            link.set_examined(false);
+            link.doubt();
             let mut why = chain(&error);
             link.client().blot(&mut why);
             Outcome::Failed { why, category: Category::Elasticsearch }

@@ -12,6 +12,7 @@ use crate::{
         line::Line,
         rollout_status::RolloutStep,
     },
+    controllers::deployment,
     elasticsearch::evidence::Evidence,
     rollout::{
         hosts::{Answer, Match, Member, Progress},
@@ -51,12 +52,21 @@ pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
         is_home: told.is_some_and(|it| it.state.as_str() != "not-found"),
         is_failing: told.and_then(|it| it.restarts).is_some_and(|it| 1 < it),
         roles: Roles::Unknown,
+        may_hold_shards: deployment::may_hold_shards(host),
         fit: fit(host),
         has_images: facts.map(|it| it.os.family == Some(OsFamily::Ostree)),
         in_maintenance: host.spec.maintenance,
         is_cordoned: operation.is_some_and(|it| it.cordoned_by_us),
         answer: operation.and_then(answer),
     }
+}
+
+/// The addresses of the machine of `host`, as far as it has told any, with those that are declared.
+#[must_use]
+pub fn told_addresses(host: &Host) -> BTreeSet<Box<str>> {
+    let told = host.status.as_ref().and_then(|it| it.elasticsearch.as_ref());
+    let told = told.filter(|it| !it.addresses.is_empty());
+    told.map(|told| addresses(host, Some(told))).unwrap_or_default()
 }
 
 fn addresses(host: &Host, told: Option<&HostElasticsearch>) -> BTreeSet<Box<str>> {

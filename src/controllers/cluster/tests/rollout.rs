@@ -85,6 +85,7 @@ impl Roll {
             runs: true,
             others_run: false,
             fit: Ok(()),
+            may_hold_shards: false,
             has_images: Some(true),
             in_maintenance: false,
             is_cordoned: false,
