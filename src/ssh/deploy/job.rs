@@ -166,18 +166,12 @@ impl Job {
         self.begin(make_folders(), (SWAP, &settings), SWAPPING, words)
     }
 
-    /// What begins to take `version` back, and to start it as `before`, which the run took down.
-    pub(in crate::ssh) fn begin_recall(
-        &self,
-        version: &str,
-        before: &Running,
-        leave: Leave<'_>,
-    ) -> Beginning {
+    /// What begins to start it as `before` again, which the run took down.
+    pub(in crate::ssh) fn begin_recall(&self, before: &Running, leave: Leave<'_>) -> Beginning {
         let patience = STOPPING.as_secs().to_string();
         let settings = [
             layout::UNIT,
             &*self.run,
-            version,
             &*before.version,
             &*before.revision,
             layout::TREES,

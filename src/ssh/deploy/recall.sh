@@ -1,18 +1,20 @@
 # Stops Elasticsearch, puts back what it ran as before a run took it down, and starts that. $1: a file
-# with, a line each, the unit, the run, the version that is taken back, the version and the revision that
-# ran before, the folder of versions, that of settings, the file of the unit, and for how many seconds it
-# may take to stop. The last line of the output tells how it went. Another version comes back only where
-# the one that is taken back has not opened the data: what that writes the older one can't read. What
-# comes back stays where it is kept: safe to repeat.
+# with, a line each, the unit, the run, the version and the revision that ran before, the folder of
+# versions, that of settings, the file of the unit, and for how many seconds it may take to stop. The last
+# line of the output tells how it went. Another version comes back only where the one that is in place has
+# not opened the data: what that writes the older one can't read. What comes back stays where it is kept:
+# safe to repeat.
 set -u
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export LC_ALL PATH
 {
-  read -r unit && read -r run && read -r version && read -r previous && read -r revision &&
-    read -r trees && read -r config && read -r unit_file && read -r patience
+  read -r unit && read -r run && read -r previous && read -r revision && read -r trees &&
+    read -r config && read -r unit_file && read -r patience
 } <"$1" || { echo "its settings can't be read"; exit 1; }
 before=$config/before back=$config/next/back tree=$trees/$previous
+current=$(readlink "$trees/current" 2>/dev/null)
+version=${current##*/}
 
 # Hands each place whose content comes back to $1, but for that of the unit.
 each() {
@@ -50,6 +52,11 @@ if runs; then
   echo "started"
   exit 0
 fi
+# One that was begun at the last moment puts the other in place.
+case $(systemctl list-units --plain --no-legend --state=activating "drover-$run-swap-*" 2>/dev/null) in
+'') ;;
+*) fail "what is taken back is being put in place just now" ;;
+esac
 [ "$(second "$before/run")" = "$run" ] && [ "$(second "$before/revision")" = "$revision" ] ||
   fail "what ran before was not kept"
 [ -f "$tree/.drover" ] && [ "$(readlink "$before/current")" = "$tree" ] || fail "$tree is not there"
@@ -72,12 +79,12 @@ why=$(opened)
   timeout -k 5 60 systemctl start --no-block -- "$unit"
   fail "$why"
 }
-# The unit, by which what runs tells its version and settings, comes after all that it speaks of, and
-# the revision last.
+# The revision first: nobody takes what is in place for what it was from then on. The unit, by which what
+# runs tells its version and settings, comes after all that it speaks of.
+place "$config/revision"
 each place
 sync
 place "$unit_file"
-place "$config/revision"
 sync
 if command -v restorecon >/dev/null; then restorecon -R -- "$config" "$unit_file" || true; fi
 systemctl daemon-reload

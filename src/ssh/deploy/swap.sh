@@ -79,15 +79,11 @@ said=$(umask 027 && ES_PATH_CONF="$new" timeout 120 "$tree/bin/elasticsearch-key
 chown -- "root:$user" "$new/jvm.options" "$new/log4j2.properties" "$new/elasticsearch.keystore" &&
   chmod -- 640 "$new/jvm.options" "$new/log4j2.properties" &&
   chmod -- 660 "$new/elasticsearch.keystore" || fail "the files in $new can't be given to $user"
-is_fresh=no
-if [ "$(second "$before/run")" != "$run" ]; then
-  rm -rf -- "$before" "$before.new"
-  # What was down before is nothing to come back to.
-  case $(systemctl show -p ActiveState --value -- "$unit") in
-  active | reloading) [ ! -f "$config/revision" ] || is_fresh=yes ;;
-  esac
-fi
-if [ "$is_fresh" = yes ]; then
+# What was down before is nothing to come back to.
+is_up=no
+case $(systemctl show -p ActiveState --value -- "$unit") in active | reloading) is_up=yes ;; esac
+if [ "$(second "$before/run")" != "$run" ]; then rm -rf -- "$before" "$before.new"; fi
+if [ "$is_up" = yes ] && [ ! -e "$before" ] && [ -f "$config/revision" ]; then
   cp -a -- "$old" "$before.new" && cp -p -- "$config/revision" "$before.new/revision" &&
     printf '# Of the run:\n%s\n' "$run" >"$before.new/run" && sync &&
     mv -T -- "$before.new" "$before" || fail "what there is can't be kept in $before"
@@ -99,8 +95,11 @@ case $(systemctl show -p ActiveState --value -- "$unit") in
 inactive | failed) ;;
 *) back "$unit does not stop" ;;
 esac
-# At a later attempt another version may have been started meanwhile.
-if [ "$is_fresh" = yes ] && said=$(trace "$old/elasticsearch.yml") && [ -n "$said" ]; then
+# At a later attempt something else may have been started meanwhile.
+if [ "$is_up" = yes ] && [ -f "$before/revision" ] &&
+  [ "$(second "$config/revision")" = "$(second "$before/revision")" ] &&
+  [ "$(readlink "$trees/current")" = "$(readlink "$before/current")" ] &&
+  said=$(trace "$old/elasticsearch.yml") && [ -n "$said" ]; then
   printf '%s\n' "$said" >"$before/data" || true
 fi
 # The unit, by which what runs tells its version and settings, comes after all that it speaks of, and

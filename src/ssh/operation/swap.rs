@@ -21,8 +21,8 @@ use crate::{
 pub(super) struct Swap {
     pub(super) job: Job,
     pub(super) running: Running,
-    /// The version that is taken back, where that is what it ran as before the run.
-    recalls: Option<Box<str>>,
+    /// Whether that is what it ran as before the run.
+    recalls: bool,
 }
 
 impl Work {
@@ -39,21 +39,16 @@ impl Work {
         let work = Self::new((run, attempt), Deed::Swap, unit, invocation_before, boot_before)?;
         let job = Job::swap(run, attempt);
         let name = job.unit().into();
-        Some(Self { name, swap: Some(Swap { job, running, recalls: None }), ..work })
+        Some(Self { name, swap: Some(Swap { job, running, recalls: false }), ..work })
     }
 
-    /// An attempt to take `version` back, and to start Drover's Elasticsearch as `before`, which it ran
-    /// as when the run took it down. Done is what is proven as for [`Self::swap`].
+    /// An attempt to start Drover's Elasticsearch as `before` again, which it ran as when the run took
+    /// it down. It is proven as by [`Self::swap`].
     #[must_use]
-    pub fn recall(
-        (run, attempt): (&str, u32),
-        version: &str,
-        before: Running,
-        boot_before: &str,
-    ) -> Option<Self> {
+    pub fn recall((run, attempt): (&str, u32), before: Running, boot_before: &str) -> Option<Self> {
         let work = Self::swap((run, attempt), before, None, boot_before)?;
         let job = Job::recall(run, attempt);
-        let swap = work.swap.map(|it| Swap { job: job.clone(), recalls: Some(version.into()), ..it });
+        let swap = work.swap.map(|it| Swap { job: job.clone(), recalls: true, ..it });
         Some(Self { name: job.unit().into(), swap, ..work })
     }
 
@@ -90,9 +85,10 @@ pub(super) async fn begin(
     sudo: bool,
 ) -> Result<Outcome, Error> {
     let Running { version, revision } = &swap.running;
-    let beginning = match &swap.recalls {
-        Some(taken_back) => swap.job.begin_recall(taken_back, &swap.running, leave),
-        None => swap.job.begin_swap(version, revision, Some(leave)),
+    let beginning = if swap.recalls {
+        swap.job.begin_recall(&swap.running, leave)
+    } else {
+        swap.job.begin_swap(version, revision, Some(leave))
     };
     hand_over(session, beginning, sudo).await
 }

@@ -9,13 +9,13 @@ use crate::{
     api::{
         RESUME,
         cluster::Cluster,
-        rollout::{PauseAfter as PauseAfterSpec, SingleCopyIndices},
+        rollout::{OnFailure as OnFailureSpec, PauseAfter as PauseAfterSpec, SingleCopyIndices},
         rollout_status::Requests,
     },
     foreign::capped,
     rollout::{
         drain::{Cause, Decision as DrainDecision, Drain},
-        planner::{self, Act, Decision, End, Pace, PauseAfter, Wanted, World},
+        planner::{self, Act, Decision, End, OnFailure, Pace, PauseAfter, Wanted, World},
         run::Run,
         safety::Permitted,
     },
@@ -105,6 +105,10 @@ pub fn next(
         },
         host_timeout: rollout.host_timeout.0,
         min_ready: Duration::from_secs(rollout.min_ready_seconds.into()),
+        on_failure: match rollout.on_failure {
+            OnFailureSpec::Pause => OnFailure::Pause,
+            OnFailureSpec::Rollback => OnFailure::Rollback,
+        },
     };
     let permitted = Permitted {
         unavailable: rollout.max_unavailable.of(seen.members.len()),

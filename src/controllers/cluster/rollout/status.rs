@@ -61,7 +61,10 @@ pub fn record(status: &mut ClusterStatus, decided: &Decided, now: Timestamp) {
         tell_idle(status, idle, now);
     }
     if let Some(run) = &decided.run {
-        tell(status, run, RunStatus::InProcess, None);
+        // Nothing goes on there before a person has decided.
+        let is_back = !run.is_busy() && run.hosts.iter().any(|it| it.step == Step::RolledBack);
+        let word = if is_back { RunStatus::RolledBack } else { RunStatus::InProcess };
+        tell(status, run, word, None);
         status.rollout = Some(record::status(run));
     }
 }
@@ -102,7 +105,7 @@ fn hosts(run: &Run) -> Hosts {
     });
     Hosts {
         done: names(|it| it == Step::Done),
-        in_process: names(|it| it != Step::Done && it != Step::Waiting),
+        in_process: names(|it| !matches!(it, Step::Done | Step::Waiting | Step::RolledBack)),
         failed: failed.take(FAILED).collect(),
     }
 }
@@ -192,7 +195,11 @@ fn tell_idle(status: &mut ClusterStatus, wanted: &Wanted, now: Timestamp) {
 
 fn past(run: &Run, end: End, status: RunStatus, now: Timestamp) -> PastRun {
     let done = run.hosts.iter().filter(|it| it.step == Step::Done).count();
+    let rolled_back = run.hosts.iter().find(|it| it.step == Step::RolledBack);
+    let rolled_back = rolled_back.and_then(|it| Some((&it.name, it.trouble.as_deref()?)));
+    let rolled_back = rolled_back.map(|(name, why)| format!("{name}: {why}"));
     let reason = match end {
+        _ if rolled_back.is_some() => rolled_back.as_deref(),
         End::Finished => None,
         End::Superseded if run.kind.swaps() => {
             Some("the spec asked for something else, or for nothing, before all hosts were done")
@@ -283,6 +290,7 @@ fn of_host(was: Option<&RolloutHost>, is: &RolloutHost) -> Option<Notice> {
         Step::Stage if is.touched => ("HostBegun", "is down, and gets ready to be started again"),
         Step::Stage => ("HostBegun", "checks itself"),
         Step::Stop => ("HostStopping", "may go down"),
+        Step::Rollback => ("HostRollingBack", "starts what ran there before"),
         Step::Rejoin => ("HostStarted", "is up, and its Elasticsearch is waited for"),
         Step::Unprotect if was == Step::Rejoin => ("HostRejoined", "is back in the cluster"),
         // A gate shut, or nobody took the permit, or it was taken back.
@@ -298,7 +306,7 @@ fn ended(past: &PastRun) -> Notice {
         format!("{} of {}: {} of {} hosts", word(past.kind), past.target, past.done, past.total);
     match past.status {
         RunStatus::Finished => Notice::normal("RolloutFinished", "Rollout", note),
-        RunStatus::InProcess | RunStatus::Failed => {
+        RunStatus::InProcess | RunStatus::Failed | RunStatus::RolledBack => {
             let why = past.reason.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
             Notice::warning("RolloutSuperseded", "Rollout", format!("{note}{why}"))
         }
