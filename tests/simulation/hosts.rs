@@ -142,7 +142,7 @@ impl Host {
     /// What waits takes the place of what was there, and is used up, also where that fails half-way.
     fn swap(&mut self, declared: u64, fails: bool) {
         (self.staged, self.aim) = (None, Some(declared));
-        if !fails && self.in_place != declared {
+        if self.in_place != declared {
             self.previous = self.in_place;
         }
         self.in_place = if fails { self.in_place } else { declared };

@@ -95,8 +95,8 @@ case $(systemctl show -p ActiveState --value -- "$unit") in
 inactive | failed) ;;
 *) back "$unit does not stop" ;;
 esac
-# At a later attempt something else may have been started meanwhile.
-if [ "$is_up" = yes ] && [ -f "$before/revision" ] &&
+# At a later attempt something else may have been started meanwhile. The same version reads what it wrote.
+if [ "$is_up" = yes ] && [ -f "$before/revision" ] && [ "$(readlink "$before/current")" != "$tree" ] &&
   [ "$(second "$config/revision")" = "$(second "$before/revision")" ] &&
   [ "$(readlink "$trees/current")" = "$(readlink "$before/current")" ] &&
   said=$(trace "$old/elasticsearch.yml") && [ -n "$said" ]; then
