@@ -61,12 +61,16 @@ pub fn record(status: &mut ClusterStatus, decided: &Decided, now: Timestamp) {
         tell_idle(status, idle, now);
     }
     if let Some(run) = &decided.run {
-        // Nothing goes on there before a person has decided.
-        let is_back = !run.is_busy() && run.hosts.iter().any(|it| it.step == Step::RolledBack);
-        let word = if is_back { RunStatus::RolledBack } else { RunStatus::InProcess };
-        tell(status, run, word, None);
+        tell(status, run, under_way(run), None);
         status.rollout = Some(record::status(run));
     }
+}
+
+/// How a run stands that is not over. Of one that was rolled back nothing goes on before a person has
+/// decided, or the spec asks for something else.
+fn under_way(run: &Run) -> RunStatus {
+    let is_back = !run.is_busy() && run.hosts.iter().any(|it| it.step == Step::RolledBack);
+    if is_back { RunStatus::RolledBack } else { RunStatus::InProcess }
 }
 
 /// Tells how far a run is where people look for runs of its kind.
@@ -338,4 +342,44 @@ pub fn left(
     };
     let hosts = before.hosts.iter().filter(is_left);
     hosts.map(|it| (record::step(it.step), since(it.started_at.0, now))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_rolled_back_is_told_so_with_the_host_and_ends_as_failed_for_its_reason() {
+        let then = "2026-01-02T03:04:05Z";
+        let host = |name: &str, step: &str, message: Option<&str>| {
+            json!({
+                "name": name, "hostUid": name, "step": step, "attempt": 1, "startedAt": then,
+                "message": message,
+            })
+        };
+        let run = |step: &str| {
+            let run = json!({
+                "runId": "deploy-1", "kind": "ElasticsearchConfig", "target": "8.19.0/a",
+                "startedAt": then,
+                "hosts": [
+                    host("a", "Done", None),
+                    host("b", step, Some("Rejoin failed: it does not stay up")),
+                    host("c", "Waiting", None),
+                ],
+            });
+            record::run(&serde_json::from_value(run).unwrap())
+        };
+        assert_eq!(under_way(&run("Rollback")), RunStatus::InProcess);
+        let back = run("RolledBack");
+        assert_eq!(under_way(&back), RunStatus::RolledBack);
+        let told = elasticsearch_deploy(&back, RunStatus::RolledBack, None);
+        assert_eq!((told.deployed, told.in_process), (vec!["a".to_owned()], vec![]));
+        let failed: Vec<_> = told.failed.iter().map(|it| (&*it.host, it.step)).collect();
+        assert_eq!(failed, [("b", RolloutStep::RolledBack)]);
+        let past = past(&back, End::Superseded, RunStatus::Failed, Timestamp::UNIX_EPOCH);
+        let reason = past.reason.unwrap().to_string();
+        assert_eq!(reason, "b: Rejoin failed: it does not stay up");
+    }
 }
