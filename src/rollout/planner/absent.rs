@@ -56,7 +56,7 @@ impl Planner<'_> {
 }
 
 /// Whether each node that was to go down serves as it did.
-fn is_untouched(host: &HostRun, evidence: &Evidence) -> bool {
+pub(super) fn is_untouched(host: &HostRun, evidence: &Evidence) -> bool {
     host.before.iter().all(|(id, start)| {
         evidence.nodes.get(id).is_some_and(|it| it.serves && it.ephemeral_id == *start)
     })

@@ -2,7 +2,7 @@
 //! back: what ran there before is started again, and the run has failed. Hosts that are done stay as they
 //! are. What protects the cluster stays until the host is back, or a person has decided.
 
-use super::{OnFailure, Planner};
+use super::{OnFailure, Planner, absent::is_untouched};
 use crate::rollout::{
     hosts::{Member, Progress},
     run::{HostRun, Step},
@@ -27,7 +27,9 @@ impl<'a> Planner<'a> {
             return;
         };
         let Some(member) = self.member(at) else { return };
-        if self.is_at_work(at, member) || self.may_serve(at, member) {
+        // Where the host says that the swap failed, what serves is what ran before: that is left as it is.
+        let has_failed = matches!(self.answer(at, member), Some(Progress::Failed { .. }));
+        if self.is_at_work(at, member) || !has_failed && self.may_serve(at, member) {
             return;
         }
         let why = format!("{} failed: {trouble}", host.step.as_str());
@@ -44,8 +46,19 @@ impl<'a> Planner<'a> {
             || !member.others_run && !member.is_down(evidence)
     }
 
+    /// Whether its nodes never went down.
+    fn has_stayed(&self, at: usize) -> bool {
+        let host = &self.run.hosts[at];
+        let evidence = self.world.evidence.ok().filter(|_| !host.before.is_empty());
+        evidence.is_some_and(|it| is_untouched(host, it))
+    }
+
     pub(super) fn roll_back(&mut self, at: usize, member: &'a Member) {
         match self.answer(at, member) {
+            Some(Progress::Done | Progress::Spared) if self.has_stayed(at) => {
+                self.host(at).touched = false;
+                self.enter(at, Step::Unprotect);
+            }
             Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Rejoin),
             Some(Progress::Failed { reason, .. }) => {
                 let why = self.run.hosts[at].rollback.as_deref().unwrap_or_default();

@@ -209,3 +209,18 @@ fn what_the_spec_asks_for_by_now_comes_before_what_ran_before() {
     scene.turn();
     assert_eq!(scene.a().rollback, None);
 }
+
+#[test]
+fn a_host_that_was_left_as_it_was_half_way_is_let_go_as_soon_as_it_says_what_runs() {
+    let mut scene = Scene::down(Kind::ElasticsearchVersion);
+    scene.is_back();
+    scene.run.hosts[0].step = Step::Stop;
+    let reason = "its keystore can't be made: no room".into();
+    scene.answers(Step::Stop, Progress::Failed { reason, touched: true });
+    // Nothing was stopped for it.
+    scene.run.hosts[0].before = [("a".into(), "start-9".into())].into();
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
+    scene.answers(Step::Rollback, Progress::Done);
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Unprotect));
+    assert!(scene.a().rollback.as_deref().unwrap().starts_with("Stop failed: its keystore"));
+}
