@@ -47,6 +47,11 @@ pub struct RolloutSpec {
     /// `AllocationSettings`.
     #[serde(default)]
     pub protection: Protection,
+    /// What becomes of a host on which another version, or other settings, of an Elasticsearch that
+    /// Drover runs do not come up. In either case no other host is begun before a person has seen to it.
+    /// Default: `Pause`.
+    #[serde(default)]
+    pub on_failure: OnFailure,
 }
 
 impl RolloutSpec {
@@ -65,6 +70,7 @@ impl Default for RolloutSpec {
             allow_downtime: false,
             single_copy_indices: SingleCopyIndices::default(),
             protection: Protection::default(),
+            on_failure: OnFailure::default(),
         }
     }
 }
@@ -150,6 +156,18 @@ pub enum Protection {
     /// `hostTimeout`, and the rest of the cluster goes on. Elasticsearch has to have the API for node
     /// shutdown; else no host goes down.
     NodeShutdown,
+}
+
+/// What becomes of a host on which what a run brings does not come up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnFailure {
+    /// It stays as it is, and so does what protects the data, until a person has seen to it.
+    #[default]
+    Pause,
+    /// What ran there before comes back, and the run has failed: it is not tried again before the spec
+    /// changes, or a person lets it go on. An older version comes back only where the newer one has not
+    /// opened the data; else this is as `Pause`. Hosts that are done stay as they are.
+    Rollback,
 }
 
 /// What is asked to be done to the hosts of a Cluster, once for each request.

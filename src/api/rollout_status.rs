@@ -108,6 +108,9 @@ pub struct RolloutHost {
     /// Whether the host goes back to where it was, since a gate shut before it went down.
     #[serde(default)]
     pub withdrawn: bool,
+    /// Why what ran before comes back there, as long as it does; absent else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Line<1024>>,
 }
 
 /// What is done with a host on its way through a run, in this order.
@@ -127,6 +130,8 @@ pub enum RolloutStep {
     Stop,
     /// The permit for that is taken back, if the host has not begun.
     Withdraw,
+    /// The host starts what ran before the run again, since what takes its place does not come up.
+    Rollback,
     /// Its nodes come back to the cluster.
     Rejoin,
     /// Allocation goes back to what it was.
@@ -137,6 +142,8 @@ pub enum RolloutStep {
     Settle,
     /// The host is as the run wants it.
     Done,
+    /// It is as it was before the run, which has failed there.
+    RolledBack,
 }
 
 /// One start of a node.

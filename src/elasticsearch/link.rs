@@ -128,7 +128,19 @@ impl Link {
         let (shared, nudge, task) = (Mutex::default(), Notify::new(), Mutex::default());
         let (examined, refusals) = (AtomicBool::new(false), Refusals::default());
         let doubted = Mutex::default();
-        Self { digest, client, key, shared, nudge, wakers, slots, examined, refusals, doubted, task }
+        Self {
+            digest,
+            client,
+            key,
+            shared,
+            nudge,
+            wakers,
+            slots,
+            examined,
+            refusals,
+            doubted,
+            task,
+        }
     }
 
     /// Tracks what `before` tracked, for the same owners; nothing of it is read yet.

@@ -7,6 +7,7 @@
 mod absent;
 mod notes;
 mod protection;
+mod rollback;
 mod steps;
 mod stop;
 mod target;
@@ -20,7 +21,7 @@ use std::{
 use jiff::Timestamp;
 
 pub use self::protection::Protection;
-pub use self::world::{Act, Decision, End, Pace, PauseAfter, Wanted, World};
+pub use self::world::{Act, Decision, End, OnFailure, Pace, PauseAfter, Wanted, World};
 use super::{
     gate::Gate,
     hosts::Member,
@@ -48,6 +49,7 @@ pub fn next(world: &World<'_>) -> Decision {
     planner.pass_over();
     for at in 0..planner.run.hosts.len() {
         planner.advance(at);
+        planner.fall_back(at);
     }
     planner.drop_missing();
     let ended = planner.begin_more();
@@ -113,6 +115,7 @@ fn waiting(member: &Member, now: Timestamp) -> HostRun {
         before: BTreeMap::new(),
         touched: false,
         withdrawn: false,
+        rollback: None,
         trouble: None,
     }
 }
@@ -171,12 +174,16 @@ impl<'a> Planner<'a> {
         let Some(member) = self.member(at) else { return self.give_up_absent(at) };
         let is_up = self.is_up(at, member);
         match step {
-            Step::Stop if is_up => self.begin_anew(at),
+            Step::Stop | Step::Rollback if is_up => self.begin_anew(at),
+            Step::RolledBack => {
+                self.enter(at, Step::Waiting);
+                self.host(at).again(now);
+            }
             // What it takes over may have been used up half-way.
-            Step::Stop | Step::Rejoin
+            Step::Stop | Step::Rollback | Step::Rejoin
                 if !is_up && self.run.kind.swaps() && !self.is_at_work(at, member) =>
             {
-                self.host(at).touched = true;
+                (self.host(at).touched, self.host(at).rollback) = (true, None);
                 self.enter(at, Step::Stage);
                 self.host(at).again(now);
             }

@@ -177,6 +177,7 @@ pub fn operation(host: &Host, seen: &Observed, now: Timestamp) -> Operation {
         unit: None,
         elasticsearch_unit: None,
         target: None,
+        previous: None,
         image: None,
         cordoned_by_us: false,
         invocation_id_before: None,

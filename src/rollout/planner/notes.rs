@@ -38,6 +38,7 @@ impl Planner<'_> {
         let trouble = self.run.hosts.iter().find(is_for_person);
         let done = self.done();
         let reason = match (trouble, self.world.pace.pause_after) {
+            (None, _) if self.is_rolling_back() => self.going_back(),
             (Some(host), _) => {
                 let trouble = host.trouble.as_deref().unwrap_or_default();
                 Some((

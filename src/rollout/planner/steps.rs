@@ -55,13 +55,14 @@ impl<'a> Planner<'a> {
     pub(super) fn advance(&mut self, at: usize) {
         let Some(member) = self.member(at) else { return self.without_host(at) };
         match self.run.hosts[at].step {
-            Step::Waiting | Step::Done => {}
+            Step::Waiting | Step::Done | Step::RolledBack => {}
             Step::Stage => self.stage(at, member),
             Step::Gate => self.gate(at, member),
             Step::Protect => self.protect(at, member),
             Step::Cordon => self.cordon(at, member),
             Step::Stop => self.stop(at, member),
             Step::Withdraw => self.withdraw(at, member),
+            Step::Rollback => self.roll_back(at, member),
             Step::Rejoin => self.rejoin(at, member),
             Step::Unprotect => self.unprotect(at),
             Step::Uncordon => self.uncordon(at, member),
@@ -127,7 +128,7 @@ impl<'a> Planner<'a> {
     /// for a person to see first.
     fn is_put_off(&self, member: &Member) -> bool {
         let is_held = self.world.hold.is_some() || self.run.pause.is_some();
-        is_held || self.is_overtaken() || member.in_maintenance
+        is_held || self.is_rolling_back() || self.is_overtaken() || member.in_maintenance
     }
 
     /// The host was left as it is, and comes to its turn again. What went wrong is waited out from
@@ -305,7 +306,9 @@ impl<'a> Planner<'a> {
 
     /// Whatever was held back for the host is let go again.
     pub(super) fn finish(&mut self, at: usize) {
-        if self.run.hosts[at].withdrawn {
+        if self.run.hosts[at].rollback.is_some() {
+            self.rest_rolled_back(at);
+        } else if self.run.hosts[at].withdrawn {
             let trouble = self.host(at).trouble.take();
             self.leave(at, trouble);
         } else {

@@ -102,7 +102,7 @@ impl<'a> Planner<'a> {
         if self.world.evidence.is_err() {
             return self.unknown();
         }
-        self.host(at).touched = false;
+        (self.host(at).touched, self.host(at).rollback) = (false, None);
         self.take_back(at);
     }
 

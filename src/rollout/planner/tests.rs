@@ -13,6 +13,8 @@ use crate::{
     },
 };
 
+mod rollback;
+
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn host(name: &str, step: Step) -> HostRun {
@@ -26,6 +28,7 @@ fn host(name: &str, step: Step) -> HostRun {
         before: BTreeMap::new(),
         touched: false,
         withdrawn: false,
+        rollback: None,
         trouble: None,
     }
 }
@@ -80,6 +83,7 @@ fn after(run: &Run, target: &str, hosts: &[&str]) -> Decision {
         pause_after: PauseAfter::Never,
         host_timeout: Duration::from_mins(20),
         min_ready: Duration::ZERO,
+        on_failure: OnFailure::Pause,
     };
     next(&World {
         evidence: Err("Elasticsearch can't be asked"),
@@ -144,6 +148,7 @@ fn a_host_that_loses_roles_waits_at_its_gates_with_nothing_held_back_until_it_is
         pause_after: PauseAfter::Never,
         host_timeout: Duration::from_mins(20),
         min_ready: Duration::ZERO,
+        on_failure: OnFailure::Pause,
     };
     let wanted = Wanted {
         id: "r-2".into(),

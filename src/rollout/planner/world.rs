@@ -63,6 +63,17 @@ pub struct Pace {
     pub host_timeout: Duration,
     /// How long the cluster has to be well before the next host.
     pub min_ready: Duration,
+    /// What becomes of a host on which what the run brings does not come up.
+    pub on_failure: OnFailure,
+}
+
+/// What becomes of a host on which what a run brings does not come up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It stays as it is until a person has seen to it.
+    Pause,
+    /// What ran there before comes back, where that is safe.
+    Rollback,
 }
 
 /// After which hosts a run waits for a person.

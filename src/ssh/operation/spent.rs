@@ -40,7 +40,8 @@ impl Spent {
     /// which nothing is fetched any more.
     #[must_use]
     pub fn with_jobs(self, run: &str, last: u32) -> Self {
-        let jobs = attempts(last).map(|it| Job::swap(run, it)).chain([Job::stage(run)]);
+        let jobs = attempts(last).flat_map(|it| [Job::swap(run, it), Job::recall(run, it)]);
+        let jobs = jobs.chain([Job::stage(run)]);
         Self(self.0.into_iter().chain(jobs.map(|it| it.unit().into())).collect())
     }
 

@@ -28,6 +28,7 @@ async fn a_rollout_out_of_its_bounds_is_refused() {
         (at("minReadySeconds", json!(86401)), "spec.rollout.minReadySeconds", "86400"),
         (at("singleCopyIndices", json!("Ask")), "singleCopyIndices", "supported values"),
         (at("protection", json!("None")), "spec.rollout.protection", "supported values"),
+        (at("onFailure", json!("Continue")), "onFailure", "supported values"),
         (at("force", json!(true)), "force", "unknown field"),
     ])
     .await;

@@ -1,13 +1,14 @@
 //! From bare machines to a cluster by one apply, and what is changed in its life.
 
 use drover::api::{
+    cluster::Health,
     condition::find,
     host_status::RunStatus,
-    rollout_status::{RolloutKind, RolloutStep},
+    rollout_status::{RolloutHost, RolloutKind, RolloutStep},
 };
 use serde_json::{Value, json};
 
-use super::{LONG, Stage};
+use super::{LONG, ROLL, Stage};
 use crate::common::{
     hosts::{Os, room},
     paths::runs_here,
@@ -131,8 +132,51 @@ async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings
     let status = stage.until("Ready", "True").await;
     assert_eq!(status.history.len(), 1 + versions.len(), "none of that takes a run");
     changes_live(&stage, new, &attribute).await;
+    if soak() {
+        is_rolled_back(&stage, new, &attribute).await;
+    }
     stage.assert_rights_suffice();
     for reason in ["FormationBegun", "Formed", "RolloutPaused", "RolloutFinished"] {
+        stage.event("es", reason).await;
+    }
+}
+
+/// Settings that no node starts with are taken back on the one host that got them, and are not tried again
+/// before the spec changes.
+async fn is_rolled_back(stage: &Stage, version: &str, config: &Value) {
+    let first = stage.runs();
+    let mut broken = config.clone();
+    broken["no.such.setting"] = json!("1");
+    let rollback = json!({ "rollout": { "onFailure": "Rollback" } });
+    stage.apply(&stage.cluster(version, &broken, &rollback)).await;
+    let is_back = |it: &RolloutHost| it.step == RolloutStep::RolledBack;
+    let status = stage
+        .when_within(ROLL, "a host is rolled back, and the cluster green", |cluster| {
+            let status = cluster.status.clone().unwrap_or_default();
+            let health = status.elasticsearch.as_ref().map(|it| it.health);
+            match &status.rollout {
+                Some(run) if run.hosts.iter().any(is_back) && health == Some(Health::Green) => {
+                    Ok(())
+                }
+                run => Err(format!("{health:?} {run:#?}")),
+            }
+        })
+        .await;
+    let deploy = status.elasticsearch_deploy.expect("it was told");
+    assert_eq!(deploy.status, RunStatus::RolledBack, "{deploy:#?}");
+    assert_eq!((deploy.failed.len(), deploy.deployed.len()), (1, 0), "{deploy:#?}");
+    let reason = deploy.failed[0].reason.to_string();
+    assert!(reason.ends_with("what ran there before runs again"), "{reason}");
+    let second = stage.runs();
+    let same = first.iter().zip(&second).filter(|(before, after)| before == after).count();
+    assert_eq!(same, first.len() - 1, "one host was taken down alone");
+    tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+    assert_eq!(stage.runs(), second, "it is not tried again by itself");
+    stage.apply(&stage.cluster(version, config, &rollback)).await;
+    let status = stage.until("Ready", "True").await;
+    assert_eq!((status.rollout, status.history[0].status), (None, RunStatus::Failed));
+    assert_eq!(stage.runs(), second, "all run what is asked for by now");
+    for reason in ["HostRollingBack", "RolloutPaused"] {
         stage.event("es", reason).await;
     }
 }

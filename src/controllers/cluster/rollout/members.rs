@@ -129,7 +129,7 @@ fn answer(operation: &Operation) -> Option<Answer> {
     let progress = match operation.status {
         None | Some(RunStatus::InProcess) => Progress::Working { touched: operation.touched },
         Some(RunStatus::Finished) if is_spared(operation, step) => Progress::Spared,
-        Some(RunStatus::Finished) => Progress::Done,
+        Some(RunStatus::Finished | RunStatus::RolledBack) => Progress::Done,
         Some(RunStatus::Failed) => {
             let reason = operation.message.as_ref().map_or("it tells no reason", |it| it.as_str());
             Progress::Failed { reason: reason.into(), touched: operation.touched }

@@ -176,6 +176,7 @@ mod tests {
             before: [].into(),
             touched: false,
             withdrawn: false,
+            rollback: None,
             trouble: None,
         };
         let run = Run {

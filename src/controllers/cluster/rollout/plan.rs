@@ -15,13 +15,18 @@ use crate::{
         RESUME,
         cluster::Cluster,
         index::Mode,
-        rollout::{PauseAfter as PauseAfterSpec, Protection as ProtectionSpec, SingleCopyIndices},
+        rollout::{
+            OnFailure as OnFailureSpec, PauseAfter as PauseAfterSpec, Protection as ProtectionSpec,
+            SingleCopyIndices,
+        },
         rollout_status::Requests,
     },
     foreign::capped,
     rollout::{
         drain::{Cause, Decision as DrainDecision, Drain},
-        planner::{self, Act, Decision, End, Pace, PauseAfter, Protection, Wanted, World},
+        planner::{
+            self, Act, Decision, End, OnFailure, Pace, PauseAfter, Protection, Wanted, World,
+        },
         run::Run,
         safety::Permitted,
     },
@@ -114,6 +119,10 @@ pub fn next(
         },
         host_timeout: rollout.host_timeout.0,
         min_ready: Duration::from_secs(rollout.min_ready_seconds.into()),
+        on_failure: match rollout.on_failure {
+            OnFailureSpec::Pause => OnFailure::Pause,
+            OnFailureSpec::Rollback => OnFailure::Rollback,
+        },
     };
     let permitted = Permitted {
         unavailable: rollout.max_unavailable.of(seen.members.len()),

@@ -287,6 +287,7 @@ fn begun(host: &Host, wanted: &Wanted, now: Timestamp) -> Operation {
         boot_id_before: None,
         elasticsearch_unit: None,
         target: None,
+        previous: None,
         image: None,
         cordoned_by_us: false,
         invocation_id_before: None,

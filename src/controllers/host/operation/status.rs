@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     TOO_LATE,
     apply::Ending,
-    has_swapped, is_fetch, is_open, is_stop,
+    has_swapped, is_fetch, is_open, is_rollback, is_stop,
     plan::{Step, declined},
     record, work_of,
 };
@@ -316,6 +316,10 @@ fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
     };
     let is_in_process = operation.status != Some(RunStatus::Failed);
     match case.seen.view.outcome(&work)? {
+        Worked::Done if is_rollback(operation) => {
+            let message = "what ran before the run runs again".to_owned();
+            Some(Answer { message: Some(message), ..Answer::new(RunStatus::RolledBack, true) })
+        }
         Worked::Done => Some(Answer::finished(true)),
         Worked::Spared => Some(Answer::finished(false)),
         _ if !is_in_process => None,

@@ -193,6 +193,7 @@ impl Stand {
             before: [(node_of(host), "start".into())].into(),
             touched: false,
             withdrawn: false,
+            rollback: None,
             trouble: None,
         });
     }
