@@ -132,7 +132,7 @@ fn host_status() -> Value {
             "target": { "version": "8.19.0", "revision": "0123456789abcdef0123456789abcdef" },
             "image": "41.1",
             "invocationIdBefore": "0123456789abcdef0123456789abcdef", "status": "failed",
-            "message": "it did not start", "touched": true,
+            "message": "it did not start", "touched": true, "vain": false,
         },
         "history": [{
             "runId": "run-0", "kind": "Maintenance", "status": "failed", "step": "Drain",
