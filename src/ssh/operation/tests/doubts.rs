@@ -185,3 +185,25 @@ fn work_that_fails_is_in_vain_where_elasticsearch_runs_on_or_again() {
     let restart = work(Deed::Restart).failed(why.into(), &look);
     assert_eq!(restart, Outcome::Failed(why.into()));
 }
+
+#[test]
+fn fetching_is_over_with_its_unit_and_is_begun_again_after_a_boot() {
+    let work = Work::fetch(("r-1", 1), Family::Suse, None, "boot-1").unwrap();
+    assert_eq!(work.name(), "drover-r-1-fetch-1.service");
+    let judge = |step| {
+        let look = Look { steps: vec![step, absent()], ..Look::default() };
+        work.judge(&look, &Identity::default())
+    };
+    assert_eq!(judge(state("activating")), Verdict::UnderWay);
+    assert_eq!(judge(state("active")), Verdict::Done);
+    assert_eq!(judge(state("failed")), Verdict::Failed);
+    assert_eq!(judge(absent()), Verdict::NotBegun { is_as_before: true });
+}
+
+#[test]
+fn a_run_that_upgrades_leaves_none_of_its_jobs() {
+    let line = Spent::new("r-1", 2).unwrap().with_upgrades("r-1", 2).command().line().unwrap();
+    for unit in ["fetch-1", "fetch-2", "upgrade-1", "upgrade-2", "upgrade-2-start"] {
+        assert!(line.contains(&format!(" drover-r-1-{unit}.service")), "{line}");
+    }
+}

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink};
 use super::*;
 use crate::ssh::{
     families::{Family, Name},
-    operation::{spent::Spent, upgrade::PACKAGES},
+    operation::upgrade::PACKAGES,
 };
 
 /// Each notes what it is asked. `simulated` is what a simulation tells; the rest goes well unless the
@@ -390,26 +390,4 @@ fn an_upgrade_is_proven_by_its_own_end_and_by_the_boot_that_it_asked_for() {
     let back = |unit| upgrading(unit, absent(), "boot-2", "running");
     assert_eq!(back(unit("active", Some(AFTER), 5)), Verdict::Done);
     assert_eq!(back(unit("inactive", None, 0)), Verdict::Start);
-}
-
-#[test]
-fn fetching_is_over_with_its_unit_and_is_begun_again_after_a_boot() {
-    let work = Work::fetch(("r-1", 1), Family::Suse, None, "boot-1").unwrap();
-    assert_eq!(work.name(), "drover-r-1-fetch-1.service");
-    let judge = |step| {
-        let look = Look { steps: vec![step, absent()], ..Look::default() };
-        work.judge(&look, &Identity::default())
-    };
-    assert_eq!(judge(state("activating")), Verdict::UnderWay);
-    assert_eq!(judge(state("active")), Verdict::Done);
-    assert_eq!(judge(state("failed")), Verdict::Failed);
-    assert_eq!(judge(absent()), Verdict::NotBegun { is_as_before: true });
-}
-
-#[test]
-fn a_run_that_upgrades_leaves_none_of_its_jobs() {
-    let line = Spent::new("r-1", 2).unwrap().with_upgrades("r-1", 2).command().line().unwrap();
-    for unit in ["fetch-1", "fetch-2", "upgrade-1", "upgrade-2", "upgrade-2-start"] {
-        assert!(line.contains(&format!(" drover-r-1-{unit}.service")), "{line}");
-    }
 }
