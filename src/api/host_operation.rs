@@ -92,6 +92,9 @@ pub struct Operation {
     /// Whether Elasticsearch was stopped for it, or may have been.
     #[serde(default)]
     pub touched: bool,
+    /// Whether the work failed and nothing is down for it: Elasticsearch runs on, or again.
+    #[serde(default)]
+    pub vain: bool,
 }
 
 /// What Elasticsearch is to run as.

@@ -219,6 +219,7 @@ pub struct RestartStatus {
     /// How it stands.
     pub status: RunStatus,
     /// The request that asked for it.
+    #[serde(default)]
     #[schemars(length(max = 64))]
     pub request_id: String,
     /// What is restarted.
@@ -252,6 +253,7 @@ pub struct UpgradeStatus {
     /// How it stands.
     pub status: RunStatus,
     /// The request that asked for it.
+    #[serde(default)]
     #[schemars(length(max = 64))]
     pub request_id: String,
     /// Names of the hosts that are done; at most 1000.
@@ -283,6 +285,7 @@ pub struct DeployStatus {
     /// How it stands.
     pub status: RunStatus,
     /// The request that asked for it.
+    #[serde(default)]
     #[schemars(length(max = 64))]
     pub request_id: String,
     /// The version of the image, or its checksum.
@@ -400,4 +403,27 @@ pub struct PastRun {
     pub started_at: Time,
     /// When it ended.
     pub finished_at: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn runs_that_were_stored_without_a_request_are_read() {
+        let then = "2026-01-02T03:04:05Z";
+        let of = |more: Value| {
+            let mut status = json!({ "status": "finished", "startedAt": then });
+            status.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+            status
+        };
+        let restart: RestartStatus =
+            serde_json::from_value(of(json!({ "target": "Host" }))).unwrap();
+        let upgrade: UpgradeStatus = serde_json::from_value(of(json!({}))).unwrap();
+        let deploy: DeployStatus =
+            serde_json::from_value(of(json!({ "version": "41.1" }))).unwrap();
+        assert_eq!([restart.request_id, upgrade.request_id, deploy.request_id], ["", "", ""]);
+    }
 }

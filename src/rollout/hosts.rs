@@ -131,6 +131,11 @@ pub enum Progress {
     Done,
     /// The same, and nothing was stopped for it: no node has to come back.
     Spared,
+    /// It did not go, and nothing is down for it: what ran there runs on, or again.
+    Vain {
+        /// Why, in words for people.
+        reason: Box<str>,
+    },
     /// It did not go; why, in words for people.
     Failed {
         /// Why.

@@ -184,6 +184,7 @@ pub fn operation(host: &Host, seen: &Observed, now: Timestamp) -> Operation {
         status: None,
         message: None,
         touched: false,
+        vain: false,
     }
 }
 

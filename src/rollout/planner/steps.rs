@@ -23,7 +23,7 @@ const RETRY: Duration = Duration::from_secs(30);
 const RETRY_LIMIT: Duration = Duration::from_mins(10);
 
 /// After how many attempts at a host that was left as it was a person is asked.
-const TRIES: u32 = 3;
+pub(super) const TRIES: u32 = 3;
 
 /// How long after such an attempt the next one is made.
 fn pause(attempt: u32) -> Duration {
@@ -90,7 +90,7 @@ impl<'a> Planner<'a> {
             Some(Progress::Done) => self.enter(at, Step::Gate),
             // It is as it is to be already: nothing goes down for it.
             Some(Progress::Spared) => self.enter(at, Step::Done),
-            Some(Progress::Failed { reason, .. }) => {
+            Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
                 self.leave(at, Some(failed(Step::Stage, reason)));
             }
             Some(Progress::Working { .. }) | None => {
@@ -114,7 +114,7 @@ impl<'a> Planner<'a> {
                     None => self.enter(at, Step::Stop),
                 }
             }
-            Some(Progress::Failed { reason, .. }) => {
+            Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
                 self.host(at).trouble = Some(reason.clone());
             }
             Some(Progress::Working { .. }) | None => {
@@ -228,7 +228,7 @@ impl<'a> Planner<'a> {
         }
         match self.answer(at, member) {
             Some(Progress::Done | Progress::Spared) => {}
-            Some(Progress::Failed { reason, .. }) => {
+            Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
                 self.take_back(at);
                 self.host(at).trouble = Some(failed(Step::Cordon, reason));
                 return;

@@ -133,7 +133,7 @@ fn host_status() -> Value {
             "previous": { "version": "8.18.0", "revision": "fedcba9876543210fedcba9876543210" },
             "image": "41.1",
             "invocationIdBefore": "0123456789abcdef0123456789abcdef", "status": "failed",
-            "message": "it did not start", "touched": true,
+            "message": "it did not start", "touched": true, "vain": false,
         },
         "history": [{
             "runId": "run-0", "kind": "Maintenance", "status": "failed", "step": "Drain",

@@ -132,7 +132,11 @@ fn answer(operation: &Operation) -> Option<Answer> {
         Some(RunStatus::Finished | RunStatus::RolledBack) => Progress::Done,
         Some(RunStatus::Failed) => {
             let reason = operation.message.as_ref().map_or("it tells no reason", |it| it.as_str());
-            Progress::Failed { reason: reason.into(), touched: operation.touched }
+            if operation.vain {
+                Progress::Vain { reason: reason.into() }
+            } else {
+                Progress::Failed { reason: reason.into(), touched: operation.touched }
+            }
         }
     };
     Some(Answer {
@@ -216,6 +220,10 @@ mod tests {
         let told = answer(operation("failed", "RestartHost")).unwrap();
         let expected = Progress::Failed { reason: "the unit fails".into(), touched: true };
         assert_eq!(told.progress, expected);
+        let mut vain = operation("failed", "UpgradeHost");
+        vain["operation"]["vain"] = true.into();
+        let expected = Progress::Vain { reason: "the unit fails".into() };
+        assert_eq!(answer(vain).unwrap().progress, expected);
         assert_eq!(answer(operation("finished", "Reset")), None);
         let progress = |touched: bool| {
             let mut it = operation("finished", "UpgradeHost");

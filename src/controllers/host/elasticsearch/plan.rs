@@ -294,5 +294,6 @@ fn begun(host: &Host, wanted: &Wanted, now: Timestamp) -> Operation {
         status: Some(RunStatus::InProcess),
         message: None,
         touched: false,
+        vain: false,
     }
 }

@@ -43,7 +43,7 @@ pub fn between(host: &Host, after: &HostStatus) -> Vec<Notice> {
             _ if is_stop(now) && is_done(now) => {
                 Notice::normal(done, "Roll", format!("{run}: proven by {}", proof(now)))
             }
-            Some(RunStatus::Failed) if is_stop(now) && now.touched => {
+            Some(RunStatus::Failed) if is_stop(now) && (now.touched || now.vain) => {
                 Notice::warning(failed, "Roll", format!("{run}: {message}"))
             }
             Some(RunStatus::Failed) => {
@@ -103,7 +103,9 @@ pub fn ended(
     };
     let ending = match after.status {
         Some(RunStatus::Finished | RunStatus::RolledBack) => StepEnding::Success,
-        Some(RunStatus::Failed) if is_stop(after) && !after.touched => StepEnding::PutOff,
+        Some(RunStatus::Failed) if is_stop(after) && !after.touched && !after.vain => {
+            StepEnding::PutOff
+        }
         Some(RunStatus::Failed) => StepEnding::Error,
         Some(RunStatus::InProcess) | None => return None,
     };

@@ -144,6 +144,7 @@ fn take(
         status: Some(RunStatus::InProcess),
         message: None,
         touched: false,
+        vain: false,
     };
     if is_fetch(&operation) {
         operation.unit = Some(Job::fetch(&errand.run, errand.attempt).unit());
