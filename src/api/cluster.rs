@@ -310,8 +310,8 @@ pub struct ClusterStatus {
     pub history: Vec<PastRun>,
     /// What mode Plan holds back, in its order; at most 50. A call to Elasticsearch has its HTTP
     /// method and path. Work on a host has the word of the Host's `status.operation.kind`, such as
-    /// RestartHost, or FormCluster, Prepare or Drain, and the path `hosts/<name>`; a Secret that is
-    /// to be made has CreateSecret and `secrets/<name>`.
+    /// `RestartHost`, or `FormCluster`, `Prepare` or `Drain`, and the path `hosts/<name>`; a Secret
+    /// that is to be made has `CreateSecret` and `secrets/<name>`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
