@@ -269,22 +269,3 @@ fn what_does_not_come_up_gives_way_to_what_ran_before_by_another_job_and_by_proo
     assert_eq!(told.version.as_ref().unwrap().as_str(), "8.19.0");
     assert_eq!(joined.scene.machine.begun, 2, "it is not tried again by itself");
 }
-
-#[test]
-fn where_the_machine_does_not_let_the_older_version_back_a_person_hears_why() {
-    let mut joined = going_back();
-    joined.begins_again();
-    joined.scene.machine.outcome = Worked::Failed("8.19.1 may have opened the data".into());
-    for _ in 0..10 {
-        joined.turn();
-    }
-    assert_eq!(joined.host().step, At::Rollback);
-    let reason = &joined.run.pause.as_ref().unwrap().reason;
-    assert!(reason.contains("the unit fails") && reason.contains("may have opened"), "{reason}");
-    assert_eq!(joined.scene.machine.begun, 2);
-    // It is let go on as it would be without.
-    joined.on_failure = OnFailure::Pause;
-    joined.resume = joined.run.pause.as_ref().map(|it| it.token.clone());
-    joined.scene.machine.outcome = Worked::NotBegun { is_as_before: true };
-    joined.comes_up(3);
-}
