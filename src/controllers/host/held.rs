@@ -18,13 +18,16 @@ pub fn by(host: &Host, cluster: Option<&Cluster>, errand: Option<&Errand>) -> Op
 
 fn is_in_hand(errand: &Errand) -> bool {
     match errand.step {
-        RolloutStep::Waiting | RolloutStep::Gate | RolloutStep::Done => false,
+        RolloutStep::Waiting | RolloutStep::Gate | RolloutStep::Done | RolloutStep::RolledBack => {
+            false
+        }
         // Else it is up, and nothing was changed for it.
         RolloutStep::Stage => errand.touched,
         RolloutStep::Protect
         | RolloutStep::Cordon
         | RolloutStep::Stop
         | RolloutStep::Withdraw
+        | RolloutStep::Rollback
         | RolloutStep::Rejoin
         | RolloutStep::Unprotect
         | RolloutStep::Uncordon

@@ -60,7 +60,7 @@ impl<'a> Planner<'a> {
                 self.enter(at, Step::Unprotect);
             }
             Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Rejoin),
-            Some(Progress::Failed { reason, .. }) => {
+            Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
                 let why = self.run.hosts[at].rollback.as_deref().unwrap_or_default();
                 let trouble = format!("{why}; what ran before does not come back: {reason}");
                 self.host(at).trouble = Some(trouble.into());

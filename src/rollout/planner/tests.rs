@@ -204,6 +204,7 @@ fn who_comes_to_have_a_role_goes_before_the_one_that_loses_it() {
         pause_after: PauseAfter::Never,
         host_timeout: Duration::from_mins(20),
         min_ready: Duration::ZERO,
+        on_failure: OnFailure::Pause,
     };
     let steps = |kind: Kind, members: &[Member], of_a: Step, phase: Phase| {
         let run = run(kind, &[("a", of_a), ("b", Step::Waiting)]);
@@ -216,6 +217,7 @@ fn who_comes_to_have_a_role_goes_before_the_one_that_loses_it() {
             owner: "uid",
             members,
             permitted: &permitted,
+            protection: Protection::AllocationSettings,
             pace: &pace,
             wanted: Some(&wanted),
             hold: None,

@@ -57,6 +57,7 @@ impl Scene {
             owner: "uid",
             members: &self.members,
             permitted: &permitted,
+            protection: Protection::AllocationSettings,
             pace: &pace,
             wanted: Some(&wanted),
             hold: None,
