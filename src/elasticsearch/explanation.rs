@@ -86,7 +86,7 @@ impl Explanation {
         let deciders = self.node_allocation_decisions.iter().flat_map(|it| &it.deciders);
         for it in deciders.filter(|it| it.decision == "NO" || it.decision == "THROTTLE") {
             let explanation = still(&it.explanation);
-            let (count, words) = said.entry(&it.name).or_insert((0, explanation.clone()));
+            let (count, words) = said.entry(&it.name).or_insert_with(|| (0, explanation.clone()));
             *count += 1;
             *words = explanation.min(std::mem::take(words));
         }

@@ -21,6 +21,7 @@ use crate::{
     api::{
         cluster::{Cluster, ClusterStatus, conditions},
         condition::{is_true, truth},
+        index::Mode,
     },
     context::Context,
     controllers::{Next, Reconciler},
@@ -63,7 +64,8 @@ impl Reconciler for ClusterReconciler {
         let look = rollout::observe::look(&ctx, &cluster, &seen, &plan, outdated).await?;
         let is_refused = managed::is_refused(&seen, &plan);
         let mut decided = rollout::plan::next(&cluster, look.as_ref(), outdated, is_refused, asked);
-        let held = planned::held(&cluster, (&seen, &plan), look.as_ref(), outdated, &decided);
+        let held =
+            planned::held(&cluster, (&seen, &plan), look.as_ref(), outdated, &decided, &live.act);
         decided.held = held;
         drain::observe::explain(&ctx, &cluster, look.as_ref(), &mut decided.drain).await;
         let now = (ctx.now)();
@@ -101,14 +103,7 @@ impl Reconciler for ClusterReconciler {
         }
         report(&ctx, &cluster, &status, &seen);
         if plan.let_go {
-            if let Some(notice) = managed::removal::left_behind(&cluster, &seen) {
-                events::publish(&ctx, &*cluster, notice).await;
-            }
-            if let Some(managed) = &seen.managed {
-                let forgotten = managed::removal::forgotten(&cluster, &seen);
-                managed::apply::forget(&ctx, &cluster, managed, &forgotten).await?;
-            }
-            return Ok(Next::LetGo);
+            return let_go(&ctx, &cluster, &seen).await;
         }
         if status.removal.is_some() {
             // It comes to its end even where no host tells anything.
@@ -130,7 +125,7 @@ impl Reconciler for ClusterReconciler {
                 return Ok(next);
             }
         }
-        if !live.act.is_empty() {
+        if !live.act.is_empty() && cluster.spec.mode == Mode::Apply {
             return live::apply::carry_out(&ctx, &cluster, &plan, &live).await;
         }
         if let Some(next) = rollout::next(&decided, look.map(|it| it.took).unwrap_or_default(), now)
@@ -151,6 +146,18 @@ impl Reconciler for ClusterReconciler {
         let key = ObjectKey { namespace: name.namespace.clone(), name: name.name.clone() };
         ctx.links.disconnect(&key);
     }
+}
+
+/// Says what stays where it is, and forgets what Drover alone needs.
+async fn let_go(ctx: &Context, cluster: &Cluster, seen: &observe::Observed) -> Result<Next, Error> {
+    if let Some(notice) = managed::removal::left_behind(cluster, seen) {
+        events::publish(ctx, cluster, notice).await;
+    }
+    if let Some(managed) = &seen.managed {
+        let forgotten = managed::removal::forgotten(cluster, seen);
+        managed::apply::forget(ctx, cluster, managed, &forgotten).await?;
+    }
+    Ok(Next::LetGo)
 }
 
 /// Names the link of a Cluster.

@@ -1,13 +1,15 @@
 //! What mode Plan holds back of what the spec asks for: it is in the status, and nothing is done. Pure.
 
+use std::collections::BTreeMap;
+
 use kube::ResourceExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     drain, managed,
     observe::Observed,
     plan::Plan,
-    rollout::{observe::Seen, outdated::Outdated, plan::Decided, wishes},
+    rollout::{self, observe::Seen, outdated::Outdated, plan::Decided, wishes},
 };
 use crate::{
     api::{
@@ -16,6 +18,7 @@ use crate::{
         host::{self, Host},
         host_status::{DataDirectory, OperationKind},
         index::{Mode, PlannedCall},
+        rollout::Protection,
         rollout_status::HOSTS,
     },
     controllers::{
@@ -46,7 +49,8 @@ pub struct Held {
 }
 
 /// All that mode Plan holds back, in the order in which it would be done; nothing under Apply, and of an
-/// object that goes. `decided` is what was decided beside that.
+/// object that goes. `decided` is what was decided beside that, and `live` are the settings to be changed in the
+/// running cluster.
 #[must_use]
 pub fn held(
     cluster: &Cluster,
@@ -54,6 +58,7 @@ pub fn held(
     look: Option<&Seen>,
     outdated: Option<&Outdated>,
     decided: &Decided,
+    live: &BTreeMap<String, Value>,
 ) -> Held {
     if cluster.spec.mode == Mode::Apply || cluster.metadata.deletion_timestamp.is_some() {
         return Held::default();
@@ -71,6 +76,10 @@ pub fn held(
     if let Some((seen, _)) = managed.filter(|it| may_be_worked_with(*it)) {
         let hosts = seen.hosts.iter().flat_map(|it| on_host(cluster, seen, it, outdated, run));
         calls.extend(hosts);
+    }
+    if !live.is_empty() {
+        let write = Write::put_cluster_settings(live, "");
+        calls.push(call(write, "these settings need no restart"));
     }
     if let Some(look) = look {
         let rest = rest_of_run(cluster, outdated, run);
@@ -120,6 +129,10 @@ fn is_installing(host: &Host) -> bool {
 
 fn entry(method: &str, path: String, body: Option<String>, reason: String) -> PlannedCall {
     PlannedCall { method: method.to_owned(), path, body, body_omitted: None, reason }
+}
+
+fn call(write: Write, reason: &str) -> PlannedCall {
+    entry(write.method.as_str(), write.path, write.body, reason.to_owned())
 }
 
 fn on(host: &str) -> String {
@@ -264,14 +277,22 @@ fn requests(cluster: &Cluster, members: &[Member]) -> Vec<PlannedCall> {
 
 /// The same, with what protects hosts in Elasticsearch while they are down.
 fn guarded(cluster: &Cluster, look: &Seen, work: Vec<PlannedCall>) -> Vec<PlannedCall> {
+    if work.is_empty() {
+        return work;
+    }
+    if rollout::pace(cluster).protection == Protection::NodeShutdown {
+        let call = |method: &str, reason: &str| {
+            entry(method, "/_nodes/{node}/shutdown".to_owned(), None, reason.to_owned())
+        };
+        let first = call("PUT", "each node is announced before it goes down");
+        let last = call("DELETE", "the record is taken back once each is back");
+        return [first].into_iter().chain(work).chain([last]).collect();
+    }
     let allocation = look.evidence.as_ref().ok().map(|it| &it.allocation);
     // Else the gates are shut, or it is protected already.
     let allocation = allocation.filter(|it| it.is_free() && it.prior.is_none());
-    let Some(allocation) = allocation.filter(|_| !work.is_empty()) else { return work };
+    let Some(allocation) = allocation else { return work };
     let (prior, owner) = (allocation.as_prior(), cluster.metadata.uid.as_deref());
-    let call = |write: Write, reason: &str| {
-        entry(write.method.as_str(), write.path, write.body, reason.to_owned())
-    };
     let protect = Write::protect(&prior, owner.unwrap_or_default(), "");
     let unprotect = Write::unprotect(&prior, "");
     let first = call(protect, "replicas wait for their node before each host goes down");

@@ -94,21 +94,20 @@ async fn take(
     Ok(match send(&link, cluster, pinned, decision).await {
         Ok(true) => Outcome::Done,
         Ok(false) => Outcome::Moved,
-        Err(error) => match refused(&error, &decision.act) {
-            Some(mut refused) => {
+        Err(error) => {
+            if let Some(mut refused) = refused(&error, &decision.act) {
                 // Nothing was changed, and the next look goes by what was refused.
                 let mut why = String::from(refused.why);
                 link.client().blot(&mut why);
                 refused.why = why.into();
                 link.refusals.note(refused);
                 Outcome::Moved
-            }
-            None => {
+            } else {
                 let mut why = chain(&error);
                 link.client().blot(&mut why);
                 Outcome::Failed { why, category: Category::Elasticsearch }
             }
-        },
+        }
     })
 }
 
@@ -135,8 +134,8 @@ async fn send(
     let (client, caller) = (link.client(), caller(cluster));
     let (set, uuid, endpoint) = client.cluster_settings(&caller).await?;
     let changes = decision.record.iter().flat_map(|it| &it.changes);
-    let mut changed = changes.filter(|it| decision.act.contains_key(&it.name));
-    if uuid != pinned || !changed.all(|it| may_be_set(it, &set, cluster.spec.drift_policy)) {
+    let mut to_set = changes.filter(|it| decision.act.contains_key(&it.name));
+    if uuid != pinned || !to_set.all(|it| may_be_set(it, &set, cluster.spec.drift_policy)) {
         return Ok(false);
     }
     let write = Write::put_cluster_settings(&decision.act, &caller);

@@ -164,8 +164,18 @@ pub fn next(
     let is_outstanding =
         after.is_none() && idle.is_none() && wishes::is_anything_outstanding(cluster, outdated);
     let foreign = foreign(cluster, seen);
-    let held = Held::default();
-    Decided { run: after, act, ended, requests, idle, is_outstanding, hold, foreign, drain, held }
+    Decided {
+        run: after,
+        act,
+        ended,
+        requests,
+        idle,
+        is_outstanding,
+        hold,
+        foreign,
+        drain,
+        held: Held::default(),
+    }
 }
 
 fn foreign(cluster: &Cluster, seen: &Seen) -> Foreign {

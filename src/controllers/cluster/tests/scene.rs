@@ -1,7 +1,7 @@
 //! One Cluster object and its Elasticsearch, from reconcile to reconcile. Each turn holds what must
 //! hold of every status, whatever happened.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -196,7 +196,8 @@ impl Scene {
             self.time(),
         );
         let look = self.look.as_ref();
-        decided.held = planned::held(&self.cluster, (&seen, &plan), look, None, &decided);
+        decided.held =
+            planned::held(&self.cluster, (&seen, &plan), look, None, &decided, &BTreeMap::new());
         let mut outcome = Outcome::default();
         let mut connected = self.connected;
         match &plan.step {
@@ -273,7 +274,8 @@ impl Scene {
         let later = Timestamp::new(self.now + 1_000, 0).unwrap();
         let plan = plan::next(&self.cluster, seen, later);
         let mut decided = rollout::plan::next(&self.cluster, None, None, self.is_refused, later);
-        decided.held = planned::held(&self.cluster, (seen, &plan), None, None, &decided);
+        decided.held =
+            planned::held(&self.cluster, (seen, &plan), None, None, &decided, &BTreeMap::new());
         let again = status::after(&self.cluster, seen, &plan, outcome, &decided, later);
         assert_eq!(Some(&again), self.cluster.status.as_ref(), "the same world, another status");
         assert_eq!(status::notices(Some(&again), &again), [], "told twice");

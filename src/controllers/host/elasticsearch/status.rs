@@ -90,7 +90,7 @@ fn deployed(
         _ => before.and_then(|it| it.settled.clone()),
     };
     let may_hold_shards = may_hold_shards(before, report, &seen.elasticsearch);
-    Some(DeployedElasticsearch { settled, may_hold_shards, ..told(report) })
+    Some(DeployedElasticsearch { may_hold_shards, settled, ..told(report) })
 }
 
 /// Whether shards may be there: by the roles of what runs or was put there, where that is known to be what is

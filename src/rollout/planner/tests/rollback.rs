@@ -72,7 +72,7 @@ impl Scene {
     /// One decision; what it writes to Elasticsearch.
     fn turn(&mut self) -> Option<Act> {
         let decision = self.decide();
-        self.run = decision.run.expect("the run goes on");
+        self.run = decision.run.unwrap_or_else(|| panic!("the run goes on"));
         assert_eq!(self.run.hosts[1].step, Step::Waiting, "no other host is begun");
         decision.act
     }

@@ -98,7 +98,8 @@ fn what_is_held_already_has_to_be_known_before_anything_is_held() {
         host.programs_add(program, "echo \"$*\" >>asked; case $* in refresh* | *refresh) ;; *) echo broken; exit 4 ;; esac");
         let why = host.run(Deed::Fetch, "").unwrap_err();
         assert_eq!(why, "nobody can tell what is held already: broken");
-        assert_eq!(at(&host.asked(), &["hold "]).or(at(&host.asked(), &["addlock"])), None);
+        let asked = host.asked();
+        assert_eq!(at(&asked, &["hold "]).or_else(|| at(&asked, &["addlock"])), None);
         // What can't be let go is not forgotten.
         host.write("root/var/lib/drover/held", "left-behind\n");
         let why = host.run(Deed::Fetch, "").unwrap_err();

@@ -1,6 +1,6 @@
 //! Mode Plan: nothing is made, formed or installed, and what would be is shown.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::*;
 use crate::{
@@ -22,6 +22,15 @@ fn planned() -> World {
 
 /// What is shown, where hosts and Elasticsearch are looked at or not.
 fn calls(world: &World, is_looked_at: bool) -> Vec<PlannedCall> {
+    calls_beside(world, is_looked_at, &BTreeMap::new())
+}
+
+/// The same beside these settings, which are to be changed in the running cluster.
+fn calls_beside(
+    world: &World,
+    is_looked_at: bool,
+    live: &BTreeMap<String, Value>,
+) -> Vec<PlannedCall> {
     let cluster = &world.cluster;
     let managed = Some(world.seen());
     let seen = Observed { managed, connection: Ok(None), ..Scene::new(Snapshot::default()).seen() };
@@ -37,7 +46,7 @@ fn calls(world: &World, is_looked_at: bool) -> Vec<PlannedCall> {
     });
     let decided = rollout::plan::next(cluster, look.as_ref(), outdated, false, now);
     assert_eq!((&decided.act, &decided.drain.act), (&None, &None));
-    planned::held(cluster, (&seen, &plan), look.as_ref(), outdated, &decided).calls
+    planned::held(cluster, (&seen, &plan), look.as_ref(), outdated, &decided, live).calls
 }
 
 fn shown(world: &World, is_looked_at: bool) -> Vec<String> {
@@ -151,4 +160,16 @@ fn where_a_person_has_to_decide_first_nothing_is_shown_for_any_host() {
     world.tell(1, &json!({ "data": "Used" }));
     assert!(matches!(world.stand(), Stand::Refused(_)));
     assert_eq!(shown(&world, false), [""; 0]);
+}
+
+#[test]
+fn a_setting_that_would_be_changed_in_the_running_cluster_is_shown_as_the_call_that_does_it() {
+    let mut world = planned();
+    running(&mut world, "8.19.0");
+    let live = [("search.max_buckets".to_owned(), json!("2000"))].into();
+    let calls = calls_beside(&world, true, &live);
+    let call = calls.iter().find(|it| it.method == "PUT").unwrap();
+    assert_eq!(call.path, "/_cluster/settings");
+    let body = call.body.as_deref();
+    assert_eq!(body, Some(r#"{"persistent":{"search.max_buckets":"2000"}}"#));
 }

@@ -12,9 +12,9 @@ fn mode(roll: &mut Roll, mode: &str) {
 
 /// What is shown of work of this name on these hosts.
 fn guarded(word: &str, hosts: &[&str]) -> Vec<String> {
-    let work = hosts.iter().map(|it| format!("{word} hosts/{it}"));
+    let entries = hosts.iter().map(|it| format!("{word} hosts/{it}"));
     let settings = || ["PUT /_cluster/settings".to_owned()];
-    settings().into_iter().chain(work).chain(settings()).collect()
+    settings().into_iter().chain(entries).chain(settings()).collect()
 }
 
 #[test]
