@@ -16,7 +16,7 @@ use super::{
     cluster_reads::HealthStatus,
     error::Error,
     evidence::{Allocation, Counts, Evidence, Exclusion, Node, NodeId},
-    shutdown,
+    shutdown_reads,
     version::Version,
 };
 use crate::foreign::capped;
@@ -108,7 +108,7 @@ impl Client {
     ) -> Result<Evidence, Error> {
         let (mut evidence, endpoint) = self.look(caller, next).await?;
         let asked = self.shutdowns_at(endpoint, caller).await;
-        shutdown::complete(&mut evidence, asked)?;
+        shutdown_reads::complete(&mut evidence, asked)?;
         Ok(evidence)
     }
 

@@ -17,6 +17,7 @@ mod evidence_reads;
 pub mod exclusion;
 pub mod explanation;
 pub mod shutdown;
+mod shutdown_reads;
 
 pub mod answer;
 pub mod calls;
