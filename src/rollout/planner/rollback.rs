@@ -2,10 +2,11 @@
 //! back: what ran there before is started again, and the run has failed. Hosts that are done stay as they
 //! are. What protects the cluster stays until the host is back, or a person has decided.
 
-use super::{OnFailure, Planner, absent::is_untouched};
+use super::{OnFailure, PERMIT, Planner, absent::is_untouched};
 use crate::rollout::{
     hosts::{Member, Progress},
     run::{HostRun, Step},
+    safety::since,
 };
 
 impl<'a> Planner<'a> {
@@ -27,6 +28,10 @@ impl<'a> Planner<'a> {
             return;
         };
         let Some(member) = self.member(at) else { return };
+        // One that can't take its permit now may take it when nobody looks, and be back by then.
+        if member.fit.is_err() || member.in_maintenance {
+            return;
+        }
         // Where the host says that the swap failed, what serves is what ran before: that is left as it is.
         let has_failed = matches!(self.answer(at, member), Some(Progress::Failed { .. }));
         if self.is_at_work(at, member) || !has_failed && self.may_serve(at, member) {
@@ -46,6 +51,11 @@ impl<'a> Planner<'a> {
             || !member.others_run && !member.is_down(evidence)
     }
 
+    /// Whether a host that has begun by its permit has said so by now.
+    fn is_permit_over(&self, at: usize) -> bool {
+        PERMIT < since(self.run.hosts[at].since, self.now())
+    }
+
     /// Whether its nodes never went down.
     fn has_stayed(&self, at: usize) -> bool {
         let host = &self.run.hosts[at];
@@ -53,6 +63,7 @@ impl<'a> Planner<'a> {
         evidence.is_some_and(|it| is_untouched(host, it))
     }
 
+    /// Brings a host on which what ran before is started again a step further.
     pub(super) fn roll_back(&mut self, at: usize, member: &'a Member) {
         match self.answer(at, member) {
             Some(Progress::Done | Progress::Spared) if self.has_stayed(at) => {
@@ -67,6 +78,15 @@ impl<'a> Planner<'a> {
             }
             Some(Progress::Working { .. }) => {
                 self.late(at, "what ran before has not been started again");
+            }
+            // It has come back by itself, and is not stopped again without the gates. Whoever comes late
+            // finds another attempt, for which that permit is none.
+            None if self.is_permit_over(at) && self.may_serve(at, member) => {
+                let now = self.now();
+                let host = self.host(at);
+                host.rollback = None;
+                host.again(now);
+                self.enter(at, Step::Rejoin);
             }
             None => {
                 self.shut_for_host(member);

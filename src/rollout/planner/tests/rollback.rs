@@ -225,3 +225,37 @@ fn a_host_that_was_left_as_it_was_half_way_is_let_go_as_soon_as_it_says_what_run
     assert_eq!((scene.turn(), scene.a().step), (None, Step::Unprotect));
     assert!(scene.a().rollback.as_deref().unwrap().starts_with("Stop failed: its keystore"));
 }
+
+#[test]
+fn a_host_that_comes_back_by_itself_before_it_takes_its_permit_is_not_stopped_again() {
+    let mut scene = Scene::down(Kind::ElasticsearchConfig);
+    scene.turn();
+    let attempt = scene.a().attempt;
+    scene.is_back();
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback), "it may have begun");
+    scene.now += PERMIT + Duration::from_secs(1);
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin));
+    assert_eq!((scene.a().rollback.is_some(), scene.a().attempt), (false, attempt + 1));
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Unprotect));
+
+    // One that is down waits for its permit as ever.
+    let mut scene = Scene::down(Kind::ElasticsearchConfig);
+    scene.turn();
+    scene.now += PERMIT + Duration::from_secs(1);
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
+}
+
+#[test]
+fn a_host_that_can_not_take_a_permit_now_gets_none_to_go_back() {
+    for is_reachable in [true, false] {
+        let mut scene = Scene::down(Kind::ElasticsearchConfig);
+        scene.members[0].in_maintenance = is_reachable;
+        if !is_reachable {
+            scene.members[0].fit = Err("Reachable: it does not answer".into());
+        }
+        assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin));
+        assert!(scene.pause().contains("does not stay up"), "{}", scene.pause());
+        (scene.members[0].in_maintenance, scene.members[0].fit) = (false, Ok(()));
+        assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
+    }
+}
