@@ -2,7 +2,7 @@
 //! back: what ran there before is started again, and the run has failed. Hosts that are done stay as they
 //! are. What protects the cluster stays until the host is back, or a person has decided.
 
-use super::{OnFailure, PERMIT, Planner, absent::is_untouched};
+use super::{OnFailure, PERMIT, Planner, absent::is_untouched, stop::is_started_anew};
 use crate::rollout::{
     hosts::{Member, Progress},
     run::{HostRun, Step},
@@ -63,6 +63,19 @@ impl<'a> Planner<'a> {
         evidence.is_some_and(|it| is_untouched(host, it))
     }
 
+    /// Whether it runs what the run brings, and its nodes serve: what did not come up in time has.
+    fn has_come_after_all(&self, at: usize) -> bool {
+        let host = &self.run.hosts[at];
+        let is_at_target = self.world.wanted.is_some_and(|it| {
+            (it.kind, &it.target) == (self.run.kind, &self.run.target)
+                && !it.hosts.contains(&host.uid)
+        });
+        let evidence = self.world.evidence.ok().filter(|it| it.check().is_ok());
+        is_at_target
+            && !host.before.is_empty()
+            && evidence.is_some_and(|it| is_started_anew(host, it))
+    }
+
     /// Brings a host on which what ran before is started again a step further.
     pub(super) fn roll_back(&mut self, at: usize, member: &'a Member) {
         match self.answer(at, member) {
@@ -71,6 +84,12 @@ impl<'a> Planner<'a> {
                 self.enter(at, Step::Unprotect);
             }
             Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Rejoin),
+            Some(Progress::Failed { .. } | Progress::Vain { .. })
+                if self.has_come_after_all(at) =>
+            {
+                self.host(at).rollback = None;
+                self.enter(at, Step::Rejoin);
+            }
             Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
                 let why = self.run.hosts[at].rollback.as_deref().unwrap_or_default();
                 let trouble = format!("{why}; what ran before does not come back: {reason}");

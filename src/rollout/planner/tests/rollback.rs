@@ -11,6 +11,8 @@ struct Scene {
     members: [Member; 2],
     on_failure: OnFailure,
     target: &'static str,
+    /// The hosts that are not there yet.
+    left: Vec<Box<str>>,
     resume: Option<Box<str>>,
     now: Timestamp,
 }
@@ -35,7 +37,8 @@ impl Scene {
         (members[0].nodes, members[0].is_failing) = (Match::Stopped, true);
         let now = NOW + Duration::from_mins(2);
         let (on_failure, target) = (OnFailure::Rollback, "8.19.0/a");
-        Self { run, evidence, members, on_failure, target, resume: None, now }
+        let left = vec!["a".into(), "b".into()];
+        Self { run, evidence, members, on_failure, target, left, resume: None, now }
     }
 
     fn decide(&self) -> Decision {
@@ -43,7 +46,7 @@ impl Scene {
             id: "r-2".into(),
             kind: self.run.kind,
             target: self.target.into(),
-            hosts: vec!["a".into(), "b".into()],
+            hosts: self.left.clone(),
         };
         let permitted = Permitted { unavailable: 2, downtime: false, single_copies: false };
         let pace = Pace {
@@ -258,4 +261,25 @@ fn a_host_that_can_not_take_a_permit_now_gets_none_to_go_back() {
         (scene.members[0].in_maintenance, scene.members[0].fit) = (false, Ok(()));
         assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
     }
+}
+
+#[test]
+fn a_host_that_can_not_go_back_goes_on_once_it_serves_as_it_is_wanted() {
+    let mut scene = Scene::down(Kind::ElasticsearchVersion);
+    scene.turn();
+    let reason = "8.19.0 may have opened the data".into();
+    scene.answers(Step::Rollback, Progress::Failed { reason, touched: true });
+    scene.left = vec!["b".into()];
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback), "it does not serve");
+    scene.is_back();
+    scene.left = vec!["a".into(), "b".into()];
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback), "it runs what ran before");
+    scene.left = vec!["b".into()];
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin));
+    assert_eq!((scene.a().rollback.is_some(), scene.pause()), (false, ""));
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Unprotect));
+    assert_eq!(scene.turn(), Some(Act::Unprotect(Prior::Unset)));
+    scene.evidence.allocation = Allocation::default();
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Uncordon));
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Settle));
 }
