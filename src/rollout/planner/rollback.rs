@@ -134,7 +134,8 @@ impl<'a> Planner<'a> {
         let HostRun { name, step, attempt, .. } = host;
         let why = host.rollback.as_deref().unwrap_or_default();
         Some((
-            format!("{}/{name}/{}/{attempt}", self.run.id, step.as_str()),
+            // Whoever lets it go on now has not heard yet that it did not come back.
+            format!("{}/{name}/{}/{attempt}/back", self.run.id, step.as_str()),
             format!("{name}: {why}; what ran there before comes back"),
         ))
     }

@@ -169,12 +169,16 @@ fn a_host_that_was_rolled_back_is_let_go_and_stays_so_until_a_person_resumes() {
 fn where_what_ran_before_can_not_come_back_all_stays_as_under_pause_and_says_why() {
     let mut scene = Scene::down(Kind::ElasticsearchVersion);
     scene.turn();
+    let going_back = scene.run.pause.as_ref().map(|it| it.token.clone());
     let reason = "8.19.0 may have opened the data".into();
     scene.answers(Step::Rollback, Progress::Failed { reason, touched: true });
+    scene.resume.clone_from(&going_back);
     for _ in 0..3 {
         assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
         let why = scene.pause();
         assert!(why.contains("does not stay up") && why.contains("opened the data"), "{why}");
+        let token = scene.run.pause.as_ref().map(|it| it.token.clone());
+        assert_ne!(token, going_back, "who let it go on before has not heard of this");
     }
     // Another target takes the host over, as it is down.
     scene.members[0].runs = false;
