@@ -32,9 +32,11 @@ impl<'a> Planner<'a> {
         if member.fit.is_err() || member.in_maintenance {
             return;
         }
-        // Where the host says that the swap failed, what serves is what ran before: that is left as it is.
+        // Where the host says that the swap failed and nothing went down, what serves is what ran before:
+        // that is left as it is. In another start it may be what the run brings.
         let has_failed = matches!(self.answer(at, member), Some(Progress::Failed { .. }));
-        if self.is_at_work(at, member) || !has_failed && self.may_serve(at, member) {
+        let is_before = has_failed && self.has_stayed(at);
+        if self.is_at_work(at, member) || !is_before && self.may_serve(at, member) {
             return;
         }
         let why = format!("{} failed: {trouble}", host.step.as_str());

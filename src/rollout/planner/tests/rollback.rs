@@ -287,3 +287,16 @@ fn a_host_that_can_not_go_back_goes_on_once_it_serves_as_it_is_wanted() {
     assert_eq!((scene.turn(), scene.a().step), (None, Step::Uncordon));
     assert_eq!((scene.turn(), scene.a().step), (None, Step::Settle));
 }
+
+#[test]
+fn a_host_that_serves_in_another_start_is_not_stopped_though_it_says_that_the_swap_failed() {
+    let mut scene = Scene::down(Kind::ElasticsearchVersion);
+    scene.is_back();
+    scene.run.hosts[0].step = Step::Stop;
+    let reason = "it was not up in time".into();
+    scene.answers(Step::Stop, Progress::Failed { reason, touched: true });
+    for _ in 0..2 {
+        assert_eq!((scene.turn(), scene.a().step), (None, Step::Stop));
+        assert_eq!(scene.pause(), "a at Stop: it was not up in time");
+    }
+}
