@@ -75,7 +75,9 @@ impl Links {
             before.stop();
             link.track_as(&before);
         }
-        all.aside.remove(key);
+        if let Some(before) = all.aside.remove(key) {
+            link.doubt_as(&before);
+        }
         self.start(&mut all, key, link);
     }
 

@@ -40,10 +40,8 @@ impl Reconciler for ClusterReconciler {
     async fn reconcile(cluster: Arc<Cluster>, ctx: Arc<Context>) -> Result<Next, Error> {
         let mut seen = observe::world(&ctx, &cluster).await?;
         let link = ctx.links.get(&key(&cluster));
-        let plan = plan::next(&cluster, &seen, (ctx.now)());
-        if !managed::confirm::is_so(&ctx, &cluster, &seen, &plan).await? {
-            return Ok(Next::After(managed::PACE));
-        }
+        let mut plan = plan::next(&cluster, &seen, (ctx.now)());
+        managed::confirm::hold_back(&ctx, &cluster, &seen, &mut plan).await?;
         let outcome = apply::run(&ctx, &key(&cluster), &plan);
         if let (Some(managed), Some(plan)) = (&seen.managed, &plan.managed)
             && let Some(problem) = managed::apply::run(&ctx, &cluster, managed, plan).await?
