@@ -17,8 +17,8 @@ const MOST: usize = 64;
 const NAME: usize = 253;
 const VALUE: usize = 1024;
 
-/// The settings that all `groups` have alike, as texts by flat key; nothing where they can't be worked with,
-/// or are too many.
+/// The settings that all `groups` have alike, as texts by flat key, and of too many the first by name; nothing
+/// where they can't be worked with.
 #[must_use]
 pub fn shared(groups: &[NodeGroup]) -> Option<BTreeMap<String, String>> {
     let all: Vec<Settings> = groups.iter().map(settings).collect::<Option<_>>()?;
@@ -28,7 +28,7 @@ pub fn shared(groups: &[NodeGroup]) -> Option<BTreeMap<String, String>> {
     });
     let texts = alike.filter_map(|(key, value)| Some((key.clone(), text(value)?)));
     let texts: BTreeMap<String, String> = texts.collect();
-    (texts.len() <= MOST).then_some(texts)
+    Some(texts.into_iter().take(MOST).collect())
 }
 
 /// The same groups, but for the settings in `kept`: of those that all have alike each has that value, or is
@@ -114,7 +114,9 @@ mod tests {
         assert_eq!(shared(&looks_like_a_list), Some(BTreeMap::new()));
         let many: serde_json::Map<_, _> =
             (0..=MOST).map(|it| (format!("x.{it}"), json!(1))).collect();
-        assert_eq!(shared(&groups(&[Value::Object(many)])), None);
+        let first = shared(&groups(&[Value::Object(many)])).unwrap();
+        assert_eq!((first.len(), first.contains_key("x.0")), (MOST, true));
+        assert!(!first.contains_key("x.9"), "the last by name");
     }
 
     #[test]
