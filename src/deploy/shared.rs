@@ -70,7 +70,8 @@ fn text(value: &Value) -> Option<String> {
         Value::String(text) => list(text).is_none().then(|| text.clone()),
         other => Some(other.to_string()),
     };
-    text.filter(|it| it.len() <= VALUE)
+    // A node puts in what `${...}` stands for when it reads its file; a running cluster takes it as it is.
+    text.filter(|it| it.len() <= VALUE && !it.contains("${"))
 }
 
 fn list(text: &str) -> Option<Vec<String>> {
@@ -112,6 +113,8 @@ mod tests {
         assert_eq!(shared(&groups(&[json!({ "path.data": "/x" })])), None);
         let looks_like_a_list = groups(&[json!({ "x": r#"["1"]"# })]);
         assert_eq!(shared(&looks_like_a_list), Some(BTreeMap::new()));
+        let stands_in = groups(&[json!({ "x": "${ZONE}", "y": ["a", "${ZONE:b}"], "z": "$1" })]);
+        assert_eq!(shared(&stands_in), Some(texts(&[("z", "$1")])));
         let many: serde_json::Map<_, _> =
             (0..=MOST).map(|it| (format!("x.{it}"), json!(1))).collect();
         let first = shared(&groups(&[Value::Object(many)])).unwrap();
