@@ -16,6 +16,9 @@ const MOST: usize = 64;
 /// The longest name, and the longest value as text, of one that is.
 const NAME: usize = 253;
 const VALUE: usize = 1024;
+/// What a cluster takes and never shows again, by the beginning of the name, so that nobody can tell whether it
+/// is set: the filters of Elasticsearch's `Monitoring.getSettingsFilter` hide how to log in there.
+const HIDDEN: [&str; 1] = ["xpack.monitoring.exporters."];
 
 /// The settings that all `groups` have alike, as texts by flat key, and of too many the first by name; nothing
 /// where they can't be worked with.
@@ -24,7 +27,8 @@ pub fn shared(groups: &[NodeGroup]) -> Option<BTreeMap<String, String>> {
     let all: Vec<Settings> = groups.iter().map(settings).collect::<Option<_>>()?;
     let Some((first, rest)) = all.split_first() else { return Some(BTreeMap::new()) };
     let alike = first.iter().filter(|(key, value)| {
-        key.len() <= NAME && rest.iter().all(|it| it.get(*key) == Some(*value))
+        let may_be_seen = !HIDDEN.iter().any(|it| key.starts_with(it));
+        key.len() <= NAME && may_be_seen && rest.iter().all(|it| it.get(*key) == Some(*value))
     });
     let texts = alike.filter_map(|(key, value)| Some((key.clone(), text(value)?)));
     let texts: BTreeMap<String, String> = texts.collect();
@@ -115,6 +119,8 @@ mod tests {
         assert_eq!(shared(&looks_like_a_list), Some(BTreeMap::new()));
         let stands_in = groups(&[json!({ "x": "${ZONE}", "y": ["a", "${ZONE:b}"], "z": "$1" })]);
         assert_eq!(shared(&stands_in), Some(texts(&[("z", "$1")])));
+        let hidden = json!({ "xpack.monitoring.exporters.far.auth.username": "u", "z": 1 });
+        assert_eq!(shared(&groups(&[hidden])), Some(texts(&[("z", "1")])));
         let many: serde_json::Map<_, _> =
             (0..=MOST).map(|it| (format!("x.{it}"), json!(1))).collect();
         let first = shared(&groups(&[Value::Object(many)])).unwrap();

@@ -1,14 +1,11 @@
 //! Settings of the whole cluster that can be changed while it runs.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{answer::EndpointId, calls::Read, client::Client, error::Error, reason::Refusal};
+use super::{answer::EndpointId, calls::Read, client::Client, error::Error, link::locked, reason::Refusal};
 
 /// Only what somebody has set: neither defaults nor what elasticsearch.yml says.
 const SET: &str = "/_cluster/settings?flat_settings=true&filter_path=persistent,transient";
@@ -17,6 +14,10 @@ const WHO: &str = "/_cluster/state/version?filter_path=cluster_uuid";
 
 /// The most refusals that are remembered: more than one change of a spec can have.
 const MOST_REFUSED: usize = 128;
+
+/// How often a cluster may say that it has set a value that it does not show then.
+const MOST_UNSEEN: u32 = 3;
+const UNSEEN: &str = "Elasticsearch has taken the value and does not show it: whether it holds can't be known";
 
 /// The most that is read of what is set, in bytes.
 const LIMIT: usize = 1024 * 1024;
@@ -46,25 +47,53 @@ pub struct Refused {
 /// What a cluster has refused, as far as this process remembers: one that is forgotten is asked for, and
 /// refused, once more.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<Vec<Refused>>);
+pub struct Refusals {
+    refused: Mutex<Vec<Refused>>,
+    /// Values that it has taken, by name, and how often nothing was to be seen of them before.
+    taken: Mutex<BTreeMap<String, (String, u32)>>,
+}
 
 impl Refusals {
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<Refused> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.refused).clone()
     }
 
     /// Remembers one; the last word on a setting counts.
     pub fn note(&self, refused: Refused) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locked(&self.refused);
         known.retain(|it| it.name != refused.name);
         if known.len() == MOST_REFUSED {
             known.remove(0);
         }
         known.push(refused);
     }
+
+    /// It has said that it has set what was `asked`. What it has said so of often enough, without a sight of
+    /// it ever, is not asked again.
+    pub fn took(&self, asked: &BTreeMap<String, Value>) {
+        let mut taken = locked(&self.taken);
+        taken.retain(|name, _| asked.contains_key(name));
+        for (name, value) in asked.iter().filter(|it| !it.1.is_null()).map(text) {
+            let known = taken.get(&name).filter(|it| it.0 == value);
+            let times = known.map_or(1, |it| it.1 + 1);
+            if times == MOST_UNSEEN {
+                taken.remove(&name);
+                let (name, value) = (name.into(), value.into());
+                self.note(Refused { name, value, takes_restart: false, why: UNSEEN.into() });
+            } else {
+                taken.insert(name, (value, times));
+            }
+        }
+    }
+
+    /// What is set is seen by now.
+    pub fn saw(&self, set: &ClusterSettings) {
+        locked(&self.taken).retain(|name, _| !set.persistent.contains_key(name));
+    }
 }
+
 
 impl Client {
     /// What is set in the cluster, in which one, and the endpoint that told it.
@@ -186,6 +215,29 @@ mod tests {
         assert_eq!(&*refused(&error, &all).unwrap().name, "search.max_buckets");
         assert_eq!(refused(&rejected("setting [other], not recognized"), &all), None);
         assert_eq!(refused(&rejected("setting [gone], not recognized"), &all), None);
+    }
+
+    #[test]
+    fn what_is_taken_and_never_seen_is_not_asked_for_ever() {
+        let (refusals, all) = (Refusals::default(), asked(&[("a", json!("1")), ("b", Value::Null)]));
+        let shown = ClusterSettings { persistent: [("a".into(), "1".into())].into(), ..ClusterSettings::default() };
+        for _ in 0..MOST_UNSEEN {
+            refusals.took(&all);
+            refusals.saw(&shown);
+        }
+        assert_eq!(refusals.all(), []);
+        for _ in 1..MOST_UNSEEN {
+            refusals.took(&all);
+            refusals.saw(&ClusterSettings::default());
+        }
+        refusals.took(&asked(&[("a", json!("2"))]));
+        assert_eq!(refusals.all(), [], "another value");
+        for _ in 1..MOST_UNSEEN {
+            refusals.took(&asked(&[("a", json!("2"))]));
+        }
+        let refused = refusals.all();
+        assert_eq!((refused.len(), &*refused[0].name, &*refused[0].value), (1, "a", "2"));
+        assert!(!refused[0].takes_restart);
     }
 
     #[tokio::test]

@@ -140,6 +140,7 @@ async fn send(
     }
     let write = Write::put_cluster_settings(&decision.act, &caller);
     client.write_at(endpoint, &write).await?.acknowledged()?;
+    link.refusals.took(&decision.act);
     Ok(true)
 }
 

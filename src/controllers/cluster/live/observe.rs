@@ -41,6 +41,7 @@ pub async fn look(
     let asked = tokio::time::timeout(LIMIT, link.client().cluster_settings(&caller)).await;
     match asked {
         Ok(Ok((set, uuid, _))) if uuid == pinned => {
+            link.refusals.saw(&set);
             Some(Current { set, refused: link.refusals.all() })
         }
         Ok(Err(error)) => {
