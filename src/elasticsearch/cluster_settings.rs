@@ -118,21 +118,24 @@ impl Client {
     }
 }
 
-/// Which of the settings in `asked` Elasticsearch has refused by `error`, and why; nothing where it says so
-/// of none.
+/// Which of the settings in `asked` Elasticsearch has refused by `error`, and why: the one that it names, or
+/// all where it names none, as where values do not go together. Nothing where it has refused nothing.
 #[must_use]
-pub fn refused(error: &Error, asked: &BTreeMap<String, Value>) -> Option<Refused> {
-    let Error::Rejected { status: 400, refusal, .. } = error else { return None };
-    let names = asked.iter().filter(|(name, value)| !value.is_null() && is_named(refusal, name));
+pub fn refused(error: &Error, asked: &BTreeMap<String, Value>) -> Vec<Refused> {
+    let Error::Rejected { status: 400, refusal, .. } = error else { return Vec::new() };
+    let names = asked.iter().filter(|it| is_named(refusal, it.0));
     // One name may be the beginning of another.
-    let (name, value) = names.max_by_key(|it| it.0.len())?;
-    let (_, value) = text((name, value));
-    Some(Refused {
-        name: name.as_str().into(),
+    let named = names.max_by_key(|it| it.0.len());
+    let takes_restart = named.is_some() && takes_restart(refusal);
+    let why = if refusal.reason.is_empty() { refusal.to_string() } else { refusal.reason.to_string() };
+    let meant = asked.iter().filter(|it| !it.1.is_null() && named.is_none_or(|named| named.0 == it.0));
+    let refused = meant.map(text).map(|(name, value)| Refused {
+        name: name.into(),
         value: value.into(),
-        takes_restart: takes_restart(refusal),
-        why: refusal.reason.clone(),
-    })
+        takes_restart,
+        why: why.as_str().into(),
+    });
+    refused.collect()
 }
 
 /// Elasticsearch puts names between brackets, alone or with the value.
@@ -190,6 +193,11 @@ mod tests {
         }
     }
 
+    fn one(error: &Error, asked: &BTreeMap<String, Value>) -> Refused {
+        let [one] = <[_; 1]>::try_from(refused(error, asked)).unwrap();
+        one
+    }
+
     fn asked(pairs: &[(&str, Value)]) -> BTreeMap<String, Value> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
     }
@@ -203,18 +211,30 @@ mod tests {
         ]);
         for words in ["not dynamically updateable", "not updateable", "not recognized"] {
             let error = rejected(&format!("persistent setting [http.port], {words}"));
-            let refused = refused(&error, &all).unwrap();
+            let refused = one(&error, &all);
             assert_eq!((&*refused.name, &*refused.value), ("http.port", "9201"));
             assert!(refused.takes_restart, "{words}");
         }
         let error = rejected("Failed to parse value [x] for setting [search.max_buckets]");
-        let refused_value = refused(&error, &all).unwrap();
+        let refused_value = one(&error, &all);
         assert_eq!(&*refused_value.name, "search.max_buckets");
         assert!(!refused_value.takes_restart);
         let error = rejected("unable to consistently parse [search.max_buckets=x]");
-        assert_eq!(&*refused(&error, &all).unwrap().name, "search.max_buckets");
-        assert_eq!(refused(&rejected("setting [other], not recognized"), &all), None);
-        assert_eq!(refused(&rejected("setting [gone], not recognized"), &all), None);
+        assert_eq!(&*one(&error, &all).name, "search.max_buckets");
+        assert_eq!(refused(&rejected("setting [gone], not recognized"), &all), []);
+    }
+
+    #[test]
+    fn what_is_refused_without_a_name_is_all_that_was_asked() {
+        let all = asked(&[("high", json!("1")), ("low", json!("2")), ("gone", Value::Null)]);
+        for words in ["low is more than high", "setting [other], not recognized", ""] {
+            let refused = refused(&rejected(words), &all);
+            let names: Vec<&str> = refused.iter().map(|it| &*it.name).collect();
+            assert_eq!(names, ["high", "low"], "{words}");
+            assert!(refused.iter().all(|it| !it.takes_restart && !it.why.is_empty()));
+        }
+        let busy = Error::Timeout { endpoint: "e".into(), operation: "put_cluster_settings" };
+        assert_eq!(refused(&busy, &all), []);
     }
 
     #[test]

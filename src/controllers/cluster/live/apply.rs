@@ -23,12 +23,13 @@ use crate::{
     controllers::Next,
     elasticsearch::{
         calls::Write,
-        cluster_settings::{ClusterSettings, refused},
+        cluster_settings::{ClusterSettings, Refused, refused},
         error::Error as Fault,
         link::Link,
         values::settings::alike,
     },
     error::{Category, Error},
+    foreign::capped,
     kubernetes::{
         Kind as _,
         events::{self, Notice},
@@ -95,18 +96,19 @@ async fn take(
         Ok(true) => Outcome::Done,
         Ok(false) => Outcome::Moved,
         Err(error) => {
-            if let Some(mut refused) = refused(&error, &decision.act) {
-                // Nothing was changed, and the next look goes by what was refused.
-                let mut why = String::from(refused.why);
-                link.client().blot(&mut why);
-                refused.why = why.into();
-                link.refusals.note(refused);
-                Outcome::Moved
-            } else {
+            let all = refused(&error, &decision.act);
+            if all.is_empty() {
                 let mut why = chain(&error);
                 link.client().blot(&mut why);
-                Outcome::Failed { why, category: Category::Elasticsearch }
+                return Ok(Outcome::Failed { why, category: Category::Elasticsearch });
             }
+            // Nothing was changed, and the next look goes by what was refused.
+            for it in all {
+                let mut why = String::from(it.why);
+                link.client().blot(&mut why);
+                link.refusals.note(Refused { why: capped(&why), ..it });
+            }
+            Outcome::Moved
         }
     })
 }
