@@ -10,7 +10,7 @@ use super::{
         rollout::{apply::Outcome, observe::caller},
     },
     PACE,
-    plan::{Decision, recorded},
+    plan::{Decision, is_busy, recorded},
 };
 use crate::{
     api::{
@@ -117,8 +117,7 @@ async fn take(
 /// since.
 fn holds(decision: &Decision, cluster: &Cluster, fresh: &Cluster) -> bool {
     let (was, is) = (&cluster.metadata, &fresh.metadata);
-    let is_free =
-        fresh.status.as_ref().is_some_and(|it| it.rollout.is_none() && it.drain.is_none());
+    let is_free = fresh.status.as_ref().is_some_and(|it| !is_busy(it));
     was.uid == is.uid
         && was.generation == is.generation
         && is.deletion_timestamp.is_none()
@@ -201,6 +200,14 @@ mod tests {
         assert!(!holds(&object("v", 1, &told)), "another object of the name");
         assert!(!holds(&object("u", 2, &told)), "another spec");
         assert!(!holds(&object("u", 1, &json!({}))), "it is not on record");
+        for (phase, may_be) in [("Waiting", true), ("Drained", true), ("Move", false)] {
+            let mut drained = told.clone();
+            drained["drain"] = json!({
+                "host": "b", "hostUid": "uid-b", "node": "b", "phase": phase,
+                "startedAt": "2026-01-02T03:04:05Z",
+            });
+            assert_eq!(holds(&object("u", 1, &drained)), may_be, "{phase}");
+        }
         let mut running = told;
         running["rollout"] = json!({
             "runId": "r", "kind": "ElasticsearchRestart", "target": "one", "hosts": [],

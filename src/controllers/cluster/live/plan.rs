@@ -1,11 +1,14 @@
 //! Which settings are changed in the running cluster, and which take a run over the hosts. Pure.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde_json::Value;
 
 use super::{
-    super::{managed::observe::Seen, rollout::outdated::Outdated},
+    super::{drain::record, managed::observe::Seen, rollout::outdated::Outdated},
     changes::changes,
     observe::Current,
 };
@@ -16,6 +19,7 @@ use crate::{
     },
     controllers::deployment,
     deploy::shared::{shared, value_of},
+    elasticsearch::values::settings::alike,
 };
 
 /// What was decided.
@@ -109,13 +113,40 @@ fn declared(cluster: &Cluster) -> Option<BTreeMap<String, String>> {
 }
 
 /// Whether nothing is begun: what hosts are to run stays as it is while a run or a drain is under way.
-fn is_held(cluster: &Cluster) -> bool {
-    let is_busy = |it: &ClusterStatus| {
-        it.rollout.is_some() || it.drain.is_some() || it.formation.is_some() || it.removal.is_some()
-    };
+#[must_use]
+pub fn is_held(cluster: &Cluster) -> bool {
     cluster.spec.paused
         || cluster.metadata.deletion_timestamp.is_some()
         || cluster.status.as_ref().is_none_or(is_busy)
+}
+
+/// Whether anything is under way that what hosts are to run must not change under. A drain that waits, or has
+/// come to its end and stays on record as long as its node runs, may do so for ever.
+#[must_use]
+pub fn is_busy(status: &ClusterStatus) -> bool {
+    let is_in_flight = |it| record::drain(it).is_in_flight();
+    status.rollout.is_some()
+        || status.drain.as_ref().is_some_and(is_in_flight)
+        || status.formation.is_some()
+        || status.removal.is_some()
+}
+
+/// The names of settings that are declared otherwise than is on record: the spec has no effect on them yet.
+#[must_use]
+pub fn unheeded(cluster: &Cluster) -> BTreeSet<String> {
+    let (Some(record), Some(declared)) = (recorded(cluster), declared(cluster)) else {
+        return BTreeSet::new();
+    };
+    let stand = || record.changes.iter().filter(|it| it.state != LiveState::Withdrawn);
+    let is_heeded = |name: &String, value: &String| match stand().find(|it| it.name == *name) {
+        Some(change) => alike(&change.value, value),
+        None => record.files.get(name) == Some(value),
+    };
+    let others = declared.iter().filter(|(name, value)| !is_heeded(name, value));
+    // What a run was to bring comes to no file any more, and takes nothing back.
+    let gone = stand().filter(|it| it.state != LiveState::Restart);
+    let gone = gone.map(|it| &it.name).filter(|it| !declared.contains_key(*it));
+    others.map(|it| it.0).chain(gone).cloned().collect()
 }
 
 /// The change where a run brings all that differs. What Elasticsearch has refused comes to no file.

@@ -4,7 +4,11 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    controllers::deployment::tests::{cluster, found, host},
+    api::condition::Reason,
+    controllers::{
+        cluster::live::findings::outstanding,
+        deployment::tests::{cluster, found, host},
+    },
     elasticsearch::cluster_settings::Refused,
 };
 
@@ -221,4 +225,51 @@ fn what_the_files_say_is_on_record_only_once_all_hosts_run_what_is_declared() {
     assert!(!is_concerned(&world.cluster));
     world.declare(&json!({}));
     assert!(is_concerned(&world.cluster));
+}
+
+#[test]
+fn a_drain_that_waits_or_is_over_holds_no_setting_back() {
+    for (phase, state) in [
+        ("Waiting", Some(LiveState::Live)),
+        ("Drained", Some(LiveState::Live)),
+        ("Move", None),
+        ("Withdraw", None),
+    ] {
+        let mut world = World::new(&json!({}));
+        let drain = json!({
+            "host": "b", "hostUid": "uid-b", "node": "b", "phase": phase,
+            "startedAt": "2026-01-02T03:04:05Z",
+        });
+        world.cluster.status.as_mut().unwrap().drain = serde_json::from_value(drain).unwrap();
+        world.declare(&json!({ "search.max_buckets": 5 }));
+        world.settle();
+        assert_eq!(world.state("search.max_buckets"), state, "{phase}");
+    }
+}
+
+#[test]
+fn a_spec_that_has_no_effect_yet_is_told_as_held_back() {
+    let mut world = World::new(&json!({ "z": 1 }));
+    assert!(outstanding(&world.cluster).is_none());
+    world.declare(&json!({ "z": 1, "search.max_buckets": 5 }));
+    world.settle();
+    assert!(outstanding(&world.cluster).is_none());
+    let why = |world: &World| outstanding(&world.cluster).map(|it| (it.reason, it.message));
+    world.cluster.spec.paused = true;
+    world.settle();
+    assert_eq!(why(&world), None, "it is all as declared");
+    for other in [json!({ "z": 1, "search.max_buckets": 6 }), json!({ "z": 1 })] {
+        world.declare(&other);
+        world.settle();
+        let (reason, message) = why(&world).unwrap();
+        assert_eq!(reason, Reason::Paused);
+        assert!(message.starts_with("held back") && message.contains("search.max_buckets"));
+    }
+    world.cluster.spec.paused = false;
+    world.current = None;
+    world.settle();
+    assert_eq!(why(&world).unwrap().0, Reason::Waiting);
+    world.current = Some(Current::default());
+    world.settle();
+    assert_eq!(why(&world), None);
 }
