@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Mutex};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{answer::EndpointId, calls::Read, client::Client, error::Error, link::locked, reason::Refusal};
+use super::{
+    answer::EndpointId, calls::Read, client::Client, error::Error, link::locked, reason::Refusal,
+};
 
 /// Only what somebody has set: neither defaults nor what elasticsearch.yml says.
 const SET: &str = "/_cluster/settings?flat_settings=true&filter_path=persistent,transient";
@@ -17,7 +19,8 @@ const MOST_REFUSED: usize = 128;
 
 /// How often a cluster may say that it has set a value that it does not show then.
 const MOST_UNSEEN: u32 = 3;
-const UNSEEN: &str = "Elasticsearch has taken the value and does not show it: whether it holds can't be known";
+const UNSEEN: &str =
+    "Elasticsearch has taken the value and does not show it: whether it holds can't be known";
 
 /// The most that is read of what is set, in bytes.
 const LIMIT: usize = 1024 * 1024;
@@ -94,7 +97,6 @@ impl Refusals {
     }
 }
 
-
 impl Client {
     /// What is set in the cluster, in which one, and the endpoint that told it.
     ///
@@ -127,8 +129,10 @@ pub fn refused(error: &Error, asked: &BTreeMap<String, Value>) -> Vec<Refused> {
     // One name may be the beginning of another.
     let named = names.max_by_key(|it| it.0.len());
     let takes_restart = named.is_some() && takes_restart(refusal);
-    let why = if refusal.reason.is_empty() { refusal.to_string() } else { refusal.reason.to_string() };
-    let meant = asked.iter().filter(|it| !it.1.is_null() && named.is_none_or(|named| named.0 == it.0));
+    let why =
+        if refusal.reason.is_empty() { refusal.to_string() } else { refusal.reason.to_string() };
+    let meant =
+        asked.iter().filter(|it| !it.1.is_null() && named.is_none_or(|named| named.0 == it.0));
     let refused = meant.map(text).map(|(name, value)| Refused {
         name: name.into(),
         value: value.into(),
@@ -239,8 +243,12 @@ mod tests {
 
     #[test]
     fn what_is_taken_and_never_seen_is_not_asked_for_ever() {
-        let (refusals, all) = (Refusals::default(), asked(&[("a", json!("1")), ("b", Value::Null)]));
-        let shown = ClusterSettings { persistent: [("a".into(), "1".into())].into(), ..ClusterSettings::default() };
+        let (refusals, all) =
+            (Refusals::default(), asked(&[("a", json!("1")), ("b", Value::Null)]));
+        let shown = ClusterSettings {
+            persistent: [("a".into(), "1".into())].into(),
+            ..ClusterSettings::default()
+        };
         for _ in 0..MOST_UNSEEN {
             refusals.took(&all);
             refusals.saw(&shown);
