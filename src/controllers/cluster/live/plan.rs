@@ -82,6 +82,18 @@ pub fn next(cluster: &Cluster, seen: &mut Seen, current: Option<&Current>) -> De
     Decision { record: Some(record), act }
 }
 
+/// The hosts whose Elasticsearch runs otherwise than it shall; nothing as long as it can't be asked whether what
+/// is declared otherwise takes a run at all. A run in hand goes on.
+#[must_use]
+pub fn outdated(
+    cluster: &Cluster,
+    seen: Option<&Seen>,
+    current: Option<&Current>,
+) -> Option<Outdated> {
+    let is_unasked = current.is_none() && !is_held(cluster) && !unheeded(cluster).is_empty();
+    Outdated::find(cluster, seen.filter(|_| !is_unasked)?)
+}
+
 /// The object with what was decided on record.
 #[must_use]
 pub fn noted<'a>(cluster: &'a Cluster, decision: &Decision) -> Cow<'a, Cluster> {

@@ -273,3 +273,32 @@ fn a_spec_that_has_no_effect_yet_is_told_as_held_back() {
     world.settle();
     assert_eq!(why(&world), None);
 }
+
+#[test]
+fn no_run_begins_before_it_is_known_what_is_set_and_one_in_hand_goes_on() {
+    let mut world = World::new(&json!({}));
+    world.declare(&json!({ "search.max_buckets": 5 }));
+    let current = world.current.take();
+    world.settle();
+    assert!(world.is_outdated(), "as long as it is not on record");
+    let hosts = |world: &World| {
+        outdated(&world.cluster, Some(&world.seen), world.current.as_ref()).map(|it| it.is_any())
+    };
+    assert_eq!(hosts(&world), None);
+    let status = world.cluster.status.clone();
+    let run = json!({
+        "runId": "r", "kind": "ElasticsearchRestart", "target": "one", "hosts": [],
+        "startedAt": "2026-01-02T03:04:05Z",
+    });
+    world.cluster.status.as_mut().unwrap().rollout = serde_json::from_value(run).unwrap();
+    assert_eq!(hosts(&world), Some(true));
+    world.cluster.status = status;
+    world.current = current;
+    world.settle();
+    assert_eq!(hosts(&world), Some(false));
+    world.current = None;
+    let elasticsearch = world.cluster.spec.elasticsearch.as_mut().unwrap();
+    elasticsearch.node_groups[0].heap = Some(serde_json::from_value(json!("1g")).unwrap());
+    world.settle();
+    assert_eq!(hosts(&world), Some(true), "of settings nothing is to be asked");
+}
