@@ -91,6 +91,11 @@ impl Refusals {
         }
     }
 
+    /// What was refused of these settings is asked once more.
+    pub fn forget(&self, names: &[&str]) {
+        locked(&self.refused).retain(|it| !names.contains(&&*it.name));
+    }
+
     /// What is set is seen by now.
     pub fn saw(&self, set: &ClusterSettings) {
         locked(&self.taken).retain(|name, _| !set.persistent.contains_key(name));
@@ -266,6 +271,10 @@ mod tests {
         let refused = refusals.all();
         assert_eq!((refused.len(), &*refused[0].name, &*refused[0].value), (1, "a", "2"));
         assert!(!refused[0].takes_restart);
+        refusals.forget(&["b"]);
+        assert_eq!(refusals.all(), refused);
+        refusals.forget(&["a"]);
+        assert_eq!(refusals.all(), []);
     }
 
     #[tokio::test]

@@ -43,7 +43,7 @@ pub fn is_concerned(cluster: &Cluster) -> bool {
 /// is not known, and then all stays as it is on record.
 #[must_use]
 pub fn next(cluster: &Cluster, seen: &mut Seen, current: Option<&Current>) -> Decision {
-    let before = recorded(cluster).cloned();
+    let before = recorded(cluster).map(|it| asked_anew(cluster, it));
     let stays = Decision { record: before.clone(), act: BTreeMap::new() };
     let Some(declared) = declared(cluster).filter(|_| !is_held(cluster)) else { return stays };
     // What the files say is known only of hosts that run what is declared.
@@ -92,6 +92,26 @@ pub fn outdated(
 ) -> Option<Outdated> {
     let is_unasked = current.is_none() && !is_held(cluster) && !unheeded(cluster).is_empty();
     Outdated::find(cluster, seen.filter(|_| !is_unasked)?)
+}
+
+/// The names of settings that were refused, and are asked once more: another spec came since, and what it
+/// changes may have been the cause.
+#[must_use]
+pub fn to_ask_anew(cluster: &Cluster) -> Vec<&str> {
+    let observed = cluster.status.as_ref().and_then(|it| it.observed_generation);
+    let is_new = observed != cluster.metadata.generation;
+    let changes = recorded(cluster).into_iter().flat_map(|it| &it.changes);
+    let refused = changes.filter(|it| is_new && it.state == LiveState::Refused);
+    refused.map(|it| it.name.as_str()).collect()
+}
+
+/// The record with those to be set. They keep the words of the refusal: see [`rolled`].
+fn asked_anew(cluster: &Cluster, record: &LiveSettings) -> LiveSettings {
+    let (names, mut record) = (to_ask_anew(cluster), record.clone());
+    for change in record.changes.iter_mut().filter(|it| names.contains(&it.name.as_str())) {
+        change.state = LiveState::Pending;
+    }
+    record
 }
 
 /// The object with what was decided on record.
@@ -161,8 +181,12 @@ pub fn unheeded(cluster: &Cluster) -> BTreeSet<String> {
     others.map(|it| it.0).chain(gone).cloned().collect()
 }
 
-/// The change where a run brings all that differs. What Elasticsearch has refused comes to no file.
+/// The change where a run brings all that differs. What Elasticsearch has refused comes to no file, nor does
+/// what is asked once more.
 fn rolled(change: LiveSetting) -> LiveSetting {
+    if change.state == LiveState::Pending && change.message.is_some() {
+        return change;
+    }
     let ours = match change.state {
         LiveState::Restart | LiveState::Withdrawn | LiveState::Refused => return change,
         LiveState::Live => Some(change.value.clone()),

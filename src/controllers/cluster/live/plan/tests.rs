@@ -22,7 +22,8 @@ struct World {
 impl World {
     /// The host runs what is declared, and that is on record.
     fn new(config: &Value) -> Self {
-        let cluster = cluster(&json!({ "observedGeneration": 1 }));
+        let mut cluster = cluster(&json!({ "observedGeneration": 1 }));
+        cluster.metadata.generation = Some(1);
         let seen = Seen::new(&cluster, found(), vec![host("a", &json!({}), true)]);
         let mut world = Self { cluster, seen, current: Some(Current::default()) };
         world.declare(config);
@@ -301,4 +302,33 @@ fn no_run_begins_before_it_is_known_what_is_set_and_one_in_hand_goes_on() {
     elasticsearch.node_groups[0].heap = Some(serde_json::from_value(json!("1g")).unwrap());
     world.settle();
     assert_eq!(hosts(&world), Some(true), "of settings nothing is to be asked");
+}
+
+#[test]
+fn what_was_refused_is_asked_once_more_for_another_spec_and_comes_to_no_file_before() {
+    let refused = Refused {
+        name: "search.max_buckets".into(),
+        value: "5".into(),
+        takes_restart: false,
+        why: "words".into(),
+    };
+    let mut world = World::new(&json!({}));
+    world.declare(&json!({ "search.max_buckets": 5 }));
+    world.current.as_mut().unwrap().refused = vec![refused];
+    world.settle();
+    world.current.as_mut().unwrap().refused.clear();
+    assert_eq!(world.settle(), 0, "not asked again for the same spec");
+    assert_eq!(world.state("search.max_buckets"), Some(LiveState::Refused));
+    world.cluster.metadata.generation = Some(2);
+    assert_eq!(to_ask_anew(&world.cluster), ["search.max_buckets"]);
+    // Something else takes a run: the value waits for its end.
+    let elasticsearch = world.cluster.spec.elasticsearch.as_mut().unwrap();
+    elasticsearch.node_groups[0].heap = Some(serde_json::from_value(json!("1g")).unwrap());
+    assert_eq!(world.turn().act, BTreeMap::new());
+    world.cluster.status.as_mut().unwrap().observed_generation = Some(2);
+    assert_eq!((world.settle(), to_ask_anew(&world.cluster).len()), (0, 0));
+    assert_eq!(world.state("search.max_buckets"), Some(LiveState::Pending));
+    world.roll();
+    assert_eq!(world.settle(), 1);
+    assert_eq!(world.state("search.max_buckets"), Some(LiveState::Live));
 }
