@@ -54,8 +54,7 @@ impl Reconciler for ClusterReconciler {
             managed.map(|it| live::plan::next(&cluster, it, set.as_ref())).unwrap_or_default();
         // The status goes by the record that it is about to get.
         let noted = live::plan::noted(&cluster, &live);
-        let outdated = seen.managed.as_ref();
-        let outdated = outdated.and_then(|it| rollout::outdated::Outdated::find(&cluster, it));
+        let outdated = live::plan::outdated(&noted, seen.managed.as_ref(), set.as_ref());
         let outdated = outdated.as_ref();
         // A permit is as old as the first of what it rests on.
         let asked = (ctx.now)();
