@@ -132,12 +132,13 @@ pub fn refused(error: &Error, asked: &BTreeMap<String, Value>) -> Vec<Refused> {
     let Error::Rejected { status: 400, refusal, .. } = error else { return Vec::new() };
     let names = asked.iter().filter(|it| is_named(refusal, it.0));
     // One name may be the beginning of another.
-    let named = names.max_by_key(|it| it.0.len());
-    let takes_restart = named.is_some() && takes_restart(refusal);
+    let culprit = names.max_by_key(|it| it.0.len());
+    let takes_restart = culprit.is_some() && takes_restart(refusal);
     let why =
         if refusal.reason.is_empty() { refusal.to_string() } else { refusal.reason.to_string() };
-    let meant =
-        asked.iter().filter(|it| !it.1.is_null() && named.is_none_or(|named| named.0 == it.0));
+    let meant = asked
+        .iter()
+        .filter(|it| !it.1.is_null() && culprit.is_none_or(|culprit| culprit.0 == it.0));
     let refused = meant.map(text).map(|(name, value)| Refused {
         name: name.into(),
         value: value.into(),
