@@ -16,15 +16,15 @@ impl<'a> Planner<'a> {
     }
 
     /// Has what ran before come back to a host on which the run has come to no good end. What a person
-    /// wants instead by now may be the cure, and comes first.
+    /// wants instead by now may be the cure, and comes first; an older version is none.
     pub(super) fn fall_back(&mut self, at: usize) {
         let host = &self.run.hosts[at];
         let is_due = self.world.pace.on_failure == OnFailure::Rollback
             && self.run.kind.swaps()
             && matches!(host.step, Step::Stop | Step::Rejoin)
             && host.rollback.is_none();
-        let Some(trouble) = host.trouble.as_deref().filter(|_| is_due && !self.is_overtaken())
-        else {
+        let is_cured = self.is_overtaken() && !self.is_set_back();
+        let Some(trouble) = host.trouble.as_deref().filter(|_| is_due && !is_cured) else {
             return;
         };
         let Some(member) = self.member(at) else { return };

@@ -300,3 +300,28 @@ fn a_host_that_serves_in_another_start_is_not_stopped_though_it_says_that_the_sw
         assert_eq!(scene.pause(), "a at Stop: it was not up in time");
     }
 }
+
+#[test]
+fn where_the_version_is_set_back_what_ran_before_comes_back_and_the_run_ends() {
+    let mut scene = Scene::down(Kind::ElasticsearchVersion);
+    scene.target = "8.18.0/a";
+    scene.members[0].runs = false;
+    // The trouble may have been known before the spec was changed.
+    scene.run.hosts[0].trouble = Some("it does not come up".into());
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
+    scene.answers(Step::Rollback, Progress::Done);
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin));
+    scene.is_back();
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Unprotect));
+    assert_eq!(scene.turn(), Some(Act::Unprotect(Prior::Unset)));
+    scene.evidence.allocation = Allocation::default();
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Uncordon));
+    assert_eq!(scene.decide().ended.map(|it| it.0), Some(End::Superseded));
+
+    // A later version may be the cure.
+    let mut scene = Scene::down(Kind::ElasticsearchVersion);
+    scene.target = "8.19.1/a";
+    scene.members[0].runs = false;
+    scene.turn();
+    assert_eq!(scene.a().rollback, None);
+}
