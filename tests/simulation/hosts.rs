@@ -39,6 +39,8 @@ pub struct Host {
     /// The target that what starts now is of, and the one that the permit at hand leads to.
     in_place: u64,
     aim: Option<u64>,
+    /// The target that what ran before that was of.
+    previous: u64,
     /// Whether it has upgraded its packages, and asks for another permit to boot.
     due: bool,
     /// How often Elasticsearch was stopped, by run.
@@ -65,6 +67,7 @@ impl Host {
             staged: None,
             in_place: 0,
             aim: None,
+            previous: 0,
             due: false,
             stops: BTreeMap::new(),
             fit: true,
@@ -98,6 +101,7 @@ impl Host {
             runs,
             others_run,
             fit: if self.fit { Ok(()) } else { Err("it can't be reached".into()) },
+            may_hold_shards: false,
             has_images: Some(true),
             in_maintenance: self.in_maintenance,
             is_cordoned: self.cordoned,
@@ -139,7 +143,29 @@ impl Host {
     /// What waits takes the place of what was there, and is used up, also where that fails half-way.
     fn swap(&mut self, declared: u64, fails: bool) {
         (self.staged, self.aim) = (None, Some(declared));
+        if self.in_place != declared {
+            self.previous = self.in_place;
+        }
         self.in_place = if fails { self.in_place } else { declared };
+    }
+
+    /// What ran before the run runs again, unless its data is no longer what it could read.
+    fn roll_back(
+        &mut self,
+        elasticsearch: &mut Elasticsearch,
+        rng: &mut fastrand::Rng,
+    ) -> Progress {
+        match elasticsearch.running[self.number] {
+            Some(_) if self.in_place == self.previous => Progress::Done,
+            Some(_) => failed("what is taken back runs by now", true),
+            None if rng.u8(..) < 64 => failed("the data may have been opened", true),
+            None => {
+                (self.in_place, self.reached) = (self.previous, self.previous);
+                self.broken = false;
+                elasticsearch.start(self.number);
+                Progress::Working { touched: true }
+            }
+        }
     }
 
     /// It names another Cluster, so that no run has anything for it. What was begun on the machine
@@ -156,7 +182,7 @@ impl Host {
     fn has_begun(&self) -> bool {
         self.answer.as_ref().is_some_and(|it| match &it.progress {
             Progress::Working { touched } | Progress::Failed { touched, .. } => *touched,
-            Progress::Done | Progress::Spared => false,
+            Progress::Done | Progress::Spared | Progress::Vain { .. } => false,
         })
     }
 
@@ -308,6 +334,7 @@ impl Host {
                     Progress::Working { touched: true }
                 }
             }
+            Step::Rollback => self.roll_back(elasticsearch, rng),
             _ => Progress::Done,
         };
         self.answer.as_mut()?.progress = progress;

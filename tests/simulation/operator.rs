@@ -59,6 +59,7 @@ impl Look {
             members: &self.members,
             permitted: &permitted,
             pace: &self.spec.pace,
+            protection: planner::Protection::AllocationSettings,
             wanted: (!self.behind.is_empty()).then_some(&wanted),
             hold: self.spec.paused.then_some("Paused"),
             is_given_up: false,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use drover::rollout::{
-    planner::{Act, Pace, PauseAfter},
+    planner::{Act, OnFailure, Pace, PauseAfter},
     run::{HostRun, Kind, Run, Step},
 };
 use jiff::Timestamp;
@@ -74,6 +74,7 @@ impl World {
                 pause_after: pause_after[rng.usize(0..4)],
                 host_timeout: Duration::from_mins(10),
                 min_ready: Duration::from_secs(rng.u64(0..30)),
+                on_failure: if rng.bool() { OnFailure::Pause } else { OnFailure::Rollback },
             },
         };
         Self {
@@ -214,6 +215,8 @@ impl World {
                 self.elasticsearch.persistent = setting(prior);
                 self.elasticsearch.prior = None;
             }
+            // Here nothing is protected by records.
+            Act::Announce { .. } | Act::Retract(_) => {}
         }
     }
 

@@ -12,15 +12,17 @@ use kube::ResourceExt as _;
 use self::secrets::Secrets;
 use crate::{
     api::{
-        cluster::Cluster,
+        cluster::{Cluster, ClusterDeletionPolicy},
         host::Host,
         host_status::{DataDirectory, DeployedElasticsearch, OperationKind},
+        index::Mode,
         line::Line,
     },
     context::Stores,
     deploy::{
         Member, Problem,
         node::{self, Plans, Site},
+        shared,
     },
     elasticsearch::version::Version,
     ssh::deploy::layout,
@@ -216,12 +218,28 @@ pub fn is_home(host: &Host) -> bool {
     comes || told(host).is_some_and(|it| !it.staged.is_empty())
 }
 
+/// Whether shards may be on the disk of `host`: what nobody has seen counts as holding some.
+#[must_use]
+pub fn may_hold_shards(host: &Host) -> bool {
+    told(host).is_some_and(|it| it.data == DataDirectory::Used && it.may_hold_shards != Some(false))
+}
+
 /// Whether the Elasticsearch on `host` may be that of `cluster`, and not another's: by the cluster that
 /// the machine was noted to be a member of. Where none is noted only the machine itself can tell.
 #[must_use]
 pub fn may_be_of(cluster: &Cluster, host: &Host) -> bool {
     let noted = told(host).and_then(|it| it.cluster_uuid.as_ref());
     noted.is_none_or(|it| uuid(cluster) == Some(it.as_str()))
+}
+
+/// Whether what Drover installed on the hosts goes with `cluster`, which is being deleted. Mode Plan
+/// changes nothing on any host, unless that was begun before.
+#[must_use]
+pub fn takes_along(cluster: &Cluster) -> bool {
+    let is_begun = cluster.status.as_ref().is_some_and(|it| it.removal.is_some());
+    cluster.metadata.deletion_timestamp.is_some()
+        && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
+        && (is_begun || cluster.spec.mode == Mode::Apply)
 }
 
 /// The host that forms the cluster: as long as none is formed, and as long as it is the very host
@@ -252,6 +270,16 @@ pub fn site<'a>(
     })
 }
 
+/// The settings that are changed in the running cluster alone, with what the files say of each: no host is
+/// restarted for them.
+#[must_use]
+pub fn kept(cluster: &Cluster) -> BTreeMap<String, Option<String>> {
+    let live = cluster.status.as_ref().and_then(|it| it.live_settings.as_ref());
+    let Some(live) = live else { return BTreeMap::new() };
+    let kept = live.changes.iter().filter(|it| it.state.is_kept_out_of_files());
+    kept.map(|it| (it.name.clone(), live.files.get(&it.name).cloned())).collect()
+}
+
 /// What each host of `cluster` runs; nothing of those that have not told yet which machine they are.
 ///
 /// # Errors
@@ -263,7 +291,12 @@ pub fn plans(
 ) -> Result<Plans, Vec<Problem>> {
     let members: Vec<Member> = hosts.iter().map(|it| member(it)).collect();
     match site(cluster, secrets, bootstrap(cluster, hosts)) {
-        Some(site) => node::plan(&site, &members),
+        Some(site) => {
+            let kept = kept(cluster);
+            let groups = (!kept.is_empty()).then(|| shared::with_kept(site.groups, &kept));
+            let groups = groups.flatten();
+            node::plan(&Site { groups: groups.as_deref().unwrap_or(site.groups), ..site }, &members)
+        }
         None => Ok(Plans::default()),
     }
 }

@@ -113,10 +113,7 @@ impl Seen {
             Ok(secrets) => deployment::plans(cluster, secrets, &hosts),
             Err(_) => Ok(Plans::default()),
         };
-        let (plans, aside) = match plans {
-            Ok(plans) => (Ok(plans.nodes), plans.aside),
-            Err(problems) => (Err(problems), BTreeMap::new()),
-        };
+        let (plans, aside) = sorted(plans);
         let mut seen = Self { found, secrets, hosts, others, plans, aside };
         let [admin, _, signs] = &seen.found;
         let is_about_it =
@@ -125,6 +122,13 @@ impl Seen {
             seen.secrets = Err(secrets::lost(cluster));
         }
         seen
+    }
+
+    /// Plans anew what each host shall run, as `cluster` says it by now.
+    pub fn replan(&mut self, cluster: &Cluster) {
+        if let Ok(secrets) = &self.secrets {
+            (self.plans, self.aside) = sorted(deployment::plans(cluster, secrets, &self.hosts));
+        }
     }
 
     /// Whether nodes trust an authority that was made before: a cluster is known, or told of by a host.
@@ -216,6 +220,18 @@ impl Seen {
             server_name: None,
             timeout: TIMEOUT,
         }))
+    }
+}
+
+type Planned = Result<BTreeMap<Box<str>, NodePlan>, Vec<deploy::Problem>>;
+
+/// What each host runs, and what can't be about bare ones.
+fn sorted(
+    plans: Result<Plans, Vec<deploy::Problem>>,
+) -> (Planned, BTreeMap<Box<str>, deploy::Problem>) {
+    match plans {
+        Ok(plans) => (Ok(plans.nodes), plans.aside),
+        Err(problems) => (Err(problems), BTreeMap::new()),
     }
 }
 

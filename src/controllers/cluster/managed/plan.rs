@@ -21,6 +21,7 @@ use crate::{
         condition::Reason,
         host::Host,
         host_status::{DataDirectory, DeployedElasticsearch},
+        index::Mode,
     },
     authority::secrets::{CLUSTER_UUID, Existing, Kind, Next, next as judge},
     controllers::{deployment, references::Problem},
@@ -36,6 +37,10 @@ const NAMED: usize = 5;
 pub struct Plan {
     /// Secrets that are to be made.
     pub make: Vec<Kind>,
+    /// Those that mode Plan keeps from being made.
+    pub held: Vec<Kind>,
+    /// The host that would form the cluster, by its name, where mode Plan keeps it from that.
+    pub would_form: Option<String>,
     /// Which cluster it is.
     pub stand: Stand,
     /// The uuid that Secrets have to remember from now on, and which Secrets.
@@ -121,7 +126,22 @@ pub fn next(cluster: &Cluster, seen: &Seen) -> Plan {
     let make = if is_deleting { Vec::new() } else { missing(cluster, seen) };
     let is_refused = matches!(stand, Stand::Refused(_));
     let note = if is_deleting || is_refused { None } else { note(cluster, seen) };
-    Plan { make, stand, note }
+    let plan = Plan { make, held: Vec::new(), would_form: None, stand, note };
+    match cluster.spec.mode {
+        Mode::Apply => plan,
+        Mode::Plan => hold(plan),
+    }
+}
+
+/// Nothing is made, and nothing formed. What is formed already is remembered all the same.
+fn hold(plan: Plan) -> Plan {
+    let (stand, would_form) = match plan.stand {
+        Stand::Forms { host, .. } => {
+            (Stand::Waits("mode Plan holds back that the cluster is formed".into()), Some(host))
+        }
+        stand => (stand, None),
+    };
+    Plan { make: Vec::new(), held: plan.make, would_form, stand, note: plan.note }
 }
 
 /// The Secrets that are to be made: none where one of them is somebody else's, or another cluster's. What

@@ -28,6 +28,7 @@ use crate::{
 mod before;
 mod confirm;
 mod left_alone;
+mod planned;
 
 const NEEDED: [&str; 4] = ["Accepted", "ResolvedRefs", "Reachable", "Inspected"];
 

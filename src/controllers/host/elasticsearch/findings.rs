@@ -81,6 +81,13 @@ fn of(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
             let message = format!("{field} holds back the installation of Elasticsearch {version}");
             no(Reason::Paused, message)
         }
+        Some(HeldBack::Planned(cluster)) => {
+            let message = format!(
+                "mode Plan of Cluster '{cluster}' holds back the installation of Elasticsearch \
+                 {version}"
+            );
+            no(Reason::PlanOnly, message)
+        }
         Some(HeldBack::Reported) => {
             let message = "Elasticsearch was stopped, which is only reported under driftPolicy \
                            Report: start it, or have drift put back by Enforce";
@@ -111,6 +118,13 @@ fn of(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
         Some(HeldBack::Ahead(None)) => waiting(
             "waits until it is known which version the cluster runs: Elasticsearch has not told yet",
         ),
+        Some(HeldBack::HoldsShards) => {
+            let message = "Elasticsearch does not run, may have shards on its disk, and is to have no data \
+                           role any more, so that they would be lost to the cluster: give it the data \
+                           role back until it runs, and its shards have moved, or have the host leave, \
+                           and join again without its data";
+            no(Reason::Waiting, message.into())
+        }
         Some(HeldBack::Comes) => waiting("systemd is starting Elasticsearch, or trying again"),
         None => {
             let message = format!("Elasticsearch {version} is about to be installed");

@@ -7,12 +7,7 @@ use kube::ResourceExt as _;
 
 use super::{deployed, is_home, is_unpacked, parting, record};
 use crate::{
-    api::{
-        cluster::{Cluster, ClusterDeletionPolicy},
-        elasticsearch::NodeGroup,
-        host::Host,
-        rollout_status::Formation,
-    },
+    api::{cluster::Cluster, elasticsearch::NodeGroup, host::Host, rollout_status::Formation},
     authority::Authority,
     context::Context,
     controllers::{
@@ -101,6 +96,7 @@ pub struct Basis {
     deleted: Option<Time>,
     formation: Option<Formation>,
     uuid: Option<String>,
+    kept: BTreeMap<String, Option<String>>,
 }
 
 impl Basis {
@@ -113,6 +109,7 @@ impl Basis {
             deleted: cluster.metadata.deletion_timestamp.clone(),
             formation: cluster.status.as_ref().and_then(|it| it.formation.clone()),
             uuid: deployment::uuid(cluster).map(str::to_owned),
+            kept: deployment::kept(cluster),
         }
     }
 }
@@ -231,7 +228,7 @@ pub(super) async fn along(ctx: &Context, host: &Host, cluster: &Cluster) -> Resu
     let namespace = cluster.namespace().unwrap_or_default();
     let now = look_up::<Cluster>(&ctx.client, &namespace, &cluster.name_any()).await?;
     let is_same = |it: &Cluster| it.metadata.uid == cluster.metadata.uid;
-    match now.filter(is_same).filter(takes_along) {
+    match now.filter(is_same).filter(deployment::takes_along) {
         Some(now) => Ok(removal(&now, host)),
         None => stays(),
     }
@@ -264,12 +261,6 @@ pub(super) fn removed(cluster: &Cluster, host: &Host, data: Data) -> Wish {
     };
     let uuid = deployment::uuid(cluster).map(Into::into);
     Wish::Remove(Removal { name: cluster.name_any().into(), uuid, path, data })
-}
-
-/// Whether what Drover installed goes with `cluster`.
-fn takes_along(cluster: &Cluster) -> bool {
-    cluster.metadata.deletion_timestamp.is_some()
-        && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
 }
 
 /// Where the data of a member is.
@@ -426,9 +417,9 @@ mod tests {
             }
             serde_json::from_value(object).unwrap()
         };
-        assert!(takes_along(&cluster("Delete", true, true)));
-        assert!(!takes_along(&cluster("Delete", false, true)));
-        assert!(!takes_along(&cluster("Retain", true, true)));
+        assert!(deployment::takes_along(&cluster("Delete", true, true)));
+        assert!(!deployment::takes_along(&cluster("Delete", false, true)));
+        assert!(!deployment::takes_along(&cluster("Retain", true, true)));
         let host = scene::host();
         assert!(matches!(removal(&cluster("Delete", true, true), &host), Wish::Remove(_)));
         let early = removal(&cluster("Delete", true, false), &host);
