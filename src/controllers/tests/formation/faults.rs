@@ -24,7 +24,7 @@ impl World {
             }
             33..=35 => self.run(host),
             36 => {
-                if let Some(write) = self.late.take() {
+                if let Some(write) = self.late.pop_front() {
                     self.write(write);
                 }
             }
@@ -35,8 +35,11 @@ impl World {
 
     /// The operator ends, or loses its lease; the next one reads everything anew.
     fn crash(&mut self) {
-        self.late = self.pending.pop_front().filter(|_| self.rng.bool());
-        self.pending.clear();
+        for write in std::mem::take(&mut self.pending) {
+            if self.rng.bool() {
+                self.late.push_back(write);
+            }
+        }
         self.cache = self.api.clone();
         self.tell("the operator ends");
     }

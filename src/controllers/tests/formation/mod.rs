@@ -4,6 +4,9 @@
 //! checked at every state, and when the faults end, each Cluster comes to have all its hosts in one
 //! cluster, or says why it does not.
 //!
+//! Not covered: objects that are deleted under Delete, mode Plan, pauses, names that change, and Secrets that
+//! nobody may read. Where a Cluster is refused by words for a person, it is not tried whether they help.
+//!
 //! A seed that fails is named; `FORMATION_SEED=<seed>` runs it alone.
 
 mod calm;

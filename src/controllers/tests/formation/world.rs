@@ -76,7 +76,7 @@ pub struct World {
     pub machines: Vec<Machine>,
     /// What the operator does next, and what one that lost its lease does late.
     pub pending: VecDeque<Write>,
-    pub late: Option<Write>,
+    pub late: VecDeque<Write>,
     /// Of which Cluster each cluster was formed, by its number.
     pub formed: Vec<usize>,
     /// Since when each host is a member as it is, and since when it is on record who forms.
@@ -117,7 +117,7 @@ impl World {
             cache: Objects { clusters: vec![None; clusters], hosts: vec![None; hosts] },
             machines: (0..hosts).map(|_| Machine::bare()).collect(),
             pending: VecDeque::new(),
-            late: None,
+            late: VecDeque::new(),
             formed: Vec::new(),
             since: vec![0; hosts],
             chosen: vec![0; clusters],
@@ -269,8 +269,13 @@ impl World {
         if self.machines[at].runs.is_none() {
             return;
         }
-        let of_it = |it: &Machine| it.data.filter(|it| it.cluster == cluster)?.uuid;
-        let uuid = self.machines.iter().filter(|it| it.runs == Some(cluster)).find_map(of_it);
+        // Only machines of its own Cluster are in its settings.
+        let is_seed = |host: &Option<Host>| {
+            host.as_ref().and_then(|it| self.api.cluster_of(it)) == Some(cluster)
+        };
+        let others = self.api.hosts.iter().zip(&self.machines);
+        let mut others = others.filter(|(host, it)| is_seed(host) && it.runs == Some(cluster));
+        let uuid = others.find_map(|(_, it)| it.data.filter(|it| it.cluster == cluster)?.uuid);
         self.machines[at].data = Some(Data { cluster, uuid });
     }
 
