@@ -22,6 +22,30 @@ fn before_it_is_on_record_who_forms_the_cluster_the_machine_only_tells_what_is_t
 }
 
 #[test]
+fn what_was_begun_waits_while_it_is_on_record_no_more_who_forms_the_cluster() {
+    let mut scene = bare();
+    asks(&mut scene, wanted());
+    scene.machine.installing = Some(Outcome::Fetching);
+    while !is_installing(&scene) {
+        scene.turn();
+    }
+    // Its Cluster is made again: what it declares now forms none, under the same revision.
+    amend(&mut scene, |it| it.may_install = false);
+    scene.turn();
+    scene.machine.installing = None;
+    scene.settle();
+    assert_eq!((scene.machine.starts, is_installing(&scene)), (0, false));
+    assert!(scene.status().operation.is_some(), "the next life of the Cluster chooses this host");
+    scene.check("ElasticsearchInstalled", "Unknown", "Waiting");
+    let message = &scene.condition("ElasticsearchInstalled").message;
+    assert!(message.contains("until the cluster is formed"), "{message}");
+    amend(&mut scene, |it| it.may_install = true);
+    scene.settle();
+    assert_eq!(scene.machine.starts, 1);
+    scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
 fn mode_plan_of_its_cluster_brings_nothing_to_the_machine_until_that_is_apply() {
     let mut scene = bare();
     scene.held_by = Some("logs".into());
