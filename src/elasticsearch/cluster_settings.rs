@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    answer::EndpointId, calls::Read, client::Client, error::Error, link::locked, reason::Refusal,
+    answer::EndpointId, calls::Read, client::Client, error::Error, lock::locked, reason::Refusal,
 };
 
 /// Only what somebody has set: neither defaults nor what elasticsearch.yml says.

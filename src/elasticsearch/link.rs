@@ -4,7 +4,7 @@ mod examination;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use tokio::{
@@ -16,6 +16,7 @@ use self::examination::Examination;
 use super::{
     client::Client,
     cluster_settings::Refusals,
+    lock::locked,
     snapshot::{IndexView, LiveIndex, Snapshot},
 };
 pub use crate::object_key::ObjectKey;
@@ -372,11 +373,6 @@ impl Link {
     pub(super) fn key(&self) -> &ObjectKey {
         &self.key
     }
-}
-
-/// Nothing here leaves its data half-written, so a poisoned lock holds good data.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use std::{
 
 use super::{
     client::Client,
-    link::{Link, ObjectKey, WRITE_SLOTS, Wakers, locked},
+    link::{Link, ObjectKey, WRITE_SLOTS, Wakers},
+    lock::locked,
     poller::{self, Pace},
 };
 

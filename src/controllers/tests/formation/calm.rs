@@ -2,7 +2,7 @@
 
 use super::{
     machine::Machine,
-    world::{CLUSTERS, World, name},
+    world::{CLUSTERS, World, cluster_of, name},
 };
 use crate::{
     api::{cluster::Cluster, host::Host},
@@ -48,7 +48,7 @@ impl World {
     /// Each Cluster has all its hosts, or somebody says why not.
     pub fn assert_at_rest(&mut self) {
         self.cache = self.api.clone();
-        for at in 0..self.found.len() {
+        for (at, name) in CLUSTERS.iter().enumerate() {
             let Some(cluster) = self.api.clusters[at].clone() else { continue };
             let seen = self.look(&self.api, &cluster, at);
             let plan = managed::plan::next(&cluster, &seen);
@@ -59,7 +59,7 @@ impl World {
                 Stand::Refused(_) => {}
                 Stand::Waits(_) if !may_be_led(&seen) => {}
                 Stand::Known | Stand::Forming => self.assert_joined(at, &cluster),
-                other => self.fail(&format!("{} never gets on: {other:?}", CLUSTERS[at])),
+                other => self.fail(&format!("{name} never gets on: {other:?}")),
             }
         }
     }
@@ -72,7 +72,7 @@ impl World {
         };
         let hosts = self.api.hosts.iter().zip(&self.machines).enumerate();
         let hosts = hosts.filter_map(|(at, (host, machine))| Some((at, host.as_ref()?, machine)));
-        let hosts = hosts.filter(|(_, host, _)| self.api.cluster_of(host) == Some(at));
+        let hosts = hosts.filter(|(_, host, _)| cluster_of(host) == Some(at));
         let (mut has_members, mut is_excused) = (false, false);
         let mut waiting = Vec::new();
         for (number, host, machine) in hosts {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::world::{World, Write};
+use super::world::{World, Write, cluster_of};
 use crate::{
     api::{
         host::Host,
@@ -37,7 +37,7 @@ const NEEDED: [&str; 4] = ["Accepted", "ResolvedRefs", "Reachable", "Inspected"]
 impl World {
     /// What is asked of the machine of a host.
     pub fn asked(&self, host: &Host) -> Wish {
-        let at = self.cache.cluster_of(host);
+        let at = cluster_of(host);
         let Some((at, cluster)) =
             at.and_then(|it| Some((it, self.cache.clusters.get(it)?.as_ref()?)))
         else {
@@ -103,7 +103,7 @@ impl World {
         let seen = self.observed(at, &host);
         let stand = Stand::Ours(MACHINE.into());
         let step = next(&host, &seen, &stand, true, self.now());
-        let cluster = self.cache.cluster_of(&host);
+        let cluster = cluster_of(&host);
         if let (Some(installation), Some(cluster)) =
             (installation(&host, &seen.elasticsearch), cluster)
         {

@@ -88,12 +88,13 @@ pub struct World {
     story: VecDeque<String>,
 }
 
-impl Objects {
-    pub fn cluster_of(&self, host: &Host) -> Option<usize> {
-        let named = &host.spec.cluster_ref.as_ref()?.name;
-        CLUSTERS.iter().position(|it| it == named)
-    }
+/// Which of the Clusters a Host names.
+pub fn cluster_of(host: &Host) -> Option<usize> {
+    let named = &host.spec.cluster_ref.as_ref()?.name;
+    CLUSTERS.iter().position(|it| it == named)
+}
 
+impl Objects {
     pub fn members(&self, cluster: &Cluster) -> Vec<Arc<Host>> {
         let hosts = self.hosts.iter().flatten().cloned().map(Arc::new).collect();
         deployment::members_among(cluster, hosts)
@@ -190,7 +191,8 @@ impl World {
         secrets::judge(cluster, found)?;
         let (certificate, key) = &*AUTHORITY;
         let key = SecretSlice::from(key.expose_secret().as_bytes().to_vec());
-        let authority = Authority::read(certificate.as_bytes(), &key).unwrap();
+        let authority = Authority::read(certificate.as_bytes(), &key);
+        let authority = authority.unwrap_or_else(|error| panic!("{error}"));
         Ok(Secrets {
             authorities: certificate.as_bytes().to_vec(),
             authority,
@@ -270,9 +272,7 @@ impl World {
             return;
         }
         // Only machines of its own Cluster are in its settings.
-        let is_seed = |host: &Option<Host>| {
-            host.as_ref().and_then(|it| self.api.cluster_of(it)) == Some(cluster)
-        };
+        let is_seed = |host: &Option<Host>| host.as_ref().and_then(cluster_of) == Some(cluster);
         let others = self.api.hosts.iter().zip(&self.machines);
         let mut others = others.filter(|(host, it)| is_seed(host) && it.runs == Some(cluster));
         let uuid = others.find_map(|(_, it)| it.data.filter(|it| it.cluster == cluster)?.uuid);
@@ -287,7 +287,7 @@ impl World {
         for other in 0..self.machines.len() {
             let Some(Data { uuid: Some(uuid), .. }) = self.machines[other].data else { continue };
             let host = self.api.hosts[other].as_ref();
-            let is_member = host.and_then(|it| self.api.cluster_of(it)) == Some(cluster)
+            let is_member = host.and_then(cluster_of) == Some(cluster)
                 && self.since[other] <= self.chosen[cluster];
             if is_member && self.formed[uuid] == cluster {
                 self.fail(&format!(
