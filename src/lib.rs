@@ -18,6 +18,7 @@ pub mod flannel;
 pub mod foreign;
 pub mod gate;
 pub mod kubernetes;
+mod lock;
 pub mod nodes;
 pub mod object_key;
 pub mod published;

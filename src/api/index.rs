@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cluster::Health,
+    cluster_status::Health,
     condition::Condition,
     fields::{IndexName, JsonObject},
     reference::ObjectReference,

@@ -3,6 +3,7 @@
 //! Plain data and the rules that the API server checks; imports nothing else of this crate.
 
 pub mod cluster;
+pub mod cluster_status;
 pub mod condition;
 pub mod container_manager;
 pub mod drain;

@@ -1,6 +1,6 @@
 //! Elasticsearch's words for health in the words of the API.
 
-use crate::{api::cluster::Health, elasticsearch::cluster_reads::HealthStatus};
+use crate::{api::cluster_status::Health, elasticsearch::cluster_reads::HealthStatus};
 
 /// What the API calls Elasticsearch's `word`.
 #[must_use]

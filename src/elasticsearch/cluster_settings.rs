@@ -5,9 +5,8 @@ use std::{collections::BTreeMap, sync::Mutex};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{
-    answer::EndpointId, calls::Read, client::Client, error::Error, lock::locked, reason::Refusal,
-};
+use super::{answer::EndpointId, calls::Read, client::Client, error::Error, reason::Refusal};
+use crate::lock::locked;
 
 /// Only what somebody has set: neither defaults nor what elasticsearch.yml says.
 const SET: &str = "/_cluster/settings?flat_settings=true&filter_path=persistent,transient";

@@ -16,9 +16,9 @@ use self::examination::Examination;
 use super::{
     client::Client,
     cluster_settings::Refusals,
-    lock::locked,
     snapshot::{IndexView, LiveIndex, Snapshot},
 };
+use crate::lock::locked;
 pub use crate::object_key::ObjectKey;
 
 /// Writes that may be under way in one cluster at once: its master does them one after the other,

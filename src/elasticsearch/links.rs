@@ -11,9 +11,9 @@ use std::{
 use super::{
     client::Client,
     link::{Link, ObjectKey, WRITE_SLOTS, Wakers},
-    lock::locked,
     poller::{self, Pace},
 };
+use crate::lock::locked;
 
 /// All links, by the object that owns each.
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 
 pub mod link;
 pub mod links;
-mod lock;
 mod poll;
 pub mod poller;
 pub mod snapshot;

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Instant,
 };
 
@@ -15,7 +15,7 @@ use super::{
     register::{Listed, Listing},
     turns::{Turn, Turns},
 };
-use crate::{chain::chain, object_key::ObjectKey};
+use crate::{chain::chain, lock::locked, object_key::ObjectKey};
 
 /// The Node of a host: its name, and the host's uid.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -218,11 +218,6 @@ impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manager").field("key", &self.key).finish_non_exhaustive()
     }
-}
-
-/// Nothing here leaves its data half-written, so a poisoned lock holds good data.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ use std::{
 use super::{
     client::Client,
     keeper,
-    manager::{Manager, Wakers, locked},
+    manager::{Manager, Wakers},
     turns::{Limits, Turns},
 };
-use crate::object_key::ObjectKey;
+use crate::{lock::locked, object_key::ObjectKey};
 
 /// All of them, by the object that stands for each.
 pub struct Managers {

@@ -9,8 +9,8 @@ use std::{
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::manager::{Concern, locked};
-use crate::object_key::ObjectKey;
+use super::manager::Concern;
+use crate::{lock::locked, object_key::ObjectKey};
 
 /// The most Nodes of one server that are worked on at once, however many workers there are.
 const MOST: usize = 8;

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use super::{
     session::{Meter, Session},
     target::{Limits, Target},
 };
-use crate::gate::WriteGate;
+use crate::{gate::WriteGate, lock::locked};
 
 /// So long a host is given to take a farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -138,9 +138,4 @@ impl Pool {
             Ok(Err(_)) | Err(_) => Err(Error::Busy { host: host.into() }),
         }
     }
-}
-
-/// Nothing here leaves its data half-written, so a poisoned lock holds good data.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,9 +18,9 @@ use super::{
     command::Command,
     error::{Category, Error},
     pool::Pool,
-    remote::{Remote, locked},
+    remote::Remote,
 };
-use crate::{chain::chain, object_key::ObjectKey};
+use crate::{chain::chain, lock::locked, object_key::ObjectKey};
 
 const SCRIPT: &str = include_str!("reach.sh");
 /// How long one try to connect may take, in seconds: room for two packets that are lost.

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Instant,
 };
 
@@ -29,7 +29,7 @@ use super::{
     target::Target,
     treatment::{Treated, Treatment},
 };
-use crate::{chain::chain, digest::Digest, object_key::ObjectKey};
+use crate::{chain::chain, digest::Digest, lock::locked, object_key::ObjectKey};
 
 /// How a host is reached, and how far it is looked into.
 #[derive(Clone, Debug)]
@@ -401,11 +401,6 @@ impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Remote").field("key", &self.key).finish_non_exhaustive()
     }
-}
-
-/// Nothing here leaves its data half-written, so a poisoned lock holds good data.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

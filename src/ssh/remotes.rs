@@ -14,9 +14,9 @@ use super::{
     pool::Pool,
     prober::{self, Pace},
     reach::{self, Peer, Question},
-    remote::{Remote, Watch, digest, locked},
+    remote::{Remote, Watch, digest},
 };
-use crate::object_key::ObjectKey;
+use crate::{lock::locked, object_key::ObjectKey};
 
 /// All hosts that are watched, by the object that stands for each.
 pub struct Remotes {

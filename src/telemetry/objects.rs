@@ -13,7 +13,7 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
 };
 
-use crate::api::{cluster::Health, host_status::HostState};
+use crate::api::{cluster_status::Health, host_status::HostState};
 
 /// What is shown of one object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

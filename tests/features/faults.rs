@@ -12,7 +12,7 @@ use crate::{
     },
     world::{SOON, Stage, elasticsearch, get},
 };
-use drover::api::cluster::{ElasticsearchStatus, Health};
+use drover::api::cluster_status::{ElasticsearchStatus, Health};
 
 /// One fault, and the condition that it makes False, with its reason.
 struct Case {
@@ -53,7 +53,7 @@ async fn check(stage: &Stage, cases: Vec<Case>) {
             health: Health::Unknown,
             last_health: None,
             // Other tests fill the same Elasticsearch.
-            shards: drover::api::cluster::Shards::default(),
+            shards: drover::api::cluster_status::Shards::default(),
             active_shards_percent: 0,
             pending_tasks: 0,
             indices: 0,

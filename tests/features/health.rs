@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
-use drover::api::cluster::{
-    Cluster,
-    DiagnosticLevel::{self, Warning},
-    ElasticsearchStatus, Health,
+use drover::api::{
+    cluster::Cluster,
+    cluster_status::{
+        DiagnosticLevel::{self, Warning},
+        ElasticsearchStatus, Health,
+    },
 };
 use serde_json::json;
 

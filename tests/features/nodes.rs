@@ -1,6 +1,9 @@
 //! An Elasticsearch of several nodes: what its Cluster tells of them, and what goes on without one.
 
-use drover::api::cluster::{Cluster, ClusterStatus, Health};
+use drover::api::{
+    cluster::Cluster,
+    cluster_status::{ClusterStatus, Health},
+};
 use serde_json::json;
 
 use crate::{

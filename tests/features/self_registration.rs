@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use drover::api::{
-    cluster::{Cluster, ClusterStatus, HostCounts},
+    cluster::Cluster,
+    cluster_status::{ClusterStatus, HostCounts},
     condition::is_true,
     host::{Host as HostObject, HostSpec},
     network::{Network, NetworkSpec},

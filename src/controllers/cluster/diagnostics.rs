@@ -10,7 +10,10 @@ use super::{
     rollout::{self, plan::Decided},
 };
 use crate::{
-    api::cluster::{Auth, Cluster, Connection, Diagnostic, DiagnosticLevel, Health},
+    api::{
+        cluster::{Auth, Cluster, Connection},
+        cluster_status::{Diagnostic, DiagnosticLevel, Health},
+    },
     authority::secrets::Kind,
     controllers::health::health,
     tls::expires,

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     api::{
         ACCEPT_CLUSTER_UUID,
-        cluster::{Cluster, Health, conditions as kinds},
+        cluster::{Cluster, conditions as kinds},
+        cluster_status::Health,
         condition::{Finding, Reason},
         index::Mode,
     },

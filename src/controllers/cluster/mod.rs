@@ -19,7 +19,8 @@ use kube::ResourceExt as _;
 
 use crate::{
     api::{
-        cluster::{Cluster, ClusterStatus, conditions},
+        cluster::{Cluster, conditions},
+        cluster_status::ClusterStatus,
         condition::{is_true, truth},
         index::Mode,
     },

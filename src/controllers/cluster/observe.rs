@@ -5,9 +5,7 @@ use kube::ResourceExt as _;
 use super::{key, managed, references};
 use crate::{
     api::{
-        cluster::{Cluster, HostCounts},
-        host_status::HostState,
-        index::DeletionPolicy,
+        cluster::Cluster, cluster_status::HostCounts, host_status::HostState, index::DeletionPolicy,
     },
     context::Context,
     controllers::references::Problem,

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     api::{
-        cluster::{Cluster, ClusterStatus, conditions as kinds},
+        cluster::{Cluster, conditions as kinds},
+        cluster_status::ClusterStatus,
         condition::{Finding, Reason, find},
         host::{self, Host},
         host_status::{DataDirectory, OperationKind},

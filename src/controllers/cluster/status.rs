@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     api::{
-        cluster::{
-            Cluster, ClusterStatus, ElasticsearchStatus, Health, HostCounts, NodeStatus, Shards,
-            conditions,
+        cluster::{Cluster, conditions},
+        cluster_status::{
+            ClusterStatus, ElasticsearchStatus, Health, HostCounts, NodeStatus, Shards,
         },
         condition::{self, find, is_true},
     },

@@ -84,7 +84,7 @@ mod tests {
     fn cluster(change: impl FnOnce(&mut Value)) -> Cluster {
         let mut object = serde_json::to_value(tests::cluster(&json!({}))).unwrap();
         object["status"]["elasticsearch"] =
-            serde_json::to_value(crate::api::cluster::ElasticsearchStatus {
+            serde_json::to_value(crate::api::cluster_status::ElasticsearchStatus {
                 uuid: "own".into(),
                 ..Default::default()
             })

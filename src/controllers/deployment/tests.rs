@@ -120,11 +120,12 @@ fn only_the_very_host_that_was_chosen_forms_a_cluster_and_only_as_long_as_none_i
     assert!(nobody.is_empty());
     assert!(formed(&formation("uid-of-before")).is_empty(), "it was made again");
     let mut status = formation("uid-a");
-    status["elasticsearch"] = serde_json::to_value(crate::api::cluster::ElasticsearchStatus {
-        uuid: "formed".into(),
-        ..Default::default()
-    })
-    .unwrap();
+    status["elasticsearch"] =
+        serde_json::to_value(crate::api::cluster_status::ElasticsearchStatus {
+            uuid: "formed".into(),
+            ..Default::default()
+        })
+        .unwrap();
     assert!(formed(&status).is_empty(), "it is formed");
 }
 
@@ -215,8 +216,10 @@ fn secrets_are_used_only_as_drover_has_made_them() {
 #[test]
 fn secrets_that_remember_another_cluster_are_not_used_for_this_one() {
     let known = |uuid: &str| {
-        let elasticsearch =
-            crate::api::cluster::ElasticsearchStatus { uuid: uuid.into(), ..Default::default() };
+        let elasticsearch = crate::api::cluster_status::ElasticsearchStatus {
+            uuid: uuid.into(),
+            ..Default::default()
+        };
         cluster(&json!({ "elasticsearch": elasticsearch }))
     };
     let opened = |cluster: &Cluster, uuids: &[&str]| {
@@ -270,8 +273,10 @@ async fn a_machine_that_is_noted_to_be_another_clusters_is_not_this_ones() {
     let (reader, mut writer) = reflector::store();
     ctx.stores.clusters = reader;
     let known = |uuid: &str| {
-        let elasticsearch =
-            crate::api::cluster::ElasticsearchStatus { uuid: uuid.into(), ..Default::default() };
+        let elasticsearch = crate::api::cluster_status::ElasticsearchStatus {
+            uuid: uuid.into(),
+            ..Default::default()
+        };
         cluster(&json!({ "elasticsearch": elasticsearch }))
     };
     let mut other = known("theirs");

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{
-        cluster::Health,
+        cluster_status::Health,
         condition::{self, find, is_true, whole_second},
         index::{AppliedStatus, DriftEntry, Index, IndexStatus, PlannedCall, conditions},
     },

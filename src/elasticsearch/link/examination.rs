@@ -8,7 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Link, locked};
+use super::Link;
+use crate::lock::locked;
 
 /// How long a request without an answer may be carried out late.
 const LATE: Duration = Duration::from_secs(30);

@@ -2,7 +2,8 @@
 
 use drover::api::{
     FIELD_MANAGER, all_crds,
-    cluster::{Cluster, ClusterStatus},
+    cluster::Cluster,
+    cluster_status::ClusterStatus,
     container_manager::{ContainerManager, ContainerManagerStatus},
     host::Host,
     host_status::HostStatus,

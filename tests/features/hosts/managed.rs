@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use drover::{
     api::{
-        cluster::{Cluster, ElasticsearchStatus},
+        cluster::Cluster,
+        cluster_status::ElasticsearchStatus,
         host_status::{DataDirectory, DeployedElasticsearch, RunStatus},
     },
     authority::{

@@ -1,7 +1,8 @@
 //! All objects of a managed cluster go at once, under Retain: Elasticsearch goes on as if nobody had been there.
 
 use drover::api::{
-    cluster::{Cluster, ClusterStatus},
+    cluster::Cluster,
+    cluster_status::ClusterStatus,
     drain::DrainPhase,
     index::Index,
     rollout_status::{FailedHost, RolloutHost, RolloutStep},

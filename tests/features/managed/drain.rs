@@ -1,7 +1,8 @@
 //! A host leaves a cluster: its shards go first.
 
 use drover::api::{
-    cluster::{Cluster, ClusterStatus, Health},
+    cluster::Cluster,
+    cluster_status::{ClusterStatus, Health},
     condition::find,
     drain::{DrainPhase, DrainStatus},
     host::Host as HostObject,

@@ -1,7 +1,7 @@
 //! From bare machines to a cluster by one apply, and what is changed in its life.
 
 use drover::api::{
-    cluster::Health,
+    cluster_status::Health,
     condition::find,
     host_status::RunStatus,
     rollout_status::{RolloutHost, RolloutKind, RolloutStep},

@@ -11,7 +11,8 @@ use std::{collections::BTreeMap, ops::Deref, time::Duration};
 
 use drover::{
     api::{
-        cluster::{Cluster, ClusterStatus, ElasticsearchStatus, Health},
+        cluster::Cluster,
+        cluster_status::{ClusterStatus, ElasticsearchStatus, Health},
         host_status::RunStatus,
         rollout_status::{ElasticsearchDeployStatus, RolloutStatus},
     },

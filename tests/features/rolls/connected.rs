@@ -1,6 +1,9 @@
 //! A Cluster that is connected to an Elasticsearch which a package has put on its hosts.
 
-use drover::api::cluster::{Cluster, ClusterState, Health};
+use drover::api::{
+    cluster::Cluster,
+    cluster_status::{ClusterState, Health},
+};
 
 use super::{Stage, VERSION};
 

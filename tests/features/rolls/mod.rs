@@ -13,7 +13,8 @@ mod restart;
 use std::{ops::Deref, time::Duration};
 
 use drover::api::{
-    cluster::{Cluster, ClusterStatus},
+    cluster::Cluster,
+    cluster_status::ClusterStatus,
     host_status::RunStatus,
     rollout_status::{RestartStatus, RolloutHost, RolloutStatus},
 };

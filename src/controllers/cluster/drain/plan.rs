@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::cluster::ElasticsearchStatus,
+        api::cluster_status::ElasticsearchStatus,
         controllers::deployment::tests as scene,
         elasticsearch::evidence::{Mark, Node, Prior},
         rollout::drain::Act,

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{
-        cluster::ClusterStatus,
+        cluster_status::ClusterStatus,
         condition::whole_second,
         drain::{DrainPhase, DrainReason, DrainStatus},
         line::Line,

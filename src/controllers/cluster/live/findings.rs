@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::plan::{is_held, recorded, unheeded};
 use crate::api::{
-    cluster::{Cluster, Diagnostic, DiagnosticLevel, conditions},
+    cluster::{Cluster, conditions},
+    cluster_status::{Diagnostic, DiagnosticLevel},
     condition::{Finding, Reason},
     live::{LiveSetting, LiveState},
 };

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     api::{
-        cluster::{Cluster, ClusterStatus},
+        cluster::Cluster,
+        cluster_status::ClusterStatus,
         live::{LiveSetting, LiveSettings, LiveState},
     },
     controllers::deployment,

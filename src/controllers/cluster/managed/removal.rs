@@ -113,7 +113,7 @@ mod tests {
 
     use super::{super::observe::Seen, *};
     use crate::{
-        api::{cluster::ElasticsearchStatus, host::Host, index::Mode},
+        api::{cluster_status::ElasticsearchStatus, host::Host, index::Mode},
         controllers::{
             cluster::tests::scene::Scene,
             deployment::tests::{cluster, found, host},

@@ -9,9 +9,7 @@ use super::{
 };
 use crate::{
     api::{
-        cluster::{Cluster, ClusterStatus},
-        condition::whole_second,
-        line::Line,
+        cluster::Cluster, cluster_status::ClusterStatus, condition::whole_second, line::Line,
         rollout_status::Formation,
     },
     authority::secrets::CLUSTER_UUID,

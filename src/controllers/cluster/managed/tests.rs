@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     api::{
-        cluster::{Cluster, ClusterStatus, ElasticsearchStatus},
+        cluster::Cluster,
+        cluster_status::{ClusterStatus, ElasticsearchStatus},
         condition::Reason,
         host::Host,
     },

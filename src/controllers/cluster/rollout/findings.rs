@@ -8,7 +8,8 @@ use super::{
 use crate::{
     api::{
         RESUME,
-        cluster::{Cluster, Diagnostic, DiagnosticLevel, conditions as kinds},
+        cluster::{Cluster, conditions as kinds},
+        cluster_status::{Diagnostic, DiagnosticLevel},
         condition::{Finding, Reason},
     },
     rollout::{

@@ -16,10 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    api::{
-        cluster::{Cluster, ClusterStatus},
-        rollout::RolloutSpec,
-    },
+    api::{cluster::Cluster, cluster_status::ClusterStatus, rollout::RolloutSpec},
     context::Context,
     controllers::Next,
     kubernetes::{Kind as _, events::Notice},

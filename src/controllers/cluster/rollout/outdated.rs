@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_cluster_of_another_name_gets_no_settings_that_would_take_its_nodes_apart() {
-        let elasticsearch = crate::api::cluster::ElasticsearchStatus {
+        let elasticsearch = crate::api::cluster_status::ElasticsearchStatus {
             uuid: "u".into(),
             name: "other".into(),
             ..Default::default()

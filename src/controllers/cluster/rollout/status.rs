@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{
-        cluster::ClusterStatus,
+        cluster_status::ClusterStatus,
         host_status::RunStatus,
         line::Line,
         rollout::RestartTarget,

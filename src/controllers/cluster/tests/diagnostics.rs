@@ -13,7 +13,7 @@ use super::{
     scene::{Scene, UUID},
 };
 use crate::{
-    api::cluster::DiagnosticLevel,
+    api::cluster_status::DiagnosticLevel,
     controllers::deployment::tests::{cluster, found},
     elasticsearch::{
         cluster_reads::HealthStatus,

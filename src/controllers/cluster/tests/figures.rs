@@ -5,7 +5,7 @@ use super::{
     scene::{Scene, UUID},
 };
 use crate::{
-    api::cluster::ClusterStatus,
+    api::cluster_status::ClusterStatus,
     elasticsearch::{
         cluster_reads::{HealthStatus, Node, NodeStats},
         fixtures::{refused, snapshot, view},

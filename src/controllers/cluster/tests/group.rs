@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     api::{
-        cluster::{ClusterState, HostCounts},
+        cluster_status::{ClusterState, HostCounts},
         condition::Reason,
     },
     controllers::references::Problem,

@@ -5,7 +5,7 @@ use super::{
     scene::{Scene, UUID},
 };
 use crate::{
-    api::{ACCEPT_CLUSTER_UUID, cluster::ElasticsearchStatus},
+    api::{ACCEPT_CLUSTER_UUID, cluster_status::ElasticsearchStatus},
     elasticsearch::{
         endpoints::EndpointIdentity,
         fixtures::{snapshot, view},

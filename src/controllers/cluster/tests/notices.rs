@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::scene::{Scene, UUID};
 use crate::{
     api::{
-        cluster::{ClusterStatus, ElasticsearchStatus},
+        cluster_status::{ClusterStatus, ElasticsearchStatus},
         condition::Reason,
     },
     controllers::{cluster::status, references::Problem},

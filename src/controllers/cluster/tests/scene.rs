@@ -17,7 +17,8 @@ use super::super::{
 };
 use crate::{
     api::{
-        cluster::{Cluster, ClusterStatus, HostCounts},
+        cluster::Cluster,
+        cluster_status::{ClusterStatus, HostCounts},
         condition::{Condition, find},
     },
     controllers::references::Problem,

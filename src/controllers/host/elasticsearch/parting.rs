@@ -79,7 +79,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{api::cluster::ElasticsearchStatus, controllers::deployment::tests};
+    use crate::{api::cluster_status::ElasticsearchStatus, controllers::deployment::tests};
 
     fn cluster(phase: Option<&str>) -> Cluster {
         let mut object = serde_json::to_value(tests::cluster(&json!({}))).unwrap();

@@ -305,7 +305,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::cluster::ElasticsearchStatus,
+        api::cluster_status::ElasticsearchStatus,
         controllers::{deployment::tests, host::tests::scene},
     };
 

@@ -2,10 +2,7 @@
 
 use super::world::{CLUSTERS, Objects, World, Write, name};
 use crate::{
-    api::{
-        cluster::{Cluster, ElasticsearchStatus},
-        host::Host,
-    },
+    api::{cluster::Cluster, cluster_status::ElasticsearchStatus, host::Host},
     authority::secrets::Kind,
     controllers::cluster::{
         managed::{self, observe::Seen},
