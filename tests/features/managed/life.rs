@@ -17,13 +17,13 @@ use crate::common::{
     wait::eventually,
 };
 
-/// What the cluster runs, one after the other: over a major version, and where there is time over every
-/// step that people take.
+/// What the cluster runs, one after the other: over a major version, and where there is time over two.
+/// None was built before the one that it follows, which Drover refuses.
 fn versions() -> Vec<&'static str> {
     if !soak() {
         return vec!["7.17.29", "8.19.0"];
     }
-    let all = ["7.17.29", "8.17.0", "8.19.0", "9.2.0"];
+    let all = ["7.17.29", "8.19.0", "9.2.0"];
     all.into_iter().filter(|it| runs_here(it)).collect()
 }
 
