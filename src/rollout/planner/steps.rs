@@ -72,10 +72,19 @@ impl<'a> Planner<'a> {
 
     /// What the host says of the permit that it has.
     pub(super) fn answer(&self, at: usize, member: &'a Member) -> Option<&'a Progress> {
+        self.answer_to(at, member, self.run.hosts[at].step)
+    }
+
+    /// What the host says of the permit for `step` within the attempt at hand.
+    pub(super) fn answer_to(
+        &self,
+        at: usize,
+        member: &'a Member,
+        step: Step,
+    ) -> Option<&'a Progress> {
         let host = &self.run.hosts[at];
-        let is_of_permit = |it: &&Answer| {
-            (&it.run, it.step, it.attempt) == (&self.run.id, host.step, host.attempt)
-        };
+        let is_of_permit =
+            |it: &&Answer| (&it.run, it.step, it.attempt) == (&self.run.id, step, host.attempt);
         member.answer.as_ref().filter(is_of_permit).map(|it| &it.progress)
     }
 
@@ -306,7 +315,10 @@ impl<'a> Planner<'a> {
 
     /// Whatever was held back for the host is let go again.
     pub(super) fn finish(&mut self, at: usize) {
-        if self.run.hosts[at].rollback.is_some() {
+        if self.run.hosts[at].rollback.is_some() && self.has_come_after_all(at) {
+            self.host(at).rollback = None;
+            self.enter(at, Step::Settle);
+        } else if self.run.hosts[at].rollback.is_some() {
             self.rest_rolled_back(at);
         } else if self.run.hosts[at].withdrawn {
             let trouble = self.host(at).trouble.take();

@@ -156,7 +156,10 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn rejoin(&mut self, at: usize, member: &Member) {
+    pub(super) fn rejoin(&mut self, at: usize, member: &'a Member) {
+        if self.may_be_recalled(at, member) {
+            return;
+        }
         let Ok(evidence) = self.world.evidence else {
             return self.late(at, "Elasticsearch can't be asked");
         };
@@ -187,7 +190,9 @@ impl<'a> Planner<'a> {
             Match::Nodes { of_unit, .. } => !kind.is_of_machine() && of_unit.is_empty(),
             Match::Unknown(_) => false,
         };
-        if is_back && is_started_anew(host, evidence) {
+        // What was to come back may never have gone.
+        let has_stayed = host.rollback.is_some() && self.has_stayed(at);
+        if has_stayed || is_back && is_started_anew(host, evidence) {
             self.host(at).touched = false;
             self.enter(at, Step::Unprotect);
         } else if (has_stopped || member.is_failing) && !host.before.is_empty() && member.is_home {
