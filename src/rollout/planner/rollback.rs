@@ -134,13 +134,17 @@ impl<'a> Planner<'a> {
                 self.enter(at, Step::Unprotect);
             }
             Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Rejoin),
-            Some(Progress::Failed { .. } | Progress::Vain { .. })
+            Some(Progress::Failed { .. } | Progress::Vain { .. } | Progress::Late { .. })
                 if self.has_come_after_all(at) =>
             {
                 self.host(at).rollback = None;
                 self.enter(at, Step::Rejoin);
             }
-            Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
+            Some(
+                Progress::Failed { reason, .. }
+                | Progress::Vain { reason }
+                | Progress::Late { reason },
+            ) => {
                 let why = self.run.hosts[at].rollback.as_deref().unwrap_or_default();
                 let trouble = format!("{why}; what ran before does not come back: {reason}");
                 self.host(at).trouble = Some(trouble.into());
