@@ -187,7 +187,11 @@ fn what_a_run_has_kept_goes_once_no_run_needs_it_though_what_shall_run_does_not(
     assert!(care.needed(&report).is_empty());
     report.running = None;
     assert!(care.is_to_prune(&report));
-    assert_eq!(care.needed(&report), [Box::<str>::from("8.18.0"), "8.19.0".into()], "no version goes for it");
+    assert_eq!(
+        care.needed(&report),
+        [Box::<str>::from("8.18.0"), "8.19.0".into()],
+        "no version goes for it"
+    );
     // Once it is gone nothing is done any more.
     report.keeps_before = false;
     assert!(!care.is_to_prune(&report));
