@@ -37,6 +37,7 @@ pub enum OperationKind {
 /// Work in hand on a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub struct Operation {
     /// Names this run; part of the names of what runs on the machine for it.
     #[schemars(length(max = 64))]
@@ -95,6 +96,10 @@ pub struct Operation {
     /// Whether the work failed and nothing is down for it: Elasticsearch runs on, or again.
     #[serde(default)]
     pub vain: bool,
+    /// Whether the permit was too old by the time that the machine could begin: nothing was done, and
+    /// another permit is waited for.
+    #[serde(default)]
+    pub late: bool,
 }
 
 /// What Elasticsearch is to run as.

@@ -92,6 +92,10 @@ pub struct RolloutHost {
     pub revision: Option<String>,
     /// Which attempt at the host, from 1.
     pub attempt: u32,
+    /// How many of the attempts are not held against the host: its permit was too old by the time that
+    /// the machine could begin.
+    #[serde(default)]
+    pub excused: u32,
     /// When the step, or this attempt at it, began.
     pub started_at: Time,
     /// What went wrong; absent while nothing did.

@@ -136,6 +136,11 @@ pub enum Progress {
         /// Why, in words for people.
         reason: Box<str>,
     },
+    /// The permit was too old by the time that it could begin: nothing was done.
+    Late {
+        /// That, in words for people.
+        reason: Box<str>,
+    },
     /// It did not go; why, in words for people.
     Failed {
         /// Why.

@@ -111,6 +111,7 @@ fn waiting(member: &Member, now: Timestamp) -> HostRun {
         step: Step::Waiting,
         revision: None,
         attempt: 1,
+        excused: 0,
         since: now,
         before: BTreeMap::new(),
         touched: false,

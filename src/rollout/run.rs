@@ -137,6 +137,8 @@ pub struct HostRun {
     /// Which attempt at the host, from 1. It never goes back within a run, so that an answer to an
     /// older permit is told from one to this.
     pub attempt: u32,
+    /// How many of the attempts are not held against it, since its permit came too late.
+    pub excused: u32,
     /// When the step, or this attempt at it, began.
     pub since: Timestamp,
     /// Its nodes before it went down, by id, with the start that they ran in.

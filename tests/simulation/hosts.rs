@@ -182,7 +182,9 @@ impl Host {
     fn has_begun(&self) -> bool {
         self.answer.as_ref().is_some_and(|it| match &it.progress {
             Progress::Working { touched } | Progress::Failed { touched, .. } => *touched,
-            Progress::Done | Progress::Spared | Progress::Vain { .. } => false,
+            Progress::Done | Progress::Spared | Progress::Vain { .. } | Progress::Late { .. } => {
+                false
+            }
         })
     }
 

@@ -185,6 +185,7 @@ pub fn operation(host: &Host, seen: &Observed, now: Timestamp) -> Operation {
         message: None,
         touched: false,
         vain: false,
+        late: false,
     }
 }
 

@@ -2,11 +2,17 @@
 //! back: what ran there before is started again, and the run has failed. Hosts that are done stay as they
 //! are. What protects the cluster stays until the host is back, or a person has decided.
 
+use std::collections::BTreeSet;
+
 use super::{OnFailure, PERMIT, Planner, absent::is_untouched, stop::is_started_anew};
-use crate::rollout::{
-    hosts::{Member, Progress},
-    run::{HostRun, Step},
-    safety::since,
+use crate::{
+    elasticsearch::version::Version,
+    rollout::{
+        gate::Gate,
+        hosts::{Member, Progress},
+        run::{FRESH, HostRun, Kind, Step, version_of},
+        safety::{held_back, since},
+    },
 };
 
 impl<'a> Planner<'a> {
@@ -28,10 +34,6 @@ impl<'a> Planner<'a> {
             return;
         };
         let Some(member) = self.member(at) else { return };
-        // One that can't take its permit now may take it when nobody looks, and be back by then.
-        if member.fit.is_err() || member.in_maintenance {
-            return;
-        }
         // Where the host says that the swap failed and nothing went down, what serves is what ran before:
         // that is left as it is. In another start it may be what the run brings.
         let has_failed = matches!(self.answer(at, member), Some(Progress::Failed { .. }));
@@ -39,10 +41,55 @@ impl<'a> Planner<'a> {
         if self.is_at_work(at, member) || !is_before && self.may_serve(at, member) {
             return;
         }
+        // One that can't take its permit now may take it when nobody looks, and be back by then.
+        if let Some(why) = held_back(member) {
+            let until = "as long as that is so, what ran there before does not come back";
+            return self.shut(Gate::Host, format!("{why}; {until}"));
+        }
+        if let Some(why) = self.shut_out(member).filter(|_| !is_before) {
+            return self.shut(Gate::Version, why);
+        }
         let why = format!("{} failed: {trouble}", host.step.as_str());
         let host = self.host(at);
         (host.touched, host.rollback) = (true, Some(why.into()));
         self.enter(at, Step::Rollback);
+    }
+
+    /// Why the version that ran on the host before may not join the other nodes any more; nothing where it
+    /// may. As soon as the last node has left that is older than what the run brings, the cluster takes no
+    /// older one in. Those of hosts that may be down by the run are as good as gone.
+    fn shut_out(&self, member: &Member) -> Option<String> {
+        if self.run.kind != Kind::ElasticsearchVersion {
+            return None;
+        }
+        let doubt = |why: &str| {
+            let name = &member.name;
+            Some(format!(
+                "{name}: nobody can tell whether the version that ran there before may join the other \
+                 nodes, so it does not come back: {why}"
+            ))
+        };
+        let Some(evidence) = self.world.evidence.ok().filter(|it| it.check().is_ok()) else {
+            return doubt("Elasticsearch can't be asked, or its answers do not agree");
+        };
+        let target = version_of(&self.run.target);
+        let Some(brought) = Version::parse(target) else {
+            return doubt("the run leads to no version");
+        };
+        let lost = self.scene(evidence).lost(member);
+        let others = evidence.nodes.iter().filter(|it| !lost.contains(it.0));
+        let others = others.map(|it| Version::parse(&it.1.version));
+        let Some(others) = others.collect::<Option<BTreeSet<Version>>>() else {
+            return doubt("a node does not tell which version it runs");
+        };
+        let is_mixed = others.first().is_some_and(|it| *it < brought);
+        (!is_mixed).then(|| {
+            format!(
+                "{}: all other nodes run {target} or later, and take in none of an older version: what ran \
+                 there before does not come back. See to what keeps {target} from coming up there",
+                member.name
+            )
+        })
     }
 
     /// Whether the host's node is in the cluster, or may be: it is not stopped without the gates.
@@ -74,6 +121,7 @@ impl<'a> Planner<'a> {
         });
         let evidence = self.world.evidence.ok().filter(|it| it.check().is_ok());
         is_at_target
+            && self.member(at).is_some()
             && !host.before.is_empty()
             && evidence.is_some_and(|it| is_started_anew(host, it))
     }
@@ -86,13 +134,17 @@ impl<'a> Planner<'a> {
                 self.enter(at, Step::Unprotect);
             }
             Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Rejoin),
-            Some(Progress::Failed { .. } | Progress::Vain { .. })
+            Some(Progress::Failed { .. } | Progress::Vain { .. } | Progress::Late { .. })
                 if self.has_come_after_all(at) =>
             {
                 self.host(at).rollback = None;
                 self.enter(at, Step::Rejoin);
             }
-            Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
+            Some(
+                Progress::Failed { reason, .. }
+                | Progress::Vain { reason }
+                | Progress::Late { reason },
+            ) => {
                 let why = self.run.hosts[at].rollback.as_deref().unwrap_or_default();
                 let trouble = format!("{why}; what ran before does not come back: {reason}");
                 self.host(at).trouble = Some(trouble.into());
@@ -100,19 +152,33 @@ impl<'a> Planner<'a> {
             Some(Progress::Working { .. }) => {
                 self.late(at, "what ran before has not been started again");
             }
-            // It has come back by itself, and is not stopped again without the gates. Whoever comes late
-            // finds another attempt, for which that permit is none.
+            // It has come back by itself, and is not stopped again without the gates.
             None if self.is_permit_over(at) && self.may_serve(at, member) => {
-                let now = self.now();
-                let host = self.host(at);
-                host.rollback = None;
-                host.again(now);
                 self.enter(at, Step::Rejoin);
             }
             None => {
                 self.shut_for_host(member);
                 self.late(at, "it has not taken its permit to start what ran before");
             }
+        }
+    }
+
+    /// Whether what serves there does not count yet, since what ran before may be about to come back. A host
+    /// that took its permit at the very moment at which it was no longer waited for goes on with it: by then
+    /// it may stop what serves.
+    pub(super) fn may_be_recalled(&mut self, at: usize, member: &'a Member) -> bool {
+        let host = &self.run.hosts[at];
+        if host.rollback.is_none() {
+            return false;
+        }
+        let age = since(host.since, self.now());
+        match self.answer_to(at, member, Step::Rollback) {
+            Some(Progress::Working { .. }) => {
+                self.enter(at, Step::Rollback);
+                true
+            }
+            Some(_) => false,
+            None => age <= FRESH * 2,
         }
     }
 

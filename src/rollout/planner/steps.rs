@@ -26,7 +26,7 @@ const RETRY_LIMIT: Duration = Duration::from_mins(10);
 pub(super) const TRIES: u32 = 3;
 
 /// How long after such an attempt the next one is made.
-fn pause(attempt: u32) -> Duration {
+pub(super) fn pause(attempt: u32) -> Duration {
     RETRY.saturating_mul(1 << attempt.saturating_sub(1).min(8)).min(RETRY_LIMIT)
 }
 
@@ -34,6 +34,7 @@ fn pause(attempt: u32) -> Duration {
 /// stays cordoned for longer than `limit` is for a person to see to.
 pub(super) fn is_tried_again(host: &HostRun, limit: Duration, now: Timestamp) -> bool {
     let made = if host.withdrawn { host.attempt } else { host.attempt.saturating_sub(1) };
+    let made = made.saturating_sub(host.excused);
     let is_left = host.withdrawn || matches!(host.step, Step::Waiting | Step::Withdraw);
     let is_stuck = host.step == Step::Uncordon && limit < since(host.since, now);
     host.trouble.is_some() && is_left && !is_stuck && !host.touched && made < TRIES
@@ -72,10 +73,19 @@ impl<'a> Planner<'a> {
 
     /// What the host says of the permit that it has.
     pub(super) fn answer(&self, at: usize, member: &'a Member) -> Option<&'a Progress> {
+        self.answer_to(at, member, self.run.hosts[at].step)
+    }
+
+    /// What the host says of the permit for `step` within the attempt at hand.
+    pub(super) fn answer_to(
+        &self,
+        at: usize,
+        member: &'a Member,
+        step: Step,
+    ) -> Option<&'a Progress> {
         let host = &self.run.hosts[at];
-        let is_of_permit = |it: &&Answer| {
-            (&it.run, it.step, it.attempt) == (&self.run.id, host.step, host.attempt)
-        };
+        let is_of_permit =
+            |it: &&Answer| (&it.run, it.step, it.attempt) == (&self.run.id, step, host.attempt);
         member.answer.as_ref().filter(is_of_permit).map(|it| &it.progress)
     }
 
@@ -90,7 +100,11 @@ impl<'a> Planner<'a> {
             Some(Progress::Done) => self.enter(at, Step::Gate),
             // It is as it is to be already: nothing goes down for it.
             Some(Progress::Spared) => self.enter(at, Step::Done),
-            Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
+            Some(
+                Progress::Failed { reason, .. }
+                | Progress::Vain { reason }
+                | Progress::Late { reason },
+            ) => {
                 self.leave(at, Some(failed(Step::Stage, reason)));
             }
             Some(Progress::Working { .. }) | None => {
@@ -114,7 +128,11 @@ impl<'a> Planner<'a> {
                     None => self.enter(at, Step::Stop),
                 }
             }
-            Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
+            Some(
+                Progress::Failed { reason, .. }
+                | Progress::Vain { reason }
+                | Progress::Late { reason },
+            ) => {
                 self.host(at).trouble = Some(reason.clone());
             }
             Some(Progress::Working { .. }) | None => {
@@ -228,7 +246,11 @@ impl<'a> Planner<'a> {
         }
         match self.answer(at, member) {
             Some(Progress::Done | Progress::Spared) => {}
-            Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
+            Some(
+                Progress::Failed { reason, .. }
+                | Progress::Vain { reason }
+                | Progress::Late { reason },
+            ) => {
                 self.take_back(at);
                 self.host(at).trouble = Some(failed(Step::Cordon, reason));
                 return;
@@ -306,7 +328,10 @@ impl<'a> Planner<'a> {
 
     /// Whatever was held back for the host is let go again.
     pub(super) fn finish(&mut self, at: usize) {
-        if self.run.hosts[at].rollback.is_some() {
+        if self.run.hosts[at].rollback.is_some() && self.has_come_after_all(at) {
+            self.host(at).rollback = None;
+            self.enter(at, Step::Settle);
+        } else if self.run.hosts[at].rollback.is_some() {
             self.rest_rolled_back(at);
         } else if self.run.hosts[at].withdrawn {
             let trouble = self.host(at).trouble.take();

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     PERMIT, Planner,
-    steps::{TRIES, failed},
+    steps::{TRIES, failed, pause},
 };
 use crate::{
     elasticsearch::evidence::{Evidence, NodeId},
     rollout::{
+        gate::Gate,
         hosts::{Match, Member, Progress},
         run::{FRESH, HostRun, Kind, Step},
         safety::since,
@@ -44,6 +45,7 @@ impl<'a> Planner<'a> {
             }
             Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Rejoin),
             Some(Progress::Vain { reason }) => self.bring_back(at, reason),
+            Some(Progress::Late { reason }) => self.put_off(at, member, reason),
             Some(Progress::Failed { reason, touched: false }) if !self.run.hosts[at].touched => {
                 self.take_back(at);
                 self.host(at).trouble = Some(failed(Step::Stop, reason));
@@ -52,7 +54,8 @@ impl<'a> Planner<'a> {
             Some(Progress::Failed { reason, touched: false })
                 if self.run.kind.may_spare() && self.is_up(at, member) =>
             {
-                if self.run.hosts[at].attempt < PERMITS {
+                let host = &self.run.hosts[at];
+                if host.attempt.saturating_sub(host.excused) < PERMITS {
                     self.begin_anew(at);
                 } else {
                     self.bring_back(at, reason);
@@ -97,14 +100,40 @@ impl<'a> Planner<'a> {
         });
         if is_back {
             self.host(at).touched = false;
-            let attempt = self.run.hosts[at].attempt.max(TRIES);
-            self.host(at).attempt = attempt;
+            let host = self.host(at);
+            host.attempt = host.attempt.max(host.excused.saturating_add(TRIES));
             self.take_back(at);
         } else {
             self.unknown();
             self.host(at).touched = true;
         }
         self.host(at).trouble = Some(trouble);
+    }
+
+    /// The host had no time to begin as long as its permit was good, and has done nothing: on a machine that
+    /// is busy that may be so often, and is for no person to see to. It gets another permit, later each
+    /// time: after the gates where it is up.
+    fn put_off(&mut self, at: usize, member: &Member, reason: &str) {
+        let host = &self.run.hosts[at];
+        if host.touched && !self.is_up(at, member) {
+            let excused = host.excused.saturating_add(1);
+            if since(host.since, self.now()) < pause(excused) {
+                return self.shut(Gate::Host, format!("{}: {reason}", member.name));
+            }
+            let now = self.now();
+            self.host(at).excused = excused;
+            return self.host(at).again(now);
+        }
+        if host.touched && self.world.evidence.is_err() {
+            return self.unknown();
+        }
+        self.host(at).touched = false;
+        self.take_back(at);
+        let host = self.host(at);
+        // Whatever has failed before, this has not: it is tried again by itself.
+        let least = host.attempt.saturating_add(1).saturating_sub(TRIES);
+        host.excused = host.excused.saturating_add(1).max(least);
+        host.trouble = Some(failed(Step::Stop, reason));
     }
 
     /// Whether what the run takes down there runs, or may.
@@ -156,7 +185,10 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn rejoin(&mut self, at: usize, member: &Member) {
+    pub(super) fn rejoin(&mut self, at: usize, member: &'a Member) {
+        if self.may_be_recalled(at, member) {
+            return;
+        }
         let Ok(evidence) = self.world.evidence else {
             return self.late(at, "Elasticsearch can't be asked");
         };
@@ -187,7 +219,9 @@ impl<'a> Planner<'a> {
             Match::Nodes { of_unit, .. } => !kind.is_of_machine() && of_unit.is_empty(),
             Match::Unknown(_) => false,
         };
-        if is_back && is_started_anew(host, evidence) {
+        // What was to come back may never have gone.
+        let has_stayed = host.rollback.is_some() && self.has_stayed(at);
+        if has_stayed || is_back && is_started_anew(host, evidence) {
             self.host(at).touched = false;
             self.enter(at, Step::Unprotect);
         } else if (has_stopped || member.is_failing) && !host.before.is_empty() && member.is_home {

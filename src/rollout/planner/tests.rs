@@ -13,6 +13,7 @@ use crate::{
     },
 };
 
+mod late;
 mod protection;
 mod rollback;
 
@@ -25,6 +26,7 @@ fn host(name: &str, step: Step) -> HostRun {
         step,
         revision: None,
         attempt: 1,
+        excused: 0,
         since: NOW,
         before: BTreeMap::new(),
         touched: false,

@@ -24,7 +24,7 @@ impl Scene<'_> {
     }
 
     /// The nodes that would be gone: those on the host's machine, and those that are away already.
-    pub(super) fn lost(&self, host: &Member) -> BTreeSet<NodeId> {
+    pub(in crate::rollout) fn lost(&self, host: &Member) -> BTreeSet<NodeId> {
         &self.on(host) | &self.on_away(host)
     }
 

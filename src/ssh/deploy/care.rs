@@ -45,7 +45,8 @@ pub struct Care {
     pub cluster_uuid: Option<Box<str>>,
     /// Whether files are written where nothing of Drover's is yet.
     pub is_begun: bool,
-    /// Whether versions that neither run nor shall are removed.
+    /// Whether versions that neither run nor shall are removed, and what a run has kept of what ran before
+    /// it: no run is under way that may need them.
     pub prunes: bool,
     /// Whether files that differ are told and not written; the certificate is renewed all the same,
     /// and the file of the password follows that.
@@ -138,7 +139,8 @@ impl Care {
             changed |= keep(&mut prepared, note_cluster(session, sudo, uuid).await)?;
         }
         if self.is_to_prune(&report) {
-            changed |= keep(&mut prepared, self.deployment.prune(session, sudo, &[]).await)?;
+            let kept = self.needed(&report);
+            changed |= keep(&mut prepared, self.deployment.prune(session, sudo, &kept).await)?;
         }
         if changed {
             report = self.deployment.inspect(session, sudo).await?;
@@ -213,9 +215,15 @@ impl Care {
     fn is_to_prune(&self, report: &Report) -> bool {
         let is_needed =
             |it: &str| it == &*self.deployment.version || report.current.as_deref() == Some(it);
-        self.prunes
-            && self.deployment.is_running(report)
-            && report.trees.keys().any(|it| !is_needed(it))
+        let has_more =
+            self.deployment.is_running(report) && report.trees.keys().any(|it| !is_needed(it));
+        self.prunes && (has_more || report.keeps_before)
+    }
+
+    /// The versions that stay whatever else goes: all, as long as what shall run does not.
+    fn needed(&self, report: &Report) -> Vec<Box<str>> {
+        let is_settled = self.deployment.is_running(report);
+        report.trees.keys().filter(|_| !is_settled).cloned().collect()
     }
 }
 

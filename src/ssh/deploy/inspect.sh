@@ -40,6 +40,8 @@ for tree in "$trees"/*; do
     [ ! -f "$plugin" ] || { plugin=${plugin%/*}; say "plugin.$name" "${plugin##*/}"; }
   done
 done
+# What a run has kept, or was about to.
+if [ -e "$trees/before" ] || [ -e "$trees/before.new" ]; then say before kept; fi
 say current "$(readlink "$trees/current" 2>/dev/null)"
 folder=$trees
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done

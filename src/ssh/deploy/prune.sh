@@ -1,5 +1,6 @@
 # Removes versions below $1 that Drover unpacked, but for the one that runs and those named after it,
-# and what is left of fetching others.
+# what is left of fetching others, and what a run has kept of what ran before it, unless one of them
+# may need that just now.
 set -eu
 trees=$1
 shift
@@ -17,3 +18,5 @@ for path in "$trees"/*.part; do
   done
   [ "$keep" = yes ] || rm -rf -- "$path"
 done
+at_work=$(systemctl list-units --plain --no-legend --state=activating 'drover-*-swap-*' 'drover-*-recall-*' </dev/null)
+[ -n "$at_work" ] || rm -rf -- "$trees/before" "$trees/before.new"

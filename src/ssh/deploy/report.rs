@@ -25,6 +25,8 @@ pub struct Report {
     pub trees: BTreeMap<Box<str>, Tree>,
     /// The version that is started.
     pub current: Option<Box<str>>,
+    /// Whether what ran before a run is kept there, for the case that the run has it come back.
+    pub keeps_before: bool,
     /// What the running one was started as; absent where none of Drover's runs.
     pub running: Option<Running>,
     /// Room where versions are unpacked, in kilobytes.
@@ -123,6 +125,7 @@ impl Report {
                 "revision" => report.revision = some(value),
                 "next" => report.next = some(value),
                 "current" => report.current = some(value.rsplit('/').next().unwrap_or_default()),
+                "before" => report.keeps_before = value == "kept",
                 "free" => report.free_kilobytes = value.parse().ok(),
                 "fetcher" => report.fetcher = some(value),
                 "uptime" => report.uptime = value.parse().ok(),

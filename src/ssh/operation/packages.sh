@@ -227,7 +227,8 @@ judge() {
     printf '%s\n' "$changed" | grep -qxF -e "$it" || continue
     refuse "the image would change $it, which Elasticsearch needs: add it by its full version, or see to it by hand"
   done
-  [ "$(pending)" = "$judged" ] || refuse "another image was staged while it was judged"
+  # What would be booted is looked at once more right before that.
+  [ "$what" = upgrade ] || [ "$(pending)" = "$judged" ] || refuse "another image was staged while it was judged"
 }
 # Stages what will be booted, so that no boot takes it, judges it, and takes it back: nothing goes down
 # for what can't be. What somebody else has staged stays.
@@ -292,7 +293,8 @@ boot() {
   sync
   if [ "$family" = ostree ] && { [ -z "$judged" ] || [ "$(pending)" != "$judged" ]; }; then
     rm -f -- "$state/due" "$state/upgraded" "$state/judged"
-    fail "the image that would boot is not the one that was judged: it was not booted, and is judged by the next permit"
+    echo "the image that would boot is not the one that was judged: it is judged by the next permit"
+    fail "$due"
   fi
   # The gates were asked a while ago: the next permit has no time for more questions.
   if is_late; then

@@ -136,7 +136,7 @@ fn host_status() -> Value {
             "previous": { "version": "8.18.0", "revision": "fedcba9876543210fedcba9876543210" },
             "image": "41.1",
             "invocationIdBefore": "0123456789abcdef0123456789abcdef", "status": "failed",
-            "message": "it did not start", "touched": true, "vain": false,
+            "message": "it did not start", "touched": true, "vain": false, "late": false,
         },
         "history": [{
             "runId": "run-0", "kind": "Maintenance", "status": "failed", "step": "Drain",
@@ -185,7 +185,7 @@ fn rollout() -> Value {
         "runId": "restart-1", "kind": "ElasticsearchRestart", "target": "one",
         "hosts": [{
             "name": "es-2", "hostUid": "u", "step": "Stop", "attempt": 2, "startedAt": THEN,
-            "revision": "0123456789ab",
+            "revision": "0123456789ab", "excused": 1,
             "message": "the unit fails", "touched": true, "withdrawn": false,
             "rollback": "Rejoin failed: it does not stay up",
             "nodesBefore": [{ "id": "i", "ephemeralId": "e" }],

@@ -132,7 +132,9 @@ fn answer(operation: &Operation) -> Option<Answer> {
         Some(RunStatus::Finished | RunStatus::RolledBack) => Progress::Done,
         Some(RunStatus::Failed) => {
             let reason = operation.message.as_ref().map_or("it tells no reason", |it| it.as_str());
-            if operation.vain {
+            if operation.late {
+                Progress::Late { reason: reason.into() }
+            } else if operation.vain {
                 Progress::Vain { reason: reason.into() }
             } else {
                 Progress::Failed { reason: reason.into(), touched: operation.touched }
@@ -224,6 +226,10 @@ mod tests {
         vain["operation"]["vain"] = true.into();
         let expected = Progress::Vain { reason: "the unit fails".into() };
         assert_eq!(answer(vain).unwrap().progress, expected);
+        let mut late = operation("failed", "RestartHost");
+        late["operation"]["late"] = true.into();
+        let expected = Progress::Late { reason: "the unit fails".into() };
+        assert_eq!(answer(late).unwrap().progress, expected);
         assert_eq!(answer(operation("finished", "Reset")), None);
         let progress = |touched: bool| {
             let mut it = operation("finished", "UpgradeHost");

@@ -169,6 +169,7 @@ mod tests {
             step,
             revision: None,
             attempt: 1,
+            excused: 0,
             since: now,
             before: [].into(),
             touched: false,

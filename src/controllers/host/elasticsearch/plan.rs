@@ -302,5 +302,6 @@ fn begun(host: &Host, wanted: &Wanted, now: Timestamp) -> Operation {
         message: None,
         touched: false,
         vain: false,
+        late: false,
     }
 }

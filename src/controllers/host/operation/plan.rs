@@ -145,6 +145,7 @@ fn take(
         message: None,
         touched: false,
         vain: false,
+        late: false,
     };
     if is_fetch(&operation) {
         operation.unit = Some(Job::fetch(&errand.run, errand.attempt).unit());
@@ -192,6 +193,7 @@ fn judge_permit(
         // Nobody was let begin before that stands on record.
         operation.status = Some(RunStatus::Failed);
         operation.message = Some(Line::new(TOO_LATE));
+        operation.late = true;
     } else {
         // What is so now decides what proves that it is done.
         note_before(operation, glanced?, seen);

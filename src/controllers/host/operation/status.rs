@@ -66,6 +66,7 @@ pub struct Case<'a> {
 }
 
 /// An answer to a permit.
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 struct Answer {
     status: RunStatus,
     message: Option<String>,
@@ -74,11 +75,14 @@ struct Answer {
     is_needless: bool,
     /// Whether it failed, and nothing is down for it.
     is_vain: bool,
+    /// Whether the permit was too old for anything to be done.
+    is_late: bool,
 }
 
 impl Answer {
     fn new(status: RunStatus, touched: bool) -> Self {
-        Self { status, message: None, touched, is_needless: false, is_vain: false }
+        let (is_needless, is_vain, is_late) = (false, false, false);
+        Self { status, message: None, touched, is_needless, is_vain, is_late }
     }
 
     fn finished(touched: bool) -> Self {
@@ -95,6 +99,10 @@ impl Answer {
 
     fn vain(message: impl Into<String>) -> Self {
         Self { is_vain: true, ..Self::failed(message, false) }
+    }
+
+    fn too_late(touched: bool) -> Self {
+        Self { is_late: !touched, ..Self::failed(TOO_LATE, touched) }
     }
 }
 
@@ -123,6 +131,7 @@ pub fn record_answer(status: &mut HostStatus, case: Case<'_>, now: Timestamp) {
         operation.status = Some(answer.status);
         operation.message = answer.message.as_deref().map(Line::new);
         (operation.touched, operation.vain) = (answer.touched, answer.is_vain);
+        operation.late = answer.is_late;
         if answer.is_needless {
             operation.unit = None;
         }
@@ -343,7 +352,7 @@ fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
             match why {
                 // Somebody may have been told to begin, and be about to.
                 _ if !touched && !is_beyond_doubt(case, operation) => None,
-                _ if case.ending == Ending::TooLate => Some(Answer::failed(TOO_LATE, touched)),
+                _ if case.ending == Ending::TooLate => Some(Answer::too_late(touched)),
                 Some(why) => Some(Answer::failed(format!("not begun: {why}"), touched)),
                 None => None,
             }

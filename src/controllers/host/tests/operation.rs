@@ -250,6 +250,7 @@ fn a_machine_that_can_not_be_asked_is_not_answered_for_and_begins_nothing_late()
     scene.settle();
     check(&scene, "Stop", RunStatus::Failed, false);
     assert!(message(&scene).contains("too old"), "{}", message(&scene));
+    assert!(operation(&scene).late);
     assert_eq!(scene.machine.begun, 0);
     // Such an answer is for good.
     permits(&mut scene, RolloutStep::Stop, 1);

@@ -1,7 +1,10 @@
 use super::*;
 use crate::{
     elasticsearch::evidence::{Allocation, Prior},
-    rollout::hosts::{Answer, Progress},
+    rollout::{
+        hosts::{Answer, Progress},
+        run::FRESH,
+    },
 };
 
 /// Two hosts: `a` was taken down by the run, and `b` waits.
@@ -25,6 +28,7 @@ impl Scene {
         run.hosts[0].touched = true;
         let mut evidence = evidence();
         evidence.nodes.remove(&NodeId::from("a"));
+        evidence.nodes.get_mut("b").unwrap().version = "8.18.0".into();
         evidence.health.nodes = 1;
         evidence.allocation = Allocation {
             persistent: Some("primaries".into()),
@@ -103,6 +107,15 @@ impl Scene {
         self.evidence.health.nodes = 2;
         let member = &mut self.members[0];
         (member.nodes, member.is_failing) = (Match::unit(["a".into()]), false);
+    }
+
+    /// Lets go what is held back for `a`, and looks what becomes of it.
+    fn ends_as(&mut self, step: Step) {
+        assert_eq!((self.turn(), self.a().step), (None, Step::Unprotect));
+        assert_eq!(self.turn(), Some(Act::Unprotect(Prior::Unset)));
+        self.evidence.allocation = Allocation::default();
+        assert_eq!((self.turn(), self.a().step), (None, Step::Uncordon));
+        assert_eq!((self.turn(), self.a().step), (None, step));
     }
 
     fn pause(&self) -> &str {
@@ -242,14 +255,90 @@ fn a_host_that_comes_back_by_itself_before_it_takes_its_permit_is_not_stopped_ag
     assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback), "it may have begun");
     scene.now += PERMIT + Duration::from_secs(1);
     assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin));
-    assert_eq!((scene.a().rollback.is_some(), scene.a().attempt), (false, attempt + 1));
-    assert_eq!((scene.turn(), scene.a().step), (None, Step::Unprotect));
+    assert_eq!((scene.a().rollback.is_some(), scene.a().attempt), (true, attempt));
+    // Who took the permit at that very moment goes on with it.
+    let mut late = Scene { members: scene.members.clone(), run: scene.run.clone(), ..scene };
+    scene = Scene::down(Kind::ElasticsearchConfig);
+    scene.is_back();
+    (scene.run, scene.now) = (late.run.clone(), late.now);
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin), "it may be about to stop");
+    late.answers(Step::Rollback, Progress::Working { touched: true });
+    assert_eq!((late.turn(), late.a().step), (None, Step::Rollback));
+    assert_eq!((late.turn(), late.a().step), (None, Step::Rollback));
+    // Nobody did: what ran before runs, and is not tried again by itself.
+    scene.now += FRESH * 2 + Duration::from_secs(1);
+    scene.ends_as(Step::RolledBack);
 
     // One that is down waits for its permit as ever.
     let mut scene = Scene::down(Kind::ElasticsearchConfig);
     scene.turn();
     scene.now += PERMIT + Duration::from_secs(1);
     assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
+}
+
+#[test]
+fn what_has_come_up_after_all_before_the_permit_to_go_back_was_taken_is_done() {
+    let mut scene = Scene::down(Kind::ElasticsearchConfig);
+    scene.turn();
+    scene.is_back();
+    scene.left = vec!["b".into()];
+    scene.now += PERMIT + Duration::from_secs(1);
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin));
+    scene.now += FRESH * 2 + Duration::from_secs(1);
+    scene.ends_as(Step::Settle);
+    assert_eq!((scene.a().rollback.is_some(), scene.pause()), (false, ""));
+}
+
+#[test]
+fn a_host_that_never_went_down_is_let_go_though_nobody_took_the_permit_to_go_back() {
+    let mut scene = Scene::down(Kind::ElasticsearchConfig);
+    scene.is_back();
+    scene.run.hosts[0].step = Step::Stop;
+    scene.run.hosts[0].before = [("a".into(), "start-9".into())].into();
+    let reason = "its keystore can't be made: no room".into();
+    scene.answers(Step::Stop, Progress::Failed { reason, touched: true });
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
+    scene.now += PERMIT + Duration::from_secs(1);
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin));
+    scene.now += FRESH * 2 + Duration::from_secs(1);
+    scene.ends_as(Step::RolledBack);
+}
+
+#[test]
+fn a_version_that_no_other_node_is_left_to_take_in_does_not_come_back_and_it_is_told_why() {
+    let other = |version: &str| {
+        let mut scene = Scene::down(Kind::ElasticsearchVersion);
+        scene.evidence.nodes.get_mut("b").unwrap().version = version.into();
+        scene
+    };
+    for (version, words) in [
+        ("8.19.0", "all other nodes run 8.19.0 or later"),
+        ("9.0.0", "all other nodes run 8.19.0 or later"),
+        ("", "a node does not tell which version it runs"),
+    ] {
+        let mut scene = other(version);
+        for _ in 0..2 {
+            assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin), "{version}");
+            assert_eq!(scene.a().rollback, None);
+            assert!(scene.pause().contains("does not stay up"), "{}", scene.pause());
+            let told = &scene.run.blocked[&Gate::Version].message;
+            assert!(told.starts_with("a: ") && told.contains(words), "{told}");
+        }
+    }
+    // The last older node may be gone in a moment.
+    let mut scene = other("8.18.0");
+    scene.run.hosts[1].step = Step::Rejoin;
+    let run = scene.decide().run.unwrap();
+    assert_eq!(run.hosts[0].step, Step::Rejoin);
+    assert!(run.blocked.contains_key(&Gate::Version));
+    // Settings are of no version, and one older node takes it in.
+    let mut scene = other("8.18.0");
+    scene.turn();
+    assert_eq!(scene.a().step, Step::Rollback);
+    let mut scene = Scene::down(Kind::ElasticsearchConfig);
+    scene.evidence.nodes.get_mut("b").unwrap().version = "8.19.0".into();
+    scene.turn();
+    assert_eq!(scene.a().step, Step::Rollback);
 }
 
 #[test]
@@ -262,6 +351,9 @@ fn a_host_that_can_not_take_a_permit_now_gets_none_to_go_back() {
         }
         assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin));
         assert!(scene.pause().contains("does not stay up"), "{}", scene.pause());
+        let told = &scene.run.blocked[&Gate::Host].message;
+        let words = if is_reachable { "a: spec.maintenance holds it" } else { "does not answer" };
+        assert!(told.contains(words) && told.contains("does not come back"), "{told}");
         (scene.members[0].in_maintenance, scene.members[0].fit) = (false, Ok(()));
         assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
     }

@@ -189,6 +189,7 @@ impl Stand {
             step,
             revision: None,
             attempt: 1,
+            excused: 0,
             since: self.now,
             before: [(node_of(host), "start".into())].into(),
             touched: false,

@@ -173,3 +173,26 @@ fn versions_go_once_what_shall_run_does_and_no_run_needs_them() {
     report.current = Some("8.18.0".into());
     assert!(!care.is_to_prune(&report), "the older one runs still");
 }
+
+#[test]
+fn what_a_run_has_kept_goes_once_no_run_needs_it_though_what_shall_run_does_not() {
+    let mut care = care();
+    let mut report = settled(&care);
+    report.keeps_before = true;
+    report.trees.insert("8.18.0".into(), super::super::report::Tree::default());
+    care.prunes = false;
+    assert!(!care.is_to_prune(&report));
+    care.prunes = true;
+    assert!(care.is_to_prune(&report));
+    assert!(care.needed(&report).is_empty());
+    report.running = None;
+    assert!(care.is_to_prune(&report));
+    assert_eq!(
+        care.needed(&report),
+        [Box::<str>::from("8.18.0"), "8.19.0".into()],
+        "no version goes for it"
+    );
+    // Once it is gone nothing is done any more.
+    report.keeps_before = false;
+    assert!(!care.is_to_prune(&report));
+}

@@ -168,6 +168,27 @@ fn old_versions_go_but_for_what_runs_what_is_wanted_and_what_is_somebody_else_s(
 }
 
 #[test]
+fn what_a_run_has_kept_is_told_and_goes_unless_it_is_needed_just_now() {
+    let stand = Stand::new();
+    let prune = || stand.run(PRUNE, &[&stand.path("trees"), "8.19.0"]);
+    assert!(!inspect(&stand).keeps_before);
+    for folder in ["before", "before.new"] {
+        stand.write(&format!("trees/{folder}/elasticsearch.keystore"), "s3cret");
+        assert!(inspect(&stand).keeps_before, "{folder}");
+        prune().unwrap();
+        assert!(!stand.has(&format!("trees/{folder}")), "{folder}");
+        assert!(!inspect(&stand).keeps_before);
+    }
+    prune().unwrap();
+    stand.write("trees/before/revision", "old");
+    let real = stand.read("bin/systemctl");
+    let works = "case $* in list-units*) echo drover-r-1-swap-1.service; exit ;; esac\n";
+    stand.program("bin/systemctl", &real.replace("#!/bin/sh\n", &format!("#!/bin/sh\n{works}")));
+    prune().unwrap();
+    assert!(stand.has("trees/before/revision"));
+}
+
+#[test]
 fn what_drover_put_there_goes_and_data_only_where_that_is_asked_for() {
     let stand = Stand::new();
     let fill = || {

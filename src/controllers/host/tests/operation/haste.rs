@@ -68,6 +68,7 @@ fn a_permit_that_is_too_old_when_it_is_first_seen_is_answered_at_once_and_lets_n
     scene.turn();
     check(&scene, "Stop", RunStatus::Failed, false);
     assert!(message(&scene).contains("too old"), "{}", message(&scene));
+    assert!(operation(&scene).late);
     assert_eq!(scene.status().history.len(), 1);
     scene.settle();
     assert_eq!(scene.machine.begun, 0);
