@@ -37,7 +37,8 @@ fn ending(was: &RolloutHost, is: Option<&RolloutHost>) -> StepEnding {
     };
     let is_failed = is.message.is_some() && was.message != is.message;
     let turns_back = is.withdrawn && !was.withdrawn || is.step == RolloutStep::Withdraw;
-    let is_begun_anew = matches!(is.step, RolloutStep::Stage | RolloutStep::Waiting) && !was.withdrawn;
+    let is_anew = matches!(is.step, RolloutStep::Stage | RolloutStep::Waiting);
+    let is_begun_anew = is_anew && !was.withdrawn;
     match is.step {
         _ if is_failed => StepEnding::Error,
         RolloutStep::Rollback => StepEnding::Error,
