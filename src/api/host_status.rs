@@ -392,8 +392,12 @@ pub struct DeployedElasticsearch {
     /// seen to run without one since. Absent where nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_hold_shards: Option<bool>,
-    /// Names the settings by which mayHoldShards is known, also while none runs; absent where it is not
-    /// known by any.
+    /// Whether its node may have a vote in the election of masters: it was started with the role master, or
+    /// is about to be, and not seen to run without it since. Absent where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_vote: Option<bool>,
+    /// Names the settings by which mayHoldShards and mayVote are known, also while none runs; absent where
+    /// they are not known by any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_hold_shards_revision: Option<Line<64>>,
     /// When the certificate of its node expires; absent where it has none.

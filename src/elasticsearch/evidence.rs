@@ -179,6 +179,13 @@ pub struct Counts {
 pub struct Contradiction(pub String);
 
 impl Evidence {
+    /// Whether `voter` can cast its vote: it is there, and may have one by the roles that it runs with. A
+    /// node that was started without the role stays in the voting configuration for a while, or for good.
+    #[must_use]
+    pub fn casts_vote(&self, voter: &str) -> bool {
+        self.nodes.get(voter).is_some_and(Node::is_master_eligible)
+    }
+
     /// Whether every node runs an older major version than `version`.
     #[must_use]
     pub fn is_of_older_major(&self, version: Version) -> bool {

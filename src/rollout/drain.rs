@@ -223,7 +223,7 @@ pub fn next(scene: &Scene<'_>) -> Decision {
             };
             (drain, step)
         }
-        None => match scene.anew(evidence) {
+        None => match scene.anew(evidence).or_else(|| scene.unasked(evidence)) {
             Some(begun) => begun,
             None => return Decision { drain: None, act: None, stuck: None },
         },

@@ -32,6 +32,8 @@ pub struct Member {
     pub roles: Roles,
     /// Whether shards may be on its disk, though its node is not in the cluster.
     pub may_hold_shards: bool,
+    /// Whether its node may have a vote in the election of masters, though it is not in the cluster.
+    pub may_vote: bool,
     /// Whether it can be worked on; why not, in words for people.
     pub fit: Result<(), Box<str>>,
     /// Whether it boots from images, so that one can be deployed there; nothing where nobody knows.

@@ -51,6 +51,12 @@ impl Roles {
         self.node().is_some_and(|it| !it.holds_data())
     }
 
+    /// Whether a node with these can't have a vote in the election of masters.
+    #[must_use]
+    pub fn have_no_vote(&self) -> bool {
+        self.node().is_some_and(|it| !it.is_master_eligible())
+    }
+
     /// Whether `node`, once it has these, has a role that it has not yet, and that is among the `lost` ones of
     /// another.
     #[must_use]

@@ -81,7 +81,7 @@ impl Scene<'_> {
             shut(Gate::Version, versions::barred(&self.run.target, self.evidence));
         }
         if host.is_down(self.evidence) {
-            shut(Gate::Roles, unseen(host, self.run.kind, self.drain));
+            shut(Gate::Roles, unseen(host, self.run, Ok(self.evidence), self.drain));
         } else {
             let lost = self.lost(host);
             shut(Gate::Red, self.red());
@@ -160,7 +160,7 @@ impl Scene<'_> {
 
     fn quorum(&self, host: &Member, lost: &BTreeSet<NodeId>) -> Option<String> {
         let voters = &self.evidence.voters;
-        let live = voters.iter().filter(|it| self.evidence.nodes.contains_key(*it));
+        let live = voters.iter().filter(|it| self.evidence.casts_vote(it));
         let (going, staying): (Vec<_>, Vec<_>) = live.partition(|it| lost.contains(*it));
         let is_small = voters.len() <= 2 && self.permitted.downtime;
         if going.is_empty() || voters.len() < 2 * staying.len() || is_small {

@@ -97,6 +97,10 @@ impl Metrics {
             || Histogram::new([0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]);
         let request_seconds =
             || Histogram::new([0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0]);
+        // The steps of a run take as long as machines boot and shards recover.
+        let step_seconds = || {
+            Histogram::new([0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0])
+        };
         let mut metrics = Self {
             registry: Registry::with_prefix("drover"),
             reconciles: Family::default(),
@@ -105,7 +109,7 @@ impl Metrics {
             active_reconciles: Family::default(),
             max_reconciles: Family::default(),
             steps: Family::default(),
-            step_seconds: Family::new_with_constructor(request_seconds),
+            step_seconds: Family::new_with_constructor(step_seconds),
             status_patches: Family::default(),
             watch_errors: Family::default(),
             undecodable: Family::default(),
@@ -290,6 +294,23 @@ impl Drop for Active {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_that_takes_an_hour_is_told_from_one_that_takes_a_minute() {
+        let metrics = Metrics::new();
+        metrics.step_taken("cluster", "Stop", StepEnding::Success, Duration::from_secs(3_500));
+        let text = metrics.encode();
+        let count = |bound: &str| {
+            let is_it = |it: &&str| {
+                it.starts_with("drover_step_duration_seconds_bucket") && it.contains(bound)
+            };
+            let line = text.lines().find(is_it).unwrap_or_else(|| panic!("{bound}: {text}"));
+            line.rsplit(' ').next().unwrap().to_owned()
+        };
+        assert_eq!(count(r#"le="60.0""#), "0");
+        assert_eq!(count(r#"le="1800.0""#), "0");
+        assert_eq!(count(r#"le="3600.0""#), "1");
+    }
 
     #[test]
     fn every_metric_has_its_documented_name() {

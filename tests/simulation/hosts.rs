@@ -102,6 +102,7 @@ impl Host {
             others_run,
             fit: if self.fit { Ok(()) } else { Err("it can't be reached".into()) },
             may_hold_shards: false,
+            may_vote: false,
             has_images: Some(true),
             in_maintenance: self.in_maintenance,
             is_cordoned: self.cordoned,

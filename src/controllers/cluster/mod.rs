@@ -130,7 +130,8 @@ impl Reconciler for ClusterReconciler {
         {
             return Ok(next);
         }
-        if plan.managed.as_ref().is_some_and(|it| !it.is_settled()) {
+        let is_settled = plan.managed.as_ref().is_none_or(managed::plan::Plan::is_settled);
+        if !is_settled || drain::is_over(before, &status) {
             // What is waited for may be told by nothing that wakes the object.
             return Ok(Next::After(managed::PACE));
         }

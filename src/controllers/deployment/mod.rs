@@ -224,6 +224,13 @@ pub fn may_hold_shards(host: &Host) -> bool {
     told(host).is_some_and(|it| it.data == DataDirectory::Used && it.may_hold_shards != Some(false))
 }
 
+/// Whether the node that runs on `host`, or did, may have a vote in the election of masters: what nobody
+/// has seen counts as one that has.
+#[must_use]
+pub fn may_vote(host: &Host) -> bool {
+    told(host).is_some_and(|it| it.data == DataDirectory::Used && it.may_vote != Some(false))
+}
+
 /// Whether the Elasticsearch on `host` may be that of `cluster`, and not another's: by the cluster that
 /// the machine was noted to be a member of. Where none is noted only the machine itself can tell.
 #[must_use]

@@ -75,6 +75,14 @@ impl Scene<'_> {
         Some((self.adopted(kept.first()?, Phase::Drained), Step::Wait(None, None)))
     }
 
+    /// The drain that waited, where all is to be taken back and nobody can say what is set for nodes that were
+    /// let go.
+    pub(super) fn unasked(&self, evidence: Result<&Evidence, &str>) -> Option<(Drain, Step)> {
+        let drain = self.drain.filter(|_| self.ends)?;
+        let why = evidence.err()?.to_owned();
+        Some((drain.clone(), Step::Wait(Some(why), None)))
+    }
+
     fn adopted(&self, node: &str, phase: Phase) -> Drain {
         // No host is known for it.
         let of = Leaving { host: node.into(), uid: "".into(), cause: Cause::Leaves };

@@ -113,7 +113,7 @@ pub(in crate::rollout) fn is_last_leader(
 /// The others have to be a majority among themselves before the host stops for its roles.
 fn no_majority(evidence: &Evidence, id: &NodeId, node: &Node) -> Option<String> {
     let others: Vec<_> = evidence.voters.iter().filter(|it| *it != id).collect();
-    let there = others.iter().filter(|it| evidence.nodes.contains_key(**it)).count();
+    let there = others.iter().filter(|it| evidence.casts_vote(it)).count();
     let is_counted = evidence.voters.contains(id) && !others.is_empty();
     (is_counted && 2 * there <= others.len()).then(|| {
         format!(

@@ -123,7 +123,7 @@ impl<'a> Planner<'a> {
         match self.answer(at, member) {
             _ if self.is_overtaken() => {}
             Some(Progress::Done | Progress::Spared) => {
-                match unseen(member, self.run.kind, self.world.drain) {
+                match unseen(member, &self.run, self.world.evidence, self.world.drain) {
                     Some(why) => self.shut(Gate::Roles, why),
                     None => self.enter(at, Step::Stop),
                 }

@@ -49,6 +49,7 @@ fn member(name: &str) -> Member {
         roles: Roles::Every,
         fit: Ok(()),
         may_hold_shards: false,
+        may_vote: false,
         has_images: None,
         in_maintenance: false,
         is_cordoned: false,

@@ -1,30 +1,56 @@
 //! What a host's node loses by its new roles, and what is drained meanwhile.
 
 use super::{Scene, named};
-use crate::rollout::{
-    drain::{Cause, Drain, Phase, is_last_leader},
-    hosts::Member,
-    roles::Roles,
-    run::Kind,
+use crate::{
+    elasticsearch::evidence::{Evidence, NodeId},
+    rollout::{
+        drain::{Cause, Drain, Phase, is_last_leader},
+        hosts::Member,
+        roles::Roles,
+        run::Run,
+    },
 };
 
-/// Why `host`, which is down, may not be started with the roles that it is to have: shards on its disk would
-/// be lost to the cluster. What was drained for that before it went down has none.
+/// Why `host`, which is down, may not be started with the roles that it is to have: shards on its disk, or
+/// a vote that counts, would be lost to the cluster. What was drained for that before it went down has none.
 pub(in crate::rollout) fn unseen(
     host: &Member,
-    kind: Kind,
+    run: &Run,
+    evidence: Result<&Evidence, &str>,
     drain: Option<&Drain>,
 ) -> Option<String> {
+    if !run.kind.swaps() {
+        return None;
+    }
     let is_of_it = |it: &Drain| it.of.uid == host.uid && it.of.cause == Cause::Roles;
     let is_drained = drain.is_some_and(|it| is_of_it(it) && it.phase == Phase::Drained);
-    let would_lose = kind.swaps() && host.may_hold_shards && host.roles.hold_nothing();
-    (would_lose && !is_drained).then(|| {
-        format!(
+    if host.may_hold_shards && host.roles.hold_nothing() && !is_drained {
+        return Some(format!(
             "{} is down, may have shards on its disk, and is to have no data role any more: give it the data \
              role back until it runs and its shards have moved",
             host.name
+        ));
+    }
+    let is_counted = evidence.map_or(!is_drained, |it| may_count(host, run, it));
+    (host.may_vote && host.roles.have_no_vote() && is_counted).then(|| {
+        format!(
+            "{} is down, may have a vote in the election of masters, and is to have the role master no more: \
+             give it that role back until it runs and its vote is taken",
+            host.name
         )
     })
+}
+
+/// Whether the voting configuration may count on the node of `host`, which is down. Which one that was is
+/// known where this run took it down; else it may be any voter that is not there.
+fn may_count(host: &Member, run: &Run, evidence: &Evidence) -> bool {
+    let of_run = run.hosts.iter().find(|it| it.uid == host.uid);
+    let before = of_run.map(|it| &it.before).filter(|it| !it.is_empty());
+    let is_its = |voter: &NodeId| match before {
+        Some(before) => before.contains_key(voter),
+        None => !evidence.nodes.contains_key(voter),
+    };
+    evidence.voters.iter().any(is_its)
 }
 
 impl Scene<'_> {

@@ -61,6 +61,16 @@ fn a_majority_of_the_voting_masters_stays() {
 }
 
 #[test]
+fn a_voter_that_runs_without_the_role_casts_no_vote() {
+    let without_role = |it: &mut Stand, host: &str| {
+        it.evidence.nodes.get_mut(&node_of(host)).unwrap().roles = ["data".into()].into();
+    };
+    let stand = Stand::with(|it| without_role(it, "two"));
+    shut(&stand, "one", Gate::Quorum, "only 1 of 3 voting masters would be there");
+    open(&stand, "two");
+}
+
+#[test]
 fn two_masters_need_a_permission_for_downtime() {
     let mut stand = Stand::with(|it| {
         it.evidence.voters = [node_of("one"), node_of("two")].into();

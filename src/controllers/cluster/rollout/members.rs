@@ -53,6 +53,7 @@ pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
         is_failing: told.and_then(|it| it.restarts).is_some_and(|it| 1 < it),
         roles: Roles::Unknown,
         may_hold_shards: deployment::may_hold_shards(host),
+        may_vote: deployment::may_vote(host),
         fit: fit(host),
         has_images: facts.map(|it| it.os.family == Some(OsFamily::Ostree)),
         in_maintenance: host.spec.maintenance,

@@ -2,6 +2,7 @@
 //! one next step, which is in the status before anybody takes it.
 
 pub mod apply;
+mod ended;
 pub mod findings;
 pub mod members;
 pub mod observe;
@@ -26,7 +27,6 @@ use crate::{
         run::{HostRun, Run},
         safety::since,
     },
-    telemetry::metrics::StepEnding,
 };
 
 /// How long until a run is looked at again.
@@ -91,8 +91,8 @@ pub fn farewell(decided: &plan::Decided, is_let_go: bool) -> Option<Notice> {
 /// Counts the steps that hosts have left by now, and how long each took.
 pub fn count(ctx: &Context, cluster: &Cluster, after: &ClusterStatus, now: Timestamp) {
     let before = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
-    for (step, took) in status::left(before, after.rollout.as_ref(), now) {
-        ctx.metrics.step_taken(Cluster::NAME, step.as_str(), StepEnding::Success, took);
+    for (step, ending, took) in ended::steps(before, after.rollout.as_ref(), now) {
+        ctx.metrics.step_taken(Cluster::NAME, step.as_str(), ending, took);
     }
 }
 

@@ -1,9 +1,6 @@
 //! What the status tells of runs, and what people should hear of them. Pure.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -27,7 +24,6 @@ use crate::{
     rollout::{
         planner::{End, Wanted},
         run::{Kind, Run, Step, request_of, version_of},
-        safety::since,
     },
 };
 
@@ -326,22 +322,6 @@ fn word(kind: RolloutKind) -> &'static str {
         RolloutKind::HostUpgrade => "upgrade of the machines' packages",
         RolloutKind::HostDeploy => "deploy of an image to the machines",
     }
-}
-
-/// The steps that hosts have left between two statuses, and how long each took.
-#[must_use]
-pub fn left(
-    before: Option<&RolloutStatus>,
-    after: Option<&RolloutStatus>,
-    now: Timestamp,
-) -> Vec<(Step, Duration)> {
-    let Some(before) = before else { return Vec::new() };
-    let is_left = |was: &&RolloutHost| {
-        let is = after.and_then(|it| entry(it, was));
-        record::step(was.step).is_in_hand() && is.is_none_or(|is| is.step != was.step)
-    };
-    let hosts = before.hosts.iter().filter(is_left);
-    hosts.map(|it| (record::step(it.step), since(it.started_at.0, now))).collect()
 }
 
 #[cfg(test)]

@@ -7,14 +7,14 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 
 use super::{
-    super::rollout::observe::Seen,
+    super::{drain::farewell, rollout::observe::Seen},
     scene::{Scene, Turn, UUID},
 };
 use crate::{
     api::{drain::DrainPhase, host::Host},
     elasticsearch::{
         cluster_reads::HealthStatus,
-        evidence::{Copy, CopyState, Counts, Evidence, Mark, Node},
+        evidence::{Copy, CopyState, Counts, Evidence, Mark, Node, Prior},
     },
     rollout::drain::Act,
 };
@@ -169,5 +169,37 @@ fn a_cluster_that_goes_takes_back_what_it_set_first_and_not_for_ever() {
         assert_eq!(turns <= 3, answers, "{turns}");
         assert!(turns < 8, "{turns}");
         assert_eq!(phase(&scene).is_none(), answers);
+    }
+}
+
+#[test]
+fn a_cluster_that_goes_while_a_drain_waits_leaves_nothing_set_for_nodes_that_were_let_go() {
+    for answers in [true, false] {
+        let mut scene = scene();
+        let owner = scene.cluster.metadata.uid.clone().unwrap();
+        let exclusion = &mut evidence(&mut scene).exclusion;
+        let (node, prior) = ("a".into(), Some(Prior::Unset));
+        exclusion.persistent = Some("a".into());
+        exclusion.mark = Some(Mark { node, prior, owner: owner.as_str().into() });
+        evidence(&mut scene).foreign.push("a filter".into());
+        turn(&mut scene);
+        assert_eq!(phase(&scene), Some(DrainPhase::Waiting));
+        let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(scene.time());
+        scene.edit(|it| it.metadata.deletion_timestamp = Some(now));
+        if !answers {
+            scene.look.as_mut().unwrap().evidence = Err("it answers 500".into());
+        }
+        let mut turns = 0;
+        while !(if answers { turn(&mut scene) } else { scene.turn() }).plan.let_go {
+            turns += 1;
+            assert!(turns < 8, "{turns}");
+        }
+        let left = farewell(&scene.cluster, true).map(|mut it| it.note().clone());
+        if answers {
+            assert_eq!(evidence(&mut scene).exclusion.mark, None);
+            assert_eq!(left, None);
+        } else {
+            assert!(left.unwrap().contains("nodes that were let go before"));
+        }
     }
 }

@@ -46,12 +46,22 @@ struct Roll {
     spared: Vec<usize>,
     /// Hosts that are as they are to be before anything is done.
     ready: Vec<usize>,
+    /// Whether the node of the last host is one of data alone.
+    is_last_of_data: bool,
 }
+
+/// A node with a vote on a machine that is no host of the Cluster.
+const TIEBREAKER: &str = "node-tiebreaker";
 
 impl Roll {
     fn new() -> Self {
-        let mut roll =
-            Self { scene: Scene::settled(), starts: [1; 3], spared: Vec::new(), ready: Vec::new() };
+        let mut roll = Self {
+            scene: Scene::settled(),
+            starts: [1; 3],
+            spared: Vec::new(),
+            ready: Vec::new(),
+            is_last_of_data: false,
+        };
         roll.scene.look = Some(roll.look());
         roll
     }
@@ -61,7 +71,11 @@ impl Roll {
             name: NAMES[at].into(),
             ephemeral_id: format!("start-{}", self.starts[at]).into(),
             address: format!("10.0.0.{at}").into(),
-            roles: ["data".into(), "master".into()].into(),
+            roles: if self.is_last_of_data && at == 2 {
+                ["data".into()].into()
+            } else {
+                ["data".into(), "master".into()].into()
+            },
             serves: true,
             ..Node::default()
         };
@@ -86,6 +100,7 @@ impl Roll {
             others_run: false,
             fit: Ok(()),
             may_hold_shards: false,
+            may_vote: false,
             has_images: Some(true),
             in_maintenance: false,
             is_cordoned: false,
@@ -197,9 +212,24 @@ impl Roll {
         self.seen().members.get_mut(at)
     }
 
-    /// A data node is the first to come to its turn: here it is the one of the last host.
+    /// A data node is the first to come to its turn: here it is the one of the last host. In its place a
+    /// node of no host votes.
     fn last_first(&mut self) {
-        self.evidence().nodes.get_mut("node-2").unwrap().roles = ["data".into()].into();
+        self.is_last_of_data = true;
+        let evidence = self.evidence();
+        evidence.nodes.get_mut("node-2").unwrap().roles = ["data".into()].into();
+        let tiebreaker = Node {
+            name: "tiebreaker".into(),
+            ephemeral_id: "start-1".into(),
+            address: "10.0.0.9".into(),
+            roles: ["master".into(), "voting_only".into()].into(),
+            serves: true,
+            ..Node::default()
+        };
+        evidence.nodes.insert(TIEBREAKER.into(), tiebreaker);
+        evidence.voters.remove("node-2");
+        evidence.voters.insert(TIEBREAKER.into());
+        evidence.health.nodes = evidence.nodes.len();
     }
 
     /// What keeps the run waiting for a person.

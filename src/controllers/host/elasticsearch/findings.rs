@@ -124,6 +124,12 @@ fn of(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
                            and join again without its data";
             no(Reason::Waiting, message.into())
         }
+        Some(HeldBack::Votes) => {
+            let message = "Elasticsearch does not run, may have a vote in the election of masters, and is to \
+                           have the role master no more, so that the vote would count and never be cast: \
+                           give it the roles of before back until it runs, and a run takes its vote first";
+            no(Reason::Waiting, message.into())
+        }
         Some(HeldBack::Comes) => waiting("systemd is starting Elasticsearch, or trying again"),
         None => {
             let message = format!("Elasticsearch {version} is about to be installed");

@@ -15,7 +15,7 @@ use crate::{
         index::DriftPolicy,
     },
     controllers::{
-        deployment::may_hold_shards,
+        deployment::{may_hold_shards, may_vote},
         flannel::family,
         host::{
             observe::{Observed, pinned},
@@ -187,6 +187,8 @@ pub enum HeldBack {
     Other(String),
     /// It has data that may be shards, and would be given roles that hold none.
     HoldsShards,
+    /// Its node may have a vote in the election of masters, and would be given roles without one.
+    Votes,
     /// The cluster that it would join runs this version, and no run has brought the declared one to
     /// all its nodes; nothing where nobody knows which it runs.
     Ahead(Option<String>),
@@ -217,6 +219,9 @@ pub fn held_back(host: &Host, seen: &Observed, wanted: &Wanted) -> Option<HeldBa
     let is_put = report.revision.as_deref() == Some(&*wanted.deployment.revision);
     if !wanted.plan.holds_data && !is_put && may_hold_shards(host) {
         return Some(HeldBack::HoldsShards);
+    }
+    if !wanted.plan.votes && !is_put && may_vote(host) {
+        return Some(HeldBack::Votes);
     }
     let others = seen.view.checked.as_deref().and_then(|it| it.service.as_ref());
     match others {

@@ -20,6 +20,7 @@ use crate::{
         line::Line,
     },
     controllers::host::{observe::Observed, prepared::remember},
+    deploy::node::NodePlan,
     kubernetes::events::Notice,
     ssh::deploy::{
         care::Aim,
@@ -89,41 +90,48 @@ fn deployed(
         Some(Aim::Kept(care)) if is_settled => Some(Line::new(&care.deployment.digest())),
         _ => before.and_then(|it| it.settled.clone()),
     };
-    let (may_hold_shards, may_hold_shards_revision) =
-        may_hold_shards(before, report, &seen.elasticsearch).unzip();
-    let may_hold_shards_revision = may_hold_shards_revision.flatten();
-    Some(DeployedElasticsearch {
-        may_hold_shards,
-        may_hold_shards_revision,
-        settled,
-        ..told(report)
-    })
+    Some(DeployedElasticsearch { settled, ..with_doubts(before, report, &seen.elasticsearch) })
 }
 
-/// Whether shards may be there, and the settings by which that is known: by the roles of what runs or was put
-/// there, where that is known to be what is wanted, and else by what was known before, as long as nothing
-/// else is there.
-pub(in super::super) fn may_hold_shards(
+/// How the machine is, with what its node may hold and have a say in.
+pub(in super::super) fn with_doubts(
     before: Option<&DeployedElasticsearch>,
     report: &Report,
     wish: &Wish,
+) -> DeployedElasticsearch {
+    let of = before.and_then(|it| it.may_hold_shards_revision.as_ref()).map(Line::as_str);
+    let known = |may: Option<bool>| Some((may?, of));
+    let shards = known(before.and_then(|it| it.may_hold_shards));
+    let votes = known(before.and_then(|it| it.may_vote));
+    let (may_hold_shards, of_shards) = may_have(shards, report, wish, |it| it.holds_data).unzip();
+    let (may_vote, of_votes) = may_have(votes, report, wish, |it| it.votes).unzip();
+    // Where both are known they are by the same settings.
+    let may_hold_shards_revision = of_shards.or(of_votes).flatten();
+    DeployedElasticsearch { may_hold_shards, may_vote, may_hold_shards_revision, ..told(report) }
+}
+
+/// Whether the node there may have what roles give, and the settings by which that is known: by the roles of
+/// what runs or was put there, where that is known to be what is wanted, and else by what was `known` before,
+/// as long as nothing else is there.
+fn may_have(
+    known: Option<(bool, Option<&str>)>,
+    report: &Report,
+    wish: &Wish,
+    gives: impl Fn(&NodePlan) -> bool,
 ) -> Option<(bool, Option<Line<64>>)> {
     if matches!(report.data, report::DataDirectory::Missing | report::DataDirectory::Empty) {
         // Whatever runs there may have some at the next look.
         return Some((false, None));
     }
-    let known = before.and_then(|it| {
-        Some((it.may_hold_shards?, it.may_hold_shards_revision.as_ref().map(Line::as_str)))
-    });
     let is_down = report.running.is_none();
     if let Wish::Deploy(wanted) = wish {
         let is_put = report.revision.as_deref() == Some(&*wanted.deployment.revision);
         let runs = wanted.deployment.is_running(report);
-        let holds = wanted.plan.holds_data;
-        // What held none holds none either after starts that nobody saw without a data role.
-        let is_as_bare = !holds && is_down && known.is_some_and(|(may, _)| !may);
-        if runs || is_put && (holds || is_as_bare) {
-            return Some((holds, Some(Line::new(&wanted.deployment.revision))));
+        let has = gives(&wanted.plan);
+        // What had none has none either after starts that nobody saw without such a role.
+        let is_as_bare = !has && is_down && known.is_some_and(|(may, _)| !may);
+        if runs || is_put && (has || is_as_bare) {
+            return Some((has, Some(Line::new(&wanted.deployment.revision))));
         }
     }
     let running = report.running.as_ref().map(|it| &*it.revision);
@@ -151,6 +159,7 @@ pub fn told(report: &Report) -> DeployedElasticsearch {
             .map(|it| Time(whole_second(it))),
         settled: None,
         may_hold_shards: None,
+        may_vote: None,
         may_hold_shards_revision: None,
     }
 }

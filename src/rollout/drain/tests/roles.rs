@@ -106,6 +106,14 @@ fn no_drain_begins_while_allocation_is_held_back_for_another_host() {
 }
 
 #[test]
+fn a_vote_is_not_taken_where_another_voter_has_lost_the_role() {
+    let why = refused(&[], true, |it| {
+        it.evidence.nodes.get_mut("id-b").unwrap().roles = ["data".into()].into();
+    });
+    assert!(why.contains("only 1 of 2 voting masters would be there"), "{why}");
+}
+
+#[test]
 fn a_vote_that_comes_back_is_taken_again_before_the_node_may_go() {
     let mut world = world(&[], true);
     world.until(Some(Phase::Drained));

@@ -7,6 +7,7 @@ use super::{
 use crate::rollout::{
     drain::{Cause, Leaving, Phase},
     roles::Roles,
+    run::Step,
 };
 
 const PHASES: [Phase; 6] =
@@ -116,6 +117,43 @@ fn a_host_that_is_down_with_shards_is_not_started_without_a_data_role() {
     stand.member("one").roles = Roles::Named(["master".into()].into());
     stand.run.kind = Kind::HostRestart;
     assert!(!is_shut(&stand), "it stays as it is");
+}
+
+#[test]
+fn a_host_that_is_down_and_may_have_a_vote_is_not_started_without_the_role() {
+    let mut stand = to_have(&["data"]);
+    stand.leaves("one");
+    stand.member("one").nodes = crate::rollout::hosts::Match::Stopped;
+    stand.count();
+    let is_shut = |stand: &Stand| stand.judge("one").iter().any(|it| it.gate == Gate::Roles);
+    assert!(!is_shut(&stand), "it never had one");
+    stand.member("one").may_vote = true;
+    among(&stand, "one", Gate::Roles, "one is down, may have a vote in the election of masters");
+    stand.drain = Some(drain("one", Phase::Drained));
+    assert!(is_shut(&stand), "its data was drained, and the vote counts yet");
+    stand.evidence.voters.remove(&node_of("one"));
+    assert!(!is_shut(&stand), "nobody counts on its vote");
+    stand.drain = None;
+    stand.evidence.voters.insert("of-nobody".into());
+    assert!(is_shut(&stand), "that may be it");
+    stand.in_hand("one", Step::Rejoin);
+    assert!(!is_shut(&stand), "it is known which it was");
+    stand.evidence.voters.insert(node_of("one"));
+    assert!(is_shut(&stand));
+    stand.member("one").roles = Roles::Named(["master".into()].into());
+    assert!(!is_shut(&stand));
+    stand.member("one").roles = Roles::Named(["data".into()].into());
+    stand.run.kind = Kind::ElasticsearchRestart;
+    assert!(!is_shut(&stand), "it stays as it is");
+}
+
+#[test]
+fn without_evidence_a_host_that_may_have_a_vote_is_started_without_it_only_if_that_was_taken() {
+    let mut stand = to_have(&["data"]);
+    stand.member("one").may_vote = true;
+    let (of, drained) = (stand.members[0].clone(), drain("one", Phase::Drained));
+    assert!(unseen(&of, &stand.run, Err("no answer"), None).is_some());
+    assert!(unseen(&of, &stand.run, Err("no answer"), Some(&drained)).is_none());
 }
 
 #[test]

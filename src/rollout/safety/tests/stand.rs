@@ -55,6 +55,7 @@ pub(super) fn member(name: &str, address: &str) -> Member {
         others_run: false,
         fit: Ok(()),
         may_hold_shards: false,
+        may_vote: false,
         has_images: None,
         in_maintenance: false,
         is_cordoned: false,

@@ -24,6 +24,7 @@ fn member(name: &str) -> Member {
         others_run: false,
         roles: Roles::Every,
         may_hold_shards: false,
+        may_vote: false,
         has_images: None,
         fit: Ok(()),
         in_maintenance: false,

@@ -11,7 +11,7 @@ fn roll() -> Roll {
     let mut node = roll.evidence().nodes["node-2"].clone();
     node.ephemeral_id = "start-beside".into();
     roll.evidence().nodes.insert(BESIDE.into(), node);
-    roll.evidence().health.nodes = 4;
+    roll.evidence().health.nodes = 5;
     let member = roll.member(2).unwrap();
     member.nodes =
         Match::Nodes { of_unit: ["node-2".into()].into(), others: [BESIDE.into()].into() };

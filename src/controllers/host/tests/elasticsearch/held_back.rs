@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     api::host_status::DeployedElasticsearch,
-    controllers::host::elasticsearch::status::{may_hold_shards, told},
+    controllers::host::elasticsearch::status::with_doubts,
 };
 
 #[test]
@@ -268,13 +268,48 @@ fn look(
     wanted: &Wanted,
 ) -> Option<bool> {
     let wish = Wish::Deploy(Box::new(wanted.clone()));
-    let (may_hold_shards, revision) = may_hold_shards(Some(known), machine, &wish).unzip();
-    *known = DeployedElasticsearch {
-        may_hold_shards,
-        may_hold_shards_revision: revision.flatten(),
-        ..told(machine)
+    *known = with_doubts(Some(known), machine, &wish);
+    known.may_hold_shards
+}
+
+#[test]
+fn a_machine_whose_node_may_vote_is_not_started_without_the_role_while_it_is_down() {
+    let formed = |votes: bool, setting: &str| Wanted {
+        uuid: Some("uuid".into()),
+        running: Some("8.19.0".into()),
+        ..wanted_of(NodePlan { votes, ..node("8.19.0", setting) })
     };
-    may_hold_shards
+    let mut scene = member();
+    assert_eq!(deployed(&scene.host).unwrap().may_vote, Some(true));
+    scene.machine.elasticsearch.stop("failed");
+    asks(&mut scene, formed(false, "2"));
+    scene.settle();
+    scene.check("ElasticsearchInstalled", "False", "Waiting");
+    let message = scene.condition("ElasticsearchInstalled").message.to_string();
+    assert!(message.contains("may have a vote in the election"), "{message}");
+    assert_eq!(scene.machine.starts, 1);
+    asks(&mut scene, formed(true, "2"));
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
+    assert_eq!(scene.machine.starts, 2);
+}
+
+#[test]
+fn a_machine_that_was_seen_to_run_without_a_vote_is_started_with_other_settings() {
+    let of_data = |setting: &str| {
+        let plan = NodePlan { votes: false, ..node("8.19.0", setting) };
+        let (uuid, running) = (Some("uuid".into()), Some("8.19.0".into()));
+        Wanted { uuid, running, ..wanted_of(plan) }
+    };
+    let mut scene = bare();
+    asks(&mut scene, of_data("1"));
+    scene.settle();
+    assert_eq!(deployed(&scene.host).unwrap().may_vote, Some(false));
+    scene.machine.elasticsearch.stop("failed");
+    asks(&mut scene, of_data("2"));
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
+    assert_eq!(scene.machine.starts, 2);
 }
 
 #[test]
