@@ -191,21 +191,6 @@ fn a_certificate_of_another_authority_or_for_another_host_is_replaced() {
 }
 
 #[test]
-fn while_an_authority_is_replaced_both_are_trusted() {
-    let (old, new) = (authority(), Authority::make("new", after(1)).unwrap());
-    let both = bundle(&new, old.certificate().as_bytes(), after(1));
-    assert_eq!(both, format!("{}{}", new.certificate(), old.certificate()));
-    assert_eq!(bundle(&new, both.as_bytes(), after(1)), both, "a second time changes nothing");
-    assert_eq!(bundle(&new, both.as_bytes(), after(3652)), new.certificate(), "one has expired");
-    assert_eq!(bundle(&new, b"nonsense", after(1)), new.certificate());
-    let mut many = old.certificate().to_owned();
-    for _ in 0..5 {
-        many = bundle(&authority(), many.as_bytes(), now());
-    }
-    assert_eq!(many.matches("BEGIN").count(), MOST);
-}
-
-#[test]
 fn no_key_shows_in_a_debug_text() {
     let authority = authority();
     let issued = authority.issue("es-1", &names(), now()).unwrap();

@@ -114,6 +114,7 @@ fn host_status() -> Value {
                 "mayHoldShards": true,
                 "mayHoldShardsRevision": "0123456789abcdef0123456789abcdef",
                 "certificateExpires": THEN,
+                "signedBy": "0123456789abcdef".repeat(4), "trusts": ["0123456789abcdef".repeat(4)],
                 "settled": "0123456789abcdef0123456789abcdef",
             },
         },
