@@ -74,11 +74,10 @@ pub fn signer(pem: &[u8]) -> Option<Box<str>> {
 #[must_use]
 pub fn retained(wanted: &[u8], present: &[u8], signers: Option<&BTreeSet<Box<str>>>) -> String {
     let wanted = certificates(wanted).unwrap_or_default();
-    let is_needed = |it: &&CertificateDer| {
-        !wanted.contains(it) && signers.is_none_or(|signers| signers.contains(&fingerprint(it)))
-    };
     let present = certificates(present).unwrap_or_default();
-    present.iter().filter(is_needed).take(MOST).map(pem_of).collect()
+    let is_needed = |it: &str| signers.is_none_or(|signers| signers.contains(it));
+    let others = present.iter().filter(|it| !wanted.contains(it));
+    others.filter(|it| is_needed(&fingerprint(it))).take(MOST).map(pem_of).collect()
 }
 
 fn fingerprint(certificate: &CertificateDer) -> Box<str> {

@@ -14,8 +14,10 @@ use crate::{
 pub fn peers(cluster: &Cluster, secrets: &Secrets, hosts: &[Arc<Host>]) -> Peers {
     let authority = secrets.authority.fingerprint();
     let wanted = fingerprints(&secrets.authorities);
+    let signer =
+        |it: &DeployedElasticsearch| it.signed_by.as_ref().map(|it| Box::<str>::from(it.as_str()));
     let signers: Option<BTreeSet<Box<str>>> =
-        nodes(cluster, hosts).map(|(_, it)| Some(it.signed_by.as_ref()?.as_str().into())).collect();
+        nodes(cluster, hosts).map(|(_, it)| signer(it)).collect();
     Peers {
         trust_it: nodes(cluster, hosts).all(|(_, it)| trusts(it, &authority)),
         // Who is to be trusted anyway needs no further word.
@@ -85,6 +87,7 @@ mod tests {
         let cluster = cluster(&json!({}));
         let secrets = open(&cluster, &found()).unwrap();
         let new = &*secrets.authority.fingerprint();
+        let nobody: Vec<&str> = Vec::new();
         let of = |hosts: &[Arc<Host>]| peers(&cluster, &secrets, hosts);
         let old_one = || Some(BTreeSet::from(["old".into()]));
         assert_eq!(of(&[]), Peers::alike());
@@ -95,10 +98,10 @@ mod tests {
         assert_eq!(outstanding(&cluster, &secrets, &before), (vec!["a", "b"], vec!["b"]));
         let between = [node("a", new, &["old", new]), node("b", "old", &["old", new])];
         assert_eq!(of(&between), Peers { trust_it: true, signers: old_one() });
-        assert_eq!(outstanding(&cluster, &secrets, &between), (vec!["b"], vec![]));
+        assert_eq!(outstanding(&cluster, &secrets, &between), (vec!["b"], nobody.clone()));
         let after = [node("a", new, &["old", new]), node("b", new, &["old", new])];
         assert_eq!(of(&after), Peers::alike());
-        assert_eq!(outstanding(&cluster, &secrets, &after), (vec![], vec![]));
+        assert_eq!(outstanding(&cluster, &secrets, &after), (nobody.clone(), nobody));
 
         let silent = [node("a", new, &[new]), told_by("b", &json!({ "version": "8.19.0" }))];
         assert_eq!(of(&silent), Peers { trust_it: false, signers: None });
