@@ -403,6 +403,15 @@ pub struct DeployedElasticsearch {
     /// When the certificate of its node expires; absent where it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_expires: Option<Time>,
+    /// The SHA-256 of the authority that has signed that certificate; absent where it has none, or does not
+    /// say whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<Line<64>>,
+    /// The SHA-256 of each authority that its node trusts; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub trusts: Vec<Line<64>>,
     /// Names the files that need no restart, as Drover last wrote them. What differs from them,
     /// somebody else has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

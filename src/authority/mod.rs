@@ -1,15 +1,16 @@
 //! The authority of a cluster that Drover runs: it signs the certificates of the cluster's nodes and
 //! nothing else. Whoever has a certificate of it is a node.
 //!
-//! To replace it, what nodes trust becomes [`bundle`] of the new one and the old one; then every
-//! node gets a certificate of the new one; then the old one goes from the bundle. Nodes read all of
-//! that without a restart, and trust each other all the time.
+//! To replace it, every node comes to trust the new one beside the old one; then each gets a certificate
+//! of the new one; then the old one goes: see [`trust`]. Nodes read all of that without a restart, and
+//! trust each other all the time.
 
 pub mod secrets;
+pub mod trust;
 
 mod names;
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use rcgen::{
@@ -22,9 +23,9 @@ use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use self::names::{is_good_for, subject_names};
 use crate::tls::{Validity, certificates};
 
-/// How long an authority is good for: ten years.
+/// How long an authority that Drover makes is good for: ten years.
 const AUTHORITY_LIFE: Duration = Duration::from_hours(24 * 3652);
-/// How long a node's certificate is.
+/// How long a node's certificate is: a year. It is renewed when a third of its own time is left, 121 days.
 const NODE_LIFE: Duration = Duration::from_hours(24 * 365);
 /// Certificates are good from a while before they are made: clocks differ.
 const SKEW: Duration = Duration::from_hours(1);
@@ -32,7 +33,7 @@ const SKEW: Duration = Duration::from_hours(1);
 const COMMON_NAME: usize = 64;
 /// What tells the subject of a node from that of every authority.
 const UNIT: &str = "Elasticsearch node";
-/// The most authorities that are trusted at once.
+/// The most authorities that stay trusted beside those that are to be.
 const MOST: usize = 4;
 
 /// What signs the certificates of nodes.
@@ -211,21 +212,6 @@ impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authority").field("certificate", &self.pem).finish_non_exhaustive()
     }
-}
-
-/// What is to be trusted, as PEM: the authority, and those that were trusted before and are good for
-/// a while, the newest first.
-#[must_use]
-pub fn bundle(authority: &Authority, before: &[u8], now: Timestamp) -> String {
-    let mut seen = BTreeSet::from([authority.certificate.as_ref().to_vec()]);
-    let mut bundle = authority.pem.to_string();
-    let is_valid = |it: &CertificateDer| Validity::of(it).is_some_and(|it| now < it.not_after);
-    for certificate in certificates(before).unwrap_or_default().iter().filter(|it| is_valid(it)) {
-        if seen.len() < MOST && seen.insert(certificate.as_ref().to_vec()) {
-            bundle += &pem_of(certificate);
-        }
-    }
-    bundle
 }
 
 fn is_expiring(validity: Validity, now: Timestamp) -> bool {

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     fs,
     path::PathBuf,
     process::Command,
@@ -188,21 +189,6 @@ fn a_certificate_of_another_authority_or_for_another_host_is_replaced() {
     assert_eq!(authority.check(b"", &names(), now()), Err(Unfit::Unreadable));
     let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert_eq!(authority.check(broken, &names(), now()), Err(Unfit::Unreadable));
-}
-
-#[test]
-fn while_an_authority_is_replaced_both_are_trusted() {
-    let (old, new) = (authority(), Authority::make("new", after(1)).unwrap());
-    let both = bundle(&new, old.certificate().as_bytes(), after(1));
-    assert_eq!(both, format!("{}{}", new.certificate(), old.certificate()));
-    assert_eq!(bundle(&new, both.as_bytes(), after(1)), both, "a second time changes nothing");
-    assert_eq!(bundle(&new, both.as_bytes(), after(3652)), new.certificate(), "one has expired");
-    assert_eq!(bundle(&new, b"nonsense", after(1)), new.certificate());
-    let mut many = old.certificate().to_owned();
-    for _ in 0..5 {
-        many = bundle(&authority(), many.as_bytes(), now());
-    }
-    assert_eq!(many.matches("BEGIN").count(), MOST);
 }
 
 #[test]

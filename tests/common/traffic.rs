@@ -42,7 +42,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 pub struct Target {
     /// The nodes' URLs.
     pub nodes: Vec<String>,
-    /// The authority of their certificates, as PEM.
+    /// The authorities of their certificates, as PEM.
     pub authority: String,
     pub user: String,
     pub password: String,
@@ -329,9 +329,10 @@ struct Caller {
 
 impl Caller {
     fn new(target: &Target) -> Self {
-        let authority = reqwest::Certificate::from_pem(target.authority.as_bytes()).expect("PEM");
+        let authorities =
+            reqwest::Certificate::from_pem_bundle(target.authority.as_bytes()).expect("PEM");
         let client = Client::builder()
-            .tls_certs_only([authority])
+            .tls_certs_only(authorities)
             .no_proxy()
             .connect_timeout(Duration::from_secs(3))
             .timeout(PATIENCE)

@@ -5,6 +5,7 @@ use kube::ResourceExt as _;
 
 use super::{
     live,
+    managed::observe::Seen,
     observe::Observed,
     plan::Plan,
     rollout::{self, plan::Decided},
@@ -15,12 +16,14 @@ use crate::{
         cluster_status::{Diagnostic, DiagnosticLevel, Health},
     },
     authority::secrets::Kind,
-    controllers::health::health,
+    controllers::{deployment::trust, health::health},
     tls::expires,
 };
 
 /// A certificate is worth a warning this long before it runs out, in days.
 const CERTIFICATE_DAYS: i64 = 30;
+/// The most hosts that one text names.
+const NAMED: usize = 5;
 
 /// What Elasticsearch's health report and Drover itself advise, the worst first.
 #[must_use]
@@ -96,6 +99,7 @@ pub fn diagnostics(
             ),
         });
     }
+    list.extend(seen.managed.as_ref().and_then(|it| handover(cluster, it)));
     if cluster.spec.connection.as_ref().is_some_and(is_readable) {
         list.push(Diagnostic {
             rule: "plaintext".into(),
@@ -106,6 +110,36 @@ pub fn diagnostics(
     }
     list.sort_by(|a, b| (a.level, &a.rule, &a.subject).cmp(&(b.level, &b.rule, &b.subject)));
     list
+}
+
+/// How far nodes are with another authority, where they do not all have certificates of it.
+fn handover(cluster: &Cluster, seen: &Seen) -> Option<Diagnostic> {
+    let secrets = seen.secrets.as_ref().ok()?;
+    let (unsigned, distrusting) = trust::outstanding(cluster, secrets, &seen.hosts);
+    let list = |names: &[&str]| {
+        let more = if NAMED < names.len() { ", and more" } else { "" };
+        let names: Vec<String> = names.iter().take(NAMED).map(|it| format!("'{it}'")).collect();
+        format!("{}{more}", names.join(", "))
+    };
+    let name = Kind::AuthorityKey.name(&cluster.name_any());
+    let advice = if distrusting.is_empty() {
+        "wait: each gets one when it is looked at, and who has signed the others is trusted until then"
+            .to_owned()
+    } else {
+        format!(
+            "wait until all trust it, which these do not: {}. See to the Hosts that are paused or can't be              reached, or delete those that do not come back",
+            list(&distrusting)
+        )
+    };
+    (!unsigned.is_empty()).then(|| Diagnostic {
+        rule: "certificates".into(),
+        level: DiagnosticLevel::Warning,
+        subject: format!(
+            "nodes have no certificate of the authority in Secret '{name}' yet: {}",
+            list(&unsigned)
+        ),
+        advice,
+    })
 }
 
 /// Whether credentials are sent so that all on the way can read them.

@@ -4,6 +4,7 @@
 
 pub mod leaving;
 pub mod secrets;
+pub mod trust;
 
 use std::{collections::BTreeMap, sync::Arc};
 

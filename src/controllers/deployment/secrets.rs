@@ -182,7 +182,7 @@ pub fn lost(cluster: &Cluster) -> Problem {
     let message = format!(
         "Secret '{}' is gone, and nodes trust what was in it: put it back, and with it Secret '{}'. Where \
          it is lost, make both with a certificate and a key of your own, the label {label}={drover} and the \
-         annotation {}={name}: nodes do not trust each other until each has them",
+         annotation {}={name}: nodes go over to it one after the other",
         Kind::AuthorityKey.name(&name),
         Kind::Authorities.name(&name),
         secrets::CLUSTER,

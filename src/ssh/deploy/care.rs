@@ -5,13 +5,17 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 
 use super::{
-    Deployment, Removal, layout, note_cluster, remove,
+    Deployment, File, Removal, layout, note_cluster, remove,
     report::{DataDirectory, Report, Standing},
 };
 use crate::{
-    authority::{Authority, Unfit},
+    authority::{
+        Authority, Unfit,
+        trust::{Peers, retained},
+    },
     ssh::{
         error::{Category, Error},
         session::Session,
@@ -37,6 +41,8 @@ pub struct Care {
     pub deployment: Deployment,
     /// Who signs that.
     pub authority: Arc<Authority>,
+    /// What the other nodes have of authorities and certificates.
+    pub peers: Peers,
     /// The host's name.
     pub name: Box<str>,
     /// What the certificate has to be good for.
@@ -124,10 +130,11 @@ impl Care {
             }
             return Ok((prepared, report));
         }
-        let mut told = if self.is_left_alone { self.deployment.drift(&report) } else { vec![] };
+        let mut told =
+            if self.is_left_alone { self.trusting(&report).drift(&report) } else { vec![] };
         let (deployment, refusal) = match self.wanted(&report, now) {
             Ok(deployment) => (deployment, None),
-            Err(error) => (self.kept(), Some(error)),
+            Err(error) => (self.kept(&report), Some(error)),
         };
         told.retain(|it| !deployment.live.iter().any(|file| *file.path == *it.path));
         let (mut prepared, mut report) = deployment.settle_seen(session, sudo, report).await?;
@@ -162,7 +169,7 @@ impl Care {
 
     /// What is to be so on the host now, with another certificate where its node needs one.
     fn wanted(&self, report: &Report, now: Timestamp) -> Result<Deployment, Error> {
-        let deployment = self.kept();
+        let deployment = self.kept(report);
         if self.unfit(report, now).is_none() {
             return Ok(deployment);
         }
@@ -171,8 +178,8 @@ impl Care {
     }
 
     /// What is written where it differs, but for the certificate.
-    fn kept(&self) -> Deployment {
-        let mut deployment = self.deployment.clone();
+    fn kept(&self, report: &Report) -> Deployment {
+        let mut deployment = self.trusting(report);
         if self.is_left_alone {
             deployment.at_start.clear();
             // Nobody has noted what it was made from: it can't be told from one that somebody changed.
@@ -181,20 +188,50 @@ impl Care {
         deployment
     }
 
-    /// Why the node needs another certificate.
+    /// The same where whoever has signed the certificate of any node stays trusted.
+    fn trusting(&self, report: &Report) -> Deployment {
+        let mut deployment = self.deployment.clone();
+        for file in deployment.live.iter_mut().filter(|it| it.path == layout::AUTHORITIES) {
+            let wanted = file.content.expose_secret();
+            let signers = self.peers.signers.as_ref();
+            let kept = retained(wanted, report.authorities.as_bytes(), signers);
+            if !kept.is_empty() {
+                let both = [wanted, kept.as_bytes()].concat();
+                *file = File::readable(layout::AUTHORITIES, both);
+            }
+        }
+        deployment
+    }
+
+    /// Whether an authority stays trusted on the host that is not to be any more, as long as a node needs
+    /// that.
+    #[must_use]
+    pub fn retains(&self, report: &Report) -> bool {
+        self.trusting(report) != self.deployment
+    }
+
+    /// Why the node needs another certificate, and may have it.
     fn unfit(&self, report: &Report, now: Timestamp) -> Option<Unfit> {
         if !report.has_key() {
             return Some(Unfit::Unreadable);
         }
         let found = self.authority.check(report.certificate.as_bytes(), &self.names, now);
-        found.err().or_else(|| (!report.has_pair()).then_some(Unfit::Key))
+        let unfit = found.err().or_else(|| (!report.has_pair()).then_some(Unfit::Key));
+        unfit.filter(|_| !self.is_held(report, now))
+    }
+
+    /// Whether the node keeps the certificate of the authority before: all trust that, and not all trust the
+    /// one that signs now.
+    fn is_held(&self, report: &Report, now: Timestamp) -> bool {
+        let (shown, trusted) = (report.certificate.as_bytes(), report.authorities.as_bytes());
+        !self.peers.trust_it && report.has_pair() && self.authority.is_preceded(shown, trusted, now)
     }
 
     fn differences(&self, report: &Report, now: Timestamp) -> Vec<Drift> {
         if !self.may_write(report) {
             return Vec::new();
         }
-        let mut drift = self.deployment.drift(report);
+        let mut drift = self.trusting(report).drift(report);
         if let Some(unfit) = self.unfit(report, now) {
             let desired = "good for its node".into();
             let live = unfit.to_string().into();

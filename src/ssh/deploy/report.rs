@@ -15,6 +15,8 @@ pub struct Report {
     pub certificate: String,
     /// The SHA-256 of the file of the key that it is of, as it says itself.
     pub(super) certified: Option<Box<str>>,
+    /// PEM: whom its node trusts; empty where it has nothing of that.
+    pub authorities: String,
     /// The cluster that this host was written down to be a member of.
     pub cluster_uuid: Option<Box<str>>,
     /// What the settings in place belong to.
@@ -119,6 +121,10 @@ impl Report {
                 "certificate" => {
                     report.certificate += value;
                     report.certificate.push('\n');
+                }
+                "authority" => {
+                    report.authorities += value;
+                    report.authorities.push('\n');
                 }
                 "certified" => report.certified = some(value),
                 "cluster_uuid" => report.cluster_uuid = some(value),

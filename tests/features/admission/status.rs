@@ -115,6 +115,7 @@ fn host_status() -> Value {
                 "mayVote": true,
                 "mayHoldShardsRevision": "0123456789abcdef0123456789abcdef",
                 "certificateExpires": THEN,
+                "signedBy": "0123456789abcdef".repeat(4), "trusts": ["0123456789abcdef".repeat(4)],
                 "settled": "0123456789abcdef0123456789abcdef",
             },
         },

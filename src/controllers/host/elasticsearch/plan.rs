@@ -62,6 +62,7 @@ pub fn aim(host: &Host, wish: &Wish) -> Option<Aim> {
         Wish::Deploy(wanted) => Some(Aim::Kept(Box::new(Care {
             deployment: wanted.deployment.clone(),
             authority: wanted.authority.clone(),
+            peers: wanted.peers.clone(),
             name: host.metadata.name.as_deref().unwrap_or_default().into(),
             names: wanted.plan.names.clone(),
             cluster_uuid: wanted.uuid.clone(),

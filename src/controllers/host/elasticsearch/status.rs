@@ -19,6 +19,7 @@ use crate::{
         },
         line::Line,
     },
+    authority::trust::{fingerprints, signer},
     controllers::host::{observe::Observed, prepared::remember},
     deploy::node::NodePlan,
     kubernetes::events::Notice,
@@ -33,6 +34,8 @@ use crate::{
 
 /// How many versions the status lists.
 const VERSIONS: usize = 16;
+/// How many authorities.
+const AUTHORITIES: usize = 16;
 /// systemd's word for a unit that could not be looked at.
 pub const UNSEEN: &str = "unknown";
 
@@ -87,7 +90,9 @@ fn deployed(
     let is_settled = report.is_there() && !treated.left.iter().any(|it| is_about(&it.path));
     let aim = seen.watched.as_ref().and_then(|it| it.treatment.as_ref()?.elasticsearch.as_ref());
     let settled = match aim {
-        Some(Aim::Kept(care)) if is_settled => Some(Line::new(&care.deployment.digest())),
+        Some(Aim::Kept(care)) if is_settled && !care.retains(report) => {
+            Some(Line::new(&care.deployment.digest()))
+        }
         _ => before.and_then(|it| it.settled.clone()),
     };
     Some(DeployedElasticsearch { settled, ..with_doubts(before, report, &seen.elasticsearch) })
@@ -157,6 +162,12 @@ pub fn told(report: &Report) -> DeployedElasticsearch {
         },
         certificate_expires: expires(report.certificate.as_bytes())
             .map(|it| Time(whole_second(it))),
+        signed_by: signer(report.certificate.as_bytes()).map(|it| Line::new(&it)),
+        trusts: fingerprints(report.authorities.as_bytes())
+            .iter()
+            .take(AUTHORITIES)
+            .map(|it| Line::new(it))
+            .collect(),
         settled: None,
         may_hold_shards: None,
         may_vote: None,

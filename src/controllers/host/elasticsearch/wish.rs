@@ -8,12 +8,13 @@ use kube::ResourceExt as _;
 use super::{deployed, is_home, is_unpacked, parting, record};
 use crate::{
     api::{cluster::Cluster, elasticsearch::NodeGroup, host::Host, rollout_status::Formation},
-    authority::Authority,
+    authority::{Authority, trust::Peers},
     context::Context,
     controllers::{
         deployment::{
             self,
             secrets::{self, Secrets},
+            trust,
         },
         host::operation,
     },
@@ -71,6 +72,8 @@ pub struct Wanted {
     pub deployment: Deployment,
     /// Who signs the certificates of nodes.
     pub authority: Arc<Authority>,
+    /// What the nodes of the cluster have of authorities and certificates.
+    pub peers: Peers,
     /// The cluster in Elasticsearch; absent while none is known.
     pub uuid: Option<Box<str>>,
     /// The lowest version that runs in the cluster, on other machines than this one where it can't
@@ -185,6 +188,7 @@ pub fn asked(
     let status = cluster.status.as_ref();
     Wish::Deploy(Box::new(Wanted {
         deployment,
+        peers: trust::peers(cluster, &secrets, hosts),
         authority: Arc::new(secrets.authority),
         uuid: deployment::uuid(cluster).map(Into::into),
         running: running(cluster, host, hosts),

@@ -14,7 +14,7 @@ use crate::{
         elasticsearch::ElasticsearchSpec,
         host_status::{DataDirectory, OperationKind, RunStatus},
     },
-    authority::Authority,
+    authority::{Authority, trust::Peers},
     controllers::host::elasticsearch::{
         deployed,
         plan::Step,
@@ -79,6 +79,7 @@ fn wanted_of(plan: NodePlan) -> Wanted {
     Wanted {
         deployment: plan.deployment(None).unwrap(),
         authority: AUTHORITY.clone(),
+        peers: Peers::alike(),
         uuid: None,
         running: None,
         may_install: true,

@@ -21,6 +21,7 @@ fn care() -> Care {
             revision: "one".into(),
         },
         authority: Arc::new(Authority::make("a test", at(0)).unwrap()),
+        peers: Peers::alike(),
         name: "es-1".into(),
         names: vec!["es-1".into(), "192.0.2.1".into()],
         cluster_uuid: None,
@@ -110,6 +111,72 @@ fn a_node_gets_a_certificate_where_it_has_none_or_none_that_is_good_for_long() {
     // What can sign no more is told.
     let error = care.wanted(&report, at(365 * 11)).unwrap_err();
     assert!(matches!(error, Error::Unsigned { .. }), "{error:?}");
+}
+
+/// The same host under another authority, which is to be trusted alone.
+fn replaced(care: &mut Care) -> Report {
+    let old = care.authority.certificate().to_owned();
+    care.deployment.live.push(File::pem(layout::AUTHORITIES, old.as_bytes()));
+    let mut report = settled(care);
+    report.authorities.clone_from(&old);
+    care.authority = Arc::new(Authority::make("another", at(0)).unwrap());
+    let new = File::pem(layout::AUTHORITIES, care.authority.certificate().as_bytes());
+    *care.deployment.live.last_mut().unwrap() = new;
+    report
+}
+
+#[test]
+fn a_node_goes_over_to_another_authority_once_all_trust_that_and_drops_the_old_one_last() {
+    let mut care = care();
+    let mut report = replaced(&mut care);
+    let old = crate::authority::trust::fingerprints(report.authorities.as_bytes());
+    let trusted = |care: &Care, report: &Report| {
+        let wanted = care.wanted(report, at(1)).unwrap();
+        let file = wanted.live.iter().find(|it| it.path == layout::AUTHORITIES).unwrap();
+        let text = String::from_utf8(file.content.expose_secret().to_vec()).unwrap();
+        (text.matches("BEGIN").count(), wanted)
+    };
+    let certificate = [layout::KEY, layout::CERTIFICATE];
+    let has = |it: &Deployment| it.live.iter().any(|it| certificate.contains(&it.path));
+
+    // The new one is trusted beside the old one, and nothing else comes.
+    care.peers = Peers { trust_it: false, signers: Some(old) };
+    let (count, wanted) = trusted(&care, &report);
+    assert!(count == 2 && !has(&wanted) && care.retains(&report));
+    let told = care.differences(&report, at(1));
+    assert_eq!((told.len(), &*told[0].path), (1, layout::AUTHORITIES));
+    let file = wanted.live.iter().find(|it| it.path == layout::AUTHORITIES).unwrap();
+    report.put(layout::AUTHORITIES, file);
+    report.authorities = String::from_utf8(file.content.expose_secret().to_vec()).unwrap();
+    assert_eq!(care.differences(&report, at(1)), [], "it waits for the others");
+    assert!(care.retains(&report));
+
+    // All trust it: its certificate comes, and the old one is trusted still.
+    care.peers.trust_it = true;
+    let (count, wanted) = trusted(&care, &report);
+    assert!(count == 2 && has(&wanted));
+
+    // One that is good is kept for as long as that takes, and what is over is not.
+    care.peers.trust_it = false;
+    assert!(!has(&care.wanted(&report, at(364)).unwrap()));
+    assert!(has(&care.wanted(&report, at(366)).unwrap()));
+
+    // No node has a certificate of the old one any more.
+    care.peers = Peers::alike();
+    let (count, _) = trusted(&care, &report);
+    assert!(count == 1 && !care.retains(&report));
+    care.peers.signers = None;
+    assert_eq!(trusted(&care, &report).0, 2, "nobody knows");
+}
+
+#[test]
+fn a_certificate_of_the_authority_that_signs_is_renewed_whoever_trusts_that() {
+    let mut care = care();
+    let mut report = settled(&care);
+    report.authorities = care.authority.certificate().to_owned();
+    care.peers.trust_it = false;
+    assert_eq!(care.unfit(&report, at(250)), Some(Unfit::Expiring));
+    assert_eq!(care.unfit(&Report::bare(), at(0)), Some(Unfit::Unreadable));
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn a_host_tells_what_is_there_and_of_secrets_only_their_sums() {
         ("config/next/revision", format!("{HEADER}\nnew\n")),
         ("config/cluster-uuid", format!("{HEADER}\nuuid-1\n")),
         ("config/node.crt", format!("{HEADER}\n{CERTIFIED}{}\n{certificate}", "ab".repeat(32))),
+        ("config/ca.crt", format!("{HEADER}\n{certificate}{certificate}")),
         ("config/elasticsearch.yml", format!("{HEADER}\ns3cret: 1\n")),
         ("data/nodes/0/x", String::new()),
         ("state", "active".into()),
@@ -79,6 +80,7 @@ fn a_host_tells_what_is_there_and_of_secrets_only_their_sums() {
     assert_eq!(report.next.as_deref(), Some("new"));
     assert_eq!(report.cluster_uuid.as_deref(), Some("uuid-1"));
     assert_eq!(report.certificate, certificate);
+    assert_eq!(report.authorities, certificate.repeat(2));
     assert_eq!(report.certified.as_deref(), Some(&*"ab".repeat(32)));
     assert_eq!(report.data, DataDirectory::Used);
     assert!(report.is_active());
