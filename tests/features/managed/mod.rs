@@ -6,6 +6,7 @@ mod life;
 mod refusals;
 mod removal;
 mod roles;
+mod votes;
 
 use std::{collections::BTreeMap, ops::Deref, time::Duration};
 
