@@ -9,12 +9,16 @@ use drover::api::{
 use serde_json::{Value, json};
 
 use super::{LONG, ROLL, Stage};
-use crate::common::{
-    hosts::{Os, room},
-    paths::runs_here,
-    soak,
-    traffic::Traffic,
-    wait::eventually,
+use crate::{
+    common::{
+        hosts::{Os, room},
+        paths::runs_here,
+        proxy::Damage,
+        soak,
+        traffic::Traffic,
+        wait::eventually,
+    },
+    rolls::resume,
 };
 
 /// What the cluster runs, one after the other: over a major version, and where there is time over two.
@@ -55,6 +59,33 @@ async fn changes_live(stage: &Stage, version: &str, config: &Value) {
     assert_eq!(stage.runs(), runs, "a node was restarted");
 }
 
+/// What is set in the cluster of who may be given copies, and what Drover keeps beside it.
+async fn allocation(stage: &Stage) -> Vec<(String, Value)> {
+    let mut set = stage.asks(0, "/_cluster/settings?flat_settings=true").await.unwrap();
+    let is_it = |key: &str| key.contains("routing.allocation") || key.contains("drover");
+    let set = set["persistent"].as_object_mut().map(std::mem::take).expect("they are there");
+    set.into_iter().filter(|(key, _)| is_it(key)).collect()
+}
+
+/// An archive that is not what its digest says stops the run at the first host, where all runs on; once it is
+/// whole again a word lets the run go on.
+async fn is_stopped_by_a_bad_archive(stage: &Stage, version: &str, config: &Value) {
+    let runs = stage.runs();
+    stage.archives.damage(version, Some(Damage::WrongByte));
+    stage.apply(&stage.cluster(version, config, &json!({}))).await;
+    let run = stage.paused().await;
+    let failed: Vec<_> = run.hosts.iter().filter(|it| it.message.is_some()).collect();
+    let [failed] = failed[..] else { panic!("{run:#?}") };
+    let pause = run.pause.as_ref().expect("checked");
+    let why = pause.reason.to_string();
+    assert!(why.starts_with(&format!("{} at ", failed.name)), "{why}");
+    assert!(why.contains("Stage failed") && why.contains("SHA-512"), "{why}");
+    assert!(run.hosts.iter().all(|it| it.step == RolloutStep::Waiting), "{run:#?}");
+    assert_eq!(stage.runs(), runs, "a node went down for what could not be fetched");
+    stage.archives.mend();
+    resume(stage, &pause.token).await;
+}
+
 #[tokio::test]
 async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings_and_a_version() {
     let _room = room().await;
@@ -65,6 +96,12 @@ async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings
     let formed = stage.formed().await;
     assert_eq!((formed.version.as_str(), formed.name.as_str()), (old, "es"));
     assert_eq!(stage.archives.fetched(old), 3);
+
+    // What a person has set there stays as it is, whatever Drover does in between.
+    let all = json!({ "persistent": { "cluster.routing.allocation.enable": "all" } });
+    stage.tells("PUT", "/_cluster/settings", &all).await;
+    let set = allocation(&stage).await;
+    assert_eq!(set.len(), 1, "{set:?}");
 
     // Settings that no node starts with take down the first alone, and the next ones cure it.
     let first = stage.runs();
@@ -86,6 +123,9 @@ async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings
     stage.apply(&stage.cluster(versions[1], &attribute, &json!({}))).await;
     let mut status = stage.deployed(versions[1], 3).await;
     for (at, version) in versions.iter().enumerate().skip(2) {
+        if at == 2 {
+            is_stopped_by_a_bad_archive(&stage, version, &attribute).await;
+        }
         stage.apply(&stage.cluster(version, &attribute, &json!({}))).await;
         status = stage.deployed(version, 2 + at).await;
     }
@@ -135,6 +175,7 @@ async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings
     if soak() {
         is_rolled_back(&stage, new, &attribute).await;
     }
+    assert_eq!(allocation(&stage).await, set);
     stage.assert_rights_suffice();
     for reason in ["FormationBegun", "Formed", "RolloutPaused", "RolloutFinished"] {
         stage.event("es", reason).await;

@@ -7,6 +7,7 @@ mod refusals;
 mod removal;
 mod roles;
 mod rotation;
+mod votes;
 
 use std::{collections::BTreeMap, ops::Deref, time::Duration};
 

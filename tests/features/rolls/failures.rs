@@ -1,17 +1,9 @@
 //! What goes wrong on a host in the middle of a run stays with that host.
 
-use drover::api::{RESUME, rollout_status::RolloutStep};
+use drover::api::rollout_status::RolloutStep;
 use serde_json::json;
 
-use super::{Stage, at};
-
-async fn resume(stage: &Stage, token: &str) {
-    let api: kube::Api<drover::api::cluster::Cluster> =
-        kube::Api::namespaced(stage.client.clone(), &stage.namespace);
-    let annotations = json!({ "metadata": { "annotations": { RESUME: token } } });
-    let patch = kube::api::Patch::Merge(annotations);
-    api.patch("es", &kube::api::PatchParams::default(), &patch).await.expect("a Cluster");
-}
+use super::{Stage, at, resume};
 
 #[tokio::test]
 async fn a_node_that_does_not_start_pauses_the_run_and_lets_it_go_on_once_it_is_mended() {

@@ -2,6 +2,7 @@
 
 mod connected;
 mod crash;
+mod crowded;
 mod failures;
 mod faults;
 mod gates;
@@ -9,16 +10,21 @@ mod handover;
 mod reboot;
 mod records;
 mod restart;
+mod unwell;
 
 use std::{ops::Deref, time::Duration};
 
 use drover::api::{
+    RESUME,
     cluster::Cluster,
     cluster_status::ClusterStatus,
     host_status::RunStatus,
     rollout_status::{RestartStatus, RolloutHost, RolloutStatus},
 };
-use kube::Api;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -293,6 +299,13 @@ impl Stage {
         })
         .await
     }
+}
+
+/// A person lets the run of the Cluster `es` go on, with this word.
+pub async fn resume(stage: &hosts::Stage, token: &str) {
+    let api: Api<Cluster> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let patch = Patch::Merge(json!({ "metadata": { "annotations": { RESUME: token } } }));
+    api.patch("es", &PatchParams::default(), &patch).await.expect("a Cluster");
 }
 
 /// Which machine the Host of this name stands for.
