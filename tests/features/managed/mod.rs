@@ -1,5 +1,6 @@
 //! Clusters that Drover itself makes on bare machines: real hosts, real Elasticsearch, one apply.
 
+mod crash;
 mod deletion;
 mod drain;
 mod life;
@@ -353,6 +354,13 @@ impl Stage {
                 .to_owned()
         };
         self.machines.iter().map(id).collect()
+    }
+
+    /// How often Elasticsearch was started, machine by machine.
+    pub fn starts(&self) -> Vec<usize> {
+        let journal = "journalctl --no-pager -o cat _PID=1 UNIT=drover-elasticsearch.service";
+        let started = |it: &Host| it.inside(journal).matches("Started ").count();
+        self.machines.iter().map(started).collect()
     }
 }
 
