@@ -1,10 +1,10 @@
 use std::{fs, os::unix::fs::symlink, path::Path};
 
 use super::stand::{BUILD, Stand};
-use crate::ssh::steps::HEADER;
-
-const SWAP: &str = concat!(include_str!("../trace.sh"), include_str!("../swap.sh"));
-const RECALL: &str = concat!(include_str!("../trace.sh"), include_str!("../recall.sh"));
+use crate::ssh::{
+    deploy::job::{RECALL, SWAP},
+    steps::HEADER,
+};
 
 /// What runs, where the data is.
 fn settings(stand: &Stand, word: &str) -> String {

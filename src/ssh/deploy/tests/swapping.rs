@@ -1,9 +1,7 @@
 use std::{fs, os::unix::fs::symlink};
 
 use super::stand::{BUILD, Stand};
-use crate::ssh::steps::HEADER;
-
-const SWAP: &str = concat!(include_str!("../trace.sh"), include_str!("../swap.sh"));
+use crate::ssh::{deploy::job::SWAP, steps::HEADER};
 
 /// 8.18.0 runs, and 8.19.0 waits.
 fn ready() -> Stand {
