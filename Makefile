@@ -19,8 +19,10 @@ demo-down: ## stops the demo and removes what it made
 test: bed ## all tests: pure, then scripted, then on real processes
 	@tests/run.sh
 
+# The bed is to know, too.
+soak: export DROVER_SOAK := 1
 soak: bed ## the same with the long campaigns: more cases, more crash points, more time
-	@DROVER_SOAK=1 PROPTEST_CASES=$(or $(PROPTEST_CASES),4096) tests/run.sh
+	@PROPTEST_CASES=$(or $(PROPTEST_CASES),4096) tests/run.sh
 
 bench: bed ## how long, how much memory, how many requests
 	@cargo bench --bench operator

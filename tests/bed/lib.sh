@@ -4,6 +4,8 @@
 CONTROL_PLANE_VERSION=1.35.4
 # The oldest Elasticsearch supported, one to upgrade from, the one that most tests run on, and the newest (Java 21 or later).
 ELASTICSEARCH_VERSIONS="7.17.29 8.17.0 8.19.0 9.2.0"
+# For the long campaigns a patch of one of them besides.
+[ -z "${DROVER_SOAK:-}" ] || ELASTICSEARCH_VERSIONS="$ELASTICSEARCH_VERSIONS 8.19.1"
 # The Debian under every host of the bed, whatever its os-release says, and the packages it has beyond the minimum.
 HOST_SUITE=bookworm
 HOST_PACKAGES=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,procps,curl

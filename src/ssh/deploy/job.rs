@@ -17,8 +17,10 @@ use crate::ssh::{
 const PROGRESS: &str = include_str!("progress.sh");
 const FORGET: &str = include_str!("forget.sh");
 const STAGE: &str = include_str!("stage.sh");
-const SWAP: &str = concat!(include_str!("trace.sh"), include_str!("swap.sh"));
-const RECALL: &str = concat!(include_str!("trace.sh"), include_str!("recall.sh"));
+pub(super) const SWAP: &str =
+    concat!(include_str!("trace.sh"), include_str!("places.sh"), include_str!("swap.sh"));
+pub(super) const RECALL: &str =
+    concat!(include_str!("trace.sh"), include_str!("places.sh"), include_str!("recall.sh"));
 
 /// What a job says goes to a file beside that of its settings, which the job itself begins anew: only
 /// the one that systemd took does.

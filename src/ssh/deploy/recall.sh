@@ -16,22 +16,11 @@ before=$trees/before back=$config/next/back tree=$trees/$previous
 current=$(readlink "$trees/current" 2>/dev/null)
 version=${current##*/}
 
-# Hands each place whose content comes back to $1, but for that of the unit.
-each() {
-  for path in "$config/elasticsearch.yml" "$config/jvm.options.d/drover.options" \
-    "$config/jvm.options" "$config/log4j2.properties" "$config/elasticsearch.keystore" \
-    "$trees/current"; do
-    "$1" "$path" || return
-  done
-}
-is() { [ -e "$1" ] || [ -L "$1" ]; }
 take() { ! is "$before/${1##*/}" || cp -dp -- "$before/${1##*/}" "$back/${1##*/}"; }
 place() {
   if is "$back/${1##*/}"; then mv -fT -- "$back/${1##*/}" "$1"; else rm -f -- "$1"; fi ||
     fail "$1 can't be written"
 }
-fail() { echo "$1"; exit 1; }
-second() { [ ! -f "$1" ] || sed -n 2p "$1"; }
 runs() {
   pid=$(systemctl show -p MainPID --value -- "$unit")
   [ "${pid:-0}" != 0 ] && [ -r "/proc/$pid/environ" ] &&

@@ -19,15 +19,6 @@ new=$next/new old=$next/old
 # Elsewhere: Elasticsearch reads each log4j2.properties below its settings.
 before=$trees/before
 
-# Hands each place whose content is replaced to $1, but for that of the unit.
-each() {
-  for path in "$config/elasticsearch.yml" "$config/jvm.options.d/drover.options" \
-    "$config/jvm.options" "$config/log4j2.properties" "$config/elasticsearch.keystore" \
-    "$trees/current"; do
-    "$1" "$path" || return
-  done
-}
-is() { [ -e "$1" ] || [ -L "$1" ]; }
 keep() { ! is "$1" || cp -dp -- "$1" "$old/${1##*/}"; }
 restore() { if is "$old/${1##*/}"; then mv -fT -- "$old/${1##*/}" "$1"; else rm -f -- "$1"; fi; }
 place() { ! is "$new/${1##*/}" || mv -fT -- "$new/${1##*/}" "$1" || back "$1 can't be written"; }
@@ -39,7 +30,6 @@ start() {
   systemctl reset-failed -- "$unit" 2>/dev/null
   timeout -k 5 300 systemctl start "$@" -- "$unit"
 }
-fail() { echo "$1"; exit 1; }
 back() {
   each restore
   restore "$unit_file"
@@ -48,7 +38,6 @@ back() {
   start --no-block
   fail "$1"
 }
-second() { [ ! -f "$1" ] || sed -n 2p "$1"; }
 
 [ -f "$tree/.drover" ] || fail "$tree is not there"
 waits=no

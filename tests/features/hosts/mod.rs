@@ -90,14 +90,7 @@ impl Stage {
 
     /// Makes or changes a Secret.
     pub async fn secret(&self, name: &str, data: &Value) {
-        let secret = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "type": "kubernetes.io/ssh-auth",
-            "metadata": { "name": name },
-            "stringData": data,
-        });
-        self.apply(&secret).await;
+        self.apply(&secret(name, data)).await;
     }
 
     /// Deletes a Secret.
@@ -202,8 +195,7 @@ impl Stage {
         self.operator.metric("drover_ssh_command_duration_seconds_count", &[&label]).await
     }
 
-    /// Deletes all objects of these kinds at once, one kind after the other, as `kubectl delete -k` would,
-    /// and does not wait.
+    /// Deletes all objects of these kinds at once, one kind after the other, and does not wait.
     pub async fn delete_all(&self, kinds: &str) {
         let arguments = ["delete", kinds, "--all", "--wait=false", "-n", &self.namespace];
         control_plane().await.kubectl(&arguments, "");
@@ -256,6 +248,17 @@ pub fn spec_of(host: &Host, spec: &Value) -> Value {
     let fields = spec.as_object().expect("a spec is an object").clone();
     whole.as_object_mut().expect("made above").extend(fields);
     whole
+}
+
+/// A Secret of the kind that Hosts name.
+pub fn secret(name: &str, data: &Value) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/ssh-auth",
+        "metadata": { "name": name },
+        "stringData": data,
+    })
 }
 
 /// A Host of this name and spec.

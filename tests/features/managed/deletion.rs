@@ -7,11 +7,7 @@ use drover::api::{
     index::Index,
     rollout_status::{FailedHost, RolloutHost, RolloutStep},
 };
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{
-    Api,
-    api::{DeleteParams, ListParams},
-};
+use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
 
 use super::{
@@ -19,25 +15,58 @@ use super::{
     drain::{EXCLUSIONS, VOTES},
 };
 use crate::{
-    common::{hosts::room, traffic::Target, wait::eventually},
-    world::expect,
+    common::{
+        hosts::{SshKey, room},
+        paths,
+        traffic::Target,
+        wait::eventually,
+    },
+    hosts,
+    world::{control_plane, expect},
 };
 
 const OLD: &str = "8.17.0";
 const NEW: &str = "8.19.0";
 
 impl Stage {
-    /// Applies the Cluster of the version that is there at first, its Hosts and an Index.
-    async fn stack(&self) {
-        self.apply_all(&self.cluster(OLD, &json!({}), &json!({}))).await;
+    /// A folder with all that people declare of the Cluster of the version that is there at first: the key to log
+    /// in with, the Cluster, its Hosts and an Index.
+    fn kustomization(&self) -> String {
         let settings = json!({ "number_of_shards": 3, "number_of_replicas": 1 });
-        self.apply(&json!({
+        let index = json!({
             "apiVersion": "drover.dev/v1alpha1",
             "kind": "Index",
             "metadata": { "name": "orders" },
             "spec": { "clusterRef": { "name": "es" }, "settings": settings },
-        }))
-        .await;
+        });
+        let key = json!({ "ssh-privatekey": SshKey::shared().private() });
+        let mut all = self.members();
+        all.extend([hosts::secret("key", &key), index]);
+        all.push(self.cluster(OLD, &json!({}), &json!({})));
+        let all: Vec<String> = all.iter().map(Value::to_string).collect();
+        let names = json!({ "namespace": self.namespace, "resources": ["all.yaml"] });
+        let folder = paths::scratch("kustomization");
+        std::fs::write(folder.join("all.yaml"), all.join("\n---\n")).expect("own folder");
+        std::fs::write(folder.join("kustomization.yaml"), names.to_string()).expect("own folder");
+        folder.to_str().expect("a plain path").to_owned()
+    }
+
+    /// `kubectl apply -k` of all that.
+    async fn stack(&self) {
+        control_plane().await.kubectl(&["apply", "-k", &self.kustomization()], "");
+    }
+
+    /// `kubectl delete -k` of it, which waits until all of it is gone.
+    async fn unstack(&self) {
+        let (control_plane, folder) = (control_plane().await, self.kustomization());
+        // The operator talks to the API server by way of this thread.
+        let deleted = tokio::task::spawn_blocking(move || {
+            let delete = ["delete", "-k", &folder, "--ignore-not-found", "--timeout=5m"];
+            control_plane.try_kubectl(&delete, "")
+        });
+        self.is_over().await;
+        let deleted = deleted.await.expect("kubectl runs");
+        assert!(deleted.success, "{}", deleted.stderr);
     }
 
     /// Waits until the Index is there.
@@ -73,7 +102,7 @@ impl Stage {
     }
 
     /// What Elasticsearch was told to do with its copies and its votes.
-    async fn told_to(&self, target: &Target) -> Value {
+    pub(super) async fn told_to(&self, target: &Target) -> Value {
         let asks = |path: &str| ask(&self.machines[0], target, ("GET", path), &Value::Null);
         eventually("Elasticsearch tells its settings", LONG, async || {
             let settings = asks("/_cluster/settings?flat_settings=true")?;
@@ -87,7 +116,7 @@ impl Stage {
     }
 
     /// Waits until all nodes are there and all shards have their copies.
-    async fn is_green(&self, target: &Target) {
+    pub(super) async fn is_green(&self, target: &Target) {
         let path = "/_cluster/health?wait_for_status=green&wait_for_nodes=3&timeout=1s";
         eventually("three nodes are green", LONG, async || {
             let health = ask(&self.machines[0], target, ("GET", path), &Value::Null)?;
@@ -132,8 +161,7 @@ async fn elasticsearch_outlives_objects_that_go_in_a_drain_and_a_namespace_that_
             if is_set { Ok(()) } else { Err(format!("{drain:?}")) }
         })
         .await;
-    stage.delete_all("hosts.drover.dev,indices.drover.dev,clusters.drover.dev").await;
-    stage.is_over().await;
+    stage.unstack().await;
     stage.is_green(&target).await;
     assert_eq!(stage.told_to(&target).await, told, "something is left of the drain");
     assert_eq!(stage.runs(), runs, "under Retain nobody is touched");
@@ -176,9 +204,9 @@ async fn elasticsearch_outlives_objects_that_go_in_a_drain_and_a_namespace_that_
         })
         .await;
     let name = down(&status).expect("checked").name.clone();
-    let namespaces: Api<Namespace> = Api::all(stage.client.clone());
-    namespaces.delete(&stage.namespace, &DeleteParams::default()).await.unwrap();
-    // Kubernetes itself does this, in no order.
+    let delete = ["delete", "namespace", &stage.namespace, "--wait=false"];
+    control_plane().await.kubectl(&delete, "");
+    // What the control plane of the bed lacks does this, in no order.
     let all = "secrets,configmaps,hosts.drover.dev,indices.drover.dev,clusters.drover.dev";
     stage.delete_all(all).await;
     stage.is_over().await;

@@ -1,5 +1,6 @@
 //! Clusters that Drover itself makes on bare machines: real hosts, real Elasticsearch, one apply.
 
+mod crash;
 mod deletion;
 mod drain;
 mod life;
@@ -32,6 +33,7 @@ use crate::{
         operator,
         paths::runs_here,
         proxy::{Entry, lines},
+        soak,
         traffic::Target,
         wait::eventually,
     },
@@ -49,6 +51,14 @@ const RIGHTS: [&str; 2] = [
 pub const LONG: Duration = Duration::from_mins(6);
 /// For a run over three hosts there: each takes one to two minutes.
 const ROLL: Duration = Duration::from_mins(15);
+
+/// What machines can run here, from the oldest to the newest: every step that people take, and in the long
+/// campaigns a patch as well.
+fn versions() -> Vec<&'static str> {
+    let patch = soak().then_some("8.19.1");
+    let all = ["7.17.29", "8.17.0", "8.19.0"].into_iter().chain(patch).chain(["9.2.0"]);
+    all.filter(|it| runs_here(it)).collect()
+}
 
 /// A namespace with an operator of its own, bare machines, and where they fetch Elasticsearch.
 pub struct Stage {
@@ -109,9 +119,8 @@ impl Stage {
     /// spec.
     pub fn cluster(&self, version: &str, config: &Value, more: &Value) -> Value {
         let url = self.archives.plain.url();
-        let versions = ["7.17.29", "8.17.0", "8.19.0", "9.2.0"].into_iter();
-        let digests: BTreeMap<String, String> = versions
-            .filter(|it| runs_here(it))
+        let digests: BTreeMap<String, String> = versions()
+            .into_iter()
             .map(|it| (format!("elasticsearch-{it}-linux-x86_64.tar.gz"), Archives::digest(it)))
             .collect();
         let mut spec = json!({ "elasticsearch": {
@@ -347,6 +356,13 @@ impl Stage {
                 .to_owned()
         };
         self.machines.iter().map(id).collect()
+    }
+
+    /// How often Elasticsearch was started, machine by machine.
+    pub fn starts(&self) -> Vec<usize> {
+        let journal = "journalctl --no-pager -o cat _PID=1 UNIT=drover-elasticsearch.service";
+        let started = |it: &Host| it.inside(journal).matches("Started ").count();
+        self.machines.iter().map(started).collect()
     }
 }
 

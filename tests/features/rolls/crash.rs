@@ -18,7 +18,7 @@ use crate::common::{
 const MOST: usize = 400;
 
 /// What is written for the Cluster and its Hosts, to either server.
-fn counts(entry: &Entry) -> bool {
+pub fn counts(entry: &Entry) -> bool {
     entry.is_write() && !entry.is_lease() && !entry.path.contains("/events")
 }
 

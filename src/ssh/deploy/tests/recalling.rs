@@ -1,48 +1,27 @@
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{fs, path::Path};
 
-use super::stand::{BUILD, Stand};
-use crate::ssh::steps::HEADER;
-
-const SWAP: &str = concat!(include_str!("../trace.sh"), include_str!("../swap.sh"));
-const RECALL: &str = concat!(include_str!("../trace.sh"), include_str!("../recall.sh"));
+use super::stand::Stand;
+use crate::ssh::{
+    deploy::job::{RECALL, SWAP},
+    steps::HEADER,
+};
 
 /// What runs, where the data is.
 fn settings(stand: &Stand, word: &str) -> String {
     format!("path.data: \"{}\"\n# {word}\n", stand.path("data"))
 }
 
-/// `version` runs with old settings, and 8.19.0 waits with new ones.
+/// `version` runs with old settings, and 8.19.0 waits with new ones; there is data.
 fn ready(version: &str) -> Stand {
-    let stand = Stand::new();
-    for version in [version, "8.19.0"] {
-        stand.distribution(&format!("trees/{version}"), BUILD);
-        stand.write(&format!("trees/{version}/.drover"), &format!("{HEADER}\n{BUILD}\n"));
-    }
-    symlink(stand.path(&format!("trees/{version}")), stand.path("trees/current")).unwrap();
-    for (name, text) in [
-        ("config/revision", format!("{HEADER}\nold\n")),
-        ("config/elasticsearch.yml", settings(&stand, "old")),
-        ("config/jvm.options.d/drover.options", "old".into()),
-        ("config/elasticsearch.keystore", "old".into()),
-        ("units/es.service", "old".into()),
-        ("config/next/revision", format!("{HEADER}\nnew\n")),
-        ("config/next/elasticsearch.yml", settings(&stand, "new")),
-        ("config/next/drover.options", "new".into()),
-        ("config/next/es.service", "new".into()),
-        ("data/_state/manifest-1.st", "old".into()),
-        ("state", "active".into()),
-    ] {
-        stand.write(name, &text);
-    }
+    let stand = Stand::of_two(version);
+    stand.write("config/elasticsearch.yml", &settings(&stand, "old"));
+    stand.write("config/next/elasticsearch.yml", &settings(&stand, "new"));
+    stand.write("data/_state/manifest-1.st", "old");
     stand
 }
 
 fn swap(stand: &Stand, run: &str) -> Result<String, String> {
-    let (trees, config) = (stand.path("trees"), stand.path("config"));
-    let unit = stand.path("units/es.service");
-    let lines = ["es.service", "new", "8.19.0", &trees, &config, &unit, "elasticsearch", "1", run];
-    let settings = stand.write("settings", &(lines.join("\n") + "\n"));
-    stand.run(SWAP, &[&settings])
+    stand.swap(SWAP, "new", "8.19.0", run)
 }
 
 fn recall(stand: &Stand, run: &str, previous: &str) -> Result<String, String> {

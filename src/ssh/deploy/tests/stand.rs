@@ -3,11 +3,13 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::atomic::{AtomicUsize, Ordering},
 };
+
+use crate::ssh::steps::HEADER;
 
 /// Keeps the state of one unit, and writes down what it is asked.
 const SYSTEMCTL: &str = r#"#!/bin/sh
@@ -44,6 +46,47 @@ impl Stand {
         it.program("bin/runuser", RUNUSER);
         it.program("bin/chown", NOTHING);
         it
+    }
+
+    /// `version` runs with settings that say `old`, and 8.19.0 waits with some that say `new`.
+    pub fn of_two(version: &str) -> Self {
+        let stand = Self::new();
+        for version in [version, "8.19.0"] {
+            stand.distribution(&format!("trees/{version}"), BUILD);
+            stand.write(&format!("trees/{version}/.drover"), &format!("{HEADER}\n{BUILD}\n"));
+        }
+        symlink(stand.path(&format!("trees/{version}")), stand.path("trees/current")).unwrap();
+        for (name, text) in [
+            ("config/revision", format!("{HEADER}\nold\n")),
+            ("config/elasticsearch.yml", "old".into()),
+            ("config/jvm.options.d/drover.options", "old".into()),
+            ("config/elasticsearch.keystore", "old".into()),
+            ("units/es.service", "old".into()),
+            ("config/next/revision", format!("{HEADER}\nnew\n")),
+            ("config/next/elasticsearch.yml", "new".into()),
+            ("config/next/drover.options", "new".into()),
+            ("config/next/es.service", "new".into()),
+            ("state", "active".into()),
+        ] {
+            stand.write(name, &text);
+        }
+        stand
+    }
+
+    /// Has `script` put the revision and its version in place for a run.
+    pub fn swap(
+        &self,
+        script: &str,
+        revision: &str,
+        version: &str,
+        run: &str,
+    ) -> Result<String, String> {
+        let (trees, config) = (self.path("trees"), self.path("config"));
+        let unit = self.path("units/es.service");
+        let lines =
+            ["es.service", revision, version, &trees, &config, &unit, "elasticsearch", "1", run];
+        let settings = self.write("settings", &(lines.join("\n") + "\n"));
+        self.run(script, &[&settings])
     }
 
     pub fn path(&self, name: &str) -> String {

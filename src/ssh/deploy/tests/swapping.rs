@@ -1,33 +1,11 @@
-use std::{fs, os::unix::fs::symlink};
+use std::fs;
 
-use super::stand::{BUILD, Stand};
-use crate::ssh::steps::HEADER;
-
-const SWAP: &str = concat!(include_str!("../trace.sh"), include_str!("../swap.sh"));
+use super::stand::Stand;
+use crate::ssh::{deploy::job::SWAP, steps::HEADER};
 
 /// 8.18.0 runs, and 8.19.0 waits.
 fn ready() -> Stand {
-    let stand = Stand::new();
-    for version in ["8.18.0", "8.19.0"] {
-        stand.distribution(&format!("trees/{version}"), BUILD);
-        stand.write(&format!("trees/{version}/.drover"), &format!("{HEADER}\n{BUILD}\n"));
-    }
-    symlink(stand.path("trees/8.18.0"), stand.path("trees/current")).unwrap();
-    for (name, text) in [
-        ("config/revision", format!("{HEADER}\nold\n")),
-        ("config/elasticsearch.yml", "old".into()),
-        ("config/jvm.options.d/drover.options", "old".into()),
-        ("config/elasticsearch.keystore", "old".into()),
-        ("units/es.service", "old".into()),
-        ("config/next/revision", format!("{HEADER}\nnew\n")),
-        ("config/next/elasticsearch.yml", "new".into()),
-        ("config/next/drover.options", "new".into()),
-        ("config/next/es.service", "new".into()),
-        ("state", "active".into()),
-    ] {
-        stand.write(name, &text);
-    }
-    stand
+    Stand::of_two("8.18.0")
 }
 
 fn swap(stand: &Stand, revision: &str, version: &str) -> Result<String, String> {
@@ -35,12 +13,7 @@ fn swap(stand: &Stand, revision: &str, version: &str) -> Result<String, String> 
 }
 
 fn swap_with(stand: &Stand, script: &str, revision: &str, version: &str) -> Result<String, String> {
-    let (trees, config) = (stand.path("trees"), stand.path("config"));
-    let unit = stand.path("units/es.service");
-    let lines =
-        ["es.service", revision, version, &trees, &config, &unit, "elasticsearch", "1", "r-1"];
-    let settings = stand.write("settings", &(lines.join("\n") + "\n"));
-    stand.run(script, &[&settings])
+    stand.swap(script, revision, version, "r-1")
 }
 
 fn check_new(stand: &Stand) {

@@ -5,17 +5,23 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{super::super::rollout::farewell, *};
 
-/// A host is down for the run, and the object was asked to go a while ago.
+impl Roll {
+    /// A host is down for the run, and the object was asked to go a while ago.
+    pub(super) fn leave(&mut self, seconds: i64) {
+        self.last_first();
+        self.ask("one");
+        self.turn_until(RolloutStep::Stop);
+        self.stop(2);
+        self.fail(2, 1);
+        let now = self.scene.time();
+        self.scene.edit(|it| it.metadata.deletion_timestamp = Some(Time(now)));
+        self.scene.now += seconds;
+    }
+}
+
 fn leaving(seconds: i64) -> Roll {
     let mut roll = Roll::new();
-    roll.last_first();
-    roll.ask("one");
-    roll.turn_until(RolloutStep::Stop);
-    roll.stop(2);
-    roll.fail(2, 1);
-    let now = roll.scene.time();
-    roll.scene.edit(|it| it.metadata.deletion_timestamp = Some(Time(now)));
-    roll.scene.now += seconds;
+    roll.leave(seconds);
     roll
 }
 

@@ -1,7 +1,5 @@
 //! Hosts that are protected by shutdown records of their nodes.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
 use super::*;
 
 /// The spec asks for records.
@@ -162,14 +160,7 @@ fn a_record_that_an_earlier_process_left_goes_though_its_node_is_gone() {
 #[test]
 fn a_record_is_taken_back_before_the_object_goes_without_the_host() {
     let mut roll = announced();
-    roll.last_first();
-    roll.ask("one");
-    roll.turn_until(RolloutStep::Stop);
-    roll.stop(2);
-    roll.fail(2, 1);
-    let now = roll.scene.time();
-    roll.scene.edit(|it| it.metadata.deletion_timestamp = Some(Time(now)));
-    roll.scene.now += 1_000;
+    roll.leave(1_000);
     assert_eq!(roll.turn().decided.act, None, "the host may come back");
     assert_eq!(roll.records(), ["node-2"]);
     roll.scene.now += 200;
