@@ -2,6 +2,7 @@
 
 mod connected;
 mod crash;
+mod deploy;
 mod failures;
 mod faults;
 mod gates;
@@ -9,16 +10,21 @@ mod handover;
 mod reboot;
 mod records;
 mod restart;
+mod upgrade;
 
 use std::{ops::Deref, time::Duration};
 
 use drover::api::{
+    RESUME,
     cluster::Cluster,
     cluster_status::ClusterStatus,
     host_status::RunStatus,
     rollout_status::{RestartStatus, RolloutHost, RolloutStatus},
 };
-use kube::Api;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -150,6 +156,14 @@ impl Stage {
         let fields = more.as_object().expect("a spec is an object").clone();
         spec.as_object_mut().expect("made above").extend(fields);
         self.cluster(&spec).await;
+    }
+
+    /// Lets the run go on that waits with this token.
+    pub async fn resume(&self, token: &str) {
+        let api: Api<Cluster> = Api::namespaced(self.client.clone(), &self.namespace);
+        let annotations = json!({ "metadata": { "annotations": { RESUME: token } } });
+        let patch = Patch::Merge(annotations);
+        api.patch("es", &PatchParams::default(), &patch).await.expect("a Cluster");
     }
 
     /// Waits until the restart of this id has come to its end, and returns the status.
