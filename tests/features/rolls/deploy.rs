@@ -34,9 +34,8 @@ impl Stage {
         self.cluster_within(WHOLE, &format!("deploy {request} is finished"), |cluster| {
             let status = cluster.status.clone().unwrap_or_default();
             let last = status.deploy.as_ref();
-            let is_over = last.is_some_and(|it| {
-                it.request_id == request && it.status == RunStatus::Finished
-            });
+            let is_over =
+                last.is_some_and(|it| it.request_id == request && it.status == RunStatus::Finished);
             if is_over && status.rollout.is_none() {
                 Ok(())
             } else {

@@ -65,9 +65,8 @@ impl Stage {
         self.cluster_within(WHOLE, &format!("upgrade {request} is finished"), |cluster| {
             let status = cluster.status.clone().unwrap_or_default();
             let last = status.upgrade.as_ref();
-            let is_over = last.is_some_and(|it| {
-                it.request_id == request && it.status == RunStatus::Finished
-            });
+            let is_over =
+                last.is_some_and(|it| it.request_id == request && it.status == RunStatus::Finished);
             if is_over && status.rollout.is_none() {
                 Ok(())
             } else {
@@ -169,9 +168,8 @@ async fn an_upgrade_that_fails_on_the_second_host_waits_there_with_the_third_unt
 
     let run = stage
         .run_when("it waits for a person", |it| {
-            let is_told = |it: &RolloutHost| {
-                it.step == RolloutStep::Waiting && it.message.is_some()
-            };
+            let is_told =
+                |it: &RolloutHost| it.step == RolloutStep::Waiting && it.message.is_some();
             it.pause.is_some() && it.hosts.iter().any(is_told)
         })
         .await;
