@@ -99,7 +99,9 @@ impl Metrics {
             || Histogram::new([0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0]);
         // The steps of a run take as long as machines boot and shards recover.
         let step_seconds = || {
-            Histogram::new([0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0])
+            Histogram::new([
+                0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0,
+            ])
         };
         let mut metrics = Self {
             registry: Registry::with_prefix("drover"),

@@ -2,8 +2,8 @@
 # Stands in for a package manager inside a host, by the name it is called: apt-get, apt, dnf, yum, needs-restarting, rpm, zypper,
 # rpm-ostree. It knows which packages are installed and which updates wait, speaks and ends as the real one does, brings nothing
 # real but what flannel.sh stands in for, and keeps every call in /var/log/stand-in.log. A package called no-such-* is in no
-# repository.
-# State is in /var/lib/bed: updates, installed (not on Debian, which has dpkg), and on ostree systems the versions booted, staged,
+# repository, and by apt one called broken-* can be fetched and not be set up.
+# State is in /var/lib/bed: updates, held (what apt had to leave alone at its last upgrade), installed (not on Debian, which has dpkg), and on ostree systems the versions booted, staged,
 # rollback and latest, and the packages layered.
 set -eu
 name=$(basename "$0" .real)
@@ -59,6 +59,13 @@ update_all() {
 }
 reboot_required() { [ -e /run/bed/reboot-required ]; }
 
+# renew PACKAGE: dpkg has its newer version from now on, where it is installed.
+renew() {
+  local status=/var/lib/dpkg/status
+  awk -v name="$1" '/^Package: / { is = $2 == name } is && /^Version: / { $0 = "Version: 1.1-1" } { print }' $status >$status.bed
+  mv $status.bed $status
+}
+
 apt() {
   is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' -- "$1" 2>/dev/null)" = installed ]; }
   local it simulate=''
@@ -82,6 +89,9 @@ apt() {
     if [ -n "$simulate" ]; then
       for it in $(cat updates); do echo "Inst $it [1.0-1] (1.1-1 bed [all])"; done
     elif ! option -d --download-only; then
+      apt-mark showhold >held
+      ! grep -q '^broken-' updates || fail 100 "E: Sub-process /usr/bin/dpkg returned an error code (1)"
+      for it in $(cat updates); do renew "$it"; done
       echo "$(waiting) upgraded, 0 newly installed, 0 to remove and 0 not upgraded."
       update_all
       ! reboot_required || echo '*** System restart required ***' >/run/reboot-required

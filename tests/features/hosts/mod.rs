@@ -19,7 +19,7 @@ mod upgrade;
 
 use std::time::Duration;
 
-use drover::api::{condition, host::Host as HostObject};
+use drover::api::{RESUME, cluster::Cluster, condition, host::Host as HostObject};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::DeleteParams};
 use serde_json::{Value, json};
@@ -172,6 +172,14 @@ impl Stage {
     pub async fn mark(&self, name: &str, metadata: &Value) {
         let patch = kube::api::Patch::Merge(json!({ "metadata": metadata }));
         self.hosts().patch(name, &kube::api::PatchParams::default(), &patch).await.expect("a Host");
+    }
+
+    /// A person lets the run of the Cluster `es` go on, with this word.
+    pub async fn resume(&self, token: &str) {
+        let api: Api<Cluster> = Api::namespaced(self.client.clone(), &self.namespace);
+        let metadata = json!({ "annotations": { RESUME: token } });
+        let patch = kube::api::Patch::Merge(json!({ "metadata": metadata }));
+        api.patch("es", &kube::api::PatchParams::default(), &patch).await.expect("a Cluster");
     }
 
     /// Waits until the operator has looked into everything anew: the look began after this was called.

@@ -9,15 +9,12 @@ use drover::api::{
 use serde_json::{Value, json};
 
 use super::{LONG, ROLL, Stage, versions};
-use crate::{
-    common::{
-        hosts::{Os, room},
-        proxy::Damage,
-        soak,
-        traffic::Traffic,
-        wait::eventually,
-    },
-    rolls::resume,
+use crate::common::{
+    hosts::{Os, room},
+    proxy::Damage,
+    soak,
+    traffic::Traffic,
+    wait::eventually,
 };
 
 /// What the cluster runs, one after the other: over a major version, and where there is time each kind of
@@ -79,7 +76,7 @@ async fn is_stopped_by_a_bad_archive(stage: &Stage, version: &str, config: &Valu
     assert!(run.hosts.iter().all(|it| it.step == RolloutStep::Waiting), "{run:#?}");
     assert_eq!(stage.runs(), runs, "a node went down for what could not be fetched");
     stage.archives.mend();
-    resume(stage, &pause.token).await;
+    stage.resume(&pause.token).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use drover::api::rollout_status::RolloutStep;
 use serde_json::json;
 
-use super::{Stage, at, resume};
+use super::{Stage, at};
 
 #[tokio::test]
 async fn a_node_that_does_not_start_pauses_the_run_and_lets_it_go_on_once_it_is_mended() {
@@ -48,9 +48,9 @@ async fn a_run_that_pauses_after_the_first_host_goes_on_at_a_word_that_is_good_o
     let done = run.hosts.iter().filter(|it| it.step == RolloutStep::Done).count();
     assert_eq!(done, 1);
     stage.assert_nothing_left(&settings).await;
-    resume(&stage, "something else").await;
+    stage.resume("something else").await;
     stage.cluster_until("Stalled", "True").await;
-    resume(&stage, &run.pause.unwrap().token).await;
+    stage.resume(&run.pause.unwrap().token).await;
     stage.restarted("one").await;
     stage.assert_nothing_left(&settings).await;
 }

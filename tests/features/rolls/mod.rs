@@ -3,6 +3,7 @@
 mod connected;
 pub mod crash;
 mod crowded;
+mod deploy;
 mod failures;
 mod faults;
 mod gates;
@@ -11,20 +12,17 @@ mod reboot;
 mod records;
 mod restart;
 mod unwell;
+mod upgrade;
 
 use std::{ops::Deref, time::Duration};
 
 use drover::api::{
-    RESUME,
     cluster::Cluster,
     cluster_status::ClusterStatus,
     host_status::RunStatus,
     rollout_status::{RestartStatus, RolloutHost, RolloutStatus},
 };
-use kube::{
-    Api,
-    api::{Patch, PatchParams},
-};
+use kube::Api;
 use serde_json::{Value, json};
 
 use crate::{
@@ -299,13 +297,6 @@ impl Stage {
         })
         .await
     }
-}
-
-/// A person lets the run of the Cluster `es` go on, with this word.
-pub async fn resume(stage: &hosts::Stage, token: &str) {
-    let api: Api<Cluster> = Api::namespaced(stage.client.clone(), &stage.namespace);
-    let patch = Patch::Merge(json!({ "metadata": { "annotations": { RESUME: token } } }));
-    api.patch("es", &PatchParams::default(), &patch).await.expect("a Cluster");
 }
 
 /// Which machine the Host of this name stands for.

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::{
-    api::host_status::DeployedElasticsearch,
-    controllers::host::elasticsearch::status::with_doubts,
+    api::host_status::DeployedElasticsearch, controllers::host::elasticsearch::status::with_doubts,
 };
 
 #[test]
