@@ -1,16 +1,18 @@
 //! Hosts as their controller brings them along: it takes permits, says so, looks again, and acts.
 
+mod life;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use drover::rollout::{
     hosts::{Answer, Match, Member, Progress},
-    roles::Roles,
     run::{FRESH, HostRun, Kind, Run, RunId, Step},
     safety::since,
 };
 use jiff::Timestamp;
 
-use super::elasticsearch::Elasticsearch;
+pub use self::life::{Known, Life};
+use super::elasticsearch::{Duties, Elasticsearch};
 
 /// One machine.
 #[derive(Clone, Debug)]
@@ -27,8 +29,13 @@ pub struct Host {
     boots_before: u64,
     /// Whether a person has stopped its unit, so that the machine does not start it.
     pub disabled: bool,
-    /// Whether it is a member of the Cluster.
-    pub is_member: bool,
+    /// What became of its object, and which one of the name it is.
+    pub life: Life,
+    generation: u32,
+    /// Whether a person lets it go without a drain.
+    pub skips: bool,
+    /// What its node is to do.
+    pub wanted: Duties,
     pub in_maintenance: bool,
     /// Whether Elasticsearch does not start here until somebody mends it.
     pub broken: bool,
@@ -48,7 +55,7 @@ pub struct Host {
 }
 
 impl Host {
-    pub fn new(number: usize) -> Self {
+    pub fn new(number: usize, elasticsearch: &Elasticsearch) -> Self {
         Self {
             number,
             cordoned: false,
@@ -58,7 +65,10 @@ impl Host {
             boots: 0,
             boots_before: 0,
             disabled: false,
-            is_member: true,
+            life: Life::Member,
+            generation: 0,
+            skips: false,
+            wanted: elasticsearch.configured[number],
             in_maintenance: false,
             broken: false,
             reached: 0,
@@ -69,10 +79,6 @@ impl Host {
             stops: BTreeMap::new(),
             fit: true,
         }
-    }
-
-    pub fn uid(&self) -> Box<str> {
-        format!("uid-{}", self.number).into()
     }
 
     pub fn member(&self, elasticsearch: &Elasticsearch) -> Member {
@@ -88,13 +94,13 @@ impl Host {
             Match::Stopped
         };
         Member {
-            name: format!("host-{}", self.number).into(),
+            name: self.name(),
             uid: self.uid(),
             addresses: [Elasticsearch::address(self.number)].into(),
             nodes,
-            is_home: true,
+            is_home: !elasticsearch.removed.contains(&self.number),
             is_failing: false,
-            roles: Roles::Every,
+            roles: self.roles(),
             runs,
             others_run,
             fit: if self.fit { Ok(()) } else { Err("it can't be reached".into()) },
@@ -137,9 +143,12 @@ impl Host {
     }
 
     /// What waits takes the place of what was there, and is used up, also where that fails half-way.
-    fn swap(&mut self, declared: u64, fails: bool) {
+    fn swap(&mut self, declared: u64, fails: bool, elasticsearch: &mut Elasticsearch) {
         (self.staged, self.aim) = (None, Some(declared));
-        self.in_place = if fails { self.in_place } else { declared };
+        if !fails {
+            self.in_place = declared;
+            elasticsearch.configured[self.number] = self.wanted;
+        }
     }
 
     /// It names another Cluster, so that no run has anything for it. What was begun on the machine
@@ -217,7 +226,7 @@ impl Host {
         troubled: bool,
         now: Timestamp,
     ) -> Option<RunId> {
-        if !self.is_member {
+        if !self.is_member() {
             self.finish_alone(elasticsearch);
             return None;
         }
@@ -289,7 +298,7 @@ impl Host {
                         self.stopped = true;
                         let fails = troubled && rng.u8(..) < 24;
                         if run.kind.swaps() {
-                            self.swap(declared, fails);
+                            self.swap(declared, fails, elasticsearch);
                         }
                         let mut going = self.going(run.kind, elasticsearch).into_iter();
                         if going.any(|it| elasticsearch.running[it].is_some()) {

@@ -4,6 +4,7 @@
 //! faults end, every run has to come to its end.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::struct_excessive_bools)]
 
+mod drains;
 mod elasticsearch;
 mod hosts;
 mod operator;
