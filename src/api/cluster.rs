@@ -9,6 +9,8 @@ use super::{
     drain::DrainStatus,
     elasticsearch::ElasticsearchSpec,
     fields::{DurationText, Endpoint, Fingerprint},
+    index::{DriftPolicy, Mode, PlannedCall},
+    live::LiveSettings,
     reference::{
         ApiKeyReference, CertificatesReference, ObjectReference, SecretReference, TokenReference,
     },
@@ -114,6 +116,11 @@ pub struct ClusterSpec {
     /// Default: false.
     #[serde(default)]
     pub paused: bool,
+    /// Whether Drover does what the spec asks for, or only publishes it in `status.plan`. Under Plan
+    /// nothing new is begun in Elasticsearch or on any host: a host that a run has in hand is brought
+    /// back first. Default: Apply.
+    #[serde(default)]
+    pub mode: Mode,
     /// What becomes of an Elasticsearch that Drover installed when this object is deleted. One that
     /// somebody else installed is never touched. Default: `Retain`.
     #[serde(default)]
@@ -122,6 +129,10 @@ pub struct ClusterSpec {
     /// be had back. Default: false.
     #[serde(default)]
     pub delete_data: bool,
+    /// Whether a value that somebody else gave a setting in the running cluster is replaced by the declared
+    /// one where that is changed there, or only told of in `status.liveSettings`. Default: Enforce.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
 }
 
 /// What becomes of an Elasticsearch that Drover installed when its Cluster is deleted.
@@ -270,6 +281,10 @@ pub struct ClusterStatus {
     /// The host that leaves the Cluster, or whose node is to lose roles; absent while there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<DrainStatus>,
+    /// The settings of Elasticsearch that are changed in the running cluster; absent before all hosts run
+    /// what they shall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_settings: Option<LiveSettings>,
     /// The run over the hosts that is under way; absent while there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,
@@ -293,6 +308,17 @@ pub struct ClusterStatus {
     #[schemars(length(max = 10))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub history: Vec<PastRun>,
+    /// What mode Plan holds back, in its order; at most 50. A call to Elasticsearch has its HTTP
+    /// method and path. Work on a host has the word of the Host's `status.operation.kind`, such as
+    /// `RestartHost`, or `FormCluster`, `Prepare` or `Drain`, and the path `hosts/<name>`; a Secret
+    /// that is to be made has `CreateSecret` and `secrets/<name>`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub plan: Vec<PlannedCall>,
+    /// How many entries more there are than `plan` lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_omitted: Option<u32>,
 }
 
 /// The members of a Cluster.

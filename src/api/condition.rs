@@ -126,7 +126,7 @@ pub enum Reason {
     Rejected,
     /// The change can't be made in place.
     ImmutableChange,
-    /// Mode Plan: calls are published and not made.
+    /// Mode Plan: what there is to do is published and not done.
     PlanOnly,
     /// A person has to approve the machine first.
     Unapproved,

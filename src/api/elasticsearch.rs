@@ -118,8 +118,10 @@ pub struct NodeGroup {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heap: Option<HeapSize>,
     /// Settings for elasticsearch.yml, nested or dotted, without those that Drover writes itself:
-    /// `cluster.*`, `discovery.*`, `path.*`, `node.name`, `node.roles`, `network.publish_host` and
-    /// the certificates of `xpack.security`. A change restarts the nodes in turn.
+    /// `cluster.*` but for `cluster.routing.allocation.disk.*`, `discovery.*`, `path.*`, `node.name`,
+    /// `node.roles`, `network.publish_host` and the certificates of `xpack.security`. A change restarts the
+    /// nodes in turn, unless it is about settings alone that all groups have alike and that Elasticsearch takes
+    /// while it runs: these are changed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<JsonObject>,
     /// The folder for the data, which can't be changed once it is set. Default:

@@ -68,6 +68,10 @@ pub struct Operation {
     /// that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<ElasticsearchTarget>,
+    /// What Elasticsearch ran as before a run changed that: what comes back where the run has that rolled
+    /// back; absent where nothing is known to have run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ElasticsearchTarget>,
     /// The version of the image that the machine is to boot, or its checksum; absent where the step is
     /// about no image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,6 +92,9 @@ pub struct Operation {
     /// Whether Elasticsearch was stopped for it, or may have been.
     #[serde(default)]
     pub touched: bool,
+    /// Whether the work failed and nothing is down for it: Elasticsearch runs on, or again.
+    #[serde(default)]
+    pub vain: bool,
 }
 
 /// What Elasticsearch is to run as.
@@ -110,6 +117,8 @@ pub enum RunStatus {
     Finished,
     /// It did not.
     Failed,
+    /// It did not, and what was before is so again.
+    RolledBack,
 }
 
 /// Work that was done on a machine, or failed.

@@ -388,6 +388,10 @@ pub struct DeployedElasticsearch {
     /// What is in the folder for the data.
     #[serde(default)]
     pub data: DataDirectory,
+    /// Whether shards may be in that folder: it was started with a data role, or is about to be, and not
+    /// seen to run without one since. Absent where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_hold_shards: Option<bool>,
     /// When the certificate of its node expires; absent where it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_expires: Option<Time>,

@@ -146,13 +146,13 @@ pub enum DeletionPolicy {
     DeleteIfEmpty,
 }
 
-/// Whether calls are made or published.
+/// Whether what the spec asks for is done or published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
-    /// Make the calls.
+    /// Do it.
     #[default]
     Apply,
-    /// Publish the calls in `status.plan` and make none.
+    /// Publish it in `status.plan` and do nothing.
     Plan,
 }
 
@@ -267,13 +267,13 @@ pub struct DriftEntry {
     pub since: Time,
 }
 
-/// One call to Elasticsearch that would be made.
+/// One thing that would be done: a call to Elasticsearch, or work on a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedCall {
-    /// HTTP method.
+    /// HTTP method; or a word for work on a host.
     pub method: String,
-    /// Path, with its query.
+    /// Path, with its query; or whom the work is on.
     pub path: String,
     /// Body as JSON; absent where there is none. At most 32 KiB of one and 128 KiB of all together,
     /// in their order: see `bodyOmitted`.

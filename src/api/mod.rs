@@ -15,6 +15,7 @@ pub mod host_operation;
 pub mod host_status;
 pub mod index;
 pub mod line;
+pub mod live;
 pub mod network;
 pub mod reference;
 pub mod rollout;

@@ -42,6 +42,16 @@ pub struct RolloutSpec {
     /// What to do about indices without a replica on a host that is to go down. Default: `Block`.
     #[serde(default)]
     pub single_copy_indices: SingleCopyIndices,
+    /// What keeps Elasticsearch from building the copies of a host anew elsewhere while it is down.
+    /// What was done to a host before this is changed is still taken back. Default:
+    /// `AllocationSettings`.
+    #[serde(default)]
+    pub protection: Protection,
+    /// What becomes of a host on which another version, or other settings, of an Elasticsearch that
+    /// Drover runs do not come up. In either case no other host is begun before a person has seen to it.
+    /// Default: `Pause`.
+    #[serde(default)]
+    pub on_failure: OnFailure,
 }
 
 impl RolloutSpec {
@@ -59,6 +69,8 @@ impl Default for RolloutSpec {
             min_ready_seconds: 0,
             allow_downtime: false,
             single_copy_indices: SingleCopyIndices::default(),
+            protection: Protection::default(),
+            on_failure: OnFailure::default(),
         }
     }
 }
@@ -131,6 +143,31 @@ pub enum SingleCopyIndices {
     Block,
     /// It goes down, and they can't be used until it is back.
     Allow,
+}
+
+/// What keeps Elasticsearch from building the copies of a host anew elsewhere while it is down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Protection {
+    /// The setting `cluster.routing.allocation.enable`: no replica of the cluster is allocated anew
+    /// until the host is back.
+    #[default]
+    AllocationSettings,
+    /// A shutdown record of type `restart` for each node of the host: its copies wait for it for twice
+    /// `hostTimeout`, and the rest of the cluster goes on. Elasticsearch has to have the API for node
+    /// shutdown; else no host goes down.
+    NodeShutdown,
+}
+
+/// What becomes of a host on which what a run brings does not come up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnFailure {
+    /// It stays as it is, and so does what protects the data, until a person has seen to it.
+    #[default]
+    Pause,
+    /// What ran there before comes back, and the run has failed: it is not tried again before the spec
+    /// changes, or a person lets it go on. An older version comes back only where the newer one has not
+    /// opened the data; else this is as `Pause`. Hosts that are done stay as they are.
+    Rollback,
 }
 
 /// What is asked to be done to the hosts of a Cluster, once for each request.

@@ -108,6 +108,9 @@ pub struct RolloutHost {
     /// Whether the host goes back to where it was, since a gate shut before it went down.
     #[serde(default)]
     pub withdrawn: bool,
+    /// Why what ran before comes back there, as long as it does; absent else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Line<1024>>,
 }
 
 /// What is done with a host on its way through a run, in this order.
@@ -127,6 +130,8 @@ pub enum RolloutStep {
     Stop,
     /// The permit for that is taken back, if the host has not begun.
     Withdraw,
+    /// The host starts what ran before the run again, since what takes its place does not come up.
+    Rollback,
     /// Its nodes come back to the cluster.
     Rejoin,
     /// Allocation goes back to what it was.
@@ -137,6 +142,8 @@ pub enum RolloutStep {
     Settle,
     /// The host is as the run wants it.
     Done,
+    /// It is as it was before the run, which has failed there.
+    RolledBack,
 }
 
 /// One start of a node.
@@ -212,6 +219,7 @@ pub struct RestartStatus {
     /// How it stands.
     pub status: RunStatus,
     /// The request that asked for it.
+    #[serde(default)]
     #[schemars(length(max = 64))]
     pub request_id: String,
     /// What is restarted.
@@ -245,6 +253,7 @@ pub struct UpgradeStatus {
     /// How it stands.
     pub status: RunStatus,
     /// The request that asked for it.
+    #[serde(default)]
     #[schemars(length(max = 64))]
     pub request_id: String,
     /// Names of the hosts that are done; at most 1000.
@@ -276,6 +285,7 @@ pub struct DeployStatus {
     /// How it stands.
     pub status: RunStatus,
     /// The request that asked for it.
+    #[serde(default)]
     #[schemars(length(max = 64))]
     pub request_id: String,
     /// The version of the image, or its checksum.
@@ -393,4 +403,27 @@ pub struct PastRun {
     pub started_at: Time,
     /// When it ended.
     pub finished_at: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn runs_that_were_stored_without_a_request_are_read() {
+        let then = "2026-01-02T03:04:05Z";
+        let of = |more: Value| {
+            let mut status = json!({ "status": "finished", "startedAt": then });
+            status.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+            status
+        };
+        let restart: RestartStatus =
+            serde_json::from_value(of(json!({ "target": "Host" }))).unwrap();
+        let upgrade: UpgradeStatus = serde_json::from_value(of(json!({}))).unwrap();
+        let deploy: DeployStatus =
+            serde_json::from_value(of(json!({ "version": "41.1" }))).unwrap();
+        assert_eq!([restart.request_id, upgrade.request_id, deploy.request_id], ["", "", ""]);
+    }
 }

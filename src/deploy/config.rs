@@ -30,6 +30,9 @@ const OWN: [(&str, &str); 15] = [
     ("index.", "Elasticsearch takes settings of indices in indices and templates alone"),
 ];
 
+/// What is a person's all the same: it holds for every node, and no run and no drain touches it.
+const DISKS: &str = "cluster.routing.allocation.disk.";
+
 /// Drover makes the certificates; below these only [`TLS_CHOICES`] is a person's.
 const TLS: [&str; 2] = ["xpack.security.http.ssl.", "xpack.security.transport.ssl."];
 const TLS_CHOICES: [&str; 3] = ["supported_protocols", "cipher_suites", "client_authentication"];
@@ -75,6 +78,9 @@ fn own(key: &str) -> Option<String> {
         Some(stem) => key == stem || key.starts_with(name),
         None => key == name,
     };
+    if key.starts_with(DISKS) {
+        return None;
+    }
     if let Some((_, instead)) = OWN.iter().find(|(name, _)| covers(name)) {
         return Some(format!("may not be specified: {instead}"));
     }

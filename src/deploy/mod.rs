@@ -6,6 +6,7 @@ pub mod config;
 pub mod groups;
 pub mod node;
 pub mod realm;
+pub mod shared;
 
 mod files;
 mod heap;

@@ -307,7 +307,8 @@ fn settings_that_drover_writes_are_refused_with_their_path_however_they_are_spel
         assert_eq!(found[0].path, path);
         assert!(found[0].message.starts_with("may not be specified: "), "{found:?}");
     }
-    for key in ["node.attr.cluster", "clusters.x", "node.named", "xpack.security.audit.enabled"] {
+    let others = ["node.attr.cluster", "clusters.x", "node.named", "xpack.security.audit.enabled"];
+    for key in others.into_iter().chain(["cluster.routing.allocation.disk.watermark.high"]) {
         assert!(flatten(&object(json!({ key: "x" })), "config").is_ok(), "{key}");
     }
 }

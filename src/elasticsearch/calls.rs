@@ -1,6 +1,8 @@
 //! Requests to Elasticsearch. What reads and what writes are two types: a write can't be sent
 //! where reads are retried, and can't miss the gate.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use reqwest::Method;
 
 use serde_json::{Value, json};
@@ -9,7 +11,9 @@ use super::{
     allocation::{self, Prior},
     exclusion,
     names::OneIndex,
+    shutdown,
 };
+use crate::transport::segment;
 
 /// The most that is read of an answer unless a read says otherwise, in bytes.
 pub const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
@@ -172,6 +176,30 @@ impl Write {
         Self::new(Method::PUT, operation, path, caller).with_body(body.to_string())
     }
 
+    /// Announces that the node with the id `node` goes down and comes back, so that the copies that it
+    /// has wait for it for `delay`. The reason names the Cluster object with the uid `owner`, and `run`.
+    /// It takes the place of whatever was announced of the node. Takes the cluster privilege `manage`.
+    /// Sent without time limits, which versions before 8.3 refuse there.
+    #[must_use]
+    pub fn announce(node: &str, owner: &str, run: &str, delay: Duration, caller: &str) -> Self {
+        let body = json!({
+            "type": "restart",
+            "reason": shutdown::reason(owner, run),
+            "allocation_delay": shutdown::delay_text(delay),
+        });
+        let path = format!("/_nodes/{}/shutdown", segment(node));
+        let call = Self::new(Method::PUT, "announce", path, caller).with_body(body.to_string());
+        Self { is_cluster_change: false, ..call }
+    }
+
+    /// Takes back what was announced of the node with the id `node`, be it there or not.
+    #[must_use]
+    pub fn retract(node: &str, caller: &str) -> Self {
+        let path = format!("/_nodes/{}/shutdown", segment(node));
+        let call = Self::new(Method::DELETE, "retract", path, caller);
+        Self { is_cluster_change: false, ..call }
+    }
+
     /// Gives `node` no shards any more, so that those that it has move. `prior` is the setting as it
     /// was, kept beside it for [`Self::include`], with the uid of the Cluster object that `owner` is:
     /// all in one request. Takes the cluster privilege `manage`.
@@ -214,6 +242,15 @@ impl Write {
         } });
         let path = "/_cluster/settings".into();
         Self::new(Method::PUT, operation, path, caller).with_body(body.to_string())
+    }
+
+    /// Changes persistent settings of the cluster, all or none; null takes one away. Takes the cluster
+    /// privilege `manage`.
+    #[must_use]
+    pub fn put_cluster_settings(settings: &BTreeMap<String, Value>, caller: &str) -> Self {
+        let body = json!({ "persistent": settings });
+        let path = "/_cluster/settings".into();
+        Self::new(Method::PUT, "put_cluster_settings", path, caller).with_body(body.to_string())
     }
 
     /// Takes the vote of `node` in the election of masters, and waits a while for the others to do
@@ -266,6 +303,12 @@ mod tests {
             (Write::exclude("c", &Prior::Unset, "uid", "me"), "PUT /_cluster/settings"),
             (Write::include(&Prior::Unset, "me"), "PUT /_cluster/settings"),
             (Write::mark("c", "uid", "me"), "PUT /_cluster/settings"),
+            (Write::put_cluster_settings(&BTreeMap::new(), "me"), "PUT /_cluster/settings"),
+            (
+                Write::announce("n/1", "uid", "r", Duration::ZERO, "me"),
+                "PUT /_nodes/n%2F1/shutdown",
+            ),
+            (Write::retract("n1", "me"), "DELETE /_nodes/n1/shutdown"),
             (
                 Write::exclude_from_voting("c", "me"),
                 "POST /_cluster/voting_config_exclusions?node_names=c&timeout=4s",
@@ -305,6 +348,17 @@ mod tests {
             "cluster.metadata.drover.drain.owner": "uid",
         } });
         assert_eq!(body(Write::mark("c", "uid", "me")), marked);
+    }
+
+    #[test]
+    fn a_node_is_announced_as_one_that_comes_back_and_with_whose_it_is() {
+        let call = Write::announce("n1", "uid", "r-1", Duration::from_mins(40), "me");
+        let expected = json!({
+            "type": "restart", "reason": "drover uid r-1", "allocation_delay": "2400s",
+        });
+        assert_eq!(serde_json::from_str::<Value>(call.body.as_ref().unwrap()).unwrap(), expected);
+        assert!(!call.is_cluster_change, "7.17 refuses the limits that go with that");
+        assert_eq!(Write::retract("n1", "me").body, None);
     }
 
     #[test]

@@ -1,23 +1,54 @@
 //! What Elasticsearch says has to be changed before another major version.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
-use super::{answer::EndpointId, calls::Read, client::Client, error::Error};
+use super::{
+    answer::EndpointId,
+    calls::Read,
+    client::Client,
+    error::{Category, Error},
+};
 use crate::foreign::capped;
 
 /// Of lists that belong to the cluster, and of lists by the name of an index, template or policy.
 const PATH: &str = "/_migration/deprecations?filter_path=*.level,*.message,\
     *.resolve_during_rolling_upgrade,*.*.level,*.*.message,*.*.resolve_during_rolling_upgrade";
 
+/// How long it is waited for: it looks into every index, and nothing but another major version depends
+/// on it.
+pub const LIMIT: Duration = Duration::from_secs(3);
+
 impl Client {
+    /// What is critical before another major version, each in a few words; or why that can't be told, in
+    /// words that stay the same as long as it can't.
+    pub(super) async fn what_is_critical(
+        &self,
+        caller: &str,
+        endpoint: EndpointId,
+    ) -> Result<Vec<Box<str>>, Box<str>> {
+        let asked = tokio::time::timeout(LIMIT, self.deprecations(caller, endpoint)).await;
+        let error = match asked {
+            Ok(Ok(critical)) => return Ok(critical),
+            Ok(Err(error)) => Some(error),
+            Err(_) => None,
+        };
+        let forbidden = error.filter(|it| it.category() == Category::Forbidden);
+        let Some(error) = forbidden else {
+            return Err(format!("it fails, or takes longer than {LIMIT:?}").into());
+        };
+        let mut why = error.told();
+        self.blot(&mut why);
+        Err(why.into())
+    }
+
     /// What is critical before another major version, each in a few words. It takes the privilege
     /// `manage`. Of a cluster that has no such API, nothing is. Nothing but that `endpoint` may tell it.
     ///
     /// # Errors
     /// Why it can't be read.
-    pub(super) async fn deprecations(
+    async fn deprecations(
         &self,
         caller: &str,
         endpoint: EndpointId,
@@ -102,6 +133,18 @@ mod tests {
         let client = client(connection(&[&server]));
         assert_eq!(client.deprecations("me", EndpointId(0)).await, Ok(Vec::new()));
         assert!(client.deprecations("me", EndpointId(1)).await.is_err(), "of another endpoint");
+    }
+
+    #[tokio::test]
+    async fn why_it_is_not_told_is_said_in_words_that_stay() {
+        let told = async |status: u16| {
+            let server = Server::http(move |_| answer(status, "{}")).await;
+            client(connection(&[&server])).what_is_critical("me", EndpointId(0)).await
+        };
+        assert_eq!(told(200).await, Ok(Vec::new()));
+        let (failed, other) = (told(500).await.unwrap_err(), told(503).await.unwrap_err());
+        assert!(failed.contains("it fails") && failed == other, "{failed} {other}");
+        assert!(told(403).await.unwrap_err().contains("does not allow deprecations"));
     }
 
     fn found(answer: Value) -> Vec<Box<str>> {

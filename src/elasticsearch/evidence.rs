@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use super::{
     allocation::{Allocation, Prior},
     exclusion::{Exclusion, Mark},
+    shutdown::{Record, Shutdowns},
 };
 use super::{cluster_reads::HealthStatus, version::Version};
 
@@ -38,15 +39,18 @@ pub struct Evidence {
     /// nodes. By the index's name; absent where it says none.
     pub tiers: BTreeMap<Box<str>, Vec<Box<str>>>,
     /// What others hold back or take out, each in a few words: allocation filters, voting
-    /// exclusions, shutdown records. What [`Exclusion::marked`] names is not among them.
+    /// exclusions, shutdown records. What [`Exclusion::marked`] is about is not among them, nor are records
+    /// of Drover.
     pub foreign: Vec<Box<str>>,
+    /// Which nodes are announced to go down, by whomever.
+    pub shutdowns: Shutdowns,
     /// Snapshots that are being taken, by name.
     pub snapshots: Vec<Box<str>>,
     /// Nodes whose data disks are fuller than the high watermark.
     pub full: BTreeSet<NodeId>,
-    /// What Elasticsearch calls critical before another major version, each in a few words; absent where
-    /// that was not asked.
-    pub deprecations: Option<Vec<Box<str>>>,
+    /// What Elasticsearch calls critical before another major version, each in a few words, or why it
+    /// does not tell; absent where that was not asked.
+    pub deprecations: Option<Result<Vec<Box<str>>, Box<str>>>,
 }
 
 /// One member.
@@ -69,10 +73,16 @@ pub struct Node {
 }
 
 impl Node {
-    /// Whether it may be elected.
+    /// Whether it may have a vote in the election of masters.
     #[must_use]
     pub fn is_master_eligible(&self) -> bool {
         self.roles.contains("master")
+    }
+
+    /// Whether it may be elected: one that is there for its vote only never is.
+    #[must_use]
+    pub fn may_lead(&self) -> bool {
+        self.is_master_eligible() && !self.roles.contains("voting_only")
     }
 
     /// Whether it may be given copies of shards.

@@ -16,6 +16,7 @@ use super::{
     cluster_reads::HealthStatus,
     error::Error,
     evidence::{Allocation, Counts, Evidence, Exclusion, Node, NodeId},
+    shutdown_reads,
     version::Version,
 };
 use crate::foreign::capped;
@@ -30,6 +31,7 @@ const STATE: &str = "/_cluster/state/master_node,nodes,routing_table,metadata,cu
     cluster_uuid,master_node,nodes.*.name,nodes.*.ephemeral_id,nodes.*.transport_address,\
     nodes.*.roles,metadata.cluster_coordination.last_committed_config,\
     metadata.cluster_coordination.voting_config_exclusions,metadata.node_shutdown.nodes.*.type,\
+    metadata.node_shutdown.nodes.*.reason,\
     metadata.indices.*.settings.index.store.type,metadata.indices.*.settings.index.version.created,\
     metadata.indices.*.settings.index.verified_read_only,\
     metadata.indices.*.settings.index.auto_expand_replicas,\
@@ -86,11 +88,35 @@ impl Client {
     /// `monitor` and nothing that is paid for. What is missing of an answer is an error, never an
     /// empty part of the evidence; whether the answers agree is for [`Evidence::check`] to say. As long
     /// as all nodes run an older major version than `next`, it is asked as well what stands in the way
-    /// of that, which takes the privilege `manage`.
+    /// of that, which takes the privilege `manage`, and which nothing else depends on.
     ///
     /// # Errors
     /// Why any part of it can't be read; then nothing is known.
     pub async fn evidence(&self, caller: &str, next: Option<Version>) -> Result<Evidence, Error> {
+        Ok(self.look(caller, next).await?.0)
+    }
+
+    /// The same, and whether nodes can be announced to go down, which takes the privilege `manage`. Where
+    /// they can't be, the evidence says why.
+    ///
+    /// # Errors
+    /// Why any part of it can't be read; then nothing is known.
+    pub async fn evidence_with_shutdowns(
+        &self,
+        caller: &str,
+        next: Option<Version>,
+    ) -> Result<Evidence, Error> {
+        let (mut evidence, endpoint) = self.look(caller, next).await?;
+        let asked = self.shutdowns_at(endpoint, caller).await;
+        shutdown_reads::complete(&mut evidence, asked)?;
+        Ok(evidence)
+    }
+
+    async fn look(
+        &self,
+        caller: &str,
+        next: Option<Version>,
+    ) -> Result<(Evidence, EndpointId), Error> {
         let state = Read::from_master("evidence_state", STATE, caller);
         let state = Read { limit: STATE_LIMIT, ..state };
         let health = Read::from_master("health", HEALTH, caller);
@@ -112,9 +138,10 @@ impl Client {
         let mut evidence = Self::known(&state, &health, &settings, &processes, &disks)?;
         evidence.uuid = self.identity(&state, evidence.uuid.into())?.into();
         if next.is_some_and(|it| evidence.is_of_older_major(it)) {
-            evidence.deprecations = Some(self.deprecations(caller, state.endpoint).await?);
+            let told = self.what_is_critical(caller, state.endpoint).await;
+            evidence.deprecations = Some(told);
         }
-        Ok(evidence)
+        Ok((evidence, state.endpoint))
     }
 
     fn known(
@@ -150,6 +177,7 @@ impl Client {
             origins: cluster.origins(),
             expanding: cluster.expanding(),
             tiers: cluster.tiers(),
+            shutdowns: cluster.shutdowns(),
             copies: cluster.copies(),
             nodes,
             health: counts,

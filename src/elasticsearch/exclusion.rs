@@ -4,7 +4,7 @@ use super::allocation::Prior;
 
 /// The setting that names the nodes that are given no shards, and lose those that they have.
 pub(super) const EXCLUDE: &str = "cluster.routing.allocation.exclude._name";
-/// The setting that keeps which node Drover has put there. Elasticsearch lets anybody keep anything
+/// The setting that keeps which nodes Drover has put there. Elasticsearch lets anybody keep anything
 /// under `cluster.metadata`.
 pub(super) const NODE: &str = "cluster.metadata.drover.drain.node";
 /// The setting that keeps what [`EXCLUDE`] was before; absent where that was not touched.
@@ -25,15 +25,29 @@ pub struct Exclusion {
     pub voting: Vec<Box<str>>,
 }
 
-/// What Drover keeps in the cluster of a node that it drains.
+/// What Drover keeps in the cluster of a node that it drains, and of those that were let go before and
+/// run yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// `node.name`.
+    /// The `node.name` of each, joined as the setting has it.
     pub node: Box<str>,
     /// The persistent setting as it was before; absent where the vote of the node alone is taken.
     pub prior: Option<Prior>,
     /// The uid of a Cluster object.
     pub owner: Box<str>,
+}
+
+impl Mark {
+    /// The nodes that it is about.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.node.split(',').map(str::trim).filter(|it| !it.is_empty())
+    }
+
+    /// Whether it is about `node`.
+    #[must_use]
+    pub fn has(&self, node: &str) -> bool {
+        self.names().any(|it| it == node)
+    }
 }
 
 impl Exclusion {
@@ -51,42 +65,55 @@ impl Exclusion {
         self.persistent.clone().map_or(Prior::Unset, Prior::Value)
     }
 
-    /// The node that Drover takes out, whoever asked for it, if that is still so.
+    /// The nodes that Drover takes out, whoever asked for it, if that is still so.
     #[must_use]
-    pub fn marked(&self) -> Option<&str> {
+    pub fn marked(&self) -> Option<&Mark> {
         let mark = self.mark.as_ref()?;
         let is_named =
             || self.transient.is_none() && self.persistent.as_deref() == Some(&*mark.node);
-        (mark.prior.is_none() || is_named()).then_some(&*mark.node)
+        (mark.prior.is_none() || is_named()).then_some(mark)
     }
 
-    /// Whether Drover, whoever asked for it, keeps shards from the node that it takes out.
+    /// What Drover keeps for `owner`, if it does.
+    #[must_use]
+    pub fn mark_of(&self, owner: &str) -> Option<&Mark> {
+        self.mark.as_ref().filter(|it| *it.owner == *owner)
+    }
+
+    /// Whether Drover, whoever asked for it, keeps shards from the nodes that it takes out.
     #[must_use]
     pub fn keeps_shards_away(&self) -> bool {
-        self.marked().is_some() && self.mark.as_ref().is_some_and(|it| it.prior.is_some())
+        self.marked().is_some_and(|it| it.prior.is_some())
     }
 
     /// Whether `node` is taken out for `owner`, and nobody has written another value since.
     #[must_use]
     pub fn is_of(&self, owner: &str, node: &str) -> bool {
-        self.marked() == Some(node) && self.mark.as_ref().is_some_and(|it| *it.owner == *owner)
+        self.marked().is_some_and(|it| *it.owner == *owner && it.has(node))
     }
 
     /// What is put back once `owner` takes nobody out any more; nothing where it keeps nothing. What
     /// somebody has written since is the last word.
     #[must_use]
     pub fn kept_for(&self, owner: &str) -> Option<Prior> {
-        let mark = self.mark.as_ref().filter(|it| *it.owner == *owner)?;
+        let mark = self.mark_of(owner)?;
         let is_overruled = self.persistent.as_deref() != Some(&*mark.node);
         let prior = mark.prior.clone().filter(|_| !is_overruled);
         Some(prior.unwrap_or_else(|| self.as_prior()))
     }
 
-    /// Whether the one vote that was taken is that of `node`. Elasticsearch gives all of them back at
-    /// once, so that others' would go with it.
+    /// Whether the vote of `node` is taken.
     #[must_use]
-    pub fn silences_only(&self, node: &str) -> bool {
-        !self.voting.is_empty() && self.voting.iter().all(|it| **it == *node)
+    pub fn silences(&self, node: &str) -> bool {
+        self.voting.iter().any(|it| **it == *node)
+    }
+
+    /// Whether each vote that was taken is that of `node`, or of another one that is taken out for
+    /// `owner`. Elasticsearch gives all of them back at once, so that others' would go with them.
+    #[must_use]
+    pub fn silences_only_of(&self, owner: &str, node: &str) -> bool {
+        let mark = self.mark_of(owner);
+        self.voting.iter().all(|it| **it == *node || mark.is_some_and(|mark| mark.has(it)))
     }
 }
 
@@ -135,6 +162,16 @@ mod tests {
     }
 
     #[test]
+    fn several_nodes_are_taken_out_together() {
+        let mut both = exclusion(Some("x,c"), Some("us"));
+        both.mark.as_mut().unwrap().node = "x,c".into();
+        assert!(both.is_of("us", "x") && both.is_of("us", "c") && !both.is_of("us", "x,c"));
+        assert!(both.keeps_shards_away());
+        both.persistent = Some("c".into());
+        assert!(!both.is_of("us", "c"), "somebody has changed it");
+    }
+
+    #[test]
     fn a_node_whose_vote_alone_is_taken_is_marked_and_keeps_its_shards() {
         let of_shards = exclusion(Some("c"), Some("us"));
         assert!(of_shards.keeps_shards_away());
@@ -152,7 +189,11 @@ mod tests {
             voting: names.iter().map(|it| (*it).into()).collect(),
             ..Exclusion::default()
         };
-        assert!(voting(&["c"]).silences_only("c"));
-        assert!(!voting(&[]).silences_only("c") && !voting(&["c", "x"]).silences_only("c"));
+        assert!(voting(&["c"]).silences("c") && voting(&["c"]).silences_only_of("us", "c"));
+        assert!(!voting(&[]).silences("c") && !voting(&["c", "x"]).silences_only_of("us", "c"));
+        let mut both = voting(&["c", "x"]);
+        let mark = exclusion(Some("x,c"), Some("us")).mark.unwrap();
+        both.mark = Some(Mark { node: "x,c".into(), ..mark });
+        assert!(both.silences_only_of("us", "c") && !both.silences_only_of("them", "c"));
     }
 }

@@ -12,6 +12,10 @@ use crate::foreign::capped;
 /// The most deciders that one text quotes.
 const QUOTED: usize = 2;
 
+/// Behind what numbers are amounts, shares and times, as Elasticsearch writes them.
+const UNITS: [&str; 13] =
+    ["%", "b", "kb", "mb", "gb", "tb", "pb", "micros", "ms", "s", "m", "h", "d"];
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Explanation {
@@ -75,12 +79,16 @@ fn path(copy: &Copy, node: Option<&str>) -> String {
 }
 
 impl Explanation {
-    /// What the deciders say that shut nodes out, those first that shut out most.
+    /// What the deciders say that shut nodes out, those first that shut out most. The order in which the
+    /// nodes come moves, and so do the figures that are told of them: neither shows.
     fn words(&self) -> Option<Box<str>> {
-        let mut said: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+        let mut said: BTreeMap<&str, (usize, String)> = BTreeMap::new();
         let deciders = self.node_allocation_decisions.iter().flat_map(|it| &it.deciders);
         for it in deciders.filter(|it| it.decision == "NO" || it.decision == "THROTTLE") {
-            said.entry(&it.name).or_insert((0, &it.explanation)).0 += 1;
+            let explanation = still(&it.explanation);
+            let (count, words) = said.entry(&it.name).or_insert_with(|| (0, explanation.clone()));
+            *count += 1;
+            *words = explanation.min(std::mem::take(words));
         }
         let mut said: Vec<_> = said.into_iter().collect();
         said.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
@@ -90,10 +98,38 @@ impl Explanation {
             .map(|(decider, (_, explanation))| format!("{decider}: {explanation}"))
             .collect();
         let others = [&self.of_move, &self.of_allocation, &self.of_rebalance];
-        let other = || others.into_iter().flatten().next().cloned();
+        let other = || others.into_iter().flatten().next().map(|it| still(it));
         let words = (!quoted.is_empty()).then(|| quoted.join("; ")).or_else(other)?;
         Some(capped(&words))
     }
+}
+
+/// The same text without the figures in it that move: amounts, shares and times, and numbers that stand
+/// in brackets of their own. What a setting is set to, after `=`, and what is part of a name stays.
+fn still(text: &str) -> String {
+    let mut after = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|it: char| it.is_ascii_digit()) {
+        let before = &rest[..at];
+        after.push_str(before);
+        let number = &rest[at..];
+        let end = number.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(number.len());
+        let (number, others) = number.split_at(end);
+        let unit = others.find(|it: char| !it.is_ascii_alphanumeric() && it != '%');
+        let (unit, beyond) = others.split_at(unit.unwrap_or(others.len()));
+        let is_alone = after.ends_with('[') && others.starts_with(']');
+        let is_part = after.ends_with(|it: char| it.is_alphanumeric() || "=_-.".contains(it))
+            || beyond.starts_with(['_', '-']);
+        if !is_part && (is_alone || UNITS.contains(&unit)) {
+            after.push('\u{2026}');
+            rest = others;
+        } else {
+            after.push_str(number);
+            after.push_str(unit);
+            rest = beyond;
+        }
+    }
+    after + rest
 }
 
 #[cfg(test)]
@@ -145,6 +181,49 @@ mod tests {
         let client = client(connection(&[&server]));
         let words = client.why_it_stays(&copy(), Some("c"), "me").await.unwrap();
         assert_eq!(words.as_deref(), Some("filter: node is not c; same_shard: has one"));
+    }
+
+    #[test]
+    fn figures_that_move_are_not_quoted() {
+        let disk = "above the low watermark cluster setting [cluster.routing.allocation.disk.\
+                    watermark.low=85%], having less than the minimum required [1.5gb] free space, \
+                    actual free: [14.25%], actual used: [85.75%]";
+        let expected = "above the low watermark cluster setting [cluster.routing.allocation.disk.\
+                        watermark.low=85%], having less than the minimum required […gb] free space, \
+                        actual free: […%], actual used: […%]";
+        assert_eq!(still(disk), expected);
+        for (text, expected) in [
+            ("too many shards [3] on it, setting [x.total_shards_per_node=2]", None),
+            ("index [logs-2026.11.23] on node-3 or [es1]", Some("")),
+            ("[unassigned_info[at[2026-11-23T18:00:00.000Z], 10s]]", None),
+            ("2gb", Some("…gb")),
+            ("", Some("")),
+        ] {
+            let found = still(text);
+            match expected {
+                Some("") => assert_eq!(found, text),
+                Some(expected) => assert_eq!(found, expected),
+                None => assert!(found.contains('…') && found.len() <= text.len() + 2, "{found}"),
+            }
+        }
+        assert_eq!(still("[2026-11-23T18:00:00.000Z]"), "[2026-11-23T18:00:00.000Z]");
+    }
+
+    #[test]
+    fn the_order_of_the_nodes_changes_no_word() {
+        let decider = |explanation: &str| OnNode {
+            deciders: vec![Decider {
+                name: "disk".into(),
+                decision: "NO".into(),
+                explanation: explanation.into(),
+            }],
+        };
+        let words = |all: [&str; 2]| {
+            let node_allocation_decisions = all.map(decider).into();
+            Explanation { node_allocation_decisions, ..Explanation::default() }.words()
+        };
+        assert_eq!(words(["has 5gb", "is full"]).as_deref(), Some("disk: has …gb"));
+        assert_eq!(words(["is full", "has 7gb"]).as_deref(), Some("disk: has …gb"));
     }
 
     #[test]

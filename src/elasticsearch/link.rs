@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -15,6 +16,7 @@ use tokio::{
 
 use super::{
     client::Client,
+    cluster_settings::Refusals,
     snapshot::{IndexView, LiveIndex, Snapshot},
 };
 pub use crate::object_key::ObjectKey;
@@ -22,6 +24,9 @@ pub use crate::object_key::ObjectKey;
 /// Writes that may be under way in one cluster at once: its master does them one after the other,
 /// and a hung cluster must not take all of the operator's workers. Where those are few it is less.
 pub(super) const WRITE_SLOTS: usize = 4;
+
+/// How long a request without an answer may be carried out late.
+const LATE: Duration = Duration::from_secs(30);
 
 /// Where the pollers send the names of objects that have something new to look at.
 #[derive(Clone, Debug)]
@@ -45,6 +50,10 @@ pub struct Link {
     slots: usize,
     /// Whether it was looked at what an earlier process may have left in the cluster.
     examined: AtomicBool,
+    /// Which settings the cluster has refused to change while it runs.
+    pub refusals: Refusals,
+    /// Until when a request without an answer may be carried out yet.
+    doubted: Mutex<Option<Instant>>,
     task: Mutex<Option<AbortHandle>>,
 }
 
@@ -117,8 +126,21 @@ impl Link {
         slots: usize,
     ) -> Self {
         let (shared, nudge, task) = (Mutex::default(), Notify::new(), Mutex::default());
-        let examined = AtomicBool::new(false);
-        Self { digest, client, key, shared, nudge, wakers, slots, examined, task }
+        let (examined, refusals) = (AtomicBool::new(false), Refusals::default());
+        let doubted = Mutex::default();
+        Self {
+            digest,
+            client,
+            key,
+            shared,
+            nudge,
+            wakers,
+            slots,
+            examined,
+            refusals,
+            doubted,
+            task,
+        }
     }
 
     /// Tracks what `before` tracked, for the same owners; nothing of it is read yet.
@@ -154,9 +176,17 @@ impl Link {
         self.examined.load(Ordering::Relaxed)
     }
 
-    /// Remembers that it was, or that it has to be again.
+    /// Remembers that it was, or that it has to be again. As long as something may change behind a look,
+    /// none is the last one.
     pub fn set_examined(&self, examined: bool) {
-        self.examined.store(examined, Ordering::Relaxed);
+        let is_doubted = locked(&self.doubted).is_some_and(|it| Instant::now() < it);
+        self.examined.store(examined && !is_doubted, Ordering::Relaxed);
+    }
+
+    /// A request had no answer: it may be carried out all the same, and even later.
+    pub fn doubt(&self) {
+        *locked(&self.doubted) = Instant::now().checked_add(LATE);
+        self.examined.store(false, Ordering::Relaxed);
     }
 
     /// What the last poll saw.

@@ -3,18 +3,27 @@
 //! start it without. Like a run it is decided from the world as it is and from what the status says
 //! was intended, and what changes something is in the status before it is done.
 
+mod bearers;
+mod kept;
+mod left;
 mod refusal;
 mod taken;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
+use self::left::{left, member, overruled};
+pub(super) use self::refusal::is_last_leader;
+use self::refusal::last_master;
 use super::{
     roles::Lost,
     safety::{SETTLED, named, since},
 };
-use crate::elasticsearch::evidence::{Copy, CopyState, Evidence, Exclusion, Node, NodeId, Prior};
+use crate::elasticsearch::evidence::{Copy, Evidence, Exclusion, Node, NodeId, Prior};
 
 /// How long a node has to be without copies, at two looks at least, to be drained.
 pub const CLEAR: Duration = Duration::from_secs(2);
@@ -122,6 +131,9 @@ pub struct Scene<'a> {
     /// The hosts that are to be drained, in their order. Of those that are to have fewer roles only the
     /// one that the run has next is among them.
     pub leaving: &'a [Leaving],
+    /// The hosts of the Cluster by name, those that leave too, each with the addresses of its machine, as
+    /// far as it has told them.
+    pub hosts: &'a BTreeMap<Box<str>, BTreeSet<Box<str>>>,
     /// What the node of the host that is to have fewer roles loses; absent where that is not known, or
     /// the node is not in the cluster.
     pub lost: Option<&'a Lost>,
@@ -145,13 +157,15 @@ pub struct Decision {
 /// A change in Elasticsearch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// The node of this name is given no shards; what was there before is kept beside it.
+    /// The nodes of these names, joined as the setting has it, are given no shards, and no others are
+    /// taken out by name; what was there before is kept beside it.
     Exclude(Box<str>, Prior),
     /// It is noted that the vote of the node of this name alone is taken.
     Mark(Box<str>),
     /// The node of this name loses its vote.
     Silence(Box<str>),
-    /// The vote of the node of this name comes back.
+    /// The vote of the node of this name comes back, and those of others that are taken out for the same
+    /// Cluster with it.
     Unsilence(Box<str>),
     /// What was there before the first comes back.
     Include(Prior),
@@ -163,10 +177,17 @@ impl Act {
     #[must_use]
     pub fn is_decided_on(&self, now: &Exclusion, owner: &str) -> bool {
         match self {
-            Self::Exclude(_, prior) => now.is_free() && now.as_prior() == *prior,
+            Self::Exclude(names, prior) => {
+                let is_begun = now.is_free() && now.as_prior() == *prior;
+                let is_kept =
+                    now.keeps_shards_away() && now.kept_for(owner).as_ref() == Some(prior);
+                is_begun || is_kept && now.persistent.as_ref() != Some(names)
+            }
             Self::Mark(_) => now.is_free(),
-            Self::Silence(node) => now.is_of(owner, node) && now.voting.is_empty(),
-            Self::Unsilence(node) => now.silences_only(node),
+            Self::Silence(node) => {
+                now.is_of(owner, node) && !now.silences(node) && now.silences_only_of(owner, node)
+            }
+            Self::Unsilence(node) => !now.voting.is_empty() && now.silences_only_of(owner, node),
             Self::Include(prior) => now.kept_for(owner).as_ref() == Some(prior),
         }
     }
@@ -185,19 +206,22 @@ pub fn next(scene: &Scene<'_>) -> Decision {
         Ok(()) => Ok(it),
         Err(_) => Err("Elasticsearch's answers do not agree"),
     });
-    let (mut drain, step) = match scene.drain.filter(|it| it.is_set()) {
+    let told = scene.drain.filter(|it| it.is_set() && !scene.makes_way(it, evidence));
+    let (mut drain, step) = match told {
         Some(drain) => {
             let mut drain = Drain { blocked: None, ..drain.clone() };
             let step = match evidence {
                 Ok(evidence) => scene.advance(&mut drain, evidence),
                 Err(why) => {
-                    drain.clear_since = None;
+                    if drain.phase != Phase::Withdraw {
+                        drain.clear_since = None;
+                    }
                     Step::Wait(Some(why.to_owned()), None)
                 }
             };
             (drain, step)
         }
-        None => match scene.begin(evidence) {
+        None => match scene.anew(evidence) {
             Some(begun) => begun,
             None => return Decision { drain: None, act: None, stuck: None },
         },
@@ -206,7 +230,7 @@ pub fn next(scene: &Scene<'_>) -> Decision {
         Step::Over => Decision { drain: None, act: None, stuck: None },
         Step::Do(act) => Decision { drain: Some(drain), act: Some(act), stuck: None },
         Step::Wait(blocked, stuck) => {
-            drain.blocked = blocked;
+            drain.blocked = blocked.map(|it| scene.in_the_same_words(it));
             Decision { drain: Some(drain), act: None, stuck }
         }
     }
@@ -221,7 +245,9 @@ enum Step {
 impl Scene<'_> {
     /// The first host that may be drained, or else the first, with what keeps it back.
     fn begin(&self, evidence: Result<&Evidence, &str>) -> Option<(Drain, Step)> {
-        let refusals = self.leaving.iter().map(|it| match evidence {
+        let kept = evidence.map(|it| self.kept(it)).unwrap_or_default();
+        let leaving = self.leaving.iter().filter(|it| !kept.contains(&it.node()));
+        let refusals = leaving.map(|it| match evidence {
             Ok(evidence) => (it, self.refusal(it, evidence)),
             Err(why) => (it, Some(why.to_owned())),
         });
@@ -239,7 +265,7 @@ impl Scene<'_> {
         let step = match (why, evidence) {
             (None, Ok(evidence)) => {
                 drain.phase = Phase::Exclude;
-                Step::Do(self.first(of, &evidence.exclusion))
+                Step::Do(self.first(of, evidence))
             }
             (why, _) => Step::Wait(why.clone(), None),
         };
@@ -257,12 +283,24 @@ impl Scene<'_> {
                 return Step::Wait(None, None);
             }
             Fate::Leaves if self.is_outgrown(&drain.of, &evidence.exclusion) => {
-                drain.phase = Phase::Withdraw;
+                self.turn_back(drain, &evidence.exclusion);
+            }
+            // Another one would be emptied with it.
+            Fate::Leaves
+                if drain.phase < Phase::Drained && self.mistaken(&drain.of, evidence).is_some() =>
+            {
+                self.turn_back(drain, &evidence.exclusion);
             }
             Fate::Leaves | Fate::Held => {}
             // It runs yet, and is kept empty until it does not.
-            Fate::Left if drain.phase == Phase::Drained && member.is_some() => {}
-            Fate::Left | Fate::Stays => drain.phase = Phase::Withdraw,
+            Fate::Left
+                if drain.phase == Phase::Drained
+                    && member.is_some()
+                    && evidence.exclusion.is_of(self.owner, &node) =>
+            {
+                return Step::Wait(None, None);
+            }
+            Fate::Left | Fate::Stays => self.turn_back(drain, &evidence.exclusion),
         }
         match drain.phase {
             Phase::Exclude => self.exclude(drain, evidence),
@@ -273,7 +311,7 @@ impl Scene<'_> {
                 self.empty(drain, evidence, member)
             }
             Phase::Waiting | Phase::Drained => Step::Wait(None, None),
-            Phase::Withdraw => self.withdraw(&node, evidence),
+            Phase::Withdraw => self.withdraw(drain, evidence),
         }
     }
 
@@ -283,8 +321,13 @@ impl Scene<'_> {
             drain.phase = Phase::Move;
             return self.empty(drain, evidence, member(evidence, &node));
         }
-        if exclusion.is_free() {
-            return Step::Do(self.first(&drain.of, exclusion));
+        let is_beside = exclusion.keeps_shards_away() && exclusion.mark_of(self.owner).is_some();
+        if exclusion.is_free() || is_beside && self.takes_copies(&drain.of) {
+            return Step::Do(self.first(&drain.of, evidence));
+        }
+        if is_beside {
+            self.turn_back(drain, exclusion);
+            return self.withdraw(drain, evidence);
         }
         Step::Wait(Some(overruled()), None)
     }
@@ -299,6 +342,11 @@ impl Scene<'_> {
         let node = drain.of.node().to_owned();
         if !evidence.exclusion.is_of(self.owner, &node) {
             drain.clear_since = None;
+            // All of it is gone: a request that took back an earlier one may have been carried out late.
+            if evidence.exclusion.is_free() {
+                drain.phase = Phase::Exclude;
+                return Step::Do(self.first(&drain.of, evidence));
+            }
             return Step::Wait(Some(overruled()), None);
         }
         if self.takes_copies(&drain.of)
@@ -320,11 +368,18 @@ impl Scene<'_> {
             drain.phase = Phase::Drained;
             return Step::Wait(None, None);
         }
+        let kept = self.kept(evidence);
+        let last = member.and_then(|(id, it)| last_master(evidence, id, it, &kept));
+        if let Some(why) = last.filter(|_| !evidence.exclusion.silences(&node)) {
+            return Step::Wait(Some(why), None);
+        }
         drain.phase = Phase::Vote;
-        if evidence.exclusion.voting.is_empty() {
+        let is_beside = !evidence.exclusion.silences_only_of(self.owner, &node);
+        let is_taken = evidence.exclusion.silences(&node);
+        if !is_taken && !is_beside {
             return Step::Do(Act::Silence(node.into()));
         }
-        let why = if evidence.exclusion.silences_only(&node) {
+        let why = if is_taken {
             format!("the other masters are to do without the vote of {node}: this ends by itself")
         } else {
             "somebody takes votes from other nodes, which would come back with this one's: see \
@@ -333,51 +388,6 @@ impl Scene<'_> {
         };
         Step::Wait(Some(why), None)
     }
-
-    fn withdraw(&self, node: &str, evidence: &Evidence) -> Step {
-        let exclusion = &evidence.exclusion;
-        if exclusion.silences_only(node) {
-            return Step::Do(Act::Unsilence(node.into()));
-        }
-        match exclusion.kept_for(self.owner) {
-            Some(prior) => Step::Do(Act::Include(prior)),
-            None => Step::Over,
-        }
-    }
-}
-
-fn overruled() -> String {
-    "somebody has changed cluster.routing.allocation.exclude._name, or the mark of Drover beside it, \
-     since the drain began: put it back, or take the leave back"
-        .into()
-}
-
-pub(super) fn member<'a>(evidence: &'a Evidence, name: &str) -> Option<(&'a NodeId, &'a Node)> {
-    evidence.nodes.iter().find(|(_, it)| *it.name == *name)
-}
-
-/// What keeps the node from being drained; with a copy that does not move, where nothing does.
-fn left(
-    evidence: &Evidence,
-    node: &str,
-    member: Option<(&NodeId, &Node)>,
-) -> Option<(String, Option<Copy>)> {
-    let is_on = |it: &&Copy| it.node.as_ref().is_some_and(|on| member.is_some_and(|m| m.0 == on));
-    let is_still = evidence.health.relocating + evidence.health.initializing == 0;
-    let stuck = |it: &Copy| is_still.then(|| it.clone());
-    if let Some(first) = evidence.copies.iter().find(is_on) {
-        let all = evidence.copies.iter().filter(is_on).map(|it| &*it.index);
-        let indices: BTreeSet<&str> = all.collect();
-        let why = format!("the node {node} has copies of {}", named(indices));
-        return Some((why, stuck(first)));
-    }
-    let mut nowhere = evidence.copies.iter().filter(|it| it.state == CopyState::Unassigned);
-    if let Some(first) = nowhere.next() {
-        // Where it is not known what that node had, any of them may be its.
-        let why = format!("no node has a copy of {} that there shall be", first.index);
-        return Some((why, stuck(first)));
-    }
-    (!is_still).then(|| ("shard copies are being built, or move".into(), None))
 }
 
 #[cfg(test)]

@@ -39,11 +39,13 @@ pub enum Gate {
     Host,
     /// The version may follow what runs, and can read what is there.
     Version,
+    /// The host can be protected in the way that the spec asks for.
+    Protection,
 }
 
 impl Gate {
     /// Every gate.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Evidence,
         Self::Red,
         Self::Roles,
@@ -61,6 +63,7 @@ impl Gate {
         Self::NodeNotFound,
         Self::Host,
         Self::Version,
+        Self::Protection,
     ];
 
     /// The word in `rollout.blockedBy`.
@@ -84,6 +87,7 @@ impl Gate {
             Self::NodeNotFound => "NodeNotFound",
             Self::Host => "Host",
             Self::Version => "Version",
+            Self::Protection => "Protection",
         }
     }
 }
@@ -92,6 +96,13 @@ impl fmt::Display for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// What a message is about, without the particulars: which endpoint failed last, and how, is no news as
+/// long as all of it fails.
+#[must_use]
+pub fn headline(message: &str) -> &str {
+    message.split(':').next().unwrap_or_default()
 }
 
 /// A gate that is shut.

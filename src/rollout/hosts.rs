@@ -30,6 +30,8 @@ pub struct Member {
     pub is_failing: bool,
     /// The roles that its node is to have.
     pub roles: Roles,
+    /// Whether shards may be on its disk, though its node is not in the cluster.
+    pub may_hold_shards: bool,
     /// Whether it can be worked on; why not, in words for people.
     pub fit: Result<(), Box<str>>,
     /// Whether it boots from images, so that one can be deployed there; nothing where nobody knows.
@@ -129,6 +131,11 @@ pub enum Progress {
     Done,
     /// The same, and nothing was stopped for it: no node has to come back.
     Spared,
+    /// It did not go, and nothing is down for it: what ran there runs on, or again.
+    Vain {
+        /// Why, in words for people.
+        reason: Box<str>,
+    },
     /// It did not go; why, in words for people.
     Failed {
         /// Why.

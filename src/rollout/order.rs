@@ -2,7 +2,7 @@
 
 use super::{
     hosts::Member,
-    run::{HostRun, Run, Step},
+    run::{HostRun, Kind, Run, Step},
 };
 use crate::elasticsearch::evidence::{Evidence, Node};
 
@@ -30,9 +30,50 @@ pub fn next<'a>(
     evidence: &Evidence,
     is_due: impl Fn(&HostRun) -> bool,
 ) -> Option<&'a Member> {
+    let due = due(run, members, is_due);
+    let members = due.iter().copied();
+    members.min_by_key(|it| {
+        (yields(it, run.kind, &due, evidence), rank(it, evidence), it.name.clone())
+    })
+}
+
+/// Whether another host of `run` that is due goes before `member`, which is begun: it comes to have roles
+/// that the node of this one loses, and that may have nowhere else to go to.
+#[must_use]
+pub fn is_preceded(
+    member: &Member,
+    run: &Run,
+    members: &[Member],
+    evidence: &Evidence,
+    is_due: impl Fn(&HostRun) -> bool,
+) -> bool {
+    let mut due = due(run, members, is_due);
+    due.push(member);
+    let is_before = |it: &&Member| {
+        takes_over(it, member, run.kind, evidence) && !yields(it, run.kind, &due, evidence)
+    };
+    due.iter().any(is_before)
+}
+
+fn due<'a>(run: &Run, members: &'a [Member], is_due: impl Fn(&HostRun) -> bool) -> Vec<&'a Member> {
     let waiting = run.hosts.iter().filter(|it| it.step == Step::Waiting && is_due(it));
-    let members = waiting.filter_map(|host| members.iter().find(|it| it.uid == host.uid));
-    members.min_by_key(|it| (rank(it, evidence), it.name.clone()))
+    waiting.filter_map(|host| members.iter().find(|it| it.uid == host.uid)).collect()
+}
+
+/// Whether any of `others` is to have its roles before `member` loses them.
+fn yields(member: &Member, kind: Kind, others: &[&Member], evidence: &Evidence) -> bool {
+    others.iter().any(|it| takes_over(it, member, kind, evidence))
+}
+
+/// Whether the node of `one` comes to have roles that the node of `other` loses.
+fn takes_over(one: &Member, other: &Member, kind: Kind, evidence: &Evidence) -> bool {
+    let node =
+        |it: &Member| it.going(kind, evidence).find_map(|id| evidence.nodes.get(id)).cloned();
+    if !kind.swaps() || one.uid == other.uid {
+        return false;
+    }
+    let (Some(gains), Some(loses)) = (node(one), node(other)) else { return false };
+    other.roles.lost(&loses).is_some_and(|lost| one.roles.take_over(&gains, &lost))
 }
 
 fn rank(member: &Member, evidence: &Evidence) -> Rank {

@@ -6,6 +6,8 @@
 
 mod absent;
 mod notes;
+mod protection;
+mod rollback;
 mod steps;
 mod stop;
 mod target;
@@ -18,7 +20,8 @@ use std::{
 
 use jiff::Timestamp;
 
-pub use self::world::{Act, Decision, End, Pace, PauseAfter, Wanted, World};
+pub use self::protection::Protection;
+pub use self::world::{Act, Decision, End, OnFailure, Pace, PauseAfter, Wanted, World};
 use super::{
     gate::Gate,
     hosts::Member,
@@ -46,6 +49,7 @@ pub fn next(world: &World<'_>) -> Decision {
     planner.pass_over();
     for at in 0..planner.run.hosts.len() {
         planner.advance(at);
+        planner.fall_back(at);
     }
     planner.drop_missing();
     let ended = planner.begin_more();
@@ -62,9 +66,9 @@ pub fn next(world: &World<'_>) -> Decision {
 fn idle(world: &World<'_>) -> Decision {
     let nothing = Decision { run: None, act: None, ended: None };
     if let Ok(evidence) = world.evidence
-        && let Some(prior) = evidence.allocation.kept_for(world.owner)
+        && let Some(act) = protection::left(evidence, world.owner)
     {
-        return Decision { act: Some(Act::Unprotect(prior)), ..nothing };
+        return Decision { act: Some(act), ..nothing };
     }
     let (Some(wanted), None) = (world.wanted, world.hold) else { return nothing };
     Decision { run: begin(world, wanted), ..nothing }
@@ -75,11 +79,9 @@ fn give_up(world: &World<'_>, run: &Run) -> Decision {
     let Ok(evidence) = world.evidence else {
         return Decision { run: Some(run.clone()), act: None, ended: None };
     };
-    match evidence.allocation.kept_for(world.owner) {
+    match protection::left(evidence, world.owner) {
         None => Decision { run: None, act: None, ended: Some((End::GivenUp, run.clone())) },
-        Some(prior) => {
-            Decision { run: Some(run.clone()), act: Some(Act::Unprotect(prior)), ended: None }
-        }
+        act => Decision { run: Some(run.clone()), act, ended: None },
     }
 }
 
@@ -113,6 +115,7 @@ fn waiting(member: &Member, now: Timestamp) -> HostRun {
         before: BTreeMap::new(),
         touched: false,
         withdrawn: false,
+        rollback: None,
         trouble: None,
     }
 }
@@ -171,12 +174,16 @@ impl<'a> Planner<'a> {
         let Some(member) = self.member(at) else { return self.give_up_absent(at) };
         let is_up = self.is_up(at, member);
         match step {
-            Step::Stop if is_up => self.begin_anew(at),
+            Step::Stop | Step::Rollback if is_up => self.begin_anew(at),
+            Step::RolledBack => {
+                self.enter(at, Step::Waiting);
+                self.host(at).again(now);
+            }
             // What it takes over may have been used up half-way.
-            Step::Stop | Step::Rejoin
+            Step::Stop | Step::Rollback | Step::Rejoin
                 if !is_up && self.run.kind.swaps() && !self.is_at_work(at, member) =>
             {
-                self.host(at).touched = true;
+                (self.host(at).touched, self.host(at).rollback) = (true, None);
                 self.enter(at, Step::Stage);
                 self.host(at).again(now);
             }
@@ -284,6 +291,7 @@ impl<'a> Planner<'a> {
         let needs = |it: &HostRun| {
             it.is_staged_anew() || Step::Protect <= it.step && it.step <= Step::Unprotect
         };
+        self.tidy_announced();
         if self.act.is_some() || self.run.hosts.iter().any(needs) {
             return;
         }

@@ -28,24 +28,52 @@ pub struct Lost {
     pub data: BTreeSet<&'static str>,
     /// Whether it loses its vote in the election of masters.
     pub vote: bool,
+    /// Whether it may no longer be elected, be it that it keeps its vote.
+    pub lead: bool,
     /// Whether it would have neither a data role nor a vote any more.
     pub is_bare: bool,
 }
 
 impl Roles {
+    /// A node with these; absent where nobody can say which they are.
+    fn node(&self) -> Option<Node> {
+        let roles = match self {
+            Self::Unknown => return None,
+            Self::Every => ["data".into(), "master".into()].into(),
+            Self::Named(roles) => roles.clone(),
+        };
+        Some(Node { roles, ..Node::default() })
+    }
+
+    /// Whether a node with these can't hold shards at all.
+    #[must_use]
+    pub fn hold_nothing(&self) -> bool {
+        self.node().is_some_and(|it| !it.holds_data())
+    }
+
+    /// Whether `node`, once it has these, has a role that it has not yet, and that is among the `lost` ones of
+    /// another.
+    #[must_use]
+    pub fn take_over(&self, node: &Node, lost: &Lost) -> bool {
+        let Some(after) = self.node() else { return false };
+        let is_tier = |it: &&'static str| !node.is_of_tier(it) && after.is_of_tier(it);
+        let votes = !node.is_master_eligible() && after.is_master_eligible();
+        let leads = !node.may_lead() && after.may_lead();
+        lost.data.iter().any(is_tier) || lost.vote && votes || lost.lead && leads
+    }
+
     /// What `node` loses once it has these; absent where nobody can say.
     #[must_use]
     pub fn lost(&self, node: &Node) -> Option<Lost> {
-        let roles = match self {
-            Self::Unknown => return None,
-            Self::Every => return Some(Lost::default()),
-            Self::Named(roles) => roles.clone(),
-        };
-        let after = Node { roles, ..Node::default() };
+        if *self == Self::Every {
+            return Some(Lost::default());
+        }
+        let after = self.node()?;
         let is_lost = |it: &&str| node.is_of_tier(it) && !after.is_of_tier(it);
         Some(Lost {
             data: TIERS.into_iter().filter(is_lost).collect(),
             vote: node.is_master_eligible() && !after.is_master_eligible(),
+            lead: node.may_lead() && !after.may_lead(),
             is_bare: !after.holds_data() && !after.is_master_eligible(),
         })
     }
@@ -108,6 +136,38 @@ mod tests {
         assert_eq!(lost(&tiers, &["data"]), [""; 0]);
         assert_eq!(lost(&["master", "ingest", "ml"], &["master", "voting_only"]), [""; 0]);
         assert_eq!(lost(&["ingest"], &["data", "master"]), [""; 0], "what it gets");
+    }
+
+    #[test]
+    fn a_node_that_keeps_its_vote_only_may_no_longer_be_elected() {
+        let lead = |before: &[&str], after: &[&str]| {
+            let node = Node { roles: named(before), ..Node::default() };
+            let lost = Roles::Named(named(after)).lost(&node).unwrap();
+            (lost.lead, lost.is_nothing())
+        };
+        assert_eq!(lead(&["master"], &["master", "voting_only"]), (true, true));
+        assert_eq!(lead(&["master"], &["master", "ingest"]), (false, true));
+        assert_eq!(lead(&["master", "voting_only"], &["data"]), (false, false));
+    }
+
+    #[test]
+    fn what_one_loses_another_takes_over_that_comes_to_have_it() {
+        let node = |roles: &[&str]| Node { roles: named(roles), ..Node::default() };
+        let lost = |before: &[&str], after: &[&str]| {
+            Roles::Named(named(after)).lost(&node(before)).unwrap()
+        };
+        let of_data = lost(&["data", "master"], &["master"]);
+        let of_vote = lost(&["data", "master"], &["data"]);
+        let takes = |after: &[&str], before: &[&str], lost: &Lost| {
+            Roles::Named(named(after)).take_over(&node(before), lost)
+        };
+        assert!(takes(&["data_hot"], &["ingest"], &of_data));
+        assert!(!takes(&["data_hot"], &["data"], &of_data), "it has it already");
+        assert!(!takes(&["master"], &["ingest"], &of_data));
+        assert!(takes(&["master"], &["ingest"], &of_vote));
+        assert!(Roles::Every.take_over(&node(&[]), &of_data));
+        assert!(!Roles::Unknown.take_over(&node(&[]), &of_data));
+        assert!(!Roles::Every.take_over(&node(&[]), &Lost::default()));
     }
 
     #[test]

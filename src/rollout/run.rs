@@ -146,6 +146,8 @@ pub struct HostRun {
     pub touched: bool,
     /// Whether it goes back to where it was, since a gate shut before it went down.
     pub withdrawn: bool,
+    /// Why what ran before comes back there, in words for people; nothing where it does not.
+    pub rollback: Option<Box<str>>,
     /// What went wrong, in words for people; nothing while nothing did.
     pub trouble: Option<Box<str>>,
 }
@@ -187,6 +189,8 @@ pub enum Step {
     Stop,
     /// The permit for that is taken back, if the host has not begun.
     Withdraw,
+    /// The host starts what ran before the run again, since what takes its place does not come up.
+    Rollback,
     /// Its nodes come back to the cluster.
     Rejoin,
     /// Allocation goes back to what it was.
@@ -197,11 +201,13 @@ pub enum Step {
     Settle,
     /// The host is as the run wants it.
     Done,
+    /// It is as it was before the run, which has failed there.
+    RolledBack,
 }
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Waiting,
         Self::Stage,
         Self::Gate,
@@ -209,11 +215,13 @@ impl Step {
         Self::Cordon,
         Self::Stop,
         Self::Withdraw,
+        Self::Rollback,
         Self::Rejoin,
         Self::Unprotect,
         Self::Uncordon,
         Self::Settle,
         Self::Done,
+        Self::RolledBack,
     ];
 
     /// The word in the status.
@@ -227,11 +235,13 @@ impl Step {
             Self::Cordon => "Cordon",
             Self::Stop => "Stop",
             Self::Withdraw => "Withdraw",
+            Self::Rollback => "Rollback",
             Self::Rejoin => "Rejoin",
             Self::Unprotect => "Unprotect",
             Self::Uncordon => "Uncordon",
             Self::Settle => "Settle",
             Self::Done => "Done",
+            Self::RolledBack => "RolledBack",
         }
     }
 
@@ -251,7 +261,7 @@ impl Step {
     /// Whether the host itself acts: its Host controller takes it as a permit.
     #[must_use]
     pub fn is_permit(self) -> bool {
-        matches!(self, Self::Stage | Self::Cordon | Self::Stop | Self::Uncordon)
+        matches!(self, Self::Stage | Self::Cordon | Self::Stop | Self::Rollback | Self::Uncordon)
     }
 }
 
@@ -285,7 +295,8 @@ impl HostRun {
     /// Whether Elasticsearch there may be down by Drover's doing.
     #[must_use]
     pub fn may_be_down(&self) -> bool {
-        matches!(self.step, Step::Stop | Step::Withdraw | Step::Rejoin) || self.is_staged_anew()
+        let may_be = [Step::Stop, Step::Withdraw, Step::Rollback, Step::Rejoin];
+        may_be.contains(&self.step) || self.is_staged_anew()
     }
 
     /// Goes to `step`, within the attempt at hand.

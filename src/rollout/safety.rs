@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 pub(super) use self::hosts::held_back;
 pub use self::looks::looks;
+pub(super) use self::roles::unseen;
 use super::{
     drain::Drain,
     gate::{Block, Gate},
@@ -79,7 +80,9 @@ impl Scene<'_> {
         if self.run.kind == Kind::ElasticsearchVersion {
             shut(Gate::Version, versions::barred(&self.run.target, self.evidence));
         }
-        if !host.is_down(self.evidence) {
+        if host.is_down(self.evidence) {
+            shut(Gate::Roles, unseen(host, self.run.kind, self.drain));
+        } else {
             let lost = self.lost(host);
             shut(Gate::Red, self.red());
             shut(Gate::Roles, self.roles(host));
@@ -199,10 +202,21 @@ impl Scene<'_> {
         // What this Cluster has drained is empty.
         let mark = self.evidence.exclusion.mark.as_ref().filter(|it| *it.owner != *self.owner);
         let other = mark.map(|it| format!("a drain of {} for another Cluster object", it.node));
+        let announced: Vec<String> = self.announced_for_others().collect();
         let all = self.evidence.foreign.iter().map(|it| &**it).chain(other.as_deref());
-        let all: BTreeSet<&str> = all.collect();
+        let all: BTreeSet<&str> = all.chain(announced.iter().map(String::as_str)).collect();
         (!all.is_empty())
             .then(|| format!("somebody takes nodes out of the cluster: {}", named(all)))
+    }
+
+    /// The nodes that a run for another Cluster object takes down, or has left announced.
+    fn announced_for_others(&self) -> impl Iterator<Item = String> {
+        self.evidence.shutdowns.of_others(self.owner).map(|(id, owner)| {
+            format!(
+                "a shutdown record of {id} for the Cluster object with the uid {owner} (if that is \
+                 gone, DELETE _nodes/{id}/shutdown)"
+            )
+        })
     }
 
     fn snapshots(&self) -> Option<String> {

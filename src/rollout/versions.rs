@@ -96,11 +96,15 @@ pub fn barred(target: &str, evidence: &Evidence) -> Option<String> {
         return None;
     }
     match &evidence.deprecations {
-        Some(critical) if critical.is_empty() => None,
-        Some(critical) => Some(format!(
+        Some(Ok(critical)) if critical.is_empty() => None,
+        Some(Ok(critical)) => Some(format!(
             "Elasticsearch calls critical before {target}: {}. `GET /_migration/deprecations` says what \
              to do about each",
             named(critical.iter().map(|it| &**it))
+        )),
+        Some(Err(why)) => Some(format!(
+            "Elasticsearch does not tell what stands in the way of {target}: `GET \
+             /_migration/deprecations`: {why}"
         )),
         None => Some(format!("Elasticsearch has not told yet what stands in the way of {target}")),
     }
@@ -122,7 +126,7 @@ mod tests {
             Evidence {
                 nodes: versions.iter().enumerate().map(node).collect(),
                 origins: [(".hidden".into(), origin)].into(),
-                deprecations: Some(Vec::new()),
+                deprecations: Some(Ok(Vec::new())),
                 ..Evidence::default()
             }
         };
@@ -152,7 +156,7 @@ mod tests {
             };
             Evidence {
                 nodes: versions.iter().enumerate().map(node).collect(),
-                deprecations: critical.map(|it| it.iter().map(|it| (*it).into()).collect()),
+                deprecations: critical.map(|it| Ok(it.iter().map(|it| (*it).into()).collect())),
                 ..Evidence::default()
             }
         };
@@ -164,6 +168,10 @@ mod tests {
         assert!(said.contains("critical before 8.19.0: logs: a setting."), "{said}");
         let said = words("8.19.0/abc", &old, None);
         assert!(said.contains("has not told yet"), "{said}");
+        let untold =
+            Evidence { deprecations: Some(Err("no right".into())), ..evidence(&old, None) };
+        let said = barred("8.19.0/abc", &untold).unwrap();
+        assert!(said.contains("does not tell") && said.ends_with(": no right"), "{said}");
         assert_eq!(words("8.19.0/abc", &old, Some(&[])), "");
         assert_eq!(words("8.19.0/abc", &["7.17.29", "8.19.0"], None), "", "it is on its way");
         assert_eq!(words("8.19.0/abc", &["8.17.0"], None), "", "the same major version");

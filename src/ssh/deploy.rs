@@ -139,7 +139,8 @@ impl Deployment {
     }
 
     /// Whether its node would form a cluster, if it finds no data.
-    fn forms(&self) -> bool {
+    #[must_use]
+    pub fn forms(&self) -> bool {
         let says_so = |it: &File| {
             let text = String::from_utf8_lossy(it.content.expose_secret());
             let mut keys = text.lines().filter_map(|it| it.split_once(':'));

@@ -27,7 +27,7 @@ use super::{
 use crate::chain::chain;
 
 const BEGIN: &str = include_str!("operation/begin.sh");
-const WORDS: &str = include_str!("operation/words.sh");
+const WORDS: &str = concat!(include_str!("operation/blot.sh"), include_str!("operation/words.sh"));
 /// For handing work over to systemd, and for reading what a service said.
 const LIMIT: Duration = Duration::from_secs(10);
 /// The status with which a host tells that work came too late.
@@ -97,6 +97,8 @@ pub enum Outcome {
     Due(Box<str>),
     /// It was begun, and did not come to a good end; the words of the service.
     Failed(Box<str>),
+    /// The same, and nothing is down for it: the service runs as before, or again. Its words.
+    Vain(Box<str>),
 }
 
 /// What came of work.
@@ -320,12 +322,14 @@ pub(super) async fn carry_on(
             let is_spared = verdict == Verdict::Spared;
             let good = if is_spared { Outcome::Spared } else { Outcome::Done };
             let flaw = upgrade::flaw(session, work, identity, sudo).await?;
-            Ok(flaw.map_or(good, Outcome::Failed))
+            // What it did is not what it should have done, and its service is up.
+            Ok(flaw.map_or(good, Outcome::Vain))
         }
         Verdict::UnderWay => Ok(Outcome::UnderWay),
         Verdict::Failed => match so_far {
             // What it says once more differs by times and numbers at most.
-            Some(said @ (Outcome::Failed(_) | Outcome::Due(_))) => Ok(said.clone()),
+            Some(Outcome::Failed(why)) => Ok(work.failed(why.clone(), &look)),
+            Some(said @ (Outcome::Due(_) | Outcome::Vain(_))) => Ok(said.clone()),
             _ => failed(session, work, &look, sudo).await,
         },
         Verdict::Start => Ok(match begin(session, &work.start().sudo(sudo)).await? {
@@ -396,7 +400,7 @@ async fn failed(session: &Session, work: &Work, look: &Look, sudo: bool) -> Resu
         && let Progress::Failed(why) = deploy::progress(session, sudo, &upgrade.job).await?
     {
         let is_due = *why == *upgrade.due();
-        return Ok(if is_due { Outcome::Due(why) } else { Outcome::Failed(why) });
+        return Ok(if is_due { Outcome::Due(why) } else { work.failed(why, look) });
     }
     if let Some(swap) = &work.swap
         && let Progress::Failed(why) = deploy::progress(session, sudo, &swap.job).await?

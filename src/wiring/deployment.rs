@@ -30,6 +30,7 @@ pub(super) struct Declared {
     running: Option<String>,
     deletion: (ClusterDeletionPolicy, bool, bool),
     drain: Option<DrainStatus>,
+    kept: BTreeMap<String, Option<String>>,
 }
 
 impl Declared {
@@ -49,6 +50,7 @@ impl Declared {
                 status.is_some_and(|it| it.removal.is_some()),
             ),
             drain: status.and_then(|it| it.drain.clone()),
+            kept: deployment::kept(cluster),
         })
     }
 }

@@ -123,8 +123,8 @@ pub(super) fn members_of_clusters(
             let now = cluster.as_deref().map(|it| {
                 let manager = it.spec.container_manager_ref.as_ref().map(|it| it.name.clone());
                 let network = it.spec.network_ref.as_ref().map(|it| it.name.clone());
-                let is_leaving = it.metadata.deletion_timestamp.is_some();
-                (manager, network, errand::unit(it), is_leaving, Declared::of(it))
+                let stands = (it.metadata.deletion_timestamp.is_some(), it.spec.mode);
+                (manager, network, errand::unit(it), stands, Declared::of(it))
             });
             let places = cluster.as_deref().map(places);
             let in_run = match runs.turn(&name, places.clone()) {

@@ -1,7 +1,9 @@
 //! What the Cluster controller makes of hosts that leave, and of those whose node is to lose roles.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use drover::rollout::{
-    drain::{self, Cause, Decision, Drain, Fate, Leaving, Scene},
+    drain::{self, Cause, Decision, Drain, Fate, Leaving, Phase, Scene},
     roles::Lost,
     run::Step,
 };
@@ -31,10 +33,19 @@ pub fn decide(look: &Look) -> Decision {
             Cause::Roles => fate_for_roles(look, it),
         }),
         leaving: &leaving,
+        hosts: &hosts(look),
         lost: lost.as_ref(),
         hold: hold.or_else(|| look.spec.paused.then_some("it is paused")),
         now: look.now,
     })
+}
+
+/// The hosts of the Cluster by name, with the addresses that they have told.
+fn hosts(look: &Look) -> BTreeMap<Box<str>, BTreeSet<Box<str>>> {
+    let of_known = look.known.iter().filter(|it| it.names);
+    let of_known = of_known.map(|it| (it.name.clone(), [it.address.clone()].into()));
+    let of_members = look.members.iter().map(|it| (it.name.clone(), BTreeSet::new()));
+    of_members.chain(of_known).collect()
 }
 
 fn fate(look: &Look, drain: &Drain) -> Fate {
@@ -42,7 +53,12 @@ fn fate(look: &Look, drain: &Drain) -> Fate {
     let host = look.known.iter().find(|it| it.uid == drain.of.uid);
     if is_back || host.is_some_and(|it| it.skips) {
         Fate::Stays
-    } else if look.evidence.is_none() || host.is_some_and(|it| it.leaves) {
+    } else if look.evidence.is_none() {
+        Fate::Leaves
+    } else if drain.phase == Phase::Drained && host.is_some_and(|it| !it.names) {
+        // Nobody waits for it any more: what runs there goes on as it is.
+        Fate::Left
+    } else if host.is_some_and(|it| it.leaves) {
         Fate::Leaves
     } else {
         Fate::Left

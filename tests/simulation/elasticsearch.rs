@@ -282,8 +282,7 @@ impl Elasticsearch {
         let names = [&excluded.persistent, &excluded.transient].into_iter().flatten();
         let named = names.filter(|it| !it.is_empty() && !excluded.keeps_shards_away());
         let named = named.map(|it| format!("exclude._name: {it}").into());
-        let mark = excluded.mark.as_ref().filter(|_| excluded.marked().is_some());
-        let is_own = |name: &str| mark.is_some_and(|it| it.node.split(',').any(|it| it == name));
+        let is_own = |name: &str| excluded.marked().is_some_and(|it| it.has(name));
         let votes = excluded.voting.iter().filter(|it| !is_own(it));
         let votes = votes.map(|it| format!("a voting exclusion of {it}").into());
         let filtered = self.filtered.then(|| "exclude._ip: 192.0.2.1".into());

@@ -46,6 +46,8 @@ pub struct Host {
     /// The target that what starts now is of, and the one that the permit at hand leads to.
     in_place: u64,
     aim: Option<u64>,
+    /// The target that what ran before that was of, and what its node did.
+    previous: (u64, Duties),
     /// Whether it has upgraded its packages, and asks for another permit to boot.
     due: bool,
     /// How often Elasticsearch was stopped, by run.
@@ -75,6 +77,7 @@ impl Host {
             staged: None,
             in_place: 0,
             aim: None,
+            previous: (0, elasticsearch.configured[number]),
             due: false,
             stops: BTreeMap::new(),
             fit: true,
@@ -104,6 +107,7 @@ impl Host {
             runs,
             others_run,
             fit: if self.fit { Ok(()) } else { Err("it can't be reached".into()) },
+            may_hold_shards: elasticsearch.copy_on(self.number).is_some(),
             has_images: Some(true),
             in_maintenance: self.in_maintenance,
             is_cordoned: self.cordoned,
@@ -145,9 +149,33 @@ impl Host {
     /// What waits takes the place of what was there, and is used up, also where that fails half-way.
     fn swap(&mut self, declared: u64, fails: bool, elasticsearch: &mut Elasticsearch) {
         (self.staged, self.aim) = (None, Some(declared));
-        if !fails {
-            self.in_place = declared;
-            elasticsearch.configured[self.number] = self.wanted;
+        if fails {
+            return;
+        }
+        if self.in_place != declared {
+            self.previous = (self.in_place, elasticsearch.configured[self.number]);
+        }
+        self.in_place = declared;
+        elasticsearch.configured[self.number] = self.wanted;
+    }
+
+    /// What ran before the run runs again, unless its data is no longer what it could read.
+    fn roll_back(
+        &mut self,
+        elasticsearch: &mut Elasticsearch,
+        rng: &mut fastrand::Rng,
+    ) -> Progress {
+        match elasticsearch.running[self.number] {
+            Some(_) if self.in_place == self.previous.0 => Progress::Done,
+            Some(_) => failed("what is taken back runs by now", true),
+            None if rng.u8(..) < 64 => failed("the data may have been opened", true),
+            None => {
+                (self.in_place, self.reached) = (self.previous.0, self.previous.0);
+                elasticsearch.configured[self.number] = self.previous.1;
+                self.broken = false;
+                elasticsearch.start(self.number);
+                Progress::Working { touched: true }
+            }
         }
     }
 
@@ -165,7 +193,7 @@ impl Host {
     fn has_begun(&self) -> bool {
         self.answer.as_ref().is_some_and(|it| match &it.progress {
             Progress::Working { touched } | Progress::Failed { touched, .. } => *touched,
-            Progress::Done | Progress::Spared => false,
+            Progress::Done | Progress::Spared | Progress::Vain { .. } => false,
         })
     }
 
@@ -317,6 +345,7 @@ impl Host {
                     Progress::Working { touched: true }
                 }
             }
+            Step::Rollback => self.roll_back(elasticsearch, rng),
             _ => Progress::Done,
         };
         self.answer.as_mut()?.progress = progress;

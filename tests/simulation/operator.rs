@@ -83,6 +83,7 @@ impl Look {
             members: &self.members,
             permitted: &permitted,
             pace: &self.spec.pace,
+            protection: planner::Protection::AllocationSettings,
             wanted: (!self.behind.is_empty()).then_some(&wanted),
             hold: self.hold(drained.drain.as_ref()),
             is_given_up: false,
@@ -118,6 +119,8 @@ pub fn holds(act: &Act, decided: &Status, now: &Status, allocation: &Allocation)
             let is_so = !is_taken && allocation.is_free() && allocation.as_prior() == *prior;
             now.run == decided.run && is_so
         }
+        // Here nothing is protected by records.
+        Act::Announce { .. } | Act::Retract(_) => false,
         Act::Unprotect(prior) => {
             let needed = now.run.iter().flat_map(|it| &it.hosts).any(needs);
             let is_so = allocation.kept_for(OWNER).as_ref() == Some(prior);

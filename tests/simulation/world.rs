@@ -5,13 +5,13 @@ mod drains;
 mod people;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
 use drover::rollout::{
     drain,
-    planner::{Act, Pace, PauseAfter},
+    planner::{Act, OnFailure, Pace, PauseAfter},
     run::{Kind, Run, Step},
     safety::since,
 };
@@ -63,6 +63,10 @@ pub struct World {
     theirs: Theirs,
     /// Requests for drains that the operator has given up, and when they are carried out all the same.
     late: Vec<(Timestamp, drain::Act)>,
+    /// The nodes that such requests have taken out since.
+    stray: BTreeSet<Box<str>>,
+    /// The hosts that have left, and of which people were told that nothing is left on their nodes.
+    let_go: BTreeMap<usize, Timestamp>,
     /// Since when a host is drained, and its uid, until nothing is left there; and since when nothing is.
     moving: Option<(Timestamp, Box<str>)>,
     drained_at: Timestamp,
@@ -100,6 +104,7 @@ impl World {
                 pause_after: pause_after[rng.usize(0..4)],
                 host_timeout: Duration::from_mins(10),
                 min_ready: Duration::from_secs(rng.u64(0..30)),
+                on_failure: if rng.bool() { OnFailure::Pause } else { OnFailure::Rollback },
             },
         };
         let managed = rng.u8(0..4) != 0;
@@ -118,6 +123,8 @@ impl World {
             before: VecDeque::new(),
             slow: None,
             late: Vec::new(),
+            stray: BTreeSet::new(),
+            let_go: BTreeMap::new(),
             moving: None,
             drained_at: Timestamp::MIN,
             down: BTreeMap::new(),
@@ -278,6 +285,8 @@ impl World {
                 self.elasticsearch.persistent = setting(prior);
                 self.elasticsearch.prior = None;
             }
+            // Here nothing is protected by records.
+            Act::Announce { .. } | Act::Retract(_) => {}
         }
     }
 

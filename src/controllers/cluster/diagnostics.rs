@@ -4,6 +4,7 @@ use jiff::{Timestamp, ToSpan as _};
 use kube::ResourceExt as _;
 
 use super::{
+    live,
     observe::Observed,
     plan::Plan,
     rollout::{self, plan::Decided},
@@ -33,6 +34,7 @@ pub fn diagnostics(
         return list;
     }
     list.extend(rollout::findings::diagnostics(cluster, decided));
+    list.extend(live::findings::diagnostics(cluster));
     // What another cluster says of itself is not this one's trouble.
     let is_pinned = plan.identity.pinned() == Some(view.state.cluster_uuid.as_str());
     for finding in view.report.iter().filter(|_| is_pinned) {

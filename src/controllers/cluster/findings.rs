@@ -2,9 +2,10 @@
 
 use super::{
     apply::Outcome,
-    managed,
+    live, managed,
     observe::Observed,
     plan::{Identity, Plan},
+    planned,
     rollout::{self, plan::Decided},
 };
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
         ACCEPT_CLUSTER_UUID,
         cluster::{Cluster, Health, conditions as kinds},
         condition::{Finding, Reason},
+        index::Mode,
     },
     chain::chain,
     controllers::health::health,
@@ -302,12 +304,16 @@ fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster, decided: &Dec
     }
     let needed = || findings.iter().filter(|it| it.kind != kinds::HEALTHY);
     // What is known to be wrong is mostly why something else can't be known.
-    let outstanding = needed()
-        .find(|it| it.status == Some(false))
-        .or_else(|| needed().find(|it| it.status.is_none()));
-    match outstanding {
+    let wrong = needed().find(|it| it.status == Some(false));
+    if let (None, Some(finding)) = (wrong, planned::outstanding(seen, decided)) {
+        return finding;
+    }
+    match wrong.or_else(|| needed().find(|it| it.status.is_none())) {
         None => {
             if let Some(finding) = rollout::findings::outstanding(decided) {
+                return finding;
+            }
+            if let Some(finding) = live::findings::outstanding(cluster) {
                 return finding;
             }
             let view = seen.snapshot.cluster.as_deref();
@@ -315,10 +321,10 @@ fn ready(findings: &[Finding], seen: &Observed, cluster: &Cluster, decided: &Dec
             if let Some(message) = managed.and_then(|it| managed::plan::outstanding(it, view)) {
                 return Finding::no(kinds::READY, Reason::InProgress, message);
             }
-            let message = if seen.has_elasticsearch() {
-                "the cluster is watched and serves"
-            } else {
-                "a group of hosts: the spec has no `connection` to an Elasticsearch"
+            let message = match (seen.has_elasticsearch(), cluster.spec.mode) {
+                (true, Mode::Apply) => "the cluster is watched and serves",
+                (true, Mode::Plan) => "the cluster is watched and serves; mode is Plan",
+                (false, _) => "a group of hosts: the spec has no `connection` to an Elasticsearch",
             };
             Finding::yes(kinds::READY, Reason::AsExpected, message)
         }
@@ -342,6 +348,7 @@ fn progress(ready: &Finding) -> Option<Finding> {
             | Reason::IdentityChanged
             | Reason::HealthRed
             | Reason::RolloutPaused
+            | Reason::PlanOnly
             | Reason::Conflict
             | Reason::NotOwned
     );

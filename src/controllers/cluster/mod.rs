@@ -4,9 +4,11 @@ pub mod apply;
 mod diagnostics;
 pub mod drain;
 mod findings;
+pub mod live;
 pub mod managed;
 pub mod observe;
 pub mod plan;
+pub mod planned;
 pub mod references;
 pub mod rollout;
 pub mod status;
@@ -19,6 +21,7 @@ use crate::{
     api::{
         cluster::{Cluster, ClusterStatus, conditions},
         condition::{is_true, truth},
+        index::Mode,
     },
     context::Context,
     controllers::{Next, Reconciler},
@@ -38,12 +41,21 @@ impl Reconciler for ClusterReconciler {
         let mut seen = observe::world(&ctx, &cluster).await?;
         let link = ctx.links.get(&key(&cluster));
         let plan = plan::next(&cluster, &seen, (ctx.now)());
+        if !managed::confirm::is_so(&ctx, &cluster, &seen, &plan).await? {
+            return Ok(Next::After(managed::PACE));
+        }
         let outcome = apply::run(&ctx, &key(&cluster), &plan);
         if let (Some(managed), Some(plan)) = (&seen.managed, &plan.managed)
             && let Some(problem) = managed::apply::run(&ctx, &cluster, managed, plan).await?
         {
             seen.connection = Err(problem);
         }
+        let set = live::observe::look(&ctx, &cluster, &seen, &plan).await;
+        let managed = seen.managed.as_mut();
+        let live =
+            managed.map(|it| live::plan::next(&cluster, it, set.as_ref())).unwrap_or_default();
+        // The status goes by the record that it is about to get.
+        let noted = live::plan::noted(&cluster, &live);
         let outdated = seen.managed.as_ref();
         let outdated = outdated.and_then(|it| rollout::outdated::Outdated::find(&cluster, it));
         let outdated = outdated.as_ref();
@@ -52,9 +64,12 @@ impl Reconciler for ClusterReconciler {
         let look = rollout::observe::look(&ctx, &cluster, &seen, &plan, outdated).await?;
         let is_refused = managed::is_refused(&seen, &plan);
         let mut decided = rollout::plan::next(&cluster, look.as_ref(), outdated, is_refused, asked);
+        let held =
+            planned::held(&cluster, (&seen, &plan), look.as_ref(), outdated, &decided, &live.act);
+        decided.held = held;
         drain::observe::explain(&ctx, &cluster, look.as_ref(), &mut decided.drain).await;
         let now = (ctx.now)();
-        let mut status = status::after(&cluster, &seen, &plan, &outcome, &decided, now);
+        let mut status = status::after(&noted, &seen, &plan, &outcome, &decided, now);
         if let Some(link) = link {
             status::reword(&mut status, |it| link.client().blot(it));
         }
@@ -63,13 +78,15 @@ impl Reconciler for ClusterReconciler {
         notices.extend(rollout::status::notices(before, &status));
         notices.extend(managed::status::notices(before, &status));
         notices.extend(drain::record::notices(before, &status));
+        notices.extend(planned::notices(before, &status));
         notices.extend(rollout::farewell(&decided, plan.let_go));
         notices.extend(drain::farewell(&cluster, plan.let_go));
         // What a host, or Elasticsearch, is told next was decided for this very object. And a copy
         // from before a run does not know of it: its status would take the run away.
         let wrote = status_writer::write_as_seen(&ctx, &*cluster, &status).await?;
         let said = |it: &ClusterStatus| {
-            (it.rollout.clone(), it.formation.clone(), it.removal.clone(), it.drain.clone())
+            let set = (it.drain.clone(), it.live_settings.clone());
+            (it.rollout.clone(), it.formation.clone(), it.removal.clone(), set)
         };
         if !wrote && before.map(said).unwrap_or_default() != said(&status) {
             return Ok(Next::AwaitChange);
@@ -86,14 +103,7 @@ impl Reconciler for ClusterReconciler {
         }
         report(&ctx, &cluster, &status, &seen);
         if plan.let_go {
-            if let Some(notice) = managed::removal::left_behind(&cluster, &seen) {
-                events::publish(&ctx, &*cluster, notice).await;
-            }
-            if let Some(managed) = &seen.managed {
-                let forgotten = managed::removal::forgotten(&cluster, &seen);
-                managed::apply::forget(&ctx, &cluster, managed, &forgotten).await?;
-            }
-            return Ok(Next::LetGo);
+            return let_go(&ctx, &cluster, &seen).await;
         }
         if status.removal.is_some() {
             // It comes to its end even where no host tells anything.
@@ -115,6 +125,9 @@ impl Reconciler for ClusterReconciler {
                 return Ok(next);
             }
         }
+        if !live.act.is_empty() && cluster.spec.mode == Mode::Apply {
+            return live::apply::carry_out(&ctx, &cluster, &plan, &live).await;
+        }
         if let Some(next) = rollout::next(&decided, look.map(|it| it.took).unwrap_or_default(), now)
         {
             return Ok(next);
@@ -133,6 +146,18 @@ impl Reconciler for ClusterReconciler {
         let key = ObjectKey { namespace: name.namespace.clone(), name: name.name.clone() };
         ctx.links.disconnect(&key);
     }
+}
+
+/// Says what stays where it is, and forgets what Drover alone needs.
+async fn let_go(ctx: &Context, cluster: &Cluster, seen: &observe::Observed) -> Result<Next, Error> {
+    if let Some(notice) = managed::removal::left_behind(cluster, seen) {
+        events::publish(ctx, cluster, notice).await;
+    }
+    if let Some(managed) = &seen.managed {
+        let forgotten = managed::removal::forgotten(cluster, seen);
+        managed::apply::forget(ctx, cluster, managed, &forgotten).await?;
+    }
+    Ok(Next::LetGo)
 }
 
 /// Names the link of a Cluster.
@@ -154,4 +179,4 @@ fn report(ctx: &Context, cluster: &Cluster, status: &ClusterStatus, seen: &obser
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

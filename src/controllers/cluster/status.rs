@@ -89,10 +89,13 @@ pub fn after(
         formation: before.formation,
         removal: before.removal,
         drain: before.drain,
+        live_settings: before.live_settings,
         deploy: before.deploy,
         elasticsearch_deploy: before.elasticsearch_deploy,
         requests: before.requests,
         history: before.history,
+        plan: decided.held.calls.clone(),
+        plan_omitted: decided.held.omitted,
     }
 }
 
@@ -213,7 +216,8 @@ pub fn reword(status: &mut ClusterStatus, mut change: impl FnMut(&mut String)) {
     });
     let diagnostics = status.diagnostics.iter_mut();
     let diagnostics = diagnostics.flat_map(|it| [&mut it.rule, &mut it.subject, &mut it.advice]);
-    figures.chain(nodes).chain(diagnostics).for_each(&mut change);
+    let bodies = status.plan.iter_mut().filter_map(|it| it.body.as_mut());
+    figures.chain(nodes).chain(diagnostics).chain(bodies).for_each(&mut change);
     status.conditions.iter_mut().for_each(|it| it.reword(&mut change));
 }
 

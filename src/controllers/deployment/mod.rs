@@ -12,15 +12,17 @@ use kube::ResourceExt as _;
 use self::secrets::Secrets;
 use crate::{
     api::{
-        cluster::Cluster,
+        cluster::{Cluster, ClusterDeletionPolicy},
         host::Host,
-        host_status::{DataDirectory, DeployedElasticsearch},
+        host_status::{DataDirectory, DeployedElasticsearch, OperationKind},
+        index::Mode,
         line::Line,
     },
     context::Stores,
     deploy::{
         Member, Problem,
         node::{self, Plans, Site},
+        shared,
     },
     elasticsearch::version::Version,
     ssh::deploy::layout,
@@ -52,12 +54,23 @@ pub fn recorded(cluster: &Cluster) -> Option<&str> {
     Some(status.uuid.as_str()).filter(|it| !it.is_empty())
 }
 
-/// Whether `hosts` may install Elasticsearch: it is on record who forms the cluster, or which one they
-/// join, and there is somebody to join.
+/// Whether Elasticsearch may come to `host`, one of `hosts`: it is on record that it forms the cluster, or
+/// which one it joins, and there is somebody to join. While one is being formed nobody joins: it would
+/// have data of nobody knows which cluster, should that never come to be.
 #[must_use]
-pub fn may_install(cluster: &Cluster, hosts: &[Arc<Host>]) -> bool {
-    let is_formed_by = cluster.status.as_ref().is_some_and(|it| it.formation.is_some());
-    is_managed(cluster) && (is_formed_by || uuid(cluster).is_some_and(|it| is_kept(it, hosts)))
+pub fn may_install(cluster: &Cluster, host: &Host, hosts: &[Arc<Host>]) -> bool {
+    is_managed(cluster)
+        && match uuid(cluster) {
+            Some(uuid) => is_kept(uuid, hosts),
+            None => forms(cluster, host),
+        }
+}
+
+/// Whether it is on record that `host` is the one that forms the cluster.
+#[must_use]
+pub fn forms(cluster: &Cluster, host: &Host) -> bool {
+    let formation = cluster.status.as_ref().and_then(|it| it.formation.as_ref());
+    formation.is_some_and(|it| host.metadata.uid.as_deref() == Some(&*it.host_uid))
 }
 
 /// Whether any of `hosts` has a node of the cluster with this uuid, or its data: without that, a new
@@ -74,16 +87,35 @@ pub fn is_kept(uuid: &str, hosts: &[Arc<Host>]) -> bool {
 }
 
 /// The other Clusters whose Elasticsearch Drover runs, as `namespace/name`, by the uuid that each has on
-/// record.
+/// record, and by the uid of the Host that is on record to form it.
 #[must_use]
 pub fn others(stores: &Stores, cluster: &Cluster) -> BTreeMap<String, String> {
+    others_among(cluster, stores.clusters.state())
+}
+
+/// Those among `clusters`.
+#[must_use]
+pub fn others_among(
+    cluster: &Cluster,
+    clusters: impl IntoIterator<Item = Arc<Cluster>>,
+) -> BTreeMap<String, String> {
     let is_other = |it: &Arc<Cluster>| it.metadata.uid != cluster.metadata.uid && is_managed(it);
-    let others = stores.clusters.state().into_iter().filter(is_other);
-    let claims = others.filter_map(|it| {
-        let place = format!("{}/{}", it.namespace().unwrap_or_default(), it.name_any());
-        Some((recorded(&it)?.to_owned(), place))
-    });
-    claims.collect()
+    let others = clusters.into_iter().filter(is_other);
+    let mut claims = BTreeMap::new();
+    for other in others {
+        let place = format!("{}/{}", other.namespace().unwrap_or_default(), other.name_any());
+        let formation = other.status.as_ref().and_then(|it| it.formation.as_ref());
+        let forms = formation.map(|it| it.host_uid.clone());
+        let claimed = recorded(&other).map(str::to_owned).into_iter().chain(forms);
+        claims.extend(claimed.map(|it| (it, place.clone())));
+    }
+    claims
+}
+
+/// The other Cluster that is being formed by `host`, whichever that names by now. `others`: see [`others`].
+#[must_use]
+pub fn forms_another<'a>(host: &Host, others: &'a BTreeMap<String, String>) -> Option<&'a str> {
+    others.get(host.metadata.uid.as_deref()?).map(String::as_str)
 }
 
 /// Why nothing is done on the machine of `host` for `cluster`: it is another cluster's. Nothing where it
@@ -94,6 +126,11 @@ pub fn not_owned(
     host: &Host,
     others: &BTreeMap<String, String>,
 ) -> Option<String> {
+    if let Some(other) = forms_another(host, others) {
+        return Some(format!(
+            "the machine forms the cluster of Cluster {other}: name that one in spec.clusterRef"
+        ));
+    }
     let noted = told(host)?.cluster_uuid.as_ref()?.as_str();
     match uuid(cluster) {
         Some(uuid) if uuid == noted => None,
@@ -129,12 +166,13 @@ pub fn renamed(cluster: &Cluster) -> Option<String> {
 /// The Hosts of `cluster`, by name. One that nobody has approved is none.
 #[must_use]
 pub fn hosts_of(stores: &Stores, cluster: &Cluster) -> Vec<Arc<Host>> {
-    let (namespace, name) = (cluster.namespace(), cluster.name_any());
-    let is_member = |it: &Arc<Host>| {
-        let named = it.spec.cluster_ref.as_ref().map(|it| &it.name);
-        named == Some(&name) && it.namespace() == namespace && !it.awaits_approval()
-    };
-    let mut hosts: Vec<_> = stores.hosts.state().into_iter().filter(is_member).collect();
+    members_among(cluster, stores.hosts.state())
+}
+
+/// Those of `hosts`.
+#[must_use]
+pub fn members_among(cluster: &Cluster, mut hosts: Vec<Arc<Host>>) -> Vec<Arc<Host>> {
+    hosts.retain(|it| leaving::names(cluster, it) && !it.awaits_approval());
     hosts.sort_by_key(|it| it.name_any());
     hosts
 }
@@ -172,6 +210,20 @@ pub fn told(host: &Host) -> Option<&DeployedElasticsearch> {
     host.status.as_ref()?.elasticsearch.as_ref()?.deployed.as_ref()
 }
 
+/// Whether an Elasticsearch of Drover's is on the machine of `host`, or about to be: what that needs stays.
+#[must_use]
+pub fn is_home(host: &Host) -> bool {
+    let operation = host.status.as_ref().and_then(|it| it.operation.as_ref());
+    let comes = operation.is_some_and(|it| it.kind == OperationKind::InstallElasticsearch);
+    comes || told(host).is_some_and(|it| !it.staged.is_empty())
+}
+
+/// Whether shards may be on the disk of `host`: what nobody has seen counts as holding some.
+#[must_use]
+pub fn may_hold_shards(host: &Host) -> bool {
+    told(host).is_some_and(|it| it.data == DataDirectory::Used && it.may_hold_shards != Some(false))
+}
+
 /// Whether the Elasticsearch on `host` may be that of `cluster`, and not another's: by the cluster that
 /// the machine was noted to be a member of. Where none is noted only the machine itself can tell.
 #[must_use]
@@ -180,13 +232,22 @@ pub fn may_be_of(cluster: &Cluster, host: &Host) -> bool {
     noted.is_none_or(|it| uuid(cluster) == Some(it.as_str()))
 }
 
+/// Whether what Drover installed on the hosts goes with `cluster`, which is being deleted. Mode Plan
+/// changes nothing on any host, unless that was begun before.
+#[must_use]
+pub fn takes_along(cluster: &Cluster) -> bool {
+    let is_begun = cluster.status.as_ref().is_some_and(|it| it.removal.is_some());
+    cluster.metadata.deletion_timestamp.is_some()
+        && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
+        && (is_begun || cluster.spec.mode == Mode::Apply)
+}
+
 /// The host that forms the cluster: as long as none is formed, and as long as it is the very host
 /// that was chosen.
 #[must_use]
 pub fn bootstrap<'a>(cluster: &'a Cluster, hosts: &[Arc<Host>]) -> Option<&'a str> {
     let formation = cluster.status.as_ref()?.formation.as_ref()?;
-    let is_it = |it: &Arc<Host>| it.metadata.uid.as_deref() == Some(&*formation.host_uid);
-    let is_there = hosts.iter().any(is_it);
+    let is_there = hosts.iter().any(|it| forms(cluster, it));
     (is_there && uuid(cluster).is_none()).then_some(&*formation.host)
 }
 
@@ -209,6 +270,16 @@ pub fn site<'a>(
     })
 }
 
+/// The settings that are changed in the running cluster alone, with what the files say of each: no host is
+/// restarted for them.
+#[must_use]
+pub fn kept(cluster: &Cluster) -> BTreeMap<String, Option<String>> {
+    let live = cluster.status.as_ref().and_then(|it| it.live_settings.as_ref());
+    let Some(live) = live else { return BTreeMap::new() };
+    let kept = live.changes.iter().filter(|it| it.state.is_kept_out_of_files());
+    kept.map(|it| (it.name.clone(), live.files.get(&it.name).cloned())).collect()
+}
+
 /// What each host of `cluster` runs; nothing of those that have not told yet which machine they are.
 ///
 /// # Errors
@@ -220,7 +291,12 @@ pub fn plans(
 ) -> Result<Plans, Vec<Problem>> {
     let members: Vec<Member> = hosts.iter().map(|it| member(it)).collect();
     match site(cluster, secrets, bootstrap(cluster, hosts)) {
-        Some(site) => node::plan(&site, &members),
+        Some(site) => {
+            let kept = kept(cluster);
+            let groups = (!kept.is_empty()).then(|| shared::with_kept(site.groups, &kept));
+            let groups = groups.flatten();
+            node::plan(&Site { groups: groups.as_deref().unwrap_or(site.groups), ..site }, &members)
+        }
         None => Ok(Plans::default()),
     }
 }

@@ -92,11 +92,11 @@ pub fn uuids(found: &Found) -> BTreeSet<&str> {
     annotations.filter_map(|it| it.get(CLUSTER_UUID)).map(String::as_str).collect()
 }
 
-/// What the Secrets of `cluster` hold.
+/// Whether the Secrets of `cluster` are all there, and its own.
 ///
 /// # Errors
-/// What is missing or can't be used, and what a person can do.
-pub fn open(cluster: &Cluster, found: &Found) -> Result<Secrets, Problem> {
+/// What is missing or another's, and what a person can do.
+pub fn judge(cluster: &Cluster, found: &Found) -> Result<(), Problem> {
     let name = cluster.name_any();
     let mut missing = None;
     for (kind, existing) in Kind::ALL.into_iter().zip(found) {
@@ -128,6 +128,16 @@ pub fn open(cluster: &Cluster, found: &Found) -> Result<Secrets, Problem> {
         let message = format!("Secret '{}' is not there yet", kind.name(&name));
         return Err(Problem { reason: Reason::SecretNotFound, message });
     }
+    Ok(())
+}
+
+/// What the Secrets of `cluster` hold.
+///
+/// # Errors
+/// What is missing or can't be used, and what a person can do.
+pub fn open(cluster: &Cluster, found: &Found) -> Result<Secrets, Problem> {
+    judge(cluster, found)?;
+    let name = cluster.name_any();
     let [admin, authorities, authority] = found;
     let unusable = |kind: Kind, why: &str| Problem {
         reason: Reason::InvalidContent,

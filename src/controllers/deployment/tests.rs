@@ -130,8 +130,11 @@ fn only_the_very_host_that_was_chosen_forms_a_cluster_and_only_as_long_as_none_i
 
 #[test]
 fn nothing_is_installed_before_it_is_on_record_who_forms_the_cluster_or_which_is_joined() {
-    assert!(!may_install(&cluster(&json!(null)), &[]));
-    assert!(may_install(&cluster(&formation("uid-a")), &[]));
+    let a = host("a", &json!({}), true);
+    assert!(!may_install(&cluster(&json!(null)), &a, &[]));
+    assert!(may_install(&cluster(&formation("uid-a")), &a, &[]));
+    let b = host("b", &json!({}), true);
+    assert!(!may_install(&cluster(&formation("uid-a")), &b, &[]), "there is nothing to join yet");
     let mut joined = cluster(&json!(null));
     joined.spec.connection = serde_json::from_value(
         json!({ "endpoints": ["https://es.example:9200"], "expectedUuid": "known" }),
@@ -141,9 +144,10 @@ fn nothing_is_installed_before_it_is_on_record_who_forms_the_cluster_or_which_is
         let mut object = serde_json::to_value(&*host("a", &json!({}), true)).unwrap();
         object["status"]["elasticsearch"] =
             json!({ "unit": "u", "state": "active", "deployed": deployed });
-        may_install(joined, &[Arc::new(serde_json::from_value(object).unwrap())])
+        let host: Arc<Host> = Arc::new(serde_json::from_value(object).unwrap());
+        may_install(joined, &host, std::slice::from_ref(&host))
     };
-    assert!(!may_install(&joined, &[]), "there is nobody to join");
+    assert!(!may_install(&joined, &a, &[]), "there is nobody to join");
     for (deployed, is_kept) in [
         (json!(null), false),
         (json!({ "data": "Empty", "clusterUuid": "known" }), false),

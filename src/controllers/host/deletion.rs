@@ -177,12 +177,14 @@ pub fn operation(host: &Host, seen: &Observed, now: Timestamp) -> Operation {
         unit: None,
         elasticsearch_unit: None,
         target: None,
+        previous: None,
         image: None,
         cordoned_by_us: false,
         invocation_id_before: None,
         status: None,
         message: None,
         touched: false,
+        vain: false,
     }
 }
 

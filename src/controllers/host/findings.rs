@@ -379,6 +379,7 @@ fn progress(ready: &Finding) -> Option<Finding> {
             | Reason::DriftFound
             | Reason::Rejected
             | Reason::Paused
+            | Reason::PlanOnly
     );
     if ready.status == Some(true) {
         None

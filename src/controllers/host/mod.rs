@@ -5,6 +5,7 @@ pub mod deletion;
 pub mod elasticsearch;
 mod facts;
 mod findings;
+pub mod held;
 pub mod network;
 pub mod observe;
 pub mod operation;

@@ -6,7 +6,7 @@ use kube::ResourceExt as _;
 
 use super::{
     elasticsearch::{self, is_home},
-    key,
+    held, key,
     network::{self, Wish},
     operation::{
         self,
@@ -52,6 +52,8 @@ pub struct Observed {
     pub elasticsearch: elasticsearch::wish::Wish,
     /// What the Cluster's run over its hosts has for this one.
     pub errand: Option<Errand>,
+    /// The name of the Cluster, where its mode Plan holds back all changes of the machine.
+    pub held_by: Option<String>,
     /// The service that runs Elasticsearch on the Cluster's hosts.
     pub unit: Option<Unit>,
     /// Where the machine is, or is to be, a Node.
@@ -140,6 +142,7 @@ pub async fn world(ctx: &Context, host: &Host) -> Result<Observed, Error> {
         claimed_by: machine.and_then(|it| claimed_by(ctx, host, &it)),
         view,
         network: network::wish(ctx, host).await?,
+        held_by: held::by(host, present, errand.as_ref()),
         errand,
         unit,
         registration: registration::observe::world(ctx, host, is_held),

@@ -138,8 +138,10 @@ pub fn next(host: &Host, seen: &Observed, now: Timestamp) -> Plan {
                 Stand::Unseen if seen.claimed_by.is_none() => pinned(host),
                 _ => None,
             };
+            let is_held = seen.held_by.is_some();
+            let (network, elasticsearch) = (&seen.network, &seen.elasticsearch);
             let treatment =
-                machine.map(|it| treatment::of(host, it, &seen.network, &seen.elasticsearch));
+                machine.map(|it| treatment::of(host, it, network, elasticsearch, is_held));
             let treatment = treatment.transpose();
             let treatment = treatment.unwrap_or_else(|it| {
                 problem = Some(it);

@@ -94,6 +94,11 @@ fn as_asked(host: &Host, seen: &Observed) -> Finding {
     } else if host.spec.paused {
         let list = list(outstanding.into_iter());
         no(Reason::Paused, format!("spec.paused holds back what there is to do: {list}"))
+    } else if let Some(cluster) = &seen.held_by {
+        let list = list(outstanding.into_iter());
+        let message =
+            format!("mode Plan of Cluster '{cluster}' holds back what there is to do: {list}");
+        no(Reason::PlanOnly, message)
     } else if treated.left.iter().any(|it| it.path.starts_with('/')) {
         let list = list(outstanding.into_iter());
         let message = format!("something that Drover did not make is in the way: {list}");

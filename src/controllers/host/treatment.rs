@@ -49,7 +49,8 @@ pub fn applied(host: &Host) -> &BTreeMap<String, String> {
     &host.status.as_ref().map_or(&NONE, |it| &it.applied_sysctls).0
 }
 
-/// What shall be done on `machine`, nothing where it may only be looked into. Before anything is
+/// What shall be done on `machine`, nothing where it may only be looked into; where it `is_held`, as
+/// by mode Plan of its Cluster, it is compared and nothing is changed. Before anything is
 /// done, the status has to say which machine the object stands for, that its system is one that
 /// Drover knows, and which Network it is a part of.
 ///
@@ -60,6 +61,7 @@ pub fn of(
     machine: &str,
     wish: &Wish,
     elasticsearch: &Asked,
+    is_held: bool,
 ) -> Result<Option<Treatment>, PreparationError> {
     let aim = aim(host, elasticsearch);
     let preparation = preparation(host, aim.as_ref())?;
@@ -77,7 +79,7 @@ pub fn of(
         Ok(Some(Treatment { preparation, flanneld, elasticsearch: aim, deed }))
     };
     match host.spec.drift_policy {
-        _ if host.spec.paused => deed(preparation, flanneld, Deed::Compare),
+        _ if host.spec.paused || is_held => deed(preparation, flanneld, Deed::Compare),
         DriftPolicy::Enforce => deed(preparation, flanneld, Deed::Prepare),
         // Certificates are renewed under any policy.
         DriftPolicy::Report if is_applied(host) && is_flanneld_set && !is_kept => {

@@ -7,7 +7,10 @@ use std::{
 
 use serde::Deserialize;
 
-use super::super::evidence::{Copy, CopyState, Node, NodeId, Origin};
+use super::super::{
+    evidence::{Copy, CopyState, Mark, Node, NodeId, Origin, Record, Shutdowns},
+    shutdown,
+};
 use crate::foreign::capped;
 
 #[derive(Deserialize)]
@@ -37,7 +40,7 @@ struct Metadata {
     cluster_coordination: Coordination,
     /// There are none without the module, and none as long as nobody uses it.
     #[serde(default)]
-    node_shutdown: Shutdowns,
+    node_shutdown: Announced,
     #[serde(default)]
     indices: BTreeMap<String, IndexMetadata>,
 }
@@ -56,7 +59,7 @@ struct Exclusion {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Shutdowns {
+struct Announced {
     nodes: BTreeMap<NodeId, Shutdown>,
 }
 
@@ -64,6 +67,16 @@ struct Shutdowns {
 struct Shutdown {
     #[serde(rename = "type")]
     kind: String,
+    #[serde(default)]
+    reason: String,
+}
+
+impl Shutdown {
+    /// How far it is the state does not tell.
+    fn record(&self) -> Record {
+        let kind = capped(&self.kind.to_lowercase());
+        Record { kind, reason: capped(&self.reason), is_stalled: false }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -220,22 +233,31 @@ impl State {
         tiers.filter(|(_, it)| !it.is_empty()).collect()
     }
 
-    /// Nodes that somebody takes out: by voting exclusions, but for that of `own`, and by shutdown
-    /// records, whatever these say of how far they are.
-    pub(super) fn taken_out(&self, own: Option<&str>) -> Vec<Box<str>> {
+    /// Nodes that somebody takes out: by voting exclusions, but for those that are `own`, and by shutdown
+    /// records that are not Drover's, whatever these say of how far they are.
+    pub(super) fn taken_out(&self, own: Option<&Mark>) -> Vec<Box<str>> {
         let name = |id: &str, otherwise: &str| match self.nodes.get(id) {
             Some(member) => member.name.clone(),
             None => otherwise.to_owned(),
         };
         let exclusions = self.metadata.cluster_coordination.voting_config_exclusions.iter();
         let exclusions = exclusions
-            .filter(|it| own != Some(&*it.node_name))
+            .filter(|it| own.is_none_or(|own| !own.has(&it.node_name)))
             .map(|it| format!("a voting exclusion of {}", name(&it.node_id, &it.node_name)));
         let shutdowns = self.metadata.node_shutdown.nodes.iter();
-        let shutdowns = shutdowns.map(|(id, it)| {
-            format!("a shutdown record ({}) of {}", it.kind.to_lowercase(), name(id, id))
+        let shutdowns = shutdowns.filter_map(|(id, it)| {
+            let record = it.record();
+            let text = || shutdown::text(&record.kind, &name(id, id));
+            record.owner().is_none().then(text)
         });
         exclusions.chain(shutdowns).map(|it| capped(&it)).collect()
+    }
+
+    /// The nodes that are announced to go down.
+    pub(super) fn shutdowns(&self) -> Shutdowns {
+        let records = self.metadata.node_shutdown.nodes.iter();
+        let records = records.map(|(id, it)| (capped(id), it.record())).collect();
+        Shutdowns { records, unusable: None }
     }
 
     /// Names of the snapshots that are being taken or restored.

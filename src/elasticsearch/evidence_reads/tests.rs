@@ -241,6 +241,30 @@ async fn shutdown_records_show_by_the_name_of_their_node() {
 }
 
 #[tokio::test]
+async fn a_record_of_drover_is_nobody_elses_and_the_api_is_asked_only_where_it_is_wanted() {
+    let mut answers = recorded();
+    answers["state"]["metadata"]["node_shutdown"]["nodes"] = json!({
+        "n1": { "type": "RESTART", "reason": "drover uid r-1" },
+        "n2": { "type": "RESTART", "reason": "by hand" },
+    });
+    let server = Server::http(move |it| match it.split([' ', '?']).nth(1).unwrap() {
+        "/_nodes/shutdown" => answer(200, r#"{"nodes":[]}"#),
+        _ => give(&answers, it),
+    });
+    let server = server.await;
+    let client = client(connection(&[&server]));
+    let asks = || server.requests().iter().any(|it| it.starts_with("GET /_nodes/shutdown "));
+    let evidence = client.evidence("me", None).await.unwrap();
+    assert!(evidence.shutdowns.protects("n1", "uid") && !evidence.shutdowns.protects("n2", "uid"));
+    let foreign = evidence.foreign.iter().filter(|it| it.contains("shutdown"));
+    assert!(foreign.map(|it| &**it).eq(["a shutdown record (restart) of n2"]));
+    assert!(!asks());
+    let evidence = client.evidence_with_shutdowns("me", None).await.unwrap();
+    assert_eq!((evidence.shutdowns.records.len(), evidence.shutdowns.unusable), (2, None));
+    assert!(asks(), "without limits that older versions refuse");
+}
+
+#[tokio::test]
 async fn what_has_made_an_index_is_read_and_one_that_does_not_tell_is_the_oldest() {
     let mut answers = recorded();
     let settings = json!({ "version": { "created": "7172999" }, "verified_read_only": "true" });

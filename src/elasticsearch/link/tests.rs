@@ -138,3 +138,13 @@ fn whoever_waits_for_a_reading_is_woken_by_it_also_when_nothing_changed() {
         assert_eq!(bed.woken(), woken);
     }
 }
+
+#[test]
+fn as_long_as_a_request_without_an_answer_may_be_carried_out_no_look_is_the_last_one() {
+    let bed = Bed::new();
+    bed.link.set_examined(true);
+    assert!(bed.link.is_examined());
+    bed.link.doubt();
+    bed.link.set_examined(true);
+    assert!(!bed.link.is_examined());
+}

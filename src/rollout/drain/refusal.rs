@@ -17,14 +17,21 @@ impl Scene<'_> {
         if evidence.health.status == HealthStatus::Red {
             return Some("Elasticsearch is red: a primary is on no node".into());
         }
-        if let Some(mark) = evidence.exclusion.mark.as_ref() {
+        let is_beside_kept = self.keeps_only(evidence);
+        if let Some(mark) = evidence.exclusion.mark.as_ref().filter(|_| !is_beside_kept) {
             return Some(format!(
                 "the node {} is drained for the Cluster object with the uid {}. If that is gone, take \
                  cluster.routing.allocation.exclude._name and cluster.metadata.drover.drain.* away",
                 mark.node, mark.owner
             ));
         }
-        if !evidence.exclusion.is_free() || !evidence.foreign.is_empty() {
+        if is_beside_kept && !self.takes_copies(of) {
+            return Some(format!(
+                "{} let go, and kept empty as long as they run: stop them, or have them join again",
+                named(self.kept(evidence))
+            ));
+        }
+        if !is_beside_kept && !evidence.exclusion.is_free() || !evidence.foreign.is_empty() {
             let what = evidence.foreign.iter().map(|it| &**it);
             let what = if evidence.foreign.is_empty() {
                 "a transient cluster.routing.allocation.exclude._name".to_owned()
@@ -34,22 +41,28 @@ impl Scene<'_> {
             return Some(format!("somebody takes nodes out of the cluster: {what}"));
         }
         // That may be for a host of the run, too.
+        if evidence.shutdowns.is_any_of_drover() {
+            return Some("a run of Drover has announced that a node goes down".into());
+        }
         if !evidence.allocation.is_free() || evidence.allocation.is_protected() {
             return Some(
                 "cluster.routing.allocation.enable keeps copies from being allocated".into(),
             );
         }
+        if let Some(why) = self.mistaken(of, evidence) {
+            return Some(why);
+        }
         let (id, node) = member(evidence, of.node())?;
-        let mut why = None;
+        let (mut why, kept) = (None, self.kept(evidence));
         if self.takes_vote(of) {
-            why = last_master(evidence, id, node);
+            why = last_master(evidence, id, node, &kept);
         }
         if of.cause == Cause::Roles && self.takes_vote(of) {
             why = why.or_else(|| no_majority(evidence, id, node));
             why = why.or_else(|| self.would_not_start(node));
         }
         if self.takes_copies(of) {
-            why = why.or_else(|| too_few(evidence, id, node));
+            why = why.or_else(|| too_few(evidence, id, node, &kept));
         }
         why
     }
@@ -69,15 +82,32 @@ impl Scene<'_> {
     }
 }
 
-fn last_master(evidence: &Evidence, id: &NodeId, node: &Node) -> Option<String> {
-    let others = |(other, it): (&NodeId, &Node)| other != id && it.is_master_eligible();
-    let is_last = node.is_master_eligible() && !evidence.nodes.iter().any(others);
-    is_last.then(|| {
+/// `kept`: the names of nodes that are out of service as well.
+pub(super) fn last_master(
+    evidence: &Evidence,
+    id: &NodeId,
+    node: &Node,
+    kept: &[&str],
+) -> Option<String> {
+    is_last_leader(evidence, id, node, kept).then(|| {
         format!(
             "{} is the last node that may be elected master: add another one, or delete the Cluster",
             node.name
         )
     })
+}
+
+/// Whether no other node may be elected, but for those with a name of `kept`: those that are there for their
+/// vote only never are.
+pub(in crate::rollout) fn is_last_leader(
+    evidence: &Evidence,
+    id: &NodeId,
+    node: &Node,
+    kept: &[&str],
+) -> bool {
+    let others =
+        |(other, it): (&NodeId, &Node)| other != id && it.may_lead() && !kept.contains(&&*it.name);
+    node.may_lead() && !evidence.nodes.iter().any(others)
 }
 
 /// The others have to be a majority among themselves before the host stops for its roles.
@@ -97,7 +127,7 @@ fn no_majority(evidence: &Evidence, id: &NodeId, node: &Node) -> Option<String> 
 
 /// Each copy of a shard needs a node of its own, of the tier that its index goes to. Indices whose
 /// copies follow the number of nodes need one.
-fn too_few(evidence: &Evidence, id: &NodeId, node: &Node) -> Option<String> {
+fn too_few(evidence: &Evidence, id: &NodeId, node: &Node, kept: &[&str]) -> Option<String> {
     if !node.holds_data() {
         return None;
     }
@@ -116,8 +146,10 @@ fn too_few(evidence: &Evidence, id: &NodeId, node: &Node) -> Option<String> {
         let tier = evidence.tier_of(index);
         let is_for_it =
             |it: &Node| tier.map_or_else(|| it.holds_data(), |tier| it.is_of_tier(tier));
-        let others = evidence.nodes.iter().filter(|(other, it)| *other != id && is_for_it(it));
-        let others = others.count();
+        let is_other = |(other, it): &(&NodeId, &Node)| {
+            *other != id && is_for_it(it) && !kept.contains(&&*it.name)
+        };
+        let others = evidence.nodes.iter().filter(is_other).count();
         let kind = tier.map_or_else(|| "for data".into(), |it| format!("of the tier {it}"));
         (is_for_it(node) && others < count).then(|| {
             let why = format!(

@@ -16,13 +16,13 @@ impl Scene<'_> {
     }
 
     /// What a drain begins with: from then on the node is marked.
-    pub(super) fn first(&self, of: &Leaving, exclusion: &Exclusion) -> Act {
-        let node = of.node().into();
-        if self.takes_copies(of) {
-            Act::Exclude(node, exclusion.as_prior())
-        } else {
-            Act::Mark(node)
+    pub(super) fn first(&self, of: &Leaving, evidence: &Evidence) -> Act {
+        if !self.takes_copies(of) {
+            return Act::Mark(of.node().into());
         }
+        let exclusion = &evidence.exclusion;
+        let prior = exclusion.kept_for(self.owner).unwrap_or_else(|| exclusion.as_prior());
+        Act::Exclude(self.together(evidence, of.node()).join(",").into(), prior)
     }
 
     /// Whether the drain is left as it is: nobody can say what the node loses, since it is down, or what it
@@ -47,7 +47,7 @@ impl Scene<'_> {
     ) -> bool {
         let counts = |(id, node): (&NodeId, &Node)| {
             node.is_master_eligible()
-                && (evidence.voters.contains(id) || !evidence.exclusion.silences_only(of.node()))
+                && (evidence.voters.contains(id) || !evidence.exclusion.silences(of.node()))
         };
         self.takes_vote(of) && member.is_some_and(counts)
     }

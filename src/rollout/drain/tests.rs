@@ -1,9 +1,10 @@
+mod kept;
 mod roles;
 
 use super::*;
 use crate::elasticsearch::{
     cluster_reads::HealthStatus,
-    evidence::{Counts, Mark},
+    evidence::{CopyState, Counts, Mark, Record},
 };
 
 const OWNER: &str = "uid-es";
@@ -13,6 +14,7 @@ struct World {
     evidence: Evidence,
     drain: Option<Drain>,
     leaving: Vec<Leaving>,
+    hosts: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
     lost: Option<Lost>,
     fate: Fate,
     hold: Option<&'static str>,
@@ -53,6 +55,7 @@ impl World {
             },
             drain: None,
             leaving: vec![leaves("c")],
+            hosts: ["a", "b", "c"].map(|it| (it.into(), BTreeSet::new())).into(),
             lost: None,
             fate: Fate::Leaves,
             hold: None,
@@ -111,6 +114,7 @@ impl World {
             drain: self.drain.as_ref(),
             fate: self.fate,
             leaving: &self.leaving,
+            hosts: &self.hosts,
             lost: self.lost.as_ref(),
             hold: self.hold,
             now: Timestamp::from_second(self.now).unwrap(),
@@ -329,6 +333,13 @@ fn a_removal_that_would_harm_is_refused_with_the_reason() {
         }
     });
     assert!(last.contains("c is the last node that may be elected"), "{last}");
+    let voters = World::refused(|it| {
+        for id in ["id-a", "id-b"] {
+            let roles = ["master".into(), "voting_only".into(), "data".into()].into();
+            it.evidence.nodes.get_mut(id).unwrap().roles = roles;
+        }
+    });
+    assert!(voters.contains("c is the last node that may be elected"), "{voters}");
     let three = || ["a", "b", "c"].map(|on| copy("orders", on == "a", Some(on))).to_vec();
     let few = World::refused(|it| it.evidence.copies = three());
     assert!(few.contains("2 nodes for data, and orders shall have 3 copies"), "{few}");
@@ -342,6 +353,12 @@ fn a_removal_that_would_harm_is_refused_with_the_reason() {
 
 #[test]
 fn what_somebody_else_takes_out_is_not_written_over() {
+    let announced = World::refused(|it| {
+        let reason = "drover uid-other r-1".into();
+        let record = Record { kind: "restart".into(), reason, ..Record::default() };
+        it.evidence.shutdowns.records.insert("b".into(), record);
+    });
+    assert!(announced.contains("has announced that a node goes down"), "{announced}");
     let foreign = World::refused(|it| it.evidence.foreign.push("a filter".into()));
     assert!(foreign.contains("somebody takes nodes out of the cluster: a filter"), "{foreign}");
     let transient = World::refused(|it| it.evidence.exclusion.transient = Some("".into()));
@@ -402,6 +419,7 @@ fn what_can_not_be_asked_is_waited_for_and_proves_nothing() {
         drain: Some(&drain),
         fate: Fate::Leaves,
         leaving: &world.leaving,
+        hosts: &world.hosts,
         lost: None,
         hold: None,
         now: Timestamp::from_second(world.now + 10).unwrap(),

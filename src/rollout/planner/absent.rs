@@ -17,12 +17,12 @@ impl Planner<'_> {
     pub(super) fn without_host(&mut self, at: usize) {
         match self.run.hosts[at].step {
             Step::Protect | Step::Cordon => self.take_back(at),
-            Step::Stop | Step::Withdraw | Step::Rejoin => self.await_nodes(at),
+            Step::Stop | Step::Withdraw | Step::Rollback | Step::Rejoin => self.await_nodes(at),
             Step::Unprotect => self.unprotect(at),
             Step::Uncordon => self.finish(at),
             Step::Settle => self.settle(at),
             Step::Stage if self.run.hosts[at].touched => self.await_nodes(at),
-            Step::Waiting | Step::Stage | Step::Gate | Step::Done => {}
+            Step::Waiting | Step::Stage | Step::Gate | Step::Done | Step::RolledBack => {}
         }
     }
 
@@ -56,7 +56,7 @@ impl Planner<'_> {
 }
 
 /// Whether each node that was to go down serves as it did.
-fn is_untouched(host: &HostRun, evidence: &Evidence) -> bool {
+pub(super) fn is_untouched(host: &HostRun, evidence: &Evidence) -> bool {
     host.before.iter().all(|(id, start)| {
         evidence.nodes.get(id).is_some_and(|it| it.serves && it.ephemeral_id == *start)
     })

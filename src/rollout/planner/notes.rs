@@ -3,7 +3,7 @@
 
 use super::{PauseAfter, Planner, steps};
 use crate::rollout::{
-    gate::Gate,
+    gate::{Gate, headline},
     run::{Blocked, HostRun, Pause, Run, Step},
     safety,
 };
@@ -38,6 +38,7 @@ impl Planner<'_> {
         let trouble = self.run.hosts.iter().find(is_for_person);
         let done = self.done();
         let reason = match (trouble, self.world.pace.pause_after) {
+            (None, _) if self.is_rolling_back() => self.going_back(),
             (Some(host), _) => {
                 let trouble = host.trouble.as_deref().unwrap_or_default();
                 Some((
@@ -87,9 +88,4 @@ impl Planner<'_> {
         }
         self.run.told.extend(self.run.blocked.keys());
     }
-}
-
-/// What a message is about, without the particulars.
-fn headline(message: &str) -> &str {
-    message.split(':').next().unwrap_or_default()
 }

@@ -10,9 +10,10 @@ use crate::{
     rollout::{
         gate::{Block, Gate},
         hosts::{Answer, Member, Progress},
+        order,
         planner::Act,
         run::{HostRun, Step},
-        safety::since,
+        safety::{since, unseen},
     },
 };
 
@@ -22,7 +23,7 @@ const RETRY: Duration = Duration::from_secs(30);
 const RETRY_LIMIT: Duration = Duration::from_mins(10);
 
 /// After how many attempts at a host that was left as it was a person is asked.
-const TRIES: u32 = 3;
+pub(super) const TRIES: u32 = 3;
 
 /// How long after such an attempt the next one is made.
 fn pause(attempt: u32) -> Duration {
@@ -54,13 +55,14 @@ impl<'a> Planner<'a> {
     pub(super) fn advance(&mut self, at: usize) {
         let Some(member) = self.member(at) else { return self.without_host(at) };
         match self.run.hosts[at].step {
-            Step::Waiting | Step::Done => {}
+            Step::Waiting | Step::Done | Step::RolledBack => {}
             Step::Stage => self.stage(at, member),
             Step::Gate => self.gate(at, member),
             Step::Protect => self.protect(at, member),
             Step::Cordon => self.cordon(at, member),
             Step::Stop => self.stop(at, member),
             Step::Withdraw => self.withdraw(at, member),
+            Step::Rollback => self.roll_back(at, member),
             Step::Rejoin => self.rejoin(at, member),
             Step::Unprotect => self.unprotect(at),
             Step::Uncordon => self.uncordon(at, member),
@@ -88,7 +90,7 @@ impl<'a> Planner<'a> {
             Some(Progress::Done) => self.enter(at, Step::Gate),
             // It is as it is to be already: nothing goes down for it.
             Some(Progress::Spared) => self.enter(at, Step::Done),
-            Some(Progress::Failed { reason, .. }) => {
+            Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
                 self.leave(at, Some(failed(Step::Stage, reason)));
             }
             Some(Progress::Working { .. }) | None => {
@@ -106,8 +108,13 @@ impl<'a> Planner<'a> {
         }
         match self.answer(at, member) {
             _ if self.is_overtaken() => {}
-            Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Stop),
-            Some(Progress::Failed { reason, .. }) => {
+            Some(Progress::Done | Progress::Spared) => {
+                match unseen(member, self.run.kind, self.world.drain) {
+                    Some(why) => self.shut(Gate::Roles, why),
+                    None => self.enter(at, Step::Stop),
+                }
+            }
+            Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
                 self.host(at).trouble = Some(reason.clone());
             }
             Some(Progress::Working { .. }) | None => {
@@ -121,7 +128,7 @@ impl<'a> Planner<'a> {
     /// for a person to see first.
     fn is_put_off(&self, member: &Member) -> bool {
         let is_held = self.world.hold.is_some() || self.run.pause.is_some();
-        is_held || self.is_overtaken() || member.in_maintenance
+        is_held || self.is_rolling_back() || self.is_overtaken() || member.in_maintenance
     }
 
     /// The host was left as it is, and comes to its turn again. What went wrong is waited out from
@@ -160,6 +167,15 @@ impl<'a> Planner<'a> {
             it.step == Step::Waiting && self.is_free(it) && is_down
         };
         !member.is_down(evidence) && self.run.hosts.iter().any(is_before)
+            || self.awaits_roles(member, evidence)
+    }
+
+    /// Whether the node of `member` is to lose roles that another host comes to have in its turn: where its
+    /// drain can't begin it would wait for that one for ever.
+    fn awaits_roles(&self, member: &Member, evidence: &Evidence) -> bool {
+        let is_set = self.world.drain.is_some_and(|it| it.of.uid == member.uid && it.is_set());
+        let (run, members) = (&self.run, self.world.members);
+        !is_set && order::is_preceded(member, run, members, evidence, |it| self.is_free(it))
     }
 
     /// The evidence, where every gate is open for `member`; else what is shut is noted.
@@ -170,7 +186,8 @@ impl<'a> Planner<'a> {
                 None
             }
             Ok(evidence) => {
-                let blocks = self.scene(evidence).judge(member);
+                let mut blocks = self.scene(evidence).judge(member);
+                blocks.extend(self.unprotectable(member, evidence));
                 let is_open = blocks.is_empty();
                 for Block { gate, message } in blocks {
                     self.shut(gate, message);
@@ -189,10 +206,13 @@ impl<'a> Planner<'a> {
             return self.take_back(at);
         }
         let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
-        if evidence.allocation.is_protected() {
+        if self.is_protected(member, evidence) {
             self.enter(at, Step::Cordon);
+        } else if let Some(why) = self.stalled(member, evidence) {
+            self.take_back(at);
+            self.host(at).trouble = Some(failed(Step::Protect, &why));
         } else if self.act.is_none() {
-            self.act = Some(Act::Protect(evidence.allocation.as_prior()));
+            self.act = Some(self.protecting(member, evidence));
         }
     }
 
@@ -208,7 +228,7 @@ impl<'a> Planner<'a> {
         }
         match self.answer(at, member) {
             Some(Progress::Done | Progress::Spared) => {}
-            Some(Progress::Failed { reason, .. }) => {
+            Some(Progress::Failed { reason, .. } | Progress::Vain { reason }) => {
                 self.take_back(at);
                 self.host(at).trouble = Some(failed(Step::Cordon, reason));
                 return;
@@ -217,7 +237,7 @@ impl<'a> Planner<'a> {
         }
         // Once more, with what is so now, and protection in place.
         let Some(evidence) = self.is_open(member) else { return self.take_back(at) };
-        if !evidence.allocation.is_protected() {
+        if !self.is_protected(member, evidence) {
             return self.enter(at, Step::Protect);
         }
         if self.stops == 0 {
@@ -241,6 +261,9 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn unprotect(&mut self, at: usize) {
+        if self.tidy_announced() {
+            return;
+        }
         // As long as any host may be down, or is about to go, protection stays.
         let needs = |it: &HostRun| it.may_be_down() || it.step == Step::Cordon;
         if self.run.hosts.iter().any(needs) {
@@ -283,7 +306,9 @@ impl<'a> Planner<'a> {
 
     /// Whatever was held back for the host is let go again.
     pub(super) fn finish(&mut self, at: usize) {
-        if self.run.hosts[at].withdrawn {
+        if self.run.hosts[at].rollback.is_some() {
+            self.rest_rolled_back(at);
+        } else if self.run.hosts[at].withdrawn {
             let trouble = self.host(at).trouble.take();
             self.leave(at, trouble);
         } else {

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{PERMIT, Planner, steps::failed};
+use super::{
+    PERMIT, Planner,
+    steps::{TRIES, failed},
+};
 use crate::{
     elasticsearch::evidence::{Evidence, NodeId},
     rollout::{
@@ -15,6 +18,9 @@ use crate::{
 /// How long a node that has stopped again may take to be started again by its own systemd, and one
 /// that the machine starts until it shows.
 const SETTLE: Duration = Duration::from_secs(30);
+
+/// After how many attempts a person is asked about a host that always takes yet another permit.
+const PERMITS: u32 = 10;
 
 impl<'a> Planner<'a> {
     pub(super) fn permit_stop(&mut self, at: usize, member: &Member, evidence: &Evidence) {
@@ -37,15 +43,20 @@ impl<'a> Planner<'a> {
                 self.enter(at, Step::Unprotect);
             }
             Some(Progress::Done | Progress::Spared) => self.enter(at, Step::Rejoin),
+            Some(Progress::Vain { reason }) => self.bring_back(at, reason),
             Some(Progress::Failed { reason, touched: false }) if !self.run.hosts[at].touched => {
                 self.take_back(at);
                 self.host(at).trouble = Some(failed(Step::Stop, reason));
             }
-            // It says by now that nothing was stopped: it waits for another permit.
-            Some(Progress::Failed { touched: false, .. })
+            // It says by now that nothing was stopped: it waits for another permit, and not for ever.
+            Some(Progress::Failed { reason, touched: false })
                 if self.run.kind.may_spare() && self.is_up(at, member) =>
             {
-                self.begin_anew(at);
+                if self.run.hosts[at].attempt < PERMITS {
+                    self.begin_anew(at);
+                } else {
+                    self.bring_back(at, reason);
+                }
             }
             // It is up all the same, and something else is wanted of it: that begins with the gates.
             Some(Progress::Failed { .. }) if self.is_overtaken() && self.is_up(at, member) => {
@@ -76,6 +87,26 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// What was to be done there failed, and by the host's word nothing is down for it. Once its nodes
+    /// serve, nothing is held back for it any longer; a person hears why before it is tried again.
+    fn bring_back(&mut self, at: usize, reason: &str) {
+        let trouble = failed(Step::Stop, reason);
+        let is_back = self.world.evidence.is_ok_and(|evidence| {
+            let serves = |id: &NodeId| evidence.nodes.get(id).is_some_and(|it| it.serves);
+            evidence.check().is_ok() && self.run.hosts[at].before.keys().all(serves)
+        });
+        if is_back {
+            self.host(at).touched = false;
+            let attempt = self.run.hosts[at].attempt.max(TRIES);
+            self.host(at).attempt = attempt;
+            self.take_back(at);
+        } else {
+            self.unknown();
+            self.host(at).touched = true;
+        }
+        self.host(at).trouble = Some(trouble);
+    }
+
     /// Whether what the run takes down there runs, or may.
     pub(super) fn is_up(&self, at: usize, member: &Member) -> bool {
         self.is_up_for(self.run.kind, at, member)
@@ -102,7 +133,7 @@ impl<'a> Planner<'a> {
         if self.world.evidence.is_err() {
             return self.unknown();
         }
-        self.host(at).touched = false;
+        (self.host(at).touched, self.host(at).rollback) = (false, None);
         self.take_back(at);
     }
 

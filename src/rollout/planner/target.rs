@@ -6,7 +6,7 @@ use crate::{
     rollout::{
         gate::Gate,
         hosts::{Member, Progress},
-        run::{Kind, Step, version_of},
+        run::{HostRun, Kind, Step, version_of},
         versions,
     },
 };
@@ -37,15 +37,16 @@ impl<'a> Planner<'a> {
                 // What is wanted now does not wait there yet.
                 (true, true) => {
                     (after.step, after.touched) = (Step::Stage, true);
+                    after.rollback = None;
                     after.again(now);
                 }
                 (true, false) if place.is_some() => {
-                    after.step = Step::Stop;
+                    (after.step, after.rollback) = (Step::Stop, None);
                     after.again(now);
                 }
                 // One that is up comes to its turn again.
                 (false, _) if place.is_some() => {
-                    after.withdrawn = true;
+                    (after.withdrawn, after.rollback) = (true, None);
                     after.enter(Step::Unprotect, now);
                 }
                 // What the new target says nothing of comes to its end all the same.
@@ -67,7 +68,8 @@ impl<'a> Planner<'a> {
             return;
         };
         let now = self.now();
-        for host in self.run.hosts.iter_mut().filter(|it| it.step < Step::Protect && !it.touched) {
+        let is_left = |it: &HostRun| it.step < Step::Protect || it.step == Step::RolledBack;
+        for host in self.run.hosts.iter_mut().filter(|it| is_left(it) && !it.touched) {
             if !wanted.hosts.contains(&host.uid) {
                 host.enter(Step::Done, now);
             }
@@ -81,7 +83,8 @@ impl<'a> Planner<'a> {
         let Some(member) = self.member(at).filter(|it| !self.is_up_for(kind, at, it)) else {
             return false;
         };
-        let has_trouble = host.trouble.is_some() && matches!(host.step, Step::Stop | Step::Rejoin);
+        let is_on_its_way = matches!(host.step, Step::Stop | Step::Rollback | Step::Rejoin);
+        let has_trouble = host.trouble.is_some() && is_on_its_way;
         host.is_staged_anew() || has_trouble && (!kind.swaps() || !self.is_at_work(at, member))
     }
 

@@ -13,6 +13,8 @@ use crate::{
     },
 };
 
+mod rollback;
+
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn host(name: &str, step: Step) -> HostRun {
@@ -26,6 +28,7 @@ fn host(name: &str, step: Step) -> HostRun {
         before: BTreeMap::new(),
         touched: false,
         withdrawn: false,
+        rollback: None,
         trouble: None,
     }
 }
@@ -42,6 +45,7 @@ fn member(name: &str) -> Member {
         is_failing: false,
         roles: Roles::Every,
         fit: Ok(()),
+        may_hold_shards: false,
         has_images: None,
         in_maintenance: false,
         is_cordoned: false,
@@ -79,6 +83,7 @@ fn after(run: &Run, target: &str, hosts: &[&str]) -> Decision {
         pause_after: PauseAfter::Never,
         host_timeout: Duration::from_mins(20),
         min_ready: Duration::ZERO,
+        on_failure: OnFailure::Pause,
     };
     next(&World {
         evidence: Err("Elasticsearch can't be asked"),
@@ -86,6 +91,7 @@ fn after(run: &Run, target: &str, hosts: &[&str]) -> Decision {
         members: &members,
         permitted: &permitted,
         pace: &pace,
+        protection: Protection::AllocationSettings,
         wanted: Some(&wanted),
         hold: None,
         is_given_up: false,
@@ -142,6 +148,7 @@ fn a_host_that_loses_roles_waits_at_its_gates_with_nothing_held_back_until_it_is
         pause_after: PauseAfter::Never,
         host_timeout: Duration::from_mins(20),
         min_ready: Duration::ZERO,
+        on_failure: OnFailure::Pause,
     };
     let wanted = Wanted {
         id: "r-2".into(),
@@ -163,6 +170,7 @@ fn a_host_that_loses_roles_waits_at_its_gates_with_nothing_held_back_until_it_is
             members: &members,
             permitted: &permitted,
             pace: &pace,
+            protection: Protection::AllocationSettings,
             wanted: Some(&wanted),
             hold: None,
             is_given_up: false,
@@ -179,4 +187,60 @@ fn a_host_that_loses_roles_waits_at_its_gates_with_nothing_held_back_until_it_is
         assert_eq!(after(phase), (Step::Gate, vec![Gate::Roles]), "{phase:?}");
     }
     assert_eq!(after(Some(Phase::Drained)), (Step::Protect, vec![]));
+}
+
+#[test]
+fn who_comes_to_have_a_role_goes_before_the_one_that_loses_it() {
+    let mut evidence = evidence();
+    evidence.nodes.get_mut("b").unwrap().roles = ["master".into()].into();
+    let of_host = |name: &str, roles: &str| Member {
+        nodes: Match::unit([name.into()]),
+        roles: Roles::Named([roles.into()].into()),
+        ..member(name)
+    };
+    let members = [of_host("a", "ingest"), of_host("b", "data")];
+    let permitted = Permitted { unavailable: 1, downtime: true, single_copies: false };
+    let pace = Pace {
+        pause_after: PauseAfter::Never,
+        host_timeout: Duration::from_mins(20),
+        min_ready: Duration::ZERO,
+        on_failure: OnFailure::Pause,
+    };
+    let steps = |kind: Kind, members: &[Member], of_a: Step, phase: Phase| {
+        let run = run(kind, &[("a", of_a), ("b", Step::Waiting)]);
+        let (id, target) = ("r-2".into(), run.target.clone());
+        let wanted = Wanted { id, kind, target, hosts: vec!["a".into(), "b".into()] };
+        let of = Leaving { host: "a".into(), uid: "a".into(), cause: Cause::Roles };
+        let drain = Drain { of, phase, started: NOW, clear_since: None, blocked: None };
+        let decision = next(&World {
+            evidence: Ok(&evidence),
+            owner: "uid",
+            members,
+            permitted: &permitted,
+            protection: Protection::AllocationSettings,
+            pace: &pace,
+            wanted: Some(&wanted),
+            hold: None,
+            is_given_up: false,
+            drain: Some(&drain),
+            resume: None,
+            run: Some(&run),
+            now: NOW,
+        });
+        decision.run.unwrap().hosts.iter().map(|it| it.step).collect::<Vec<_>>()
+    };
+    let config = Kind::ElasticsearchConfig;
+    let b_begins = [Step::Waiting, Step::Stage];
+    assert_eq!(steps(config, &members, Step::Waiting, Phase::Waiting), b_begins);
+    assert_eq!(steps(config, &members, Step::Gate, Phase::Waiting), b_begins, "it gives way");
+    let goes_on = [Step::Gate, Step::Waiting];
+    assert_eq!(steps(config, &members, Step::Gate, Phase::Move), goes_on, "it is emptied already");
+    // Where nobody comes to have what it loses, or each what the other one has, the order is as ever.
+    let both = [of_host("a", "master"), of_host("b", "data")];
+    let neither = [of_host("a", "ingest"), of_host("b", "master")];
+    for members in [both, neither] {
+        let begun = steps(config, &members, Step::Waiting, Phase::Waiting);
+        assert_eq!(begun, [Step::Stage, Step::Waiting]);
+        assert_eq!(steps(config, &members, Step::Gate, Phase::Waiting), goes_on);
+    }
 }

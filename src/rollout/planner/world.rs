@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    elasticsearch::evidence::{Evidence, Prior},
+    elasticsearch::evidence::{Evidence, NodeId, Prior},
     rollout::{
         drain::Drain,
         hosts::Member,
+        planner::Protection,
         run::{Kind, Run, RunId},
         safety::Permitted,
     },
@@ -27,6 +28,8 @@ pub struct World<'a> {
     pub permitted: &'a Permitted,
     /// What the spec says of the pace.
     pub pace: &'a Pace,
+    /// How the spec wants hosts protected that go down.
+    pub protection: Protection,
     /// What is wanted of the hosts now, if anything.
     pub wanted: Option<&'a Wanted>,
     /// Why nothing new may be begun, in one word; nothing where it may.
@@ -60,6 +63,17 @@ pub struct Pace {
     pub host_timeout: Duration,
     /// How long the cluster has to be well before the next host.
     pub min_ready: Duration,
+    /// What becomes of a host on which what the run brings does not come up.
+    pub on_failure: OnFailure,
+}
+
+/// What becomes of a host on which what a run brings does not come up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It stays as it is until a person has seen to it.
+    Pause,
+    /// What ran there before comes back, where that is safe.
+    Rollback,
 }
 
 /// After which hosts a run waits for a person.
@@ -98,13 +112,24 @@ pub struct Decision {
     pub ended: Option<(End, Run)>,
 }
 
-/// A change of Elasticsearch's settings, in one persistent request.
+/// What protects hosts, or takes that back, in one request to Elasticsearch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Only primaries may be allocated; what was there before is kept beside it.
     Protect(Prior),
     /// What was there before comes back, and is kept no longer.
     Unprotect(Prior),
+    /// A node is announced to go down and to come back.
+    Announce {
+        /// Which.
+        node: NodeId,
+        /// For which run.
+        run: RunId,
+        /// How long the copies that it has wait for it, from when it goes.
+        delay: Duration,
+    },
+    /// What Drover has announced of this node is taken back.
+    Retract(NodeId),
 }
 
 /// How a run came to its end.

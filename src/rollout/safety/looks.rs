@@ -23,7 +23,7 @@ pub fn looks(evidence: &Evidence, before: Option<&Settled>, now: Timestamp) -> O
     }
     let digest = unassigned(evidence);
     let same = before.filter(|it| it.digest == digest).cloned();
-    if evidence.allocation.is_protected() {
+    if evidence.allocation.is_protected() || evidence.shutdowns.is_any_of_drover() {
         return same;
     }
     Some(same.unwrap_or(Settled { digest, since: now }))

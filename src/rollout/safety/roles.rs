@@ -2,10 +2,30 @@
 
 use super::{Scene, named};
 use crate::rollout::{
-    drain::{Drain, Phase},
+    drain::{Cause, Drain, Phase, is_last_leader},
     hosts::Member,
     roles::Roles,
+    run::Kind,
 };
+
+/// Why `host`, which is down, may not be started with the roles that it is to have: shards on its disk would
+/// be lost to the cluster. What was drained for that before it went down has none.
+pub(in crate::rollout) fn unseen(
+    host: &Member,
+    kind: Kind,
+    drain: Option<&Drain>,
+) -> Option<String> {
+    let is_of_it = |it: &Drain| it.of.uid == host.uid && it.of.cause == Cause::Roles;
+    let is_drained = drain.is_some_and(|it| is_of_it(it) && it.phase == Phase::Drained);
+    let would_lose = kind.swaps() && host.may_hold_shards && host.roles.hold_nothing();
+    (would_lose && !is_drained).then(|| {
+        format!(
+            "{} is down, may have shards on its disk, and is to have no data role any more: give it the data \
+             role back until it runs and its shards have moved",
+            host.name
+        )
+    })
+}
 
 impl Scene<'_> {
     /// Why `host` may not be started with the roles that it is to have: something needs those that its
@@ -21,8 +41,18 @@ impl Scene<'_> {
             ));
         }
         let mut going = host.going(self.run.kind, self.evidence);
-        let node = going.find_map(|id| self.evidence.nodes.get(id))?;
-        let lost = host.roles.lost(node).filter(|it| !it.is_nothing())?;
+        let (id, node) = going.find_map(|id| Some((id, self.evidence.nodes.get(id)?)))?;
+        let lost = host.roles.lost(node)?;
+        if lost.lead && is_last_leader(self.evidence, id, node, &[]) {
+            return Some(format!(
+                "{} is the last node that may be elected master, and is to be so no longer: add another \
+                 one first",
+                node.name
+            ));
+        }
+        if lost.is_nothing() {
+            return None;
+        }
         let is_it = |it: &&Drain| it.of.uid == host.uid && *it.of.node() == *node.name;
         let drain = self.drain.filter(is_it);
         drain.is_none_or(|it| it.phase != Phase::Drained).then(|| {

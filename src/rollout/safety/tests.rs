@@ -5,7 +5,7 @@ mod yellow;
 
 use super::*;
 use crate::{
-    elasticsearch::evidence::{Counts, Origin, Prior},
+    elasticsearch::evidence::{Counts, Origin, Prior, Record},
     rollout::{hosts::Match, run::Step},
 };
 use stand::{NAMES, OWNER, Stand, among, copy, member, node_of, open, shut};
@@ -244,6 +244,21 @@ fn another_run_in_the_same_cluster_is_let_come_to_its_end() {
 fn what_others_take_out_blocks() {
     let stand = Stand::with(|it| it.evidence.foreign.push("a voting exclusion of two".into()));
     shut(&stand, "one", Gate::ForeignExclusion, "out of the cluster: a voting exclusion of two");
+}
+
+#[test]
+fn a_node_that_is_announced_for_another_cluster_object_blocks_and_an_own_one_does_not() {
+    let announced = |reason: &str| {
+        Stand::with(|it| {
+            let record =
+                Record { kind: "restart".into(), reason: reason.into(), ..Record::default() };
+            it.evidence.shutdowns.records.insert(node_of("two"), record);
+        })
+    };
+    open(&announced(&format!("drover {OWNER} r-1")), "one");
+    let other = announced("drover uid-other r-1");
+    shut(&other, "one", Gate::ForeignExclusion, "with the uid uid-other");
+    shut(&other, "one", Gate::ForeignExclusion, "DELETE _nodes/node-two/shutdown");
 }
 
 #[test]

@@ -163,7 +163,8 @@ fn astray(report: &Report) -> Option<String> {
 
 /// Why a node that was started before does not start as the one that forms the cluster: it may have
 /// formed it. Nothing where it has its data, or nothing was started there.
-fn may_have_formed(deployment: &Deployment, report: &Report) -> Option<String> {
+#[must_use]
+pub fn may_have_formed(deployment: &Deployment, report: &Report) -> Option<String> {
     let is_gone = matches!(report.data, DataDirectory::Missing | DataDirectory::Empty);
     (deployment.forms() && is_gone && report.revision.is_some()).then(|| {
         format!(

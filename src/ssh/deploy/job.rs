@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Source, layout, make_folders};
+use super::{Source, layout, make_folders, report::Running};
 use crate::ssh::{
     command::Command,
     families::{Family, Name},
@@ -17,7 +17,8 @@ use crate::ssh::{
 const PROGRESS: &str = include_str!("progress.sh");
 const FORGET: &str = include_str!("forget.sh");
 const STAGE: &str = include_str!("stage.sh");
-const SWAP: &str = include_str!("swap.sh");
+const SWAP: &str = concat!(include_str!("trace.sh"), include_str!("swap.sh"));
+const RECALL: &str = concat!(include_str!("trace.sh"), include_str!("recall.sh"));
 
 /// What a job says goes to a file beside that of its settings, which the job itself begins anew: only
 /// the one that systemd took does.
@@ -35,6 +36,7 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     name: Box<str>,
+    run: Box<str>,
 }
 
 /// How a job is begun.
@@ -88,6 +90,12 @@ impl Job {
         Self::new(run, &format!("swap-{attempt}"))
     }
 
+    /// Stops Elasticsearch, and starts it as it ran before the run.
+    #[must_use]
+    pub fn recall(run: &str, attempt: u32) -> Self {
+        Self::new(run, &format!("recall-{attempt}"))
+    }
+
     /// Fetches what an upgrade of the packages will install, for the run of this name.
     #[must_use]
     pub fn fetch(run: &str, attempt: u32) -> Self {
@@ -104,7 +112,7 @@ impl Job {
     fn new(run: &str, step: &str) -> Self {
         let plain = |it: &char| it.is_ascii_alphanumeric() || *it == '-';
         let run: String = run.chars().filter(plain).take(64).collect();
-        Self { name: format!("drover-{run}-{step}").into() }
+        Self { name: format!("drover-{run}-{step}").into(), run: run.into() }
     }
 
     /// The unit.
@@ -152,9 +160,27 @@ impl Job {
             layout::UNIT_FILE,
             ACCOUNT_NAME,
             &patience,
+            &self.run,
         ];
         let words = leave.map_or(["", "", ""], |it| [it.latest, layout::UNIT, it.run]);
         self.begin(make_folders(), (SWAP, &settings), SWAPPING, words)
+    }
+
+    /// What begins to start it as `before` again, which the run took down.
+    pub(in crate::ssh) fn begin_recall(&self, before: &Running, leave: Leave<'_>) -> Beginning {
+        let patience = STOPPING.as_secs().to_string();
+        let settings = [
+            layout::UNIT,
+            &*self.run,
+            &*before.version,
+            &*before.revision,
+            layout::TREES,
+            layout::CONFIG,
+            layout::UNIT_FILE,
+            &patience,
+        ];
+        let words = [leave.latest, layout::UNIT, leave.run];
+        self.begin(make_folders(), (RECALL, &settings), SWAPPING, words)
     }
 
     /// What begins work on the packages of the host, before the second `latest` after its boot.

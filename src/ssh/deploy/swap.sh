@@ -1,7 +1,7 @@
 # Stops Elasticsearch, puts its next version and settings in their places, and starts it. $1: a file
 # with, a line each, the unit, the revision that is to run, its version, the folder of versions, that
-# of settings, the file of the unit, the user, and for how many seconds it may take to stop. The last
-# line of the output tells how it went. All that may take time or room is done before Elasticsearch is
+# of settings, the file of the unit, the user, for how many seconds it may take to stop, and the run. The
+# last line of the output tells how it went. All that may take time or room is done before Elasticsearch is
 # stopped; once it is, it is started again, whatever happens: as it was, unless all is in place. Safe
 # to repeat.
 set -u
@@ -10,11 +10,13 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export LC_ALL PATH
 {
   read -r unit && read -r revision && read -r version && read -r trees && read -r config &&
-    read -r unit_file && read -r user && read -r patience
+    read -r unit_file && read -r user && read -r patience && read -r run
 } <"$1" || { echo "its settings can't be read"; exit 1; }
 tree=$trees/$version next=$config/next
 # What goes into place, and what was there before, by the last part of its path.
 new=$next/new old=$next/old
+# What was in service before the run took it down stays, for whoever puts it back.
+before=$config/before
 
 # Hands each place whose content is replaced to $1, but for that of the unit.
 each() {
@@ -77,6 +79,15 @@ said=$(umask 027 && ES_PATH_CONF="$new" timeout 120 "$tree/bin/elasticsearch-key
 chown -- "root:$user" "$new/jvm.options" "$new/log4j2.properties" "$new/elasticsearch.keystore" &&
   chmod -- 640 "$new/jvm.options" "$new/log4j2.properties" &&
   chmod -- 660 "$new/elasticsearch.keystore" || fail "the files in $new can't be given to $user"
+# What was down before is nothing to come back to.
+is_up=no
+case $(systemctl show -p ActiveState --value -- "$unit") in active | reloading) is_up=yes ;; esac
+if [ "$(second "$before/run")" != "$run" ]; then rm -rf -- "$before" "$before.new"; fi
+if [ "$is_up" = yes ] && [ ! -e "$before" ] && [ -f "$config/revision" ]; then
+  cp -a -- "$old" "$before.new" && cp -p -- "$config/revision" "$before.new/revision" &&
+    printf '# Of the run:\n%s\n' "$run" >"$before.new/run" && sync &&
+    mv -T -- "$before.new" "$before" || fail "what there is can't be kept in $before"
+fi
 sync
 
 timeout -k 5 "$patience" systemctl stop -- "$unit" 2>/dev/null
@@ -84,6 +95,13 @@ case $(systemctl show -p ActiveState --value -- "$unit") in
 inactive | failed) ;;
 *) back "$unit does not stop" ;;
 esac
+# At a later attempt something else may have been started meanwhile. The same version reads what it wrote.
+if [ "$is_up" = yes ] && [ -f "$before/revision" ] && [ "$(readlink "$before/current")" != "$tree" ] &&
+  [ "$(second "$config/revision")" = "$(second "$before/revision")" ] &&
+  [ "$(readlink "$trees/current")" = "$(readlink "$before/current")" ] &&
+  said=$(trace "$old/elasticsearch.yml") && [ -n "$said" ]; then
+  printf '%s\n' "$said" >"$before/data" || true
+fi
 # The unit, by which what runs tells its version and settings, comes after all that it speaks of, and
 # the revision last: until then the next try finds all that it needs where it waits.
 each place

@@ -18,9 +18,11 @@ export LC_ALL PATH
     read -r upgrade && read -r hold && read -r unhold && read -r unstage
 } <"$1" || { echo "its settings can't be read"; exit 1; }
 # What outlives a boot: packages that are held for as long as this takes, the last run whose upgrade
-# came to its end, and the one that has yet to boot for what it has done.
+# came to its end, the one that has yet to boot for what it has done, and the image that was judged.
 state=$root/var/lib/drover
-held='' said='' ended=0
+held='' said='' ended=0 judged='' tried=''
+# So often a package manager that somebody else is using is asked again, after 15 s each.
+[ "$what" = fetch ] && patience=40 || patience=8
 if [ -n "$image" ]; then
   new="the image $image" failure="the image $image can't be deployed"
 else
@@ -30,24 +32,44 @@ fi
 fail() { echo "$1"; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 last() {
-  words=$(printf '%s\n' "$said" | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c 1-300)
+  words=$(printf '%s\n' "$said" | blotted | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c 1-300)
   printf '%s' "${words:-it ended with status $ended}"
 }
-# Runs one of the commands of the settings. No word of it holds a blank, or is a pattern.
+is_good() { case ",$good," in *",$ended,"*) ;; *) return 1 ;; esac }
+clock() { IFS=. read -r now _ <"$root/proc/uptime"; }
+is_busy() {
+  case $said in
+  *'ould not get lock'* | *'nable to lock '* | *'nable to acquire the dpkg frontend lock'*) ;;
+  *'ystem management is locked'* | *'transaction lock on'* | *'ransaction in progress'*) ;;
+  *) return 1 ;;
+  esac
+}
+# Runs one of the commands of the settings. No word of it holds a blank, or is a pattern. What it says
+# may tell of passwords in the addresses of repositories.
 act() {
   set -f
-  good=${1%% *} words=''
+  good=${1%% *} words='' left=$patience
+  clock
+  until=$((now + patience * 15))
   for word in ${1#* }; do
     case $word in
     *HELD) for it in $held; do words="$words ${word%HELD}$it"; done ;;
     *) words="$words $word" ;;
     esac
   done
-  said=$($words 2>&1 </dev/null)
-  ended=$?
+  while :; do
+    said=$($words 2>&1 </dev/null 9>&-)
+    ended=$?
+    if is_good || [ "$left" -le 0 ] || ! is_busy; then break; fi
+    # It may have waited by itself.
+    clock
+    [ "$now" -lt "$until" ] || break
+    left=$((left - 1))
+    sleep 15
+  done
   set +f
-  printf '%s\n' "$said"
-  case ",$good," in *",$ended,"*) ;; *) return 1 ;; esac
+  printf '%s\n' "$said" | blotted
+  is_good
 }
 
 is_installed() {
@@ -56,48 +78,92 @@ is_installed() {
   *) rpm -q "$1" >/dev/null 2>&1 ;;
   esac
 }
-# The package that the file $1 is of.
+# The package that the file $1 is of; "? " and why, where that can't be told.
 owner() {
   [ -n "$1" ] && [ -e "$1" ] || return 0
   case $family in
-  Debian) dpkg-query -S "$1" 2>/dev/null | sed -n 's/^\([a-z0-9][a-z0-9+.-]*\)[:,].*/\1/p' | head -n 1 ;;
-  *) rpm -qf --qf '%{NAME}\n' "$1" 2>/dev/null | grep -v ' ' | head -n 1 ;;
+  Debian)
+    # Where /usr holds all, a package may still name it by the other path.
+    told=$(dpkg-query -S "$1" 2>&1) || told=$(dpkg-query -S "${1#/usr}" 2>&1)
+    name=$(printf '%s\n' "$told" | grep -v '^dpkg-query:' | sed -n 's/^\([a-z0-9][a-z0-9+.-]*\)[:,].*/\1/p' | head -n 1)
+    ;;
+  *)
+    told=$(rpm -qf --qf '%{NAME}\n' "$1" 2>&1)
+    name=$(printf '%s\n' "$told" | grep -v ' ' | head -n 1)
+    ;;
+  esac
+  case "$name $told" in
+  ' '*'no path found'* | ' '*'not owned by any'*) ;;
+  ' '*) echo "? nobody tells which package $1 is of" ;;
+  *) echo "$name" ;;
   esac
 }
 show() { systemctl show -p "$1" --value -- "$unit" 2>/dev/null; }
-# Where the Java is that Elasticsearch runs by; where it does not run, that it would be started by.
+# Where the Java is that Elasticsearch runs by, and that it would be started by; as `owner` tells it, where
+# that can't be told.
 javas() {
   main='^(org\.elasticsearch\.server/)?org\.elasticsearch\.bootstrap\.Elasticsearch$'
+  pid=''
+  [ -z "$unit" ] || pid=$(show MainPID)
   found=no
-  for it in $(grep -lzE "$main" "$root"/proc/[0-9]*/cmdline 2>/dev/null); do
-    readlink -f "${it%/cmdline}/exe" && found=yes
+  for it in $(grep -lzE "$main" "$root"/proc/[0-9]*/cmdline 2>/dev/null) "$root/proc/${pid:-0}/cmdline"; do
+    it=${it%/cmdline}
+    [ -d "$it" ] || continue
+    exe=$(readlink "$it/exe") || {
+      [ ! -d "$it" ] || echo "? nobody tells what the process ${it##*/} of Elasticsearch runs from"
+      continue
+    }
+    # It may have been replaced while it runs.
+    exe=${exe% (deleted)}
+    # What starts it may be a shell.
+    [ "${it##*/}" != "$pid" ] || [ "${exe##*/}" = java ] || continue
+    found=yes
+    [ -e "$exe" ] || echo "? $exe, from which Elasticsearch runs, is there no more: restart it first"
+    readlink -f "$exe"
   done
-  [ "$found" = no ] || return 0
-  homes=$(show Environment | tr ' ' '\n' | sed -n 's/^ES_JAVA_HOME=//p'
-    sed -n 's/^ES_JAVA_HOME=//p' "$root/etc/default/elasticsearch" "$root/etc/sysconfig/elasticsearch" 2>/dev/null)
-  for it in $homes; do readlink -f "$it/bin/java" && found=yes; done
+  homes=$({
+    [ -z "$unit" ] || show Environment | tr ' ' '\n'
+    [ -z "$unit" ] || show EnvironmentFiles | sed 's/ (ignore_errors=.*//' | while read -r it; do cat "$it"; done
+    cat "$root/etc/default/elasticsearch" "$root/etc/sysconfig/elasticsearch"
+  } 2>/dev/null | sed -n 's/^[[:space:]]*\(ES_\)\{0,1\}JAVA_HOME=//p' | tr -d "\"'")
+  for it in $homes; do [ ! -e "$it/bin/java" ] || { readlink -f "$it/bin/java" && found=yes; }; done
   [ "$found" = yes ] || ! has java || readlink -f "$(command -v java)"
 }
 needed() {
   for it in elasticsearch elasticsearch-oss; do ! is_installed "$it" || echo "$it"; done
   [ -z "$unit" ] || owner "$(show FragmentPath)"
-  javas | while read -r it; do owner "$it"; done
+  javas | while read -r it; do
+    case $it in
+    '?'*) echo "$it" ;;
+    # The program may be of another package than what it loads.
+    *) owner "$it" && owner "${it%/bin/java}/lib/server/libjvm.so" ;;
+    esac
+  done
+}
+note_needed() {
+  all=$(needed)
+  case $all in *'? '*) fail "nobody can tell what Elasticsearch needs: $(printf '%s\n' "$all" | sed -n 's/^? //p' | head -n 1)" ;; esac
+  held=$(printf '%s\n' "$all" | grep . | sort -u | tr '\n' ' ')
 }
 
 # Lets those go that were held for an earlier time, too, which may have been cut off.
 release() {
   [ -f "$state/held" ] || return 0
-  all=$held held=$(cat "$state/held")
-  if [ -z "$held" ] || [ -z "$unhold" ] || act "$unhold" >/dev/null; then rm -f -- "$state/held"; fi
+  all=$held held=$(cat "$state/held") freed=yes
+  if [ -n "$held" ] && [ -n "$unhold" ]; then act "$unhold" >/dev/null || freed=no; fi
+  [ "$freed" = no ] || rm -f -- "$state/held"
   held=$all
+  [ "$freed" = yes ]
 }
 hold_needed() {
   [ -n "$hold" ] && [ -n "$held" ] || return 0
-  # What somebody else holds stays held.
+  # What somebody else holds stays held: nothing is, as long as that is not known.
   case $family in
-  Debian) before=$(apt-mark showhold 2>/dev/null) ;;
-  *) before=$(zypper --non-interactive locks 2>/dev/null | awk -F '|' 'NF > 2 { gsub(/ /, "", $2); print $2 }') ;;
-  esac
+  Debian) before=$(apt-mark showhold 2>&1 </dev/null) ;;
+  *) before=$(zypper --non-interactive locks 2>&1 </dev/null) ;;
+  esac || fail "nobody can tell what is held already: $(printf '%s\n' "$before" | blotted | tail -n 1 | cut -c 1-300)"
+  [ "$family" = Debian ] ||
+    before=$(printf '%s\n' "$before" | awk -F '|' 'NF > 2 { gsub(/ /, "", $2); print $2 }')
   all=$held held=''
   for it in $all; do
     printf '%s\n' "$before" | grep -qxF -e "$it" || held="$held $it"
@@ -139,33 +205,54 @@ simulated() {
   done
 }
 
-is_staged() { rpm-ostree status --json 2>/dev/null | tr -d ' \n' | grep -q '"staged":true'; }
-# The packages that are not the same in what is staged: their names, or these with all that comes after.
-differences() { printf '%s\n' "$said" | awk '/^  [^ ]/ { print $1 }'; }
-take_back() {
-  act "$unstage" >/dev/null || fail "$1; it is staged, and can't be taken back: $(last)"
+# Takes what is staged back, where it was staged here, and fails.
+refuse() {
+  if [ -n "$tried" ]; then
+    tried=''
+    act "$unstage" >/dev/null || fail "$1; it is staged, and can't be taken back: $(last)"
+  fi
   fail "$1"
 }
 # What an image changes, with the packages that were added to it, can be told only once it is staged.
-check_staged() {
-  [ "$family" = ostree ] && [ -n "$held" ] || return 0
-  [ -n "$image" ] || is_staged || return 0
+judge() {
+  [ "$family" = ostree ] || return 0
+  judged=$(pending) || refuse "rpm-ostree does not tell what boots next"
+  [ -n "$held" ] && [ -n "$judged" ] || return 0
   said=$(rpm-ostree db diff 2>&1 </dev/null) || {
     ended=$?
-    take_back "nobody can tell what the image would change: $(last)"
+    refuse "nobody can tell what the image would change: $(last)"
   }
   changed=$(differences)
   for it in $held; do
-    for name in "$it" $(rpm -q "$it" 2>/dev/null | grep -v ' '); do
-      printf '%s\n' "$changed" | grep -qxF -e "$name" || continue
-      take_back "the image would change $it, which Elasticsearch needs: add it by its full version, or see to it by hand"
-    done
+    printf '%s\n' "$changed" | grep -qxF -e "$it" || continue
+    refuse "the image would change $it, which Elasticsearch needs: add it by its full version, or see to it by hand"
   done
+  [ "$(pending)" = "$judged" ] || refuse "another image was staged while it was judged"
+}
+# Stages what will be booted, so that no boot takes it, judges it, and takes it back: nothing goes down
+# for what can't be. What somebody else has staged stays.
+try() {
+  [ "$family" = ostree ] && [ -n "$held" ] || return 0
+  before=$(pending) || fail "rpm-ostree does not tell what boots next"
+  if [ -n "$before" ]; then
+    [ -n "$image" ] || judge
+    return 0
+  fi
+  tried=yes
+  act "$upgrade --lock-finalization" || refuse "nobody can tell what $new would change: $(last)"
+  judge
+  tried=''
+  [ -z "$judged" ] || act "$unstage" >/dev/null || fail "what was staged to be judged can't be taken back: $(last)"
 }
 
+# What kind of kernel it is, such as -generic, besides its version.
+flavour() { printf '%s\n' "$1" | sed -E 's/^[0-9.]+(-[0-9][^-+]*)?//'; }
+# The newest kernel of the kind that runs.
 newest_kernel() {
+  kind=$(flavour "$(uname -r)")
   for it in "$root"/lib/modules/*/kernel; do
-    [ ! -d "$it" ] || { it=${it%/kernel} && echo "${it##*/}"; }
+    it=${it%/kernel} && it=${it##*/}
+    [ ! -d "$root/lib/modules/$it/kernel" ] || [ "$(flavour "$it")" != "$kind" ] || echo "$it"
   done | sort -V | tail -n 1
 }
 # What the distribution itself says; where nothing there can tell, the kernels do.
@@ -173,7 +260,7 @@ is_boot_due() {
   [ -z "$image" ] && [ ! -e "$root/run/reboot-required" ] || return 0
   case $family in
   ostree)
-    is_staged
+    [ -n "$(pending)" ]
     return
     ;;
   SUSE)
@@ -182,8 +269,9 @@ is_boot_due() {
     ;;
   Fedora | RHEL)
     if has needs-restarting; then
-      needs-restarting -r >/dev/null 2>&1
-      case $? in 0) return 1 ;; 1) return 0 ;; esac
+      # It fails with the same status as where a boot is due.
+      answer=$(needs-restarting -r 2>/dev/null)
+      case "$? $answer" in 0\ *) return 1 ;; 1\ *'Reboot is required'*) return 0 ;; esac
     fi
     # Without the plug-in it fails with the same status as where a boot is due.
     answer=$(dnf -q -C needs-restarting -r 2>/dev/null)
@@ -191,21 +279,28 @@ is_boot_due() {
     ;;
   esac
   kernel=$(newest_kernel)
-  [ -n "$kernel" ] && [ "$kernel" != "$(uname -r)" ]
+  # One that runs may be newer than what is installed: no boot takes it away.
+  [ -n "$kernel" ] && [ "$(printf '%s\n' "$kernel" "$(uname -r)" | sort -V | tail -n 1)" != "$(uname -r)" ]
 }
 is_late() {
   [ -n "$latest" ] || return 1
-  IFS=. read -r now _ <"$root/proc/uptime"
+  clock
   [ "$now" -ge "$latest" ]
 }
 boot() {
+  # It may take its time.
+  sync
+  if [ "$family" = ostree ] && { [ -z "$judged" ] || [ "$(pending)" != "$judged" ]; }; then
+    rm -f -- "$state/due" "$state/upgraded" "$state/judged"
+    fail "the image that would boot is not the one that was judged: it was not booted, and is judged by the next permit"
+  fi
   # The gates were asked a while ago: the next permit has no time for more questions.
   if is_late; then
-    mkdir -p -- "$state" && printf '%s\n' "$run" >"$state/due" || fail "$state/due can't be written"
+    mkdir -p -- "$state" && printf '%s\n' "$run" >"$state/due" && sync || fail "$state/due can't be written"
     fail "$due"
   fi
   rm -f -- "$state/due"
-  sync
+  [ "$family" != ostree ] || rm -f -- "$root/run/ostree/staged-deployment-locked"
   said=$(systemctl reboot 2>&1) || fail "it does not boot: $said"
   sleep 300
   fail "it was told to boot, and did not"
@@ -223,23 +318,41 @@ upgraded() {
   exit 0
 }
 
-trap release EXIT
-trap 'exit 1' TERM INT
-release
-! is_over || upgraded
-held=$(needed | sort -u | tr '\n' ' ')
+clean_up() {
+  if [ -n "$tried" ]; then act "$unstage" >/dev/null; fi
+  release
+}
+
+mkdir -p -- "$state" || fail "$state can't be made"
+if has flock; then
+  # An earlier attempt may be at work still.
+  exec 9>"$state/lock"
+  flock -w 120 9 || fail "another upgrade of Drover's is at work there"
+fi
+trap clean_up EXIT
+trap 'patience=0; exit 1' TERM INT
+release || fail "what was held for an earlier upgrade can't be let go, see $state/held: $(last)"
+if is_over; then
+  judged=$(cat "$state/judged" 2>/dev/null)
+  upgraded
+fi
+note_needed
 [ "$what" = upgrade ] || [ -z "$refresh" ] || act "$refresh" || fail "what is known of packages can't be brought up to date: $(last)"
 hold_needed
 [ -z "$simulate" ] || simulated
 if [ "$what" = fetch ]; then
   act "$download" || fail "$new can't be fetched: $(last)"
+  try
   echo "fetched"
   exit 0
 fi
 act "$upgrade" || fail "$failure: $(last)"
-check_staged
+tried=${unstage:+yes}
+judge
+tried=''
+printf '%s\n' "$judged" >"$state/judged" || fail "$state/judged can't be written"
 release
 [ -z "$image" ] || upgraded
-mkdir -p -- "$state" && printf '%s\n' "$run" >"$state/upgraded.new" && sync &&
+printf '%s\n' "$run" >"$state/upgraded.new" && sync &&
   mv -fT -- "$state/upgraded.new" "$state/upgraded" || fail "$state/upgraded can't be written"
 upgraded

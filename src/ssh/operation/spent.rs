@@ -1,7 +1,7 @@
 //! The units that a run has left on a host: systemd keeps each, so that its name stays a lock, until
 //! it is taken away.
 
-use super::{super::output::Output, LIMIT, unit_name};
+use super::{super::output::Output, LIMIT, unit_name, upgrade::STATE};
 use crate::ssh::{
     command::Command,
     deploy::{job::Job, layout},
@@ -9,7 +9,7 @@ use crate::ssh::{
     session::Session,
 };
 
-const CLEAR: &str = include_str!("clear.sh");
+pub(super) const CLEAR: &str = include_str!("clear.sh");
 /// So many attempts are looked after, the last ones.
 const ATTEMPTS: u32 = 16;
 
@@ -40,7 +40,8 @@ impl Spent {
     /// which nothing is fetched any more.
     #[must_use]
     pub fn with_jobs(self, run: &str, last: u32) -> Self {
-        let jobs = attempts(last).map(|it| Job::swap(run, it)).chain([Job::stage(run)]);
+        let jobs = attempts(last).flat_map(|it| [Job::swap(run, it), Job::recall(run, it)]);
+        let jobs = jobs.chain([Job::stage(run)]);
         Self(self.0.into_iter().chain(jobs.map(|it| it.unit().into())).collect())
     }
 
@@ -53,7 +54,7 @@ impl Spent {
     }
 
     pub(super) fn command(&self) -> Command {
-        let names = [layout::RUN].into_iter().chain(self.0.iter().map(|it| &**it));
+        let names = [layout::RUN, STATE].into_iter().chain(self.0.iter().map(|it| &**it));
         Command::script("clear what a run has left", CLEAR, names).deadline(LIMIT * 2)
     }
 }

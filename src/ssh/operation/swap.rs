@@ -21,6 +21,8 @@ use crate::{
 pub(super) struct Swap {
     pub(super) job: Job,
     pub(super) running: Running,
+    /// Whether that is what it ran as before the run.
+    recalls: bool,
 }
 
 impl Work {
@@ -36,7 +38,18 @@ impl Work {
         let unit = Unit::new(layout::UNIT);
         let work = Self::new((run, attempt), Deed::Swap, unit, invocation_before, boot_before)?;
         let job = Job::swap(run, attempt);
-        Some(Self { name: job.unit().into(), swap: Some(Swap { job, running }), ..work })
+        let name = job.unit().into();
+        Some(Self { name, swap: Some(Swap { job, running, recalls: false }), ..work })
+    }
+
+    /// An attempt to start Drover's Elasticsearch as `before` again, which it ran as when the run took
+    /// it down. It is proven as by [`Self::swap`].
+    #[must_use]
+    pub fn recall((run, attempt): (&str, u32), before: Running, boot_before: &str) -> Option<Self> {
+        let work = Self::swap((run, attempt), before, None, boot_before)?;
+        let job = Job::recall(run, attempt);
+        let swap = work.swap.map(|it| Swap { job: job.clone(), recalls: true, ..it });
+        Some(Self { name: job.unit().into(), swap, ..work })
     }
 
     pub(super) fn judge_swap(&self, look: &Look, step: &State) -> Verdict {
@@ -72,7 +85,12 @@ pub(super) async fn begin(
     sudo: bool,
 ) -> Result<Outcome, Error> {
     let Running { version, revision } = &swap.running;
-    hand_over(session, swap.job.begin_swap(version, revision, Some(leave)), sudo).await
+    let beginning = if swap.recalls {
+        swap.job.begin_recall(&swap.running, leave)
+    } else {
+        swap.job.begin_swap(version, revision, Some(leave))
+    };
+    hand_over(session, beginning, sudo).await
 }
 
 /// Has the host begin a job, once what that needs is there.

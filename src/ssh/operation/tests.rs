@@ -120,6 +120,7 @@ fn what_is_sent_names_the_unit_and_the_time_from_which_on_it_is_too_late() {
     assert_eq!(line, format!("sh -s -- {words}"));
 }
 
+mod doubts;
 mod image;
 mod scripts;
 mod upgrade;

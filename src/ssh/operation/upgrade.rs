@@ -15,7 +15,10 @@ use crate::ssh::{
     session::Session,
 };
 
-pub(super) const PACKAGES: &str = include_str!("packages.sh");
+pub(super) const PACKAGES: &str =
+    concat!(include_str!("blot.sh"), include_str!("staged.sh"), include_str!("packages.sh"));
+/// Where what outlives a boot is kept.
+pub(super) const STATE: &str = "/var/lib/drover";
 /// What tells which run has last brought an upgrade to its end, whatever was booted since.
 const UPGRADED: &str = "/var/lib/drover/upgraded";
 /// In a command, what stands for a package that is held.
@@ -30,6 +33,8 @@ pub(super) const DUE: &str =
 /// The same of one that has deployed an image.
 const IMAGE_DUE: &str =
     "the image is deployed, and the machine has to boot: that takes a permit of its own";
+/// What a host says that was told to boot and runs on: it may boot yet.
+pub(super) const UNBOOTED: &str = "it was told to boot, and did not";
 /// What is said of a host that was not told to boot, and did.
 const CUT_OFF: &str =
     "it booted before the upgrade had come to its end: see to its packages by hand";
@@ -111,15 +116,32 @@ impl Work {
         match &*step.active {
             _ if &*look.system == "stopping" => Verdict::UnderWay,
             _ if !step.is_loaded() => Verdict::NotBegun { is_as_before },
-            "failed" | "inactive" => Verdict::Failed,
-            "active" => match unit {
-                // Until it goes down, one that boots is not at its end.
-                _ if is_as_before => Verdict::Spared,
-                Some(unit) if unit.is_active() && is_steady(unit, look.uptime) => Verdict::Done,
-                Some(unit) if unit.is_down() && !unit.is_queued => Verdict::Failed,
-                _ => Verdict::UnderWay,
+            // Until it goes down, one that boots is not at its end.
+            "active" if is_as_before => Verdict::Spared,
+            // What some package has stopped is started, whatever came of the rest.
+            "active" => self.judge_boot(look, start),
+            "failed" | "inactive" if is_as_before => Verdict::Failed,
+            "failed" | "inactive" => match self.judge_boot(look, start) {
+                Verdict::Done => Verdict::Failed,
+                verdict => verdict,
             },
             _ => Verdict::UnderWay,
+        }
+    }
+
+    /// What has come of it that did not come to a good end, and said `why`. Where an upgrade of packages
+    /// fails, Elasticsearch goes on, or was started again: nothing is to be held back for it any longer.
+    pub(super) fn failed(&self, why: Box<str>, look: &Look) -> Outcome {
+        let unit = look.service.as_ref().map(|it| &it.unit);
+        let is_back = match (unit, &self.invocation_before) {
+            (Some(unit), Some(_)) => unit.is_active() && is_steady(unit, look.uptime),
+            _ => true,
+        };
+        let is_upgrade = self.deed == Deed::Upgrade;
+        if is_upgrade && is_back && *why != *UNBOOTED {
+            Outcome::Vain(why)
+        } else {
+            Outcome::Failed(why)
         }
     }
 }

@@ -3,15 +3,6 @@
 # a secret are left out, and what may be one in the others is blotted out.
 LC_ALL=C
 export LC_ALL
-blotted() {
-  sed -E \
-    -e 's#([a-z][a-z0-9+.-]*://)[^/[:space:]]*@#\1[redacted]@#Ig' \
-    -e 's#(authorization["'\'']?[[:space:]]*[:=]).*#\1 [redacted]#I' \
-    -e 's#((^|[^a-z0-9])(bearer|basic|apikey|negotiate)[[:space:]]+)[^[:space:]]+#\1[redacted]#Ig' \
-    -e 's#([a-z0-9._-]*(pass|pwd|auth|cred)[a-z0-9._-]*["'\'']?[[:space:]]*[:=][[:space:]]*)[^[:space:]]+#\1[redacted]#Ig' \
-    -e 's#([a-z0-9._-]*key["'\'']?=)[^[:space:]]+#\1[redacted]#Ig' \
-    -e 's#(--?[a-z0-9._-]*(pass|pwd|auth|cred|key)[a-z0-9._-]*[[:space:]]+)[^[:space:]-][^[:space:]]*#\1[redacted]#Ig'
-}
 said() {
   journalctl --no-pager --quiet -o cat -n 30 "$@" 2>/dev/null |
     grep -v -i -E 'passw|secret|token|credential|api.?key|private|BEGIN ' |

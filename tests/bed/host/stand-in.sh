@@ -142,6 +142,7 @@ zypper() {
     update_all
     ! reboot_required || exit 102
     ;;
+  locks | ll) echo "There are no package locks defined." ;;
   addlock | al) echo "Specified lock has been successfully added." ;;
   removelock | rl) echo "1 lock has been successfully removed." ;;
   needs-rebooting) ! reboot_required || exit 102 ;;
@@ -151,6 +152,10 @@ zypper() {
 
 rpm() {
   local it status=0
+  if option -qf; then
+    for it in "$command" "${packages[@]}"; do echo "file $it is not owned by any package"; done
+    exit 1
+  fi
   option -q --query || fail 1 "rpm: only queries in the bed"
   for it in "$command" "${packages[@]}"; do
     if ! is_installed "$it"; then

@@ -212,6 +212,7 @@ async fn an_elasticsearch_that_could_not_be_installed_is_refused() {
         (managed("distribution.javaHome", json!("/a/../b")), "javaHome", "absolute path"),
         (cluster("deleteData", json!(true)), "spec.deleteData", "only with `deletionPolicy`"),
         (cluster("deletionPolicy", json!("Orphan")), "spec.deletionPolicy", "Unsupported value"),
+        (cluster("mode", json!("Try")), "spec.mode", "Unsupported value"),
     ])
     .await;
     // Without a connection: it will be at the hosts.

@@ -27,6 +27,8 @@ async fn a_rollout_out_of_its_bounds_is_refused() {
         (at("minReadySeconds", json!(-1)), "spec.rollout.minReadySeconds", "than or equal to 0"),
         (at("minReadySeconds", json!(86401)), "spec.rollout.minReadySeconds", "86400"),
         (at("singleCopyIndices", json!("Ask")), "singleCopyIndices", "supported values"),
+        (at("protection", json!("None")), "spec.rollout.protection", "supported values"),
+        (at("onFailure", json!("Continue")), "onFailure", "supported values"),
         (at("force", json!(true)), "force", "unknown field"),
     ])
     .await;
@@ -127,6 +129,7 @@ async fn what_a_rollout_may_say_is_accepted() {
         cluster("rollout.maxUnavailable", json!(2)),
         cluster("rollout.maxUnavailable", json!("25%")),
         cluster("rollout.hostTimeout", json!("1h30m")),
+        cluster("rollout.protection", json!("NodeShutdown")),
         cluster("elasticsearch", json!({})),
         cluster("elasticsearch.unit", json!("elasticsearch@es-1.service")),
         cluster("operations", json!({})),

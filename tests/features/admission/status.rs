@@ -110,7 +110,7 @@ fn host_status() -> Value {
             "deployed": {
                 "version": "8.19.0", "revision": "0123456789abcdef0123456789abcdef",
                 "staged": ["8.17.0", "8.19.0"], "clusterUuid": "u", "data": "Used",
-                "certificateExpires": THEN,
+                "mayHoldShards": true, "certificateExpires": THEN,
                 "settled": "0123456789abcdef0123456789abcdef",
             },
         },
@@ -130,9 +130,10 @@ fn host_status() -> Value {
             "deadline": THEN, "bootIdBefore": "01234567", "unit": "drover-run-1-apply",
             "elasticsearchUnit": "elasticsearch.service", "cordonedByUs": true,
             "target": { "version": "8.19.0", "revision": "0123456789abcdef0123456789abcdef" },
+            "previous": { "version": "8.18.0", "revision": "fedcba9876543210fedcba9876543210" },
             "image": "41.1",
             "invocationIdBefore": "0123456789abcdef0123456789abcdef", "status": "failed",
-            "message": "it did not start", "touched": true,
+            "message": "it did not start", "touched": true, "vain": false,
         },
         "history": [{
             "runId": "run-0", "kind": "Maintenance", "status": "failed", "step": "Drain",
@@ -183,6 +184,7 @@ fn rollout() -> Value {
             "name": "es-2", "hostUid": "u", "step": "Stop", "attempt": 2, "startedAt": THEN,
             "revision": "0123456789ab",
             "message": "the unit fails", "touched": true, "withdrawn": false,
+            "rollback": "Rejoin failed: it does not stay up",
             "nodesBefore": [{ "id": "i", "ephemeralId": "e" }],
         }],
         "blockedBy": [{ "gate": "Red", "message": "a primary is on no node", "since": THEN }],
@@ -225,6 +227,13 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
             "startedAt": THEN,
             "clearSince": THEN, "blockedBy": "the node es-3 has copies of orders",
         },
+        "liveSettings": {
+            "files": { "search.max_buckets": "65536" },
+            "changes": [{
+                "name": "search.max_buckets", "value": "70000", "before": "60000",
+                "state": "Drifted", "message": "somebody has set 80000 in the running cluster",
+            }],
+        },
         "rollout": rollout(),
         "deploy": {
             "status": "failed", "requestId": "one", "version": "41.1", "deployed": ["es-1"],
@@ -254,6 +263,11 @@ async fn the_status_of_a_cluster_comes_back_as_written() {
             "done": 1, "total": 3, "reason": "something else was asked for",
             "startedAt": THEN, "finishedAt": THEN,
         }],
+        "plan": [{
+            "method": "PUT", "path": "/_cluster/settings", "body": "{}", "bodyOmitted": 1,
+            "reason": "r",
+        }],
+        "planOmitted": 1,
     });
     check::<Cluster, ClusterStatus>(cluster("", Value::Null), status).await;
 }

@@ -1,13 +1,14 @@
 //! From bare machines to a cluster by one apply, and what is changed in its life.
 
 use drover::api::{
+    cluster::Health,
     condition::find,
     host_status::RunStatus,
-    rollout_status::{RolloutKind, RolloutStep},
+    rollout_status::{RolloutHost, RolloutKind, RolloutStep},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{LONG, Stage};
+use super::{LONG, ROLL, Stage};
 use crate::common::{
     hosts::{Os, room},
     paths::runs_here,
@@ -24,6 +25,34 @@ fn versions() -> Vec<&'static str> {
     }
     let all = ["7.17.29", "8.17.0", "8.19.0", "9.2.0"];
     all.into_iter().filter(|it| runs_here(it)).collect()
+}
+
+/// A setting that Elasticsearch takes while it runs is changed there, and no node is restarted for it.
+async fn changes_live(stage: &Stage, version: &str, config: &Value) {
+    const NAME: &str = "search.max_buckets";
+    let runs = stage.runs();
+    for wanted in [Some("70000"), Some("80000"), None] {
+        let mut config = config.clone();
+        if let Some(value) = wanted {
+            config[NAME] = json!(value);
+        }
+        stage.apply(&stage.cluster(version, &config, &json!({}))).await;
+        eventually(&format!("{NAME} is {wanted:?} in the running cluster"), LONG, async || {
+            let set = stage.asks(0, "/_cluster/settings?flat_settings=true").await?;
+            if set["persistent"][NAME].as_str() == wanted { Ok(()) } else { Err(set.to_string()) }
+        })
+        .await;
+    }
+    stage
+        .when("nothing is kept out of files any more", |cluster| {
+            let status = cluster.status.clone().unwrap_or_default();
+            match &status.live_settings {
+                Some(live) if live.changes.is_empty() && status.rollout.is_none() => Ok(()),
+                live => Err(format!("{live:?} {:?}", status.rollout)),
+            }
+        })
+        .await;
+    assert_eq!(stage.runs(), runs, "a node was restarted");
 }
 
 #[tokio::test]
@@ -102,8 +131,52 @@ async fn one_apply_makes_a_secured_cluster_of_bare_machines_which_takes_settings
     assert_eq!(status.elasticsearch.unwrap().uuid, formed.uuid);
     let status = stage.until("Ready", "True").await;
     assert_eq!(status.history.len(), 1 + versions.len(), "none of that takes a run");
+    changes_live(&stage, new, &attribute).await;
+    if soak() {
+        is_rolled_back(&stage, new, &attribute).await;
+    }
     stage.assert_rights_suffice();
     for reason in ["FormationBegun", "Formed", "RolloutPaused", "RolloutFinished"] {
+        stage.event("es", reason).await;
+    }
+}
+
+/// Settings that no node starts with are taken back on the one host that got them, and are not tried again
+/// before the spec changes.
+async fn is_rolled_back(stage: &Stage, version: &str, config: &Value) {
+    let first = stage.runs();
+    let mut broken = config.clone();
+    broken["no.such.setting"] = json!("1");
+    let rollback = json!({ "rollout": { "onFailure": "Rollback" } });
+    stage.apply(&stage.cluster(version, &broken, &rollback)).await;
+    let is_back = |it: &RolloutHost| it.step == RolloutStep::RolledBack;
+    let status = stage
+        .when_within(ROLL, "a host is rolled back, and the cluster green", |cluster| {
+            let status = cluster.status.clone().unwrap_or_default();
+            let health = status.elasticsearch.as_ref().map(|it| it.health);
+            match &status.rollout {
+                Some(run) if run.hosts.iter().any(is_back) && health == Some(Health::Green) => {
+                    Ok(())
+                }
+                run => Err(format!("{health:?} {run:#?}")),
+            }
+        })
+        .await;
+    let deploy = status.elasticsearch_deploy.expect("it was told");
+    assert_eq!(deploy.status, RunStatus::RolledBack, "{deploy:#?}");
+    assert_eq!((deploy.failed.len(), deploy.deployed.len()), (1, 0), "{deploy:#?}");
+    let reason = deploy.failed[0].reason.to_string();
+    assert!(reason.ends_with("what ran there before runs again"), "{reason}");
+    let second = stage.runs();
+    let same = first.iter().zip(&second).filter(|(before, after)| before == after).count();
+    assert_eq!(same, first.len() - 1, "one host was taken down alone");
+    tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+    assert_eq!(stage.runs(), second, "it is not tried again by itself");
+    stage.apply(&stage.cluster(version, config, &rollback)).await;
+    let status = stage.until("Ready", "True").await;
+    assert_eq!((status.rollout, status.history[0].status), (None, RunStatus::Failed));
+    assert_eq!(stage.runs(), second, "all run what is asked for by now");
+    for reason in ["HostRollingBack", "RolloutPaused"] {
         stage.event("es", reason).await;
     }
 }

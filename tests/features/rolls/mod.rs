@@ -7,6 +7,7 @@ mod faults;
 mod gates;
 mod handover;
 mod reboot;
+mod records;
 mod restart;
 
 use std::{ops::Deref, time::Duration};

@@ -17,7 +17,9 @@ async fn a_restart_goes_over_all_hosts_and_harms_neither_writes_nor_reads() {
     let traffic = Traffic::start(&Target::of(&stage.field.elasticsearch), "orders").await;
     stage.field.green().await;
 
-    stage.ask("one", "Elasticsearch", &json!({}), &json!({})).await;
+    is_shown_first(&stage, "one").await;
+    assert_eq!((stage.runs(), stage.settings().await), (before.clone(), settings.clone()));
+    stage.ask("one", "Elasticsearch", &json!({}), &json!({ "mode": "Apply" })).await;
     let status = stage.restarted("one").await;
     traffic.goes_on(20).await;
     let counted = traffic.finish().await;
@@ -50,4 +52,31 @@ async fn a_restart_goes_over_all_hosts_and_harms_neither_writes_nor_reads() {
     stage.ask("one", "Elasticsearch", &json!({ "minReadySeconds": 1 }), &json!({})).await;
     stage.cluster_until("Ready", "True").await;
     assert_eq!(stage.runs(), runs);
+}
+
+/// Under mode Plan the request is shown host by host, and not dealt with.
+async fn is_shown_first(stage: &Stage, request: &str) {
+    stage.ask(request, "Elasticsearch", &json!({}), &json!({ "mode": "Plan" })).await;
+    let status = stage
+        .cluster_when("its plan is there", |cluster| {
+            let plan = cluster.status.iter().flat_map(|it| &it.plan);
+            let shown: Vec<String> = plan.map(|it| format!("{} {}", it.method, it.path)).collect();
+            let expected = [
+                "PUT /_cluster/settings",
+                "RestartElasticsearch hosts/es-1",
+                "RestartElasticsearch hosts/es-2",
+                "RestartElasticsearch hosts/es-3",
+                "PUT /_cluster/settings",
+            ];
+            if shown == expected { Ok(()) } else { Err(format!("{shown:?}")) }
+        })
+        .await;
+    let last = status.plan[4].body.clone().unwrap();
+    assert!(last.contains(r#""cluster.routing.allocation.enable":"all""#), "{last}");
+    let status = stage.cluster_until("Stalled", "True").await;
+    let ready = status.conditions.iter().find(|it| &*it.type_ == "Ready").unwrap();
+    assert_eq!(&*ready.reason, "PlanOnly", "{ready:?}");
+    assert!(status.rollout.is_none() && status.restart.is_none(), "{status:#?}");
+    assert!(status.requests.is_none_or(|it| it.restart.as_deref() != Some(request)));
+    stage.event("es", "Planned").await;
 }

@@ -23,7 +23,10 @@ pub enum Life {
 pub struct Known {
     pub name: Box<str>,
     pub uid: Box<str>,
-    /// Whether it names the Cluster, and is not to go.
+    pub address: Box<str>,
+    /// Whether it names the Cluster.
+    pub names: bool,
+    /// Whether it does, and is not to go.
     pub stays: bool,
     /// Whether its node is to be drained before it goes.
     pub leaves: bool,
@@ -63,6 +66,8 @@ impl Host {
         is_known.then(|| Known {
             name: self.name(),
             uid: self.uid(),
+            address: Elasticsearch::address(self.number),
+            names: self.life != Life::Moved,
             stays: self.life == Life::Member,
             leaves: goes && is_home && !self.skips,
             skips: self.skips,

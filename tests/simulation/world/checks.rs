@@ -1,7 +1,7 @@
 //! What must never be so.
 
 use drover::{
-    elasticsearch::evidence::CopyState,
+    elasticsearch::evidence::{CopyState, Mark},
     rollout::{
         drain::{CLEAR, Cause, Drain, Phase},
         run::HostRun,
@@ -57,9 +57,23 @@ impl World {
         let mut own = excluded.voting.iter().filter(|it| !theirs.votes.contains(*it));
         let drain = self.status.drain.as_ref().filter(|it| it.is_set());
         let is_of_drain = |it: &str| drain.is_some_and(|drain| drain.of.node() == it);
-        self.must(own.all(|it| is_of_drain(it)), "a vote is taken by nobody's drain");
-        let mark = excluded.mark.as_ref();
-        self.must(mark.is_none_or(|it| is_of_drain(&it.node)), "a node is taken out by no drain");
+        // What was carried out late is found again, and so is what a host has left that was let go.
+        let is_known = |it: &str| {
+            let is_let_go = |at: &usize| *self.hosts[*at].name() == *it;
+            is_of_drain(it) || self.stray.contains(it) || self.let_go.keys().any(is_let_go)
+        };
+        self.must(own.all(|it| is_known(it)), "a vote is taken by nobody's drain");
+        let mut names = excluded.mark.iter().flat_map(Mark::names);
+        self.must(names.all(is_known), "a node is taken out by no drain");
+    }
+
+    /// What was carried out late is nobody's until a drain is of it, or it is taken back.
+    fn note_stray(&mut self) {
+        let excluded = &self.elasticsearch.excluded;
+        let drain = self.status.drain.as_ref().filter(|it| it.is_set());
+        let is_set =
+            |it: &str| excluded.mark.as_ref().is_some_and(|m| m.has(it)) || excluded.silences(it);
+        self.stray.retain(|it| is_set(it) && drain.is_none_or(|drain| drain.of.node() != &**it));
     }
 
     /// A node is drained once nothing is on it, and nothing on none, at two looks.
@@ -67,7 +81,8 @@ impl World {
         let phase = |it: &Status| it.drain.as_ref().map(|it| it.phase);
         let is_over = |it: &Status| phase(it) == Some(Phase::Drained);
         let (Some(drain), Some(evidence)) = (&after.drain, &look.evidence) else { return };
-        if !is_over(after) || is_over(&look.status) {
+        // Of one that was let go before, nothing is told but that it is.
+        if !is_over(after) || is_over(&look.status) || drain.of.uid.is_empty() {
             return;
         }
         let node = evidence.nodes.iter().find(|it| *it.1.name == *drain.of.node());
@@ -99,6 +114,7 @@ impl World {
         if self.moving.as_ref().map(|it| &it.1) != uid.as_ref() {
             self.moving = uid.map(|it| (self.now, it));
         }
+        self.note_let_go(status, looked);
         let was = self.status.drain.as_ref().map(|it| it.phase);
         if drain.map(|it| it.phase) != was && drain.is_some_and(|it| it.phase == Phase::Drained) {
             self.drained_at = looked;
@@ -122,8 +138,8 @@ impl World {
     }
 
     /// A host is let go: nothing may be on its node that is nowhere else.
-    pub(super) fn check_parting(&self, at: usize) {
-        if self.theirs.overruled_at < self.drained_at
+    pub(super) fn check_parting(&self, at: usize, drained: Timestamp) {
+        if self.theirs.overruled_at < drained
             && let Err(why) = self.elasticsearch.can_spare(&[at], true)
         {
             panic!("seed {}: host {at} is let go: {why}\n{}", self.seed, self.story());
@@ -147,6 +163,7 @@ impl World {
             self.seed,
             self.story()
         );
+        self.note_stray();
         self.check_exclusion();
         let Some(run) = &self.status.run else { return };
         let away = run.hosts.iter().filter(|it| it.may_be_down()).count();

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use drover::{
     elasticsearch::evidence::Mark,
-    rollout::drain::{Act, Cause, Phase},
+    rollout::drain::{Act, Cause, Drain, Phase},
 };
+use jiff::Timestamp;
 
 use super::{
     super::operator::{OWNER, Spec, Status, setting},
@@ -45,6 +46,9 @@ impl World {
         self.late = late;
         for (_, act) in due {
             self.tell(format!("{act:?} comes late"));
+            if let Act::Exclude(names, _) | Act::Mark(names) | Act::Silence(names) = &act {
+                self.stray.extend(names.split(',').map(Into::into));
+            }
             self.write(&act);
         }
     }
@@ -80,6 +84,22 @@ impl World {
         drain.is_some_and(|it| it.phase == Phase::Drained && it.of.cause == Cause::Leaves)
     }
 
+    /// People go by what they were told: that nothing is left on the node of a host that has left. It is
+    /// kept empty also while another one is drained.
+    pub(super) fn note_let_go(&mut self, status: &Status, looked: Timestamp) {
+        for at in 0..self.hosts.len() {
+            let host = &self.hosts[at];
+            let drain = status.drain.as_ref().filter(|it| it.of.host == host.name());
+            let is_drained = |it: &Drain| it.phase == Phase::Drained && it.of.uid == host.uid();
+            let is_away = matches!(host.life, Life::Moved | Life::Gone);
+            if !is_away || drain.is_some_and(|it| it.phase != Phase::Drained) {
+                self.let_go.remove(&at);
+            } else if drain.is_some_and(is_drained) {
+                self.let_go.entry(at).or_insert(looked);
+            }
+        }
+    }
+
     /// The object of a host goes once its node is drained, or a person lets it go without.
     pub(super) fn part(&mut self, at: usize) {
         let host = &self.hosts[at];
@@ -94,17 +114,19 @@ impl World {
             }
             if reset {
                 self.tell(format!("Elasticsearch is removed from host {at}"));
-                return self.remove(at);
+                return self.remove(at, self.drained_at);
             }
-            self.check_parting(at);
+            self.check_parting(at, self.drained_at);
         }
         self.tell(format!("host {at} is gone"));
         self.hosts[at].life = Life::Gone;
     }
 
-    pub(super) fn remove(&mut self, at: usize) {
-        self.check_parting(at);
+    /// Elasticsearch goes from a machine of which it was seen at `drained` that its node is drained.
+    pub(super) fn remove(&mut self, at: usize, drained: Timestamp) {
+        self.check_parting(at, drained);
         self.elasticsearch.remove(at);
+        self.let_go.remove(&at);
         self.down.remove(&at);
     }
 }

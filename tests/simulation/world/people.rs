@@ -82,11 +82,14 @@ impl World {
 
     /// Hosts that have left are brought to their end; what can't be is given up.
     fn see_to(&mut self, troubled: bool) {
+        if !troubled {
+            self.leave_be();
+        }
         let at = self.rng.usize(0..self.hosts.len());
         let host = &self.hosts[at];
-        if matches!(host.life, Life::Moved | Life::Gone) && self.is_drained(at) {
+        if let Some(drained) = self.let_go.get(&at).copied() {
             self.tell(format!("host {at} is taken out of service"));
-            self.remove(at);
+            self.remove(at, drained);
             return;
         }
         if troubled || self.elasticsearch.keeps(at).is_none() {
@@ -105,6 +108,7 @@ impl World {
     }
 
     fn enter(&mut self, at: usize, life: Life) {
+        self.let_go.remove(&at);
         self.hosts[at].life = life;
         self.tell(format!("host {at}: {life:?}"));
     }
@@ -126,6 +130,7 @@ impl World {
             Life::Deleted { .. } if self.rng.u8(0..4) == 0 => self.skip(at),
             Life::Deleted { .. } => {}
             Life::Gone => {
+                self.let_go.remove(&at);
                 self.hosts[at].make_anew(self.spec.target, &mut self.elasticsearch);
                 self.tell(format!("host {at} is made anew"));
             }
@@ -249,6 +254,10 @@ impl World {
 
     /// What somebody has taken out is put back as it was, or as the drain that is under way has it.
     fn leave_be(&mut self) {
+        // What is on its way may put back what they have taken back.
+        if !self.late.is_empty() {
+            return;
+        }
         let excluded = &mut self.elasticsearch.excluded;
         (self.theirs.transient, excluded.transient) = (None, None);
         let theirs = std::mem::take(&mut self.theirs.votes);

@@ -79,6 +79,7 @@ async fn take(
         Ok(true) => Outcome::Done,
         Ok(false) => Outcome::Moved,
         Err(error) => {
+            link.doubt();
             let mut why = chain(&error);
             link.client().blot(&mut why);
             Outcome::Failed { why, category: Category::Elasticsearch }

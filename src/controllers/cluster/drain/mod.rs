@@ -47,7 +47,7 @@ pub fn farewell(cluster: &Cluster, is_let_go: bool) -> Option<Notice> {
     (is_let_go && set(cluster).is_some()).then(|| {
         let note = "a host was being drained, and Elasticsearch could not be told to go on with it: take \
                     cluster.routing.allocation.exclude._name and cluster.metadata.drover.drain.* away, \
-                    and DELETE _cluster/voting_config_exclusions";
+                    and DELETE _cluster/voting_config_exclusions, which gives back what others took too";
         Notice::warning("LeftBehind", "Drain", note)
     })
 }

@@ -1,19 +1,22 @@
 //! The one next step of a host's drain. Pure.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::{
-    super::rollout::{self, observe::Seen},
+    super::rollout::{self, members, observe::Seen},
     record, roles,
 };
 use crate::{
-    api::{cluster::Cluster, host::Host},
+    api::{cluster::Cluster, host::Host, index::Mode},
     controllers::deployment::leaving,
     elasticsearch::evidence::Evidence,
-    rollout::drain::{self, Cause, Decision, Drain, Fate, Leaving, Scene},
+    rollout::drain::{self, Cause, Decision, Drain, Fate, Leaving, Phase, Scene},
 };
 
 /// Whether there is anything to decide on: `known` are the hosts of the Cluster, and its nodes.
@@ -57,16 +60,27 @@ pub fn next(cluster: &Cluster, seen: Option<&Seen>, now: Timestamp) -> Decision 
             Cause::Roles => roles::fate(cluster, seen, run.as_ref(), it),
         }),
         leaving: &leaving,
+        hosts: &hosts(cluster, seen),
         lost: lost.as_ref(),
         hold: hold(cluster),
         now,
     })
 }
 
+/// The hosts of the Cluster by name, with the addresses that they have told.
+fn hosts(cluster: &Cluster, seen: &Seen) -> BTreeMap<Box<str>, BTreeSet<Box<str>>> {
+    let of_known = seen.known.iter().filter(|it| leaving::names(cluster, it));
+    let of_known = of_known.map(|it| (it.name_any().into(), members::told_addresses(it)));
+    let of_members = seen.members.iter().map(|it| (it.name.clone(), BTreeSet::new()));
+    of_members.chain(of_known).collect()
+}
+
 /// Why no host that leaves is drained.
 fn hold(cluster: &Cluster) -> Option<&'static str> {
     if cluster.status.as_ref().is_some_and(|it| it.rollout.is_some()) {
         Some("a run over the hosts is under way: it begins once that is over")
+    } else if cluster.spec.mode == Mode::Plan {
+        Some("mode Plan of the Cluster holds it back")
     } else if cluster.spec.paused {
         Some("spec.paused of the Cluster holds it back")
     } else {
@@ -75,7 +89,11 @@ fn hold(cluster: &Cluster) -> Option<&'static str> {
 }
 
 /// Whether `host` is there, and leaves. One that names another Cluster does as long as its node runs.
-fn leaves(cluster: &Cluster, host: &Host, evidence: Option<&Evidence>) -> bool {
+pub(in super::super) fn leaves(
+    cluster: &Cluster,
+    host: &Host,
+    evidence: Option<&Evidence>,
+) -> bool {
     let name = host.name_any();
     let runs = || evidence.is_some_and(|it| it.nodes.values().any(|it| *it.name == *name));
     leaving::is_due(cluster, host) || leaving::has_moved(cluster, host) && runs()
@@ -93,6 +111,10 @@ fn fate(cluster: &Cluster, seen: &Seen, drain: &Drain) -> Fate {
     }
     let Ok(evidence) = &seen.evidence else { return Fate::Leaves };
     match host {
+        // Nobody waits for it any more: what runs there goes on as it is.
+        Some(host) if leaving::has_moved(cluster, host) && drain.phase == Phase::Drained => {
+            Fate::Left
+        }
         Some(host) if leaves(cluster, host, Some(evidence)) => Fate::Leaves,
         _ => Fate::Left,
     }
@@ -107,7 +129,7 @@ mod tests {
     use super::*;
     use crate::{
         api::cluster::ElasticsearchStatus, controllers::deployment::tests as scene,
-        elasticsearch::evidence::Node, rollout::drain::Phase,
+        elasticsearch::evidence::Node,
     };
 
     fn cluster(change: impl FnOnce(&mut Value)) -> Cluster {
@@ -184,6 +206,8 @@ mod tests {
         assert_eq!(fate(&whole, vec![host(deleted)], true), Fate::Leaves);
         assert_eq!(fate(&whole, vec![host(moved)], true), Fate::Leaves);
         assert_eq!(fate(&whole, vec![host(moved)], false), Fate::Left);
+        let lets_go = super::fate(&whole, &seen(vec![host(moved)], true), &drain(Phase::Drained));
+        assert_eq!(lets_go, Fate::Left, "nobody takes its node away");
         assert_eq!(fate(&whole, vec![], true), Fate::Left);
         assert_eq!(fate(&whole, vec![host(|_| {})], true), Fate::Stays, "it was taken back");
         let again = host(|it| it["metadata"]["uid"] = json!("another"));
@@ -198,11 +222,15 @@ mod tests {
 
     #[test]
     fn beside_a_run_or_while_the_cluster_is_paused_no_drain_begins() {
-        let paused = cluster(|it| it["spec"]["paused"] = json!(true));
         let seen = seen(vec![host(deleted)], true);
-        let waits = next(&paused, Some(&seen), Timestamp::UNIX_EPOCH);
-        assert_eq!(waits.act, None);
-        assert!(waits.drain.unwrap().blocked.unwrap().contains("spec.paused"));
+        for (field, value, words) in
+            [("paused", json!(true), "spec.paused"), ("mode", json!("Plan"), "mode Plan")]
+        {
+            let held = cluster(|it| it["spec"][field] = value);
+            let waits = next(&held, Some(&seen), Timestamp::UNIX_EPOCH);
+            assert_eq!(waits.act, None);
+            assert!(waits.drain.unwrap().blocked.unwrap().contains(words), "{field}");
+        }
     }
 
     #[test]

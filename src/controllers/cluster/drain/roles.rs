@@ -2,7 +2,7 @@
 
 use super::super::rollout::observe::Seen;
 use crate::{
-    api::cluster::Cluster,
+    api::{cluster::Cluster, index::Mode},
     controllers::deployment::leaving,
     rollout::{
         drain::{Cause, Drain, Fate, Leaving},
@@ -15,7 +15,8 @@ use crate::{
 #[must_use]
 pub fn next(cluster: &Cluster, seen: &Seen, run: Option<&Run>) -> Option<Leaving> {
     let run = run.filter(|it| it.kind.swaps() && it.pause.is_none())?;
-    if cluster.spec.paused || !leaving::drains(cluster) {
+    let is_held = cluster.spec.paused || cluster.spec.mode == Mode::Plan;
+    if is_held || !leaving::drains(cluster) {
         return None;
     }
     let loses = |uid: &str| lost(seen, uid).is_some_and(|it| !it.is_nothing());

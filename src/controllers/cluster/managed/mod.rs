@@ -2,6 +2,8 @@
 //! how Drover reaches it.
 
 pub mod apply;
+mod claims;
+pub mod confirm;
 pub mod observe;
 pub mod plan;
 pub mod removal;

@@ -67,10 +67,7 @@ pub async fn look(ctx: &Context, cluster: &Cluster) -> Result<Option<Seen>, Erro
     let others = deployment::others(&ctx.stores, cluster);
     Ok(Some(match secrets::find(ctx, cluster).await? {
         Ok(found) => Seen::among(others, cluster, found, hosts),
-        Err(problem) => {
-            let (found, plans, aside) = (Found::default(), Ok(BTreeMap::new()), BTreeMap::new());
-            Seen { found, secrets: Err(problem), hosts, others, plans, aside }
-        }
+        Err(problem) => Seen::unread(others, problem, hosts),
     }))
 }
 
@@ -79,6 +76,17 @@ impl Seen {
     #[must_use]
     pub fn new(cluster: &Cluster, found: Found, hosts: Vec<Arc<Host>>) -> Self {
         Self::among(BTreeMap::new(), cluster, found, hosts)
+    }
+
+    /// What is known where the Secrets may not be read.
+    #[must_use]
+    pub fn unread(
+        others: BTreeMap<String, String>,
+        problem: Problem,
+        hosts: Vec<Arc<Host>>,
+    ) -> Self {
+        let (found, plans, aside) = (Found::default(), Ok(BTreeMap::new()), BTreeMap::new());
+        Self { found, secrets: Err(problem), hosts, others, plans, aside }
     }
 
     /// What they come to beside these other Clusters.
@@ -90,14 +98,22 @@ impl Seen {
         hosts: Vec<Arc<Host>>,
     ) -> Self {
         let secrets = secrets::open(cluster, &found);
+        Self::holding(others, cluster, (found, secrets), hosts)
+    }
+
+    /// What they come to where the Secrets hold this.
+    #[must_use]
+    pub fn holding(
+        others: BTreeMap<String, String>,
+        cluster: &Cluster,
+        (found, secrets): (Found, Result<Secrets, Problem>),
+        hosts: Vec<Arc<Host>>,
+    ) -> Self {
         let plans = match &secrets {
             Ok(secrets) => deployment::plans(cluster, secrets, &hosts),
             Err(_) => Ok(Plans::default()),
         };
-        let (plans, aside) = match plans {
-            Ok(plans) => (Ok(plans.nodes), plans.aside),
-            Err(problems) => (Err(problems), BTreeMap::new()),
-        };
+        let (plans, aside) = sorted(plans);
         let mut seen = Self { found, secrets, hosts, others, plans, aside };
         let [admin, _, signs] = &seen.found;
         let is_about_it =
@@ -108,6 +124,13 @@ impl Seen {
         seen
     }
 
+    /// Plans anew what each host shall run, as `cluster` says it by now.
+    pub fn replan(&mut self, cluster: &Cluster) {
+        if let Ok(secrets) = &self.secrets {
+            (self.plans, self.aside) = sorted(deployment::plans(cluster, secrets, &self.hosts));
+        }
+    }
+
     /// Whether nodes trust an authority that was made before: a cluster is known, or told of by a host.
     #[must_use]
     pub fn is_in_use(&self, cluster: &Cluster) -> bool {
@@ -115,7 +138,9 @@ impl Seen {
             let noted = it.cluster_uuid.as_ref();
             noted.is_none_or(|it| !self.others.contains_key(it.as_str()))
         };
-        let told = self.hosts.iter().filter_map(|it| deployment::told(it)).filter(is_its_own);
+        let hosts = self.hosts.iter();
+        let hosts = hosts.filter(|it| deployment::forms_another(it, &self.others).is_none());
+        let told = hosts.filter_map(|it| deployment::told(it)).filter(is_its_own);
         deployment::uuid(cluster).is_some()
             || !secrets::uuids(&self.found).is_empty()
             || told.into_iter().any(|it| it.version.is_some() || it.cluster_uuid.is_some())
@@ -195,6 +220,18 @@ impl Seen {
             server_name: None,
             timeout: TIMEOUT,
         }))
+    }
+}
+
+type Planned = Result<BTreeMap<Box<str>, NodePlan>, Vec<deploy::Problem>>;
+
+/// What each host runs, and what can't be about bare ones.
+fn sorted(
+    plans: Result<Plans, Vec<deploy::Problem>>,
+) -> (Planned, BTreeMap<Box<str>, deploy::Problem>) {
+    match plans {
+        Ok(plans) => (Ok(plans.nodes), plans.aside),
+        Err(problems) => (Err(problems), BTreeMap::new()),
     }
 }
 

@@ -10,13 +10,18 @@ use std::{
 
 use kube::ResourceExt as _;
 
-use super::{super::rollout::members, observe::Seen};
+use super::{
+    super::rollout::members,
+    claims::{claimed, lost, rival},
+    observe::Seen,
+};
 use crate::{
     api::{
         cluster::Cluster,
         condition::Reason,
         host::Host,
         host_status::{DataDirectory, DeployedElasticsearch},
+        index::Mode,
     },
     authority::secrets::{CLUSTER_UUID, Existing, Kind, Next, next as judge},
     controllers::{deployment, references::Problem},
@@ -32,6 +37,10 @@ const NAMED: usize = 5;
 pub struct Plan {
     /// Secrets that are to be made.
     pub make: Vec<Kind>,
+    /// Those that mode Plan keeps from being made.
+    pub held: Vec<Kind>,
+    /// The host that would form the cluster, by its name, where mode Plan keeps it from that.
+    pub would_form: Option<String>,
     /// Which cluster it is.
     pub stand: Stand,
     /// The uuid that Secrets have to remember from now on, and which Secrets.
@@ -52,6 +61,14 @@ impl Plan {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.make.is_empty() && self.note.is_none() && self.stand == Stand::Known
+    }
+
+    /// Whether it makes, or remembers, what is there once in the life of a cluster: that is never decided
+    /// on an older copy of the world.
+    #[must_use]
+    pub fn is_momentous(&self) -> bool {
+        let is_first = matches!(self.stand, Stand::Forms { .. } | Stand::Remembered(_));
+        is_first || !self.make.is_empty() || self.note.is_some()
     }
 
     /// What has to come before there is anybody to ask.
@@ -109,7 +126,22 @@ pub fn next(cluster: &Cluster, seen: &Seen) -> Plan {
     let make = if is_deleting { Vec::new() } else { missing(cluster, seen) };
     let is_refused = matches!(stand, Stand::Refused(_));
     let note = if is_deleting || is_refused { None } else { note(cluster, seen) };
-    Plan { make, stand, note }
+    let plan = Plan { make, held: Vec::new(), would_form: None, stand, note };
+    match cluster.spec.mode {
+        Mode::Apply => plan,
+        Mode::Plan => hold(plan),
+    }
+}
+
+/// Nothing is made, and nothing formed. What is formed already is remembered all the same.
+fn hold(plan: Plan) -> Plan {
+    let (stand, would_form) = match plan.stand {
+        Stand::Forms { host, .. } => {
+            (Stand::Waits("mode Plan holds back that the cluster is formed".into()), Some(host))
+        }
+        stand => (stand, None),
+    };
+    Plan { make: Vec::new(), held: plan.make, would_form, stand, note: plan.note }
 }
 
 /// The Secrets that are to be made: none where one of them is somebody else's, or another cluster's. What
@@ -193,7 +225,9 @@ fn belonging(cluster: &Cluster, seen: &Seen) -> Stand {
         0 => {}
         1 => {
             let uuid = known.keys().next().copied().unwrap_or_default();
-            let problem = claimed(seen, uuid, &known).or_else(|| lost(cluster, seen, uuid));
+            let problem = claimed(seen, uuid, &known)
+                .or_else(|| rival(cluster, seen, uuid, &known))
+                .or_else(|| lost(cluster, seen, uuid));
             return problem.map_or_else(|| Stand::Remembered(uuid.to_owned()), Stand::Refused);
         }
         _ => {
@@ -227,67 +261,6 @@ fn belonging(cluster: &Cluster, seen: &Seen) -> Stand {
     }
 }
 
-/// Why the cluster with this uuid, which is `known` to somebody, is not this one; nothing where it may be.
-fn claimed(seen: &Seen, uuid: &str, known: &BTreeMap<&str, String>) -> Option<Problem> {
-    let other = seen.others.get(uuid)?;
-    let who = known.get(uuid).map_or(uuid, String::as_str);
-    Some(conflict(format!(
-        "what is remembered here is the cluster of Cluster {other}: {who}. A host of that one names it in \
-         spec.clusterRef; a Secret of that one has no place here"
-    )))
-}
-
-/// Why nobody can join the cluster with this uuid; nothing where somebody can be joined, or may be:
-/// as long as not all hosts have told what they have, or it is being formed.
-fn lost(cluster: &Cluster, seen: &Seen, uuid: &str) -> Option<Problem> {
-    let has_told =
-        |it: &Arc<Host>| deployment::told(it).is_some_and(|it| it.data != DataDirectory::Unknown);
-    let is_formed = cluster.status.as_ref().is_none_or(|it| it.formation.is_none());
-    let is_lost = is_formed
-        && !seen.hosts.is_empty()
-        && seen.hosts.iter().all(has_told)
-        && !deployment::is_kept(uuid, &seen.hosts);
-    is_lost.then(|| {
-        conflict(format!(
-            "no host runs the cluster {uuid}, or has data that is known to be of it: who joined it would \
-             wait for ever. Bring the data back; or, to have a new cluster formed, {}",
-            remedies(cluster, seen, uuid).join(", and ")
-        ))
-    })
-}
-
-/// What makes the cluster with this uuid forgotten.
-fn remedies(cluster: &Cluster, seen: &Seen, uuid: &str) -> Vec<String> {
-    let mut remedies = Vec::new();
-    let name = cluster.name_any();
-    let remembers = |it: &Option<Existing>| {
-        it.as_ref().is_some_and(|it| it.annotations.get(CLUSTER_UUID).is_some_and(|it| it == uuid))
-    };
-    let secrets = Kind::ALL.into_iter().zip(&seen.found).filter(|(_, it)| remembers(it));
-    let secrets: Vec<String> = secrets.map(|(kind, _)| format!("'{}'", kind.name(&name))).collect();
-    if !secrets.is_empty() {
-        let secrets = secrets.join(", ");
-        remedies.push(format!("take the annotation {CLUSTER_UUID} of the Secrets {secrets} away"));
-    }
-    let noted = |it: &&Arc<Host>| {
-        let noted = deployment::told(it).and_then(|it| it.cluster_uuid.as_ref());
-        noted.is_some_and(|it| it.as_str() == uuid)
-    };
-    let hosts = seen.hosts.iter().filter(noted).take(NAMED);
-    let hosts: Vec<String> = hosts.map(|it| format!("'{}'", it.name_any())).collect();
-    if !hosts.is_empty() {
-        let hosts = hosts.join(", ");
-        remedies.push(format!("remove {} on the hosts {hosts}", layout::CLUSTER_UUID));
-    }
-    if cluster.spec.connection.as_ref().is_some_and(|it| it.expected_uuid.is_some()) {
-        remedies.push("take spec.connection away".into());
-    }
-    if deployment::recorded(cluster).is_some() {
-        remedies.push("delete this object under deletionPolicy Retain and make it again".into());
-    }
-    remedies
-}
-
 /// The host that forms the cluster, where one may be formed.
 fn first<'a>(
     cluster: &Cluster,
@@ -304,6 +277,14 @@ fn first<'a>(
     }
     if told.is_empty() {
         return wait("no Host names this Cluster yet".into());
+    }
+    let forms_another = |it: &&(&Host, _)| deployment::forms_another(it.0, &seen.others).is_some();
+    if let Some((host, _)) = told.iter().find(forms_another) {
+        let other = deployment::forms_another(host, &seen.others).unwrap_or_default();
+        return Err(Stand::Refused(conflict(format!(
+            "host '{}' forms the cluster of Cluster {other}: it names that one in spec.clusterRef",
+            host.name_any()
+        ))));
     }
     if seen.runs() {
         return wait("Elasticsearch runs on a host, and is asked which cluster it is".into());
@@ -347,13 +328,34 @@ fn first<'a>(
         return wait("spec.paused holds back that the cluster is formed".into());
     }
     let may_lead = |host: &&Host| plans.get(host.name_any().as_str()).is_some_and(|it| it.may_lead);
+    let begun: Vec<&Host> =
+        told.iter().map(|(host, _)| *host).filter(|it| deployment::is_home(it)).collect();
+    match begun.as_slice() {
+        [] => {}
+        [host] if may_lead(host) => return Ok(*host),
+        hosts => return Err(Stand::Refused(conflict(begun_before(hosts)))),
+    }
     let Some(host) = told.iter().map(|(host, _)| *host).find(may_lead) else {
         return wait("no host may be elected master".into());
     };
     Ok(host)
 }
 
-fn conflict(message: String) -> Problem {
+/// Why none of these hosts forms the cluster, nor another one: Elasticsearch that was begun there in an
+/// earlier life of the object may be starting yet, and form one.
+fn begun_before(hosts: &[&Host]) -> String {
+    let names = hosts.iter().take(NAMED).map(|it| format!("'{}'", it.name_any()));
+    format!(
+        "Elasticsearch came to the hosts {} before, without data so far, and may be forming a cluster there: \
+         stop {} and remove {} on all of them but one that may be elected master",
+        names.collect::<Vec<_>>().join(", "),
+        layout::UNIT,
+        layout::TREES
+    )
+}
+
+/// That is for a person to put right.
+pub(super) fn conflict(message: String) -> Problem {
     Problem { reason: Reason::Conflict, message }
 }
 

@@ -22,28 +22,26 @@ use crate::{
     rollout::safety::since,
 };
 
-/// Whether Elasticsearch goes with the object.
-fn is_asked_for(cluster: &Cluster) -> bool {
-    cluster.metadata.deletion_timestamp.is_some()
-        && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
-}
-
 /// The hosts that Elasticsearch has to go from, by name; none where it stays with them. What another
 /// cluster has on a host stays.
 #[must_use]
 pub fn homes(cluster: &Cluster, seen: &Observed) -> Vec<String> {
+    if deployment::takes_along(cluster) { installed(cluster, seen) } else { Vec::new() }
+}
+
+/// The hosts that have Drover's Elasticsearch of this Cluster, by name.
+fn installed(cluster: &Cluster, seen: &Observed) -> Vec<String> {
     let hosts = seen.managed.iter().flat_map(|it| &it.hosts);
     let is_home = |it: &DeployedElasticsearch| it.version.is_some() || !it.staged.is_empty();
     let homes = hosts.filter(|it| deployment::told(it).is_some_and(is_home));
-    let homes = homes.filter(|it| deployment::may_be_of(cluster, it));
-    homes.filter(|_| is_asked_for(cluster)).map(|it| it.name_any()).collect()
+    homes.filter(|it| deployment::may_be_of(cluster, it)).map(|it| it.name_any()).collect()
 }
 
 /// What the status tells the hosts.
 #[must_use]
 pub fn record(cluster: &Cluster, seen: &Observed, now: Timestamp) -> Option<Removal> {
     let before = cluster.status.as_ref().and_then(|it| it.removal.clone());
-    let may_begin = is_asked_for(cluster)
+    let may_begin = deployment::takes_along(cluster)
         && seen.needed_by.is_empty()
         && !rollout::keeps(cluster, now)
         && !homes(cluster, seen).is_empty();
@@ -65,7 +63,7 @@ pub fn keeps(cluster: &Cluster, seen: &Observed, now: Timestamp) -> bool {
 #[must_use]
 pub fn forgotten(cluster: &Cluster, seen: &Observed) -> Vec<Kind> {
     let has_begun = cluster.status.as_ref().is_some_and(|it| it.removal.is_some());
-    let is_whole = is_asked_for(cluster)
+    let is_whole = deployment::takes_along(cluster)
         && cluster.spec.delete_data
         && has_begun
         && homes(cluster, seen).is_empty();
@@ -86,9 +84,16 @@ pub fn forgotten(cluster: &Cluster, seen: &Observed) -> Vec<Kind> {
     all.filter(|(kind, it)| remembers(*kind, it.as_ref())).map(|it| it.0).collect()
 }
 
-/// What people hear of what could not be removed.
+/// What people hear of what could not be removed, or was not, though the policy is Delete.
 #[must_use]
 pub fn left_behind(cluster: &Cluster, seen: &Observed) -> Option<Notice> {
+    let is_kept = cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
+        && !deployment::takes_along(cluster);
+    let kept = if is_kept { installed(cluster, seen) } else { Vec::new() };
+    if !kept.is_empty() {
+        let note = format!("Elasticsearch stays on {}, since mode is Plan", kept.join(", "));
+        return Some(Notice::warning("LeftBehind", "Delete", note));
+    }
     let homes = homes(cluster, seen);
     (!homes.is_empty()).then(|| {
         let note = format!(
@@ -108,7 +113,7 @@ mod tests {
 
     use super::{super::observe::Seen, *};
     use crate::{
-        api::{cluster::ElasticsearchStatus, host::Host},
+        api::{cluster::ElasticsearchStatus, host::Host, index::Mode},
         controllers::{
             cluster::tests::scene::Scene,
             deployment::tests::{cluster, found, host},
@@ -164,6 +169,18 @@ mod tests {
         let (cluster, seen) = world("Delete", &json!({ "data": "Used" }));
         assert!(!keeps(&cluster, &seen, at(0)));
         assert_eq!(left_behind(&cluster, &seen), None);
+    }
+
+    #[test]
+    fn under_mode_plan_elasticsearch_stays_and_a_removal_that_was_begun_goes_on() {
+        let (mut cluster, seen) = world("Delete", &installed());
+        cluster.spec.mode = Mode::Plan;
+        assert_eq!(record(&cluster, &seen, at(0)), None);
+        assert!(!keeps(&cluster, &seen, at(0)));
+        let mut notice = left_behind(&cluster, &seen).unwrap();
+        assert!(notice.note().contains("stays on a, since mode is Plan"), "{}", notice.note());
+        cluster.status.get_or_insert_default().removal = Some(Removal { started_at: Time(at(0)) });
+        assert!(keeps(&cluster, &seen, at(60)));
     }
 
     #[test]

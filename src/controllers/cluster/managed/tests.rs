@@ -25,7 +25,10 @@ use crate::{
     kubernetes::scripted::api_server,
 };
 
+mod before;
+mod confirm;
 mod left_alone;
+mod planned;
 
 const NEEDED: [&str; 4] = ["Accepted", "ResolvedRefs", "Reachable", "Inspected"];
 

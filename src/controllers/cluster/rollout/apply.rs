@@ -1,6 +1,6 @@
 //! Writes to Elasticsearch what a run needs there: the only writes of a Cluster.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use kube::ResourceExt as _;
 
@@ -12,7 +12,12 @@ use crate::{
     },
     chain::chain,
     context::Context,
-    elasticsearch::{self, calls::Write, evidence::Allocation, link::Link},
+    elasticsearch::{
+        self,
+        calls::Write,
+        evidence::{Allocation, NodeId, Record},
+        link::Link,
+    },
     error::{Category, Error},
     kubernetes::{Kind as _, references::look_up},
     rollout::{planner::Act, run::Step},
@@ -57,6 +62,8 @@ pub async fn run(
     let label = match act {
         Act::Protect(_) => "protect",
         Act::Unprotect(_) => "unprotect",
+        Act::Announce { .. } => "announce",
+        Act::Retract(_) => "retract",
     };
     ctx.metrics.step_taken(Cluster::NAME, label, ending, start.elapsed());
     outcome
@@ -80,8 +87,7 @@ async fn take(
         Ok(true) => Outcome::Done,
         Ok(false) => Outcome::Moved,
         Err(error) => {
-            // It may have been carried out all the same, and even later.
-            link.set_examined(false);
+            link.doubt();
             let mut why = chain(&error);
             link.client().blot(&mut why);
             Outcome::Failed { why, category: Category::Elasticsearch }
@@ -111,8 +117,8 @@ fn holds(act: &Act, cluster: &Cluster, run: Option<&RolloutStatus>, fresh: &Clus
         was.generation == is.generation && was.deletion_timestamp == is.deletion_timestamp;
     was.uid == is.uid
         && match act {
-            Act::Protect(_) => is_same_spec && now == run,
-            Act::Unprotect(_) => {
+            Act::Protect(_) | Act::Announce { .. } => is_same_spec && now == run,
+            Act::Unprotect(_) | Act::Retract(_) => {
                 now == run || now.is_none_or(|it| !it.hosts.iter().any(needs_protection))
             }
         }
@@ -133,10 +139,21 @@ fn is_decided_on(act: &Act, now: &Allocation, owner: &str) -> bool {
             !is_taken && now.is_free() && now.as_prior() == *prior
         }
         Act::Unprotect(prior) => now.kept_for(owner).as_ref() == Some(prior),
+        Act::Announce { .. } | Act::Retract(_) => false,
     }
 }
 
-/// Asks once more which cluster answers, and how its settings are, on the endpoint that is written to.
+/// Whether the records are still such that `act` may be written: a record takes the place of the one
+/// before it, so that only of a node that nobody else has announced may anything be said.
+fn may_be_announced(act: &Act, now: &BTreeMap<NodeId, Record>, owner: &str) -> bool {
+    match act {
+        Act::Announce { node, .. } => now.get(node).is_none_or(|it| it.is_of(owner)),
+        Act::Retract(node) => now.get(node).is_some_and(|it| it.is_of(owner)),
+        Act::Protect(_) | Act::Unprotect(_) => false,
+    }
+}
+
+/// Asks once more which cluster answers, and what holds there, on the endpoint that is written to.
 async fn send(
     link: &Link,
     cluster: &Cluster,
@@ -146,14 +163,24 @@ async fn send(
     let (client, caller) = (link.client(), caller(cluster));
     let owner = cluster.metadata.uid.as_deref().unwrap_or_default();
     let state = client.state_version(&caller).await?;
-    let (allocation, endpoint) = client.allocation(&caller).await?;
-    let is_so = endpoint == state.endpoint && is_decided_on(act, &allocation, owner);
+    let is_so = match act {
+        Act::Protect(_) | Act::Unprotect(_) => {
+            let (allocation, endpoint) = client.allocation(&caller).await?;
+            endpoint == state.endpoint && is_decided_on(act, &allocation, owner)
+        }
+        Act::Announce { .. } | Act::Retract(_) => {
+            let now = client.shutdowns_at(state.endpoint, &caller).await?;
+            may_be_announced(act, &now, owner)
+        }
+    };
     if state.cluster_uuid != pinned || !is_so {
         return Ok(false);
     }
     let write = match act {
         Act::Protect(prior) => Write::protect(prior, owner, &caller),
         Act::Unprotect(prior) => Write::unprotect(prior, &caller),
+        Act::Announce { node, run, delay } => Write::announce(node, owner, run, *delay, &caller),
+        Act::Retract(node) => Write::retract(node, &caller),
     };
     client.write_at(state.endpoint, &write).await?.acknowledged()?;
     Ok(true)
@@ -161,6 +188,8 @@ async fn send(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -259,6 +288,36 @@ mod tests {
             (at(None, None, None), false),
         ] {
             assert_eq!(is_decided_on(&unprotect, &now, "us"), holds, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_announced_obeys_the_same_rules_and_never_takes_the_place_of_what_others_have() {
+        let announce =
+            Act::Announce { node: "n1".into(), run: "r-1".into(), delay: Duration::ZERO };
+        let retract = Act::Retract("n1".into());
+        let decided = object("u", 1, &run("r-1", "Protect", 1));
+        let told = decided.status.as_ref().unwrap().rollout.as_ref();
+        let may = |act: &Act, fresh: &Cluster| holds(act, &decided, told, fresh);
+        let later = object("u", 1, &run("r-1", "Stop", 1));
+        let other_spec = object("u", 2, &run("r-1", "Protect", 1));
+        assert!(may(&announce, &decided) && may(&retract, &decided));
+        assert!(!may(&announce, &later) && !may(&retract, &later), "it may go down by now");
+        assert!(!may(&announce, &other_spec) && may(&retract, &other_spec));
+        assert!(may(&retract, &object("u", 1, &Value::Null)));
+        let record = |kind: &str, reason: &str| {
+            let record = Record { kind: kind.into(), reason: reason.into(), is_stalled: false };
+            BTreeMap::from([(NodeId::from("n1"), record)])
+        };
+        for (now, announces, retracts) in [
+            (BTreeMap::new(), true, false),
+            (record("restart", "drover us r-0"), true, true),
+            (record("restart", "drover them r-1"), false, false),
+            (record("restart", "by hand"), false, false),
+            (record("remove", "drover us r-1"), false, false),
+        ] {
+            assert_eq!(may_be_announced(&announce, &now, "us"), announces, "{now:?}");
+            assert_eq!(may_be_announced(&retract, &now, "us"), retracts, "{now:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a run means for the condition Ready. Pure.
 
 use super::{
+    super::planned::PLANNED,
     plan::{Decided, Foreign},
     wishes,
 };
@@ -52,6 +53,7 @@ pub fn outstanding(decided: &Decided) -> Option<Finding> {
         }
         return match decided.hold {
             _ if !decided.is_outstanding => None,
+            Some("Planned") => no(Reason::PlanOnly, PLANNED.into()),
             Some("Paused") => {
                 no(Reason::Paused, "spec.paused holds back what the spec asks of the hosts".into())
             }
@@ -67,6 +69,9 @@ pub fn outstanding(decided: &Decided) -> Option<Finding> {
         );
     }
     let in_hand = run.hosts.iter().any(HostRun::is_in_hand);
+    if decided.hold == Some("Planned") && !in_hand {
+        return no(Reason::PlanOnly, PLANNED.into());
+    }
     if decided.hold == Some("Paused") && !in_hand {
         return no(Reason::Paused, "spec.paused holds back the other hosts of the run".into());
     }
@@ -151,7 +156,8 @@ pub fn left_behind(run: &Run, may_protect: bool) -> Option<String> {
     if may_protect {
         left.push(
             "allocation of replicas may be held back: put cluster.routing.allocation.enable right, \
-             and take cluster.metadata.drover.* away"
+             and take cluster.metadata.drover.* away, and shutdown records whose reason begins with \
+             'drover'"
                 .into(),
         );
     }

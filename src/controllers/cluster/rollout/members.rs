@@ -12,6 +12,7 @@ use crate::{
         line::Line,
         rollout_status::RolloutStep,
     },
+    controllers::deployment,
     elasticsearch::evidence::Evidence,
     rollout::{
         hosts::{Answer, Match, Member, Progress},
@@ -51,12 +52,21 @@ pub fn member(host: &Host, evidence: Option<&Evidence>) -> Member {
         is_home: told.is_some_and(|it| it.state.as_str() != "not-found"),
         is_failing: told.and_then(|it| it.restarts).is_some_and(|it| 1 < it),
         roles: Roles::Unknown,
+        may_hold_shards: deployment::may_hold_shards(host),
         fit: fit(host),
         has_images: facts.map(|it| it.os.family == Some(OsFamily::Ostree)),
         in_maintenance: host.spec.maintenance,
         is_cordoned: operation.is_some_and(|it| it.cordoned_by_us),
         answer: operation.and_then(answer),
     }
+}
+
+/// The addresses of the machine of `host`, as far as it has told any, with those that are declared.
+#[must_use]
+pub fn told_addresses(host: &Host) -> BTreeSet<Box<str>> {
+    let told = host.status.as_ref().and_then(|it| it.elasticsearch.as_ref());
+    let told = told.filter(|it| !it.addresses.is_empty());
+    told.map(|told| addresses(host, Some(told))).unwrap_or_default()
 }
 
 fn addresses(host: &Host, told: Option<&HostElasticsearch>) -> BTreeSet<Box<str>> {
@@ -119,10 +129,14 @@ fn answer(operation: &Operation) -> Option<Answer> {
     let progress = match operation.status {
         None | Some(RunStatus::InProcess) => Progress::Working { touched: operation.touched },
         Some(RunStatus::Finished) if is_spared(operation, step) => Progress::Spared,
-        Some(RunStatus::Finished) => Progress::Done,
+        Some(RunStatus::Finished | RunStatus::RolledBack) => Progress::Done,
         Some(RunStatus::Failed) => {
             let reason = operation.message.as_ref().map_or("it tells no reason", |it| it.as_str());
-            Progress::Failed { reason: reason.into(), touched: operation.touched }
+            if operation.vain {
+                Progress::Vain { reason: reason.into() }
+            } else {
+                Progress::Failed { reason: reason.into(), touched: operation.touched }
+            }
         }
     };
     Some(Answer {
@@ -206,6 +220,10 @@ mod tests {
         let told = answer(operation("failed", "RestartHost")).unwrap();
         let expected = Progress::Failed { reason: "the unit fails".into(), touched: true };
         assert_eq!(told.progress, expected);
+        let mut vain = operation("failed", "UpgradeHost");
+        vain["operation"]["vain"] = true.into();
+        let expected = Progress::Vain { reason: "the unit fails".into() };
+        assert_eq!(answer(vain).unwrap().progress, expected);
         assert_eq!(answer(operation("finished", "Reset")), None);
         let progress = |touched: bool| {
             let mut it = operation("finished", "UpgradeHost");

@@ -108,6 +108,10 @@ pub fn failed(act: &Act, outcome: &apply::Outcome) -> Option<(Notice, Next)> {
         Act::Unprotect(_) => {
             ("UnprotectFailed", "allocation of replicas could not be let go again")
         }
+        Act::Announce { .. } => ("ProtectFailed", "a node could not be announced to go down"),
+        Act::Retract(_) => {
+            ("UnprotectFailed", "the shutdown record of a node could not be taken back")
+        }
     };
     let notice = Notice::warning(reason, "Rollout", format!("{what}: {why}"));
     Some((notice, Next::Again { category: *category }))
@@ -172,6 +176,7 @@ mod tests {
             before: [].into(),
             touched: false,
             withdrawn: false,
+            rollback: None,
             trouble: None,
         };
         let run = Run {
@@ -197,6 +202,7 @@ mod tests {
             hold: None,
             foreign: plan::Foreign::Nobody,
             drain: crate::rollout::drain::Decision { drain: None, act: None, stuck: None },
+            held: crate::controllers::cluster::planned::Held::default(),
         }
     }
 

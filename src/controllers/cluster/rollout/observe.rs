@@ -14,11 +14,11 @@ use super::{
     wishes,
 };
 use crate::{
-    api::{cluster::Cluster, host::Host, rollout_status::RolloutKind},
+    api::{cluster::Cluster, host::Host, rollout::Protection, rollout_status::RolloutKind},
     chain::chain,
     context::Context,
     controllers::deployment::{self, leaving},
-    elasticsearch::{evidence::Evidence, link::Link, version::Version},
+    elasticsearch::{deprecations, evidence::Evidence, link::Link, version::Version},
     error::Error,
     kubernetes::{call, title},
     rollout::{hosts::Member, run::version_of},
@@ -74,7 +74,8 @@ pub async fn look(
     if let (Ok(evidence), Some(link)) = (&evidence, &link) {
         // What somebody else has left behind is looked at until it is gone.
         let owner = cluster.metadata.uid.as_deref().unwrap_or_default();
-        link.set_examined(!evidence.allocation.is_kept_by_other(owner));
+        let is_left = evidence.shutdowns.of(owner).next().is_some();
+        link.set_examined(!is_left && !evidence.allocation.is_kept_by_other(owner));
     }
     let hosts = hosts(ctx, cluster).await?;
     let member = |host: &Arc<Host>| {
@@ -99,7 +100,15 @@ async fn evidence(
         return Err("the pinned cluster does not answer: see IdentityMatches".into());
     };
     let (caller, next) = (caller(cluster), next_version(cluster));
-    let asked = tokio::time::timeout(LIMIT, link.client().evidence(&caller, next)).await;
+    let asked = async {
+        match super::pace(cluster).protection {
+            Protection::AllocationSettings => link.client().evidence(&caller, next).await,
+            Protection::NodeShutdown => link.client().evidence_with_shutdowns(&caller, next).await,
+        }
+    };
+    // What another major version alone waits for has its own time.
+    let limit = if next.is_some() { LIMIT + deprecations::LIMIT } else { LIMIT };
+    let asked = tokio::time::timeout(limit, asked).await;
     let asked = asked.map_err(|_| format!("Elasticsearch did not tell all within {LIMIT:?}"))?;
     let evidence = asked.map_err(|it| {
         let mut why = format!("Elasticsearch can't be asked: {}", chain(&it));
@@ -112,12 +121,15 @@ async fn evidence(
     Ok(evidence)
 }
 
-/// The highest version that the nodes come to, by the run under way and by what is declared.
+/// The highest version that the nodes come to, by the run under way that leads to one, and by what is
+/// declared where that may take the place of a run that went wrong. Nothing else is judged by it.
 fn next_version(cluster: &Cluster) -> Option<Version> {
-    let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref());
-    let led_to = run.filter(|it| it.kind == RolloutKind::ElasticsearchVersion);
-    let led_to = led_to.and_then(|it| Version::parse(version_of(&it.target)));
-    deployment::version(cluster).max(led_to)
+    let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref())?;
+    let is_of_version = run.kind == RolloutKind::ElasticsearchVersion;
+    let led_to = is_of_version.then(|| Version::parse(version_of(&run.target))).flatten();
+    let has_trouble = run.hosts.iter().any(|it| it.touched || it.message.is_some());
+    let declared = deployment::version(cluster).filter(|_| is_of_version || has_trouble);
+    declared.max(led_to)
 }
 
 /// Names the Cluster in Elasticsearch's own logs.
@@ -173,4 +185,33 @@ async fn hosts(ctx: &Context, cluster: &Cluster) -> Result<Vec<Arc<Host>>, Error
     }
     hosts.sort_by_key(|it| it.name_any());
     Ok(hosts)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::controllers::deployment::tests;
+
+    #[test]
+    fn what_stands_in_the_way_of_a_version_is_asked_only_for_a_run_that_may_bring_one() {
+        let next = |kind: &str, target: &str, message: Value| {
+            let then = "2026-01-02T03:04:05Z";
+            let run = json!({
+                "runId": "r", "kind": kind, "target": target, "startedAt": then,
+                "hosts": [{
+                    "name": "a", "hostUid": "u", "step": "Gate", "attempt": 1, "startedAt": then,
+                    "message": message,
+                }],
+            });
+            next_version(&tests::cluster(&json!({ "rollout": run })))
+        };
+        let declared = Some(Version(8, 19, 0));
+        assert_eq!(next_version(&tests::cluster(&json!({}))), None, "there is no run");
+        assert_eq!(next("ElasticsearchVersion", "8.19.0/x", json!(null)), declared);
+        assert_eq!(next("ElasticsearchVersion", "9.0.0/x", json!(null)), Some(Version(9, 0, 0)));
+        assert_eq!(next("ElasticsearchConfig", "8.19.0/x", json!(null)), None);
+        assert_eq!(next("ElasticsearchConfig", "8.19.0/x", json!("it fails")), declared);
+    }
 }

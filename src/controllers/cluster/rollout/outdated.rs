@@ -103,6 +103,12 @@ impl Outdated {
         !self.hosts.is_empty()
     }
 
+    /// Whether every host runs what it shall, and there is one.
+    #[must_use]
+    pub fn is_all_right(&self) -> bool {
+        !self.right.is_empty() && self.right.len() == self.revisions.len()
+    }
+
     /// Whether the host with this uid runs what it shall.
     #[must_use]
     pub fn is_right(&self, uid: &str) -> bool {
@@ -166,7 +172,8 @@ fn is_home(told: &DeployedElasticsearch) -> bool {
 /// The run that has begun with the host, and is not done with it, where it swaps what runs.
 fn taken_down<'a>(run: Option<&'a RolloutStatus>, uid: &str) -> Option<&'a RolloutStatus> {
     let run = run.filter(|it| super::record::kind(it.kind).swaps())?;
-    let is_begun = |step| !matches!(step, RolloutStep::Waiting | RolloutStep::Done);
+    let is_left = [RolloutStep::Waiting, RolloutStep::Done, RolloutStep::RolledBack];
+    let is_begun = |step| !is_left.contains(&step);
     run.hosts.iter().any(|it| it.host_uid == uid && is_begun(it.step)).then_some(run)
 }
 

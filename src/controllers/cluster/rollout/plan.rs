@@ -4,18 +4,29 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{super::drain, observe::Seen, outdated::Outdated, record, wishes};
+use super::{
+    super::{drain, planned::Held},
+    observe::Seen,
+    outdated::Outdated,
+    record, wishes,
+};
 use crate::{
     api::{
         RESUME,
         cluster::Cluster,
-        rollout::{PauseAfter as PauseAfterSpec, SingleCopyIndices},
+        index::Mode,
+        rollout::{
+            OnFailure as OnFailureSpec, PauseAfter as PauseAfterSpec, Protection as ProtectionSpec,
+            SingleCopyIndices,
+        },
         rollout_status::Requests,
     },
     foreign::capped,
     rollout::{
         drain::{Cause, Decision as DrainDecision, Drain},
-        planner::{self, Act, Decision, End, Pace, PauseAfter, Wanted, World},
+        planner::{
+            self, Act, Decision, End, OnFailure, Pace, PauseAfter, Protection, Wanted, World,
+        },
         run::Run,
         safety::Permitted,
     },
@@ -43,6 +54,8 @@ pub struct Decided {
     pub foreign: Foreign,
     /// What was decided about a host that is drained.
     pub drain: DrainDecision,
+    /// What mode Plan holds back, once all is decided: see [`super::super::planned::held`].
+    pub held: Held,
 }
 
 /// For whom else than this Cluster allocation is held back.
@@ -92,6 +105,7 @@ pub fn next(
             hold,
             foreign,
             drain,
+            held: Held::default(),
         };
     };
     let uids: Vec<&str> = seen.members.iter().map(|it| &*it.uid).collect();
@@ -105,6 +119,10 @@ pub fn next(
         },
         host_timeout: rollout.host_timeout.0,
         min_ready: Duration::from_secs(rollout.min_ready_seconds.into()),
+        on_failure: match rollout.on_failure {
+            OnFailureSpec::Pause => OnFailure::Pause,
+            OnFailureSpec::Rollback => OnFailure::Rollback,
+        },
     };
     let permitted = Permitted {
         unavailable: rollout.max_unavailable.of(seen.members.len()),
@@ -118,6 +136,10 @@ pub fn next(
         members: &seen.members,
         permitted: &permitted,
         pace: &pace,
+        protection: match rollout.protection {
+            ProtectionSpec::AllocationSettings => Protection::AllocationSettings,
+            ProtectionSpec::NodeShutdown => Protection::NodeShutdown,
+        },
         wanted: wanted.as_ref(),
         hold,
         is_given_up: super::is_given_up(cluster, now),
@@ -142,7 +164,18 @@ pub fn next(
     let is_outstanding =
         after.is_none() && idle.is_none() && wishes::is_anything_outstanding(cluster, outdated);
     let foreign = foreign(cluster, seen);
-    Decided { run: after, act, ended, requests, idle, is_outstanding, hold, foreign, drain }
+    Decided {
+        run: after,
+        act,
+        ended,
+        requests,
+        idle,
+        is_outstanding,
+        hold,
+        foreign,
+        drain,
+        held: Held::default(),
+    }
 }
 
 fn foreign(cluster: &Cluster, seen: &Seen) -> Foreign {
@@ -159,6 +192,8 @@ fn foreign(cluster: &Cluster, seen: &Seen) -> Foreign {
 fn hold(cluster: &Cluster) -> Option<&'static str> {
     if cluster.metadata.deletion_timestamp.is_some() {
         Some("Deleting")
+    } else if cluster.spec.mode == Mode::Plan {
+        Some("Planned")
     } else if cluster.spec.paused {
         Some("Paused")
     } else {

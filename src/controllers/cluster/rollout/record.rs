@@ -64,6 +64,7 @@ fn host(status: &RolloutHost) -> HostRun {
         before: status.nodes_before.iter().map(start).collect::<BTreeMap<_, _>>(),
         touched: status.touched,
         withdrawn: status.withdrawn,
+        rollback: status.rollback.as_ref().map(|it| it.as_str().into()),
         trouble: status.message.as_ref().map(|it| it.as_str().into()),
     }
 }
@@ -109,6 +110,7 @@ fn status_of_host(host: &HostRun) -> RolloutHost {
         nodes_before: host.before.iter().map(|(id, start)| start_of(id, start)).collect(),
         touched: host.touched,
         withdrawn: host.withdrawn,
+        rollback: host.rollback.as_deref().map(Line::new),
     }
 }
 
@@ -159,7 +161,7 @@ pub fn word(step: Step) -> RolloutStep {
     STEPS.into_iter().find(|it| it.0 == step).map_or(RolloutStep::Waiting, |it| it.1)
 }
 
-const STEPS: [(Step, RolloutStep); 12] = [
+const STEPS: [(Step, RolloutStep); 14] = [
     (Step::Waiting, RolloutStep::Waiting),
     (Step::Stage, RolloutStep::Stage),
     (Step::Gate, RolloutStep::Gate),
@@ -167,11 +169,13 @@ const STEPS: [(Step, RolloutStep); 12] = [
     (Step::Cordon, RolloutStep::Cordon),
     (Step::Stop, RolloutStep::Stop),
     (Step::Withdraw, RolloutStep::Withdraw),
+    (Step::Rollback, RolloutStep::Rollback),
     (Step::Rejoin, RolloutStep::Rejoin),
     (Step::Unprotect, RolloutStep::Unprotect),
     (Step::Uncordon, RolloutStep::Uncordon),
     (Step::Settle, RolloutStep::Settle),
     (Step::Done, RolloutStep::Done),
+    (Step::RolledBack, RolloutStep::RolledBack),
 ];
 
 #[cfg(test)]
@@ -200,6 +204,7 @@ mod tests {
             before: [("node".into(), "start".into())].into(),
             touched: true,
             withdrawn: true,
+            rollback: Some("Rejoin failed".into()),
             trouble: Some("it does not start".into()),
         };
         let run = Run {

@@ -61,9 +61,16 @@ pub fn record(status: &mut ClusterStatus, decided: &Decided, now: Timestamp) {
         tell_idle(status, idle, now);
     }
     if let Some(run) = &decided.run {
-        tell(status, run, RunStatus::InProcess, None);
+        tell(status, run, under_way(run), None);
         status.rollout = Some(record::status(run));
     }
+}
+
+/// How a run stands that is not over. Of one that was rolled back nothing goes on before a person has
+/// decided, or the spec asks for something else.
+fn under_way(run: &Run) -> RunStatus {
+    let is_back = !run.is_busy() && run.hosts.iter().any(|it| it.step == Step::RolledBack);
+    if is_back { RunStatus::RolledBack } else { RunStatus::InProcess }
 }
 
 /// Tells how far a run is where people look for runs of its kind.
@@ -102,7 +109,7 @@ fn hosts(run: &Run) -> Hosts {
     });
     Hosts {
         done: names(|it| it == Step::Done),
-        in_process: names(|it| it != Step::Done && it != Step::Waiting),
+        in_process: names(|it| !matches!(it, Step::Done | Step::Waiting | Step::RolledBack)),
         failed: failed.take(FAILED).collect(),
     }
 }
@@ -192,7 +199,11 @@ fn tell_idle(status: &mut ClusterStatus, wanted: &Wanted, now: Timestamp) {
 
 fn past(run: &Run, end: End, status: RunStatus, now: Timestamp) -> PastRun {
     let done = run.hosts.iter().filter(|it| it.step == Step::Done).count();
+    let rolled_back = run.hosts.iter().find(|it| it.step == Step::RolledBack);
+    let rolled_back = rolled_back.and_then(|it| Some((&it.name, it.trouble.as_deref()?)));
+    let rolled_back = rolled_back.map(|(name, why)| format!("{name}: {why}"));
     let reason = match end {
+        _ if rolled_back.is_some() => rolled_back.as_deref(),
         End::Finished => None,
         End::Superseded if run.kind.swaps() => {
             Some("the spec asked for something else, or for nothing, before all hosts were done")
@@ -283,6 +294,7 @@ fn of_host(was: Option<&RolloutHost>, is: &RolloutHost) -> Option<Notice> {
         Step::Stage if is.touched => ("HostBegun", "is down, and gets ready to be started again"),
         Step::Stage => ("HostBegun", "checks itself"),
         Step::Stop => ("HostStopping", "may go down"),
+        Step::Rollback => ("HostRollingBack", "starts what ran there before"),
         Step::Rejoin => ("HostStarted", "is up, and its Elasticsearch is waited for"),
         Step::Unprotect if was == Step::Rejoin => ("HostRejoined", "is back in the cluster"),
         // A gate shut, or nobody took the permit, or it was taken back.
@@ -298,7 +310,7 @@ fn ended(past: &PastRun) -> Notice {
         format!("{} of {}: {} of {} hosts", word(past.kind), past.target, past.done, past.total);
     match past.status {
         RunStatus::Finished => Notice::normal("RolloutFinished", "Rollout", note),
-        RunStatus::InProcess | RunStatus::Failed => {
+        RunStatus::InProcess | RunStatus::Failed | RunStatus::RolledBack => {
             let why = past.reason.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
             Notice::warning("RolloutSuperseded", "Rollout", format!("{note}{why}"))
         }
@@ -330,4 +342,44 @@ pub fn left(
     };
     let hosts = before.hosts.iter().filter(is_left);
     hosts.map(|it| (record::step(it.step), since(it.started_at.0, now))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_rolled_back_is_told_so_with_the_host_and_ends_as_failed_for_its_reason() {
+        let then = "2026-01-02T03:04:05Z";
+        let host = |name: &str, step: &str, message: Option<&str>| {
+            json!({
+                "name": name, "hostUid": name, "step": step, "attempt": 1, "startedAt": then,
+                "message": message,
+            })
+        };
+        let run = |step: &str| {
+            let run = json!({
+                "runId": "deploy-1", "kind": "ElasticsearchConfig", "target": "8.19.0/a",
+                "startedAt": then,
+                "hosts": [
+                    host("a", "Done", None),
+                    host("b", step, Some("Rejoin failed: it does not stay up")),
+                    host("c", "Waiting", None),
+                ],
+            });
+            record::run(&serde_json::from_value(run).unwrap())
+        };
+        assert_eq!(under_way(&run("Rollback")), RunStatus::InProcess);
+        let back = run("RolledBack");
+        assert_eq!(under_way(&back), RunStatus::RolledBack);
+        let told = elasticsearch_deploy(&back, RunStatus::RolledBack, None);
+        assert_eq!((told.deployed, told.in_process), (vec!["a".to_owned()], vec![]));
+        let failed: Vec<_> = told.failed.iter().map(|it| (&*it.host, it.step)).collect();
+        assert_eq!(failed, [("b", RolloutStep::RolledBack)]);
+        let past = past(&back, End::Superseded, RunStatus::Failed, Timestamp::UNIX_EPOCH);
+        let reason = past.reason.unwrap().to_string();
+        assert_eq!(reason, "b: Rejoin failed: it does not stay up");
+    }
 }

@@ -64,9 +64,17 @@ fn last(requests: &mut Requests, kind: Kind) -> &mut Option<String> {
 /// what comes back from a backup restarts nothing.
 #[must_use]
 pub fn outstanding(cluster: &Cluster) -> Option<Request<'_>> {
-    let status = cluster.status.as_ref().filter(|it| it.observed_generation.is_some())?;
+    all_outstanding(cluster).into_iter().next()
+}
+
+/// All the requests of which that is so, in the order in which they are followed.
+#[must_use]
+pub fn all_outstanding(cluster: &Cluster) -> Vec<Request<'_>> {
+    let status = cluster.status.as_ref().filter(|it| it.observed_generation.is_some());
+    let Some(status) = status else { return Vec::new() };
     let mut dealt_with = status.requests.clone().unwrap_or_default();
-    requests(cluster).find(|it| last(&mut dealt_with, it.kind).as_deref() != Some(it.id))
+    let mut is_new = |it: &Request<'_>| last(&mut dealt_with, it.kind).as_deref() != Some(it.id);
+    requests(cluster).filter(|it| is_new(it)).collect()
 }
 
 /// The request that was dealt with for another target than it names now. It is not followed again: what
@@ -144,6 +152,12 @@ pub fn wanted(
         target: request.target.into(),
         hosts: uids.iter().take(HOSTS).map(|it| (*it).into()).collect(),
     })
+}
+
+/// Whether `run`, which is under way, is what is wanted still.
+#[must_use]
+pub fn is_wanted(cluster: &Cluster, run: &RolloutStatus, outdated: Option<&Outdated>) -> bool {
+    going_on(cluster, run).is_some() || goes_on(cluster, run, outdated)
 }
 
 /// Whether `run` leads to the version and the settings that the spec asks for. As long as nobody can

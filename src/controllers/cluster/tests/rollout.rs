@@ -4,6 +4,8 @@ mod absent;
 mod deletion;
 mod image;
 mod neighbours;
+mod planned;
+mod protection;
 mod quiet;
 mod requests;
 mod returns;
@@ -22,7 +24,7 @@ use crate::{
     api::{host_status::RunStatus, rollout_status::RolloutStep},
     elasticsearch::{
         cluster_reads::HealthStatus,
-        evidence::{Allocation, Counts, Evidence, Node, NodeId, Prior},
+        evidence::{Allocation, Counts, Evidence, Node, NodeId, Prior, Record},
     },
     kubernetes::events::Notice,
     rollout::{
@@ -83,6 +85,7 @@ impl Roll {
             runs: true,
             others_run: false,
             fit: Ok(()),
+            may_hold_shards: false,
             has_images: Some(true),
             in_maintenance: false,
             is_cordoned: false,
@@ -123,10 +126,23 @@ impl Roll {
                 (allocation.persistent, allocation.owner) = (Some("primaries".into()), owner);
             }
             Some(Act::Unprotect(_)) => self.evidence().allocation = Allocation::default(),
+            Some(Act::Announce { node, run, .. }) => {
+                let reason = format!("drover {} {run}", owner.unwrap_or_default());
+                self.record(node, "restart", &reason);
+            }
+            Some(Act::Retract(node)) => {
+                self.evidence().shutdowns.records.remove(node);
+            }
             None => {}
         }
         self.obey();
         turn
+    }
+
+    /// Elasticsearch has a shutdown record.
+    fn record(&mut self, node: &str, kind: &str, reason: &str) {
+        let record = Record { kind: kind.into(), reason: reason.into(), is_stalled: false };
+        self.evidence().shutdowns.records.insert(node.into(), record);
     }
 
     fn obey(&mut self) {
@@ -293,6 +309,7 @@ fn the_status_tells_of_a_step_before_it_is_taken() {
         match turn.decided.act {
             Some(Act::Protect(_)) => assert!(steps.contains(&RolloutStep::Protect), "{steps:?}"),
             Some(Act::Unprotect(_)) => assert!(steps.contains(&RolloutStep::Unprotect)),
+            Some(Act::Announce { .. } | Act::Retract(_)) => panic!("the spec asks for no records"),
             None => {}
         }
         if let Some(Act::Protect(prior)) = &turn.decided.act {
@@ -308,7 +325,7 @@ fn the_status_tells_of_a_step_before_it_is_taken() {
                 allocation.persistent = Some("primaries".into());
             }
             Some(Act::Unprotect(_)) => roll.evidence().allocation = Allocation::default(),
-            None => {}
+            Some(Act::Announce { .. } | Act::Retract(_)) | None => {}
         }
         roll.obey();
     }

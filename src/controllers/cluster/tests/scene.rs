@@ -1,7 +1,7 @@
 //! One Cluster object and its Elasticsearch, from reconcile to reconcile. Each turn holds what must
 //! hold of every status, whatever happened.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -11,6 +11,7 @@ use super::super::{
     apply::Outcome,
     observe::Observed,
     plan::{self, Plan, Step},
+    planned,
     rollout::{self, observe::Seen, plan::Decided},
     status,
 };
@@ -187,13 +188,16 @@ impl Scene {
         self.now += 10;
         let seen = self.seen();
         let plan = plan::next(&self.cluster, &seen, self.time());
-        let decided = rollout::plan::next(
+        let mut decided = rollout::plan::next(
             &self.cluster,
             self.look.as_ref(),
             None,
             self.is_refused,
             self.time(),
         );
+        let look = self.look.as_ref();
+        decided.held =
+            planned::held(&self.cluster, (&seen, &plan), look, None, &decided, &BTreeMap::new());
         let mut outcome = Outcome::default();
         let mut connected = self.connected;
         match &plan.step {
@@ -215,6 +219,7 @@ impl Scene {
         let before = self.cluster.status.take();
         let mut notices = status::notices(before.as_ref(), &after);
         notices.extend(rollout::status::notices(before.as_ref(), &after));
+        notices.extend(planned::notices(before.as_ref(), &after));
         assert_sound(before.as_ref(), &after, seen.has_elasticsearch());
         let wrote = before.as_ref() != Some(&after);
         // What the API server gives back.
@@ -268,10 +273,13 @@ impl Scene {
     fn assert_at_rest(&self, seen: &Observed, outcome: &Outcome) {
         let later = Timestamp::new(self.now + 1_000, 0).unwrap();
         let plan = plan::next(&self.cluster, seen, later);
-        let decided = rollout::plan::next(&self.cluster, None, None, self.is_refused, later);
+        let mut decided = rollout::plan::next(&self.cluster, None, None, self.is_refused, later);
+        decided.held =
+            planned::held(&self.cluster, (seen, &plan), None, None, &decided, &BTreeMap::new());
         let again = status::after(&self.cluster, seen, &plan, outcome, &decided, later);
         assert_eq!(Some(&again), self.cluster.status.as_ref(), "the same world, another status");
         assert_eq!(status::notices(Some(&again), &again), [], "told twice");
+        assert_eq!(planned::notices(Some(&again), &again), [], "told twice");
     }
 }
 
@@ -301,7 +309,7 @@ fn assert_sound(before: Option<&ClusterStatus>, after: &ClusterStatus, has_elast
     let needed = always[1..].iter().filter(|it| **it != "Healthy");
     let deleting = find(&after.conditions, "Ready").is_some_and(|it| it.reason == "Deleting");
     // Of the hosts something may be wanted while all else is well.
-    let of_hosts = ["Paused", "InProgress", "Blocked", "RolloutPaused"];
+    let of_hosts = ["Paused", "InProgress", "Blocked", "RolloutPaused", "PlanOnly"];
     let is_wanted =
         find(&after.conditions, "Ready").is_some_and(|it| of_hosts.contains(&&*it.reason));
     if !deleting {
@@ -318,7 +326,7 @@ fn assert_sound(before: Option<&ClusterStatus>, after: &ClusterStatus, has_elast
             assert_eq!(moved, flipped, "{}: the transition time", condition.type_);
         }
     }
-    assert!(after.nodes.len() <= 64 && after.diagnostics.len() <= 50);
+    assert!(after.nodes.len() <= 64 && after.diagnostics.len() <= 50 && after.plan.len() <= 50);
     let generation = before.and_then(|it| it.observed_generation);
     assert!(generation <= after.observed_generation, "the observed generation went back");
 }

@@ -74,12 +74,19 @@ fn of(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
             Finding::unknown(KIND, Reason::InProgress, message)
         }
         Some(HeldBack::Unformed) => waiting(
-            "waits until it is on record which host forms the cluster, or a host has what is to \
-                 be joined: see the Cluster",
+            "waits until the cluster is formed, by the host that is on record for that, and a host \
+                 has what is to be joined: see the Cluster",
         ),
         Some(HeldBack::Paused(field)) => {
             let message = format!("{field} holds back the installation of Elasticsearch {version}");
             no(Reason::Paused, message)
+        }
+        Some(HeldBack::Planned(cluster)) => {
+            let message = format!(
+                "mode Plan of Cluster '{cluster}' holds back the installation of Elasticsearch \
+                 {version}"
+            );
+            no(Reason::PlanOnly, message)
         }
         Some(HeldBack::Reported) => {
             let message = "Elasticsearch was stopped, which is only reported under driftPolicy \
@@ -111,6 +118,13 @@ fn of(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
         Some(HeldBack::Ahead(None)) => waiting(
             "waits until it is known which version the cluster runs: Elasticsearch has not told yet",
         ),
+        Some(HeldBack::HoldsShards) => {
+            let message = "Elasticsearch does not run, may have shards on its disk, and is to have no data \
+                           role any more, so that they would be lost to the cluster: give it the data \
+                           role back until it runs, and its shards have moved, or have the host leave, \
+                           and join again without its data";
+            no(Reason::Waiting, message.into())
+        }
         Some(HeldBack::Comes) => waiting("systemd is starting Elasticsearch, or trying again"),
         None => {
             let message = format!("Elasticsearch {version} is about to be installed");

@@ -9,9 +9,12 @@ pub mod plan;
 pub mod status;
 pub mod wish;
 
-use crate::api::{
-    host::Host,
-    host_status::{DeployedElasticsearch, Operation, OperationKind},
+use crate::{
+    api::{
+        host::Host,
+        host_status::{DeployedElasticsearch, Operation, OperationKind},
+    },
+    controllers::deployment,
 };
 
 /// What was told of Drover's Elasticsearch on the machine.
@@ -36,5 +39,5 @@ pub fn is_unpacked(host: &Host, version: &str) -> bool {
 /// Whether the machine has, or is about to have, an Elasticsearch of Drover's: what that needs stays.
 #[must_use]
 pub fn is_home(host: &Host) -> bool {
-    record(host).is_some() || deployed(host).is_some_and(|it| !it.staged.is_empty())
+    deployment::is_home(host)
 }

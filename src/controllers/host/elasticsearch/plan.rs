@@ -15,6 +15,7 @@ use crate::{
         index::DriftPolicy,
     },
     controllers::{
+        deployment::may_hold_shards,
         flannel::family,
         host::{
             observe::{Observed, pinned},
@@ -159,10 +160,12 @@ pub enum HeldBack {
     InService,
     /// Nobody has seen yet what is there.
     Unseen,
-    /// It is not on record yet who forms the cluster.
+    /// There is no cluster to join yet, and it is not on record that this host forms one.
     Unformed,
     /// A person holds it back, by this field of the spec.
     Paused(&'static str),
+    /// Mode Plan of the Cluster of this name holds it back.
+    Planned(String),
     /// A run over the hosts has the machine in hand.
     InRun,
     /// It was stopped, and only reported under this policy.
@@ -175,6 +178,8 @@ pub enum HeldBack {
     Comes,
     /// Another version has data there, by its name: a run brings the declared one, behind its gates.
     Other(String),
+    /// It has data that may be shards, and would be given roles that hold none.
+    HoldsShards,
     /// The cluster that it would join runs this version, and no run has brought the declared one to
     /// all its nodes; nothing where nobody knows which it runs.
     Ahead(Option<String>),
@@ -202,6 +207,10 @@ pub fn held_back(host: &Host, seen: &Observed, wanted: &Wanted) -> Option<HeldBa
     if let Some(why) = ungated(report, wanted) {
         return Some(why);
     }
+    let is_put = report.revision.as_deref() == Some(&*wanted.deployment.revision);
+    if !wanted.plan.holds_data && !is_put && may_hold_shards(host) {
+        return Some(HeldBack::HoldsShards);
+    }
     let others = seen.view.checked.as_deref().and_then(|it| it.service.as_ref());
     match others {
         Some(Ok(service)) if service.other_processes.is_empty() => {}
@@ -216,11 +225,13 @@ pub fn held_back(host: &Host, seen: &Observed, wanted: &Wanted) -> Option<HeldBa
     if let Some((_, field)) = held.into_iter().find(|it| it.0) {
         return Some(HeldBack::Paused(field));
     }
+    if let Some(cluster) = &seen.held_by {
+        return Some(HeldBack::Planned(cluster.clone()));
+    }
     let is_whole = seen.treated().and_then(|it| it.as_ref().ok());
     if !is_whole.is_some_and(|it| it.is_whole() && it.deed == Deed::Prepare) {
         return Some(HeldBack::Unseen);
     }
-    let is_put = report.revision.as_deref() == Some(&*wanted.deployment.revision);
     if host.spec.drift_policy == DriftPolicy::Report && is_put {
         return Some(HeldBack::Reported);
     }
@@ -276,11 +287,13 @@ fn begun(host: &Host, wanted: &Wanted, now: Timestamp) -> Operation {
         boot_id_before: None,
         elasticsearch_unit: None,
         target: None,
+        previous: None,
         image: None,
         cordoned_by_us: false,
         invocation_id_before: None,
         status: Some(RunStatus::InProcess),
         message: None,
         touched: false,
+        vain: false,
     }
 }

@@ -7,6 +7,7 @@ use super::{
     apply::Ending,
     plan::{Step, installation},
     record,
+    wish::Wish,
 };
 use crate::{
     api::{
@@ -88,10 +89,36 @@ fn deployed(
         Some(Aim::Kept(care)) if is_settled => Some(Line::new(&care.deployment.digest())),
         _ => before.and_then(|it| it.settled.clone()),
     };
-    Some(DeployedElasticsearch { settled, ..told(report) })
+    let may_hold_shards = may_hold_shards(before, report, &seen.elasticsearch);
+    Some(DeployedElasticsearch { may_hold_shards, settled, ..told(report) })
 }
 
-fn told(report: &Report) -> DeployedElasticsearch {
+/// Whether shards may be there: by the roles of what runs or was put there, where that is known to be what is
+/// wanted, and else by what was known of the same.
+fn may_hold_shards(
+    before: Option<&DeployedElasticsearch>,
+    report: &Report,
+    wish: &Wish,
+) -> Option<bool> {
+    if matches!(report.data, report::DataDirectory::Missing | report::DataDirectory::Empty) {
+        return Some(false);
+    }
+    if let Wish::Deploy(wanted) = wish {
+        let is_put = report.revision.as_deref() == Some(&*wanted.deployment.revision);
+        let runs = wanted.deployment.is_running(report);
+        if runs || is_put && wanted.plan.holds_data {
+            return Some(wanted.plan.holds_data);
+        }
+    }
+    let before = before?;
+    let known = before.revision.as_ref().map(Line::as_str);
+    let is_other = report.running.as_ref().is_some_and(|it| known != Some(&*it.revision));
+    before.may_hold_shards.filter(|_| !is_other)
+}
+
+/// How the machine is, as the status tells it.
+#[must_use]
+pub fn told(report: &Report) -> DeployedElasticsearch {
     let running = report.running.as_ref();
     DeployedElasticsearch {
         version: running.map(|it| Line::new(&it.version)),
@@ -107,6 +134,7 @@ fn told(report: &Report) -> DeployedElasticsearch {
         certificate_expires: expires(report.certificate.as_bytes())
             .map(|it| Time(whole_second(it))),
         settled: None,
+        may_hold_shards: None,
     }
 }
 

@@ -1,22 +1,20 @@
 //! What a Host's Cluster asks of its machine about Elasticsearch.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
 use super::{deployed, is_home, is_unpacked, parting, record};
 use crate::{
-    api::{
-        cluster::{Cluster, ClusterDeletionPolicy},
-        elasticsearch::NodeGroup,
-        host::Host,
-        rollout_status::Formation,
-    },
+    api::{cluster::Cluster, elasticsearch::NodeGroup, host::Host, rollout_status::Formation},
     authority::Authority,
     context::Context,
     controllers::{
-        deployment::{self, secrets},
+        deployment::{
+            self,
+            secrets::{self, Secrets},
+        },
         host::operation,
     },
     deploy::{archive::Sha512, node::NodePlan},
@@ -98,6 +96,7 @@ pub struct Basis {
     deleted: Option<Time>,
     formation: Option<Formation>,
     uuid: Option<String>,
+    kept: BTreeMap<String, Option<String>>,
 }
 
 impl Basis {
@@ -110,6 +109,7 @@ impl Basis {
             deleted: cluster.metadata.deletion_timestamp.clone(),
             formation: cluster.status.as_ref().and_then(|it| it.formation.clone()),
             uuid: deployment::uuid(cluster).map(str::to_owned),
+            kept: deployment::kept(cluster),
         }
     }
 }
@@ -139,7 +139,26 @@ pub async fn wish(
         Err(problem) => return unknown(problem.message),
     };
     let hosts = deployment::hosts_of(&ctx.stores, cluster);
-    let mut plans = match deployment::plans(cluster, &secrets, &hosts) {
+    let others = deployment::others(&ctx.stores, cluster);
+    let mut wish = asked(host, cluster, secrets, &hosts, &others);
+    if let Wish::Deploy(wanted) = &mut wish {
+        wanted.digest = digest(host, &wanted.plan, watched).await;
+    }
+    Ok(wish)
+}
+
+/// What `cluster` asks, with these `secrets`, these `hosts`, and beside these other Clusters; but for the
+/// digest of the archive. Pure.
+#[must_use]
+pub fn asked(
+    host: &Host,
+    cluster: &Cluster,
+    secrets: Secrets,
+    hosts: &[Arc<Host>],
+    others: &BTreeMap<String, String>,
+) -> Wish {
+    let unknown = |why: String| Wish::Unknown { why };
+    let mut plans = match deployment::plans(cluster, &secrets, hosts) {
         Ok(plans) => plans,
         Err(problems) => {
             let words = problems.iter().map(|it| format!("spec.{}: {}", it.path, it.message));
@@ -159,25 +178,23 @@ pub async fn wish(
         Ok(deployment) => deployment,
         Err(problem) => return unknown(format!("dataPath of group {}: {problem}", plan.group)),
     };
-    let others = deployment::others(&ctx.stores, cluster);
-    let why = deployment::not_owned(cluster, host, &others);
+    let why = deployment::not_owned(cluster, host, others);
     if let Some(why) = why.or_else(|| deployment::renamed(cluster)) {
-        return Ok(Wish::NotOwned { deployment: Box::new(deployment), why });
+        return Wish::NotOwned { deployment: Box::new(deployment), why };
     }
-    let digest = digest(host, &plan, watched).await;
     let status = cluster.status.as_ref();
-    Ok(Wish::Deploy(Box::new(Wanted {
+    Wish::Deploy(Box::new(Wanted {
         deployment,
         authority: Arc::new(secrets.authority),
         uuid: deployment::uuid(cluster).map(Into::into),
-        running: running(cluster, host, &hosts),
-        may_install: deployment::may_install(cluster, &hosts),
+        running: running(cluster, host, hosts),
+        may_install: deployment::may_install(cluster, host, hosts),
         is_rolling: status.is_some_and(|it| it.rollout.is_some()),
         is_paused: cluster.spec.paused,
-        digest,
+        digest: None,
         basis: Basis::of(cluster),
         plan,
-    })))
+    }))
 }
 
 /// The lowest version that runs in the cluster: as Elasticsearch told, or else as the other `hosts` did.
@@ -211,7 +228,7 @@ pub(super) async fn along(ctx: &Context, host: &Host, cluster: &Cluster) -> Resu
     let namespace = cluster.namespace().unwrap_or_default();
     let now = look_up::<Cluster>(&ctx.client, &namespace, &cluster.name_any()).await?;
     let is_same = |it: &Cluster| it.metadata.uid == cluster.metadata.uid;
-    match now.filter(is_same).filter(takes_along) {
+    match now.filter(is_same).filter(deployment::takes_along) {
         Some(now) => Ok(removal(&now, host)),
         None => stays(),
     }
@@ -244,12 +261,6 @@ pub(super) fn removed(cluster: &Cluster, host: &Host, data: Data) -> Wish {
     };
     let uuid = deployment::uuid(cluster).map(Into::into);
     Wish::Remove(Removal { name: cluster.name_any().into(), uuid, path, data })
-}
-
-/// Whether what Drover installed goes with `cluster`.
-fn takes_along(cluster: &Cluster) -> bool {
-    cluster.metadata.deletion_timestamp.is_some()
-        && cluster.spec.deletion_policy == ClusterDeletionPolicy::Delete
 }
 
 /// Where the data of a member is.
@@ -406,9 +417,9 @@ mod tests {
             }
             serde_json::from_value(object).unwrap()
         };
-        assert!(takes_along(&cluster("Delete", true, true)));
-        assert!(!takes_along(&cluster("Delete", false, true)));
-        assert!(!takes_along(&cluster("Retain", true, true)));
+        assert!(deployment::takes_along(&cluster("Delete", true, true)));
+        assert!(!deployment::takes_along(&cluster("Delete", false, true)));
+        assert!(!deployment::takes_along(&cluster("Retain", true, true)));
         let host = scene::host();
         assert!(matches!(removal(&cluster("Delete", true, true), &host), Wish::Remove(_)));
         let early = removal(&cluster("Delete", true, false), &host);

@@ -67,14 +67,18 @@ impl Errand {
     pub fn holds(&self, is_cordoned: bool) -> bool {
         match self.step {
             RolloutStep::Cordon | RolloutStep::Stop => true,
-            RolloutStep::Withdraw | RolloutStep::Rejoin | RolloutStep::Unprotect => is_cordoned,
+            RolloutStep::Withdraw
+            | RolloutStep::Rollback
+            | RolloutStep::Rejoin
+            | RolloutStep::Unprotect => is_cordoned,
             RolloutStep::Waiting
             | RolloutStep::Stage
             | RolloutStep::Gate
             | RolloutStep::Protect
             | RolloutStep::Uncordon
             | RolloutStep::Settle
-            | RolloutStep::Done => false,
+            | RolloutStep::Done
+            | RolloutStep::RolledBack => false,
         }
     }
 

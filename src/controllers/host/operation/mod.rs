@@ -84,6 +84,7 @@ pub fn permit(step: RolloutStep) -> Option<&'static str> {
         RolloutStep::Stage => Some(STAGE),
         RolloutStep::Cordon => Some("Cordon"),
         RolloutStep::Stop => Some(STOP),
+        RolloutStep::Rollback => Some(ROLLBACK),
         RolloutStep::Uncordon => Some("Uncordon"),
         RolloutStep::Waiting
         | RolloutStep::Gate
@@ -92,7 +93,8 @@ pub fn permit(step: RolloutStep) -> Option<&'static str> {
         | RolloutStep::Rejoin
         | RolloutStep::Unprotect
         | RolloutStep::Settle
-        | RolloutStep::Done => None,
+        | RolloutStep::Done
+        | RolloutStep::RolledBack => None,
     }
 }
 
@@ -101,6 +103,8 @@ const TOO_LATE: &str =
     "the permit was too old when the machine could be told to begin, so nothing was done";
 /// The step that takes Elasticsearch down.
 const STOP: &str = "Stop";
+/// The step that takes it down to start what ran before.
+const ROLLBACK: &str = "Rollback";
 
 /// Whether what a run brings into service is to be fetched, and to wait where it is taken from.
 #[must_use]
@@ -123,8 +127,7 @@ pub fn is_swapped(host: &Host) -> bool {
 }
 
 fn has_swapped(operation: &Operation) -> bool {
-    let is_finished = operation.status == Some(RunStatus::Finished);
-    deed(operation) == Some(Deed::Swap) && is_stop(operation) && is_finished
+    deed(operation) == Some(Deed::Swap) && is_stop(operation) && is_done(operation)
 }
 
 /// Whether a run has taken its Elasticsearch down, or is about to.
@@ -138,7 +141,17 @@ const STAGE: &str = "Stage";
 
 /// Whether the work is one that takes Elasticsearch down.
 fn is_stop(operation: &Operation) -> bool {
-    operation.step == STOP
+    operation.step == STOP || is_rollback(operation)
+}
+
+/// Whether it starts what ran before the run.
+fn is_rollback(operation: &Operation) -> bool {
+    operation.step == ROLLBACK
+}
+
+/// Whether it did what it was for.
+fn is_done(operation: &Operation) -> bool {
+    matches!(operation.status, Some(RunStatus::Finished | RunStatus::RolledBack))
 }
 
 /// Whether it is work that a unit on the machine does.
@@ -156,7 +169,7 @@ fn is_open(operation: &Operation) -> bool {
     match operation.status {
         None | Some(RunStatus::InProcess) => true,
         Some(RunStatus::Failed) => is_stop(operation) && operation.touched,
-        Some(RunStatus::Finished) => false,
+        Some(RunStatus::Finished | RunStatus::RolledBack) => false,
     }
 }
 
@@ -190,6 +203,9 @@ fn work_of(host: &Host, operation: &Operation) -> Option<Work> {
         let target = operation.target.as_ref()?;
         let (version, revision) = (target.version.as_str().into(), target.revision.as_str().into());
         let running = Running { version, revision };
+        if is_rollback(operation) {
+            return Work::recall(attempt, running, boot);
+        }
         return Work::swap(attempt, running, before, boot);
     }
     Work::new(attempt, deed, unit, before, boot)
@@ -203,8 +219,8 @@ pub fn spent(host: &Host, errand: Option<&Errand>) -> Option<Spent> {
     let is_of_run = errand.is_some_and(|it| it.run == operation.run_id);
     let is_needed = match (operation.step.as_str(), operation.status) {
         // It is about to come.
-        ("Stage" | "Cordon", _) | (STOP, None | Some(RunStatus::InProcess)) => true,
-        (STOP, Some(RunStatus::Failed)) => is_of_run && is_open(operation),
+        ("Stage" | "Cordon", _) | (STOP | ROLLBACK, None | Some(RunStatus::InProcess)) => true,
+        (STOP | ROLLBACK, Some(RunStatus::Failed)) => is_of_run && is_open(operation),
         _ => false,
     };
     let last = operation.attempt.saturating_sub(u32::from(is_needed));

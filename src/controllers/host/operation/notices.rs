@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{is_stop, record};
+use super::{is_done, is_rollback, is_stop, record};
 use crate::{
     api::{
         host::Host,
@@ -17,6 +17,7 @@ use crate::{
 /// Words for an operation that takes Elasticsearch down: it began, it is done, it failed.
 fn words(operation: &Operation) -> [&'static str; 3] {
     match operation.kind {
+        _ if is_rollback(operation) => ["RollbackBegun", "RolledBack", "RollbackFailed"],
         OperationKind::RestartHost => ["RebootBegun", "Rebooted", "RebootFailed"],
         OperationKind::UpgradeHost => ["UpgradeBegun", "Upgraded", "UpgradeFailed"],
         OperationKind::DeployHost => ["ImageBegun", "ImageDeployed", "ImageFailed"],
@@ -39,10 +40,10 @@ pub fn between(host: &Host, after: &HostStatus) -> Vec<Notice> {
     let message = now.message.as_ref().map_or("", |it| it.as_str());
     let notice = match now.status {
         status if status != before.status => match status {
-            Some(RunStatus::Finished) if is_stop(now) => {
+            _ if is_stop(now) && is_done(now) => {
                 Notice::normal(done, "Roll", format!("{run}: proven by {}", proof(now)))
             }
-            Some(RunStatus::Failed) if is_stop(now) && now.touched => {
+            Some(RunStatus::Failed) if is_stop(now) && (now.touched || now.vain) => {
                 Notice::warning(failed, "Roll", format!("{run}: {message}"))
             }
             Some(RunStatus::Failed) => {
@@ -69,6 +70,7 @@ fn proof(operation: &Operation) -> &'static str {
             "another boot id of the same machine, which has booted the image"
         }
         OperationKind::DeployHost => "the image that it had booted already",
+        _ if is_rollback(operation) => "another run of the service, as before the run",
         OperationKind::DeployElasticsearch => "another run of the service, as declared",
         _ => "another run of the service",
     }
@@ -93,14 +95,17 @@ pub fn ended(
         ("Stop", OperationKind::RestartHost) => "restart_host",
         ("Stop", OperationKind::UpgradeHost) => "upgrade_host",
         ("Stop", OperationKind::DeployHost) => "deploy_host",
+        ("Rollback", _) => "rollback_elasticsearch",
         ("Stop", OperationKind::DeployElasticsearch) => "deploy_elasticsearch",
         ("Stop", _) => "restart_elasticsearch",
         // The Node's own steps are counted as they are taken.
         _ => return None,
     };
     let ending = match after.status {
-        Some(RunStatus::Finished) => StepEnding::Success,
-        Some(RunStatus::Failed) if is_stop(after) && !after.touched => StepEnding::PutOff,
+        Some(RunStatus::Finished | RunStatus::RolledBack) => StepEnding::Success,
+        Some(RunStatus::Failed) if is_stop(after) && !after.touched && !after.vain => {
+            StepEnding::PutOff
+        }
         Some(RunStatus::Failed) => StepEnding::Error,
         Some(RunStatus::InProcess) | None => return None,
     };

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    TOO_LATE, errand::Errand, is_fetch, is_of_software, is_open, is_staged, is_stop, is_work, kind,
-    permit, record,
+    TOO_LATE, errand::Errand, is_done, is_fetch, is_of_software, is_open, is_staged, is_stop,
+    is_work, kind, permit, record,
 };
 use crate::{
     api::{
@@ -137,18 +137,23 @@ fn take(
         unit: None,
         elasticsearch_unit: None,
         target: None,
+        previous: before.and_then(|it| it.previous.clone()),
         image: errand.image.as_deref().map(Line::new),
         cordoned_by_us: before.is_some_and(|it| it.cordoned_by_us),
         invocation_id_before: None,
         status: Some(RunStatus::InProcess),
         message: None,
         touched: false,
+        vain: false,
     };
     if is_fetch(&operation) {
         operation.unit = Some(Job::fetch(&errand.run, errand.attempt).unit());
         operation.elasticsearch_unit = seen.unit.as_ref().map(|it| Line::new(it.as_str()));
         let boot = seen.view.identity.as_ref().and_then(|it| it.boot_id.as_deref());
         operation.boot_id_before = boot.map(Line::new);
+    }
+    if errand.step == RolloutStep::Rollback {
+        aim_back(&mut operation, seen)?;
     }
     if errand.step == RolloutStep::Stop {
         operation.unit = unit_name(&errand.run, errand.attempt);
@@ -220,10 +225,32 @@ fn aim_at(operation: &mut Operation, seen: &Observed) -> Option<()> {
         operation.message = Some(Line::new(message));
         return Some(());
     };
-    operation.target = Some(ElasticsearchTarget {
-        version: Line::new(&wanted.version),
-        revision: Line::new(&wanted.revision),
-    });
+    let of = |version: &str, revision: &str| ElasticsearchTarget {
+        version: Line::new(version),
+        revision: Line::new(revision),
+    };
+    let running = report.running.as_ref().map(|it| of(&it.version, &it.revision));
+    let target = of(&wanted.version, &wanted.revision);
+    let previous = operation.previous.take().or(running);
+    operation.previous = previous.filter(|it| *it != target);
+    operation.target = Some(target);
+    Some(())
+}
+
+/// What ran before the run is to run again. Nothing while the machine has not told which boot it is in.
+fn aim_back(operation: &mut Operation, seen: &Observed) -> Option<()> {
+    operation.unit = Some(Job::recall(&operation.run_id, operation.attempt).unit());
+    operation.elasticsearch_unit = seen.unit.as_ref().map(|it| Line::new(it.as_str()));
+    operation.target.clone_from(&operation.previous);
+    if operation.target.is_none() {
+        operation.status = Some(RunStatus::Failed);
+        operation.message = Some(Line::new("nothing is known to have run there before the run"));
+        return Some(());
+    }
+    let boot = seen.view.identity.as_ref().and_then(|it| it.boot_id.as_deref());
+    operation.boot_id_before = Some(Line::new(boot?));
+    // Elasticsearch was taken down for what does not come up.
+    operation.touched = true;
     Some(())
 }
 
@@ -282,8 +309,7 @@ pub fn occasion(host: &Host, errand: Option<&Errand>, now: Timestamp) -> Option<
         return name(errand).filter(|_| errand.step == RolloutStep::Stage);
     }
     let seen = seen_after(operation?)?;
-    let is_finished =
-        operation.is_some_and(|it| is_stop(it) && it.status == Some(RunStatus::Finished));
+    let is_finished = operation.is_some_and(|it| is_stop(it) && is_done(it));
     if is_finished && errand.is_some_and(Errand::is_awaited) {
         // Until its node is back in the cluster it may stop again.
         return Some(format!("{seen}/{}", now.as_second() / AGAIN.as_secs().cast_signed()));
@@ -296,6 +322,7 @@ pub fn occasion(host: &Host, errand: Option<&Errand>, now: Timestamp) -> Option<
 fn seen_after(operation: &Operation) -> Option<String> {
     let word = match operation.status {
         Some(RunStatus::Finished) if is_stop(operation) || is_staged(operation) => "finished",
+        Some(RunStatus::RolledBack) => "finished",
         Some(RunStatus::Failed) if is_stop(operation) => "failed",
         _ => return None,
     };

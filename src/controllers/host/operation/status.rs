@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     TOO_LATE,
     apply::Ending,
-    has_swapped, is_fetch, is_open, is_stop,
+    has_swapped, is_fetch, is_open, is_rollback, is_stop,
     plan::{Step, declined},
     record, work_of,
 };
@@ -72,11 +72,13 @@ struct Answer {
     touched: bool,
     /// Whether the machine is as it is to be, so that no unit had to do anything.
     is_needless: bool,
+    /// Whether it failed, and nothing is down for it.
+    is_vain: bool,
 }
 
 impl Answer {
     fn new(status: RunStatus, touched: bool) -> Self {
-        Self { status, message: None, touched, is_needless: false }
+        Self { status, message: None, touched, is_needless: false, is_vain: false }
     }
 
     fn finished(touched: bool) -> Self {
@@ -89,6 +91,10 @@ impl Answer {
 
     fn failed(message: impl Into<String>, touched: bool) -> Self {
         Self { message: Some(message.into()), ..Self::new(RunStatus::Failed, touched) }
+    }
+
+    fn vain(message: impl Into<String>) -> Self {
+        Self { is_vain: true, ..Self::failed(message, false) }
     }
 }
 
@@ -116,7 +122,7 @@ pub fn record_answer(status: &mut HostStatus, case: Case<'_>, now: Timestamp) {
     if let Some(answer) = answer(case, before) {
         operation.status = Some(answer.status);
         operation.message = answer.message.as_deref().map(Line::new);
-        operation.touched = answer.touched;
+        (operation.touched, operation.vain) = (answer.touched, answer.is_vain);
         if answer.is_needless {
             operation.unit = None;
         }
@@ -271,7 +277,7 @@ fn fetched(case: Case<'_>, operation: &Operation) -> Option<Answer> {
     match case.seen.view.outcome(&work)? {
         Worked::Done => Some(Answer::finished(false)),
         Worked::Spared => Some(Answer::needless()),
-        Worked::Failed(why) | Worked::Due(why) => failed(why.to_string()),
+        Worked::Failed(why) | Worked::Due(why) | Worked::Vain(why) => failed(why.to_string()),
         Worked::Refused(why) => failed(format!("not begun: {why}")),
         Worked::NotBegun { .. } | Worked::UnderWay | Worked::Open => None,
     }
@@ -316,8 +322,14 @@ fn stopped(case: Case<'_>, operation: &Operation) -> Option<Answer> {
     };
     let is_in_process = operation.status != Some(RunStatus::Failed);
     match case.seen.view.outcome(&work)? {
+        Worked::Done if is_rollback(operation) => {
+            let message = "what ran before the run runs again".to_owned();
+            Some(Answer { message: Some(message), ..Answer::new(RunStatus::RolledBack, true) })
+        }
         Worked::Done => Some(Answer::finished(true)),
         Worked::Spared => Some(Answer::finished(false)),
+        // Also where what was down by it has come back.
+        Worked::Vain(words) => Some(Answer::vain(&**words)),
         _ if !is_in_process => None,
         Worked::Failed(words) => Some(Answer::failed(&**words, true)),
         Worked::Due(words) => Some(Answer::failed(&**words, false)),

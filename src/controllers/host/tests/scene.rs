@@ -71,6 +71,8 @@ pub struct Scene {
     pub elasticsearch: Asked,
     /// What the Cluster's run has for the Host.
     pub errand: Option<Errand>,
+    /// The Cluster whose mode Plan holds back all changes of the machine.
+    pub held_by: Option<String>,
     /// The service that runs Elasticsearch on the Cluster's hosts.
     pub unit: Option<Unit>,
     /// Whether what a step of the run is decided on turns out not to be so.
@@ -145,6 +147,7 @@ impl Scene {
             network: Wish::Nothing,
             elasticsearch: Asked::Nothing,
             errand: None,
+            held_by: None,
             unit: None,
             is_stale: false,
             leave: None,
@@ -237,6 +240,7 @@ impl Scene {
             network: self.network.clone(),
             elasticsearch: self.elasticsearch.clone(),
             errand: self.errand.clone(),
+            held_by: self.held_by.clone(),
             unit: self.unit.clone(),
             registration,
         }

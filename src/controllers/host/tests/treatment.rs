@@ -207,6 +207,24 @@ fn while_paused_nothing_is_changed_and_what_there_is_to_do_is_told() {
 }
 
 #[test]
+fn mode_plan_of_its_cluster_changes_nothing_either() {
+    let mut scene = Scene::settled();
+    scene.machine.differs = lacking();
+    scene.held_by = Some("logs".into());
+    scene.spec(&asked());
+    scene.settle();
+    assert_eq!(treatment(&scene).unwrap().deed, Deed::Compare);
+    scene.check("Ready", "False", "PlanOnly");
+    scene.check("Stalled", "True", "PlanOnly");
+    let message = &scene.condition("Prepared").message;
+    assert!(message.contains("mode Plan of Cluster 'logs'"), "{message}");
+    assert!(scene.status().applied_sysctls.is_empty());
+    scene.held_by = None;
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
 fn what_is_no_longer_asked_for_is_taken_back_and_then_forgotten() {
     let mut scene = prepared();
     scene.spec(&json!({ "sysctls": {} }));

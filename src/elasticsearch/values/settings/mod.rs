@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{MAX_DEPTH, Problem, number::scalar_text, too_deep};
 pub use kinds::{Kind, kind, same};
+pub use value::alike;
 pub(in crate::elasticsearch) use value::bytes;
 
 /// Settings by flat key with `index.` before; each value is a text or a list of texts.

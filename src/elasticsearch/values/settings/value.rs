@@ -41,6 +41,14 @@ pub(super) fn same(meaning: Meaning, desired: &Value, live: &Value) -> bool {
     }
 }
 
+/// Whether two texts mean the same to Elasticsearch in any way in which it may read a setting of which nobody
+/// knows how it is read: `60s` is `1m`, and `1024mb` is `1gb`.
+#[must_use]
+pub fn alike(one: &str, other: &str) -> bool {
+    let ways = [Meaning::Text, Meaning::Integer, Meaning::Float, Meaning::Time, Meaning::Bytes];
+    ways.into_iter().any(|it| read(it, one) == read(it, other))
+}
+
 /// The value as a list of texts; `None` where it holds something that is no setting.
 fn items(meaning: Meaning, value: &Value) -> Option<Vec<String>> {
     let is_list = matches!(meaning, Meaning::List | Meaning::Words);
@@ -238,6 +246,18 @@ mod tests {
         check(Meaning::Float, true, &pairs);
         check(Meaning::Float, false, &[(json!("50%"), json!("50")), (json!("NaN"), json!("1"))]);
         check(Meaning::Float, true, &[(json!("NaN"), json!("NaN"))]);
+    }
+
+    #[test]
+    fn texts_are_alike_where_any_way_to_read_them_says_so() {
+        for (one, other) in
+            [("60s", "1m"), ("1024mb", "1gb"), ("1.0", "1"), ("+5", "5"), ("a", "a")]
+        {
+            assert!(alike(one, other) && alike(other, one), "{one} {other}");
+        }
+        for (one, other) in [("60s", "60m"), ("40mb", "41mb"), ("true", "false"), ("5%", "5")] {
+            assert!(!alike(one, other), "{one} {other}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::*;
 fn world(data: &[&'static str], vote: bool) -> World {
     let mut world = World::new();
     world.leaving = vec![Leaving { cause: Cause::Roles, ..leaves("c") }];
-    world.lost = Some(Lost { data: data.iter().copied().collect(), vote, is_bare: false });
+    world.lost = Some(Lost { data: data.iter().copied().collect(), vote, ..Lost::default() });
     world
 }
 
@@ -46,7 +46,7 @@ fn a_node_that_loses_its_vote_alone_keeps_its_copies() {
     let mut world = world(&[], true);
     assert_eq!(world.turn().act, Some(Act::Mark("c".into())));
     world.until(Some(Phase::Vote));
-    assert!(world.evidence.exclusion.silences_only("c"));
+    assert!(world.evidence.exclusion.silences("c"));
     world.until(Some(Phase::Drained));
     assert_eq!(world.evidence.exclusion.persistent, None, "no shard moves");
     restarted(&mut world);
@@ -113,14 +113,14 @@ fn a_vote_that_comes_back_is_taken_again_before_the_node_may_go() {
     world.turn();
     assert_ne!(world.phase(), Some(Phase::Drained));
     world.until(Some(Phase::Drained));
-    assert!(world.evidence.exclusion.silences_only("c"));
+    assert!(world.evidence.exclusion.silences("c"));
 }
 
 #[test]
 fn a_drain_of_less_than_is_lost_by_now_is_taken_back_and_begins_anew() {
     let mut world = world(&[], true);
     world.until(Some(Phase::Drained));
-    world.lost = Some(Lost { data: ["data"].into(), vote: true, is_bare: false });
+    world.lost = Some(Lost { data: ["data"].into(), vote: true, ..Lost::default() });
     world.turn();
     assert_eq!(world.phase(), Some(Phase::Withdraw));
     world.until(None);

@@ -65,6 +65,18 @@ fn what_loses_nothing_or_is_started_as_it_is_is_not_kept_up() {
 }
 
 #[test]
+fn the_last_node_that_may_be_elected_does_not_become_one_that_only_votes() {
+    let mut stand = to_have(&["master", "voting_only", "data"]);
+    for host in ["two", "three"] {
+        let node = stand.evidence.nodes.get_mut(&node_of(host)).unwrap();
+        node.roles = ["master".into(), "voting_only".into(), "data".into()].into();
+    }
+    shut(&stand, "one", Gate::Roles, "one is the last node that may be elected master");
+    stand.run.kind = Kind::ElasticsearchRestart;
+    open(&stand, "one");
+}
+
+#[test]
 fn a_host_whose_roles_nobody_knows_stays_up() {
     let mut stand = to_have(&["master"]);
     stand.member("one").roles = Roles::Unknown;
@@ -81,6 +93,29 @@ fn a_host_that_is_down_has_nothing_that_could_move() {
     stand.count();
     assert!(!stand.evidence.nodes.contains_key(&node_of("one")));
     assert!(stand.judge("one").iter().all(|it| it.gate != Gate::Roles));
+}
+
+#[test]
+fn a_host_that_is_down_with_shards_is_not_started_without_a_data_role() {
+    let mut stand = to_have(&["master"]);
+    stand.leaves("one");
+    stand.member("one").nodes = crate::rollout::hosts::Match::Stopped;
+    stand.count();
+    let is_shut = |stand: &Stand| stand.judge("one").iter().any(|it| it.gate == Gate::Roles);
+    stand.member("one").may_hold_shards = true;
+    among(&stand, "one", Gate::Roles, "one is down, may have shards on its disk");
+    stand.drain = Some(drain("two", Phase::Drained));
+    assert!(is_shut(&stand));
+    stand.drain = Some(drain("one", Phase::Drained));
+    assert!(!is_shut(&stand), "it was emptied before");
+    stand.drain = None;
+    stand.member("one").roles = Roles::Named(["data_hot".into()].into());
+    assert!(!is_shut(&stand), "they move once it runs");
+    stand.member("one").roles = Roles::Every;
+    assert!(!is_shut(&stand));
+    stand.member("one").roles = Roles::Named(["master".into()].into());
+    stand.run.kind = Kind::HostRestart;
+    assert!(!is_shut(&stand), "it stays as it is");
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub(super) fn member(name: &str, address: &str) -> Member {
         runs: true,
         others_run: false,
         fit: Ok(()),
+        may_hold_shards: false,
         has_images: None,
         in_maintenance: false,
         is_cordoned: false,
@@ -192,6 +193,7 @@ impl Stand {
             before: [(node_of(host), "start".into())].into(),
             touched: false,
             withdrawn: false,
+            rollback: None,
             trouble: None,
         });
     }

@@ -1,4 +1,5 @@
 mod difference;
+mod recalling;
 mod scripts;
 mod staging;
 mod stand;

@@ -3,7 +3,7 @@ use std::{fs, os::unix::fs::symlink};
 use super::stand::{BUILD, Stand};
 use crate::ssh::steps::HEADER;
 
-const SWAP: &str = include_str!("../swap.sh");
+const SWAP: &str = concat!(include_str!("../trace.sh"), include_str!("../swap.sh"));
 
 /// 8.18.0 runs, and 8.19.0 waits.
 fn ready() -> Stand {
@@ -37,7 +37,8 @@ fn swap(stand: &Stand, revision: &str, version: &str) -> Result<String, String> 
 fn swap_with(stand: &Stand, script: &str, revision: &str, version: &str) -> Result<String, String> {
     let (trees, config) = (stand.path("trees"), stand.path("config"));
     let unit = stand.path("units/es.service");
-    let lines = ["es.service", revision, version, &trees, &config, &unit, "elasticsearch", "1"];
+    let lines =
+        ["es.service", revision, version, &trees, &config, &unit, "elasticsearch", "1", "r-1"];
     let settings = stand.write("settings", &(lines.join("\n") + "\n"));
     stand.run(script, &[&settings])
 }

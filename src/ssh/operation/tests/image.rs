@@ -25,7 +25,60 @@ fn differs(by: &str) -> Played {
 fn an_image_is_fetched_and_nothing_is_staged() {
     let host = host();
     assert_eq!(host.run(Deed::Fetch, ""), Ok("fetched".into()));
-    assert_eq!(host.asked(), ["rpm-ostree deploy 41.1 --download-only"]);
+    let expected = [
+        "rpm-ostree deploy 41.1 --download-only",
+        "rpm-ostree deploy 41.1 --lock-finalization",
+        "rpm-ostree db diff",
+        "rpm-ostree cleanup --pending",
+    ];
+    assert_eq!(host.asked(), expected);
+    assert!(!host.has("staged"), "it was judged and taken back");
+}
+
+#[test]
+fn an_image_that_would_change_elasticsearch_is_told_before_anything_goes_down() {
+    for family in [true, false] {
+        let host = if family { host() } else { Played::new(Family::Ostree) };
+        host.write("boots", "");
+        host.write("differs", "Upgraded:\n  elasticsearch 8.19.0-1 -> 8.19.1-1\n");
+        let why = host.run(Deed::Fetch, "").unwrap_err();
+        assert!(why.starts_with("the image would change elasticsearch"), "{why}");
+        assert!(!host.has("staged"), "no boot takes it");
+    }
+    // What somebody else has staged stays, and is judged where it would be booted.
+    for family in [true, false] {
+        let host = if family { host() } else { Played::new(Family::Ostree) };
+        host.write("staged", "theirs");
+        host.write("differs", "Upgraded:\n  elasticsearch 8.19.0-1 -> 8.19.1-1\n");
+        assert_eq!(host.run(Deed::Fetch, "").is_ok(), family);
+        assert!(host.has("staged"));
+    }
+}
+
+#[test]
+fn what_would_boot_is_what_was_judged_or_nothing_boots() {
+    let other = "the image that would boot is not the one that was judged";
+    let host = host();
+    assert!(host.run(Deed::Upgrade, "100").is_err(), "it came too late to boot");
+    host.write("staged", "another");
+    let why = host.run(Deed::Upgrade, "101").unwrap_err();
+    assert!(why.starts_with(other), "{why}");
+    assert_eq!(at(&host.asked(), &["systemctl"]), None);
+    // The next permit judges anew.
+    assert_eq!(host.run(Deed::Upgrade, "101"), Err(BOOTED.into()));
+    assert_eq!(host.asked()[..2], ["rpm-ostree deploy 41.1", "rpm-ostree db diff"]);
+    let host = Played::new(Family::Ostree);
+    host.write("boots", "");
+    assert!(host.run(Deed::Upgrade, "100").is_err());
+    host.write("staged", "another");
+    let why = host.run(Deed::Upgrade, "101").unwrap_err();
+    assert!(why.starts_with(other), "{why}");
+    assert!(!host.has("root/var/lib/drover/upgraded"));
+    // It changes while it is judged.
+    let host = self::host();
+    host.write("overtaken", "");
+    let why = host.run(Deed::Upgrade, "101").unwrap_err();
+    assert_eq!(why, "another image was staged while it was judged");
 }
 
 #[test]
@@ -71,6 +124,10 @@ fn an_image_that_would_change_what_elasticsearch_needs_is_taken_back_and_not_boo
         ("Upgraded:\n  elasticsearch 8.19.0-1 -> 8.19.1-1", "elasticsearch"),
         ("Downgraded:\n  elasticsearch 8.19.0-1 -> 8.18.0-1", "elasticsearch"),
         ("Removed:\n  elasticsearch-8.19.0-1.x86_64", "elasticsearch"),
+        ("Removed:\n  elasticsearch-1:8.19.0-1.x86_64", "elasticsearch"),
+        ("Upgraded:\n  elasticsearch 1:8.19.0-1 -> 1:8.19.1-1", "elasticsearch"),
+        ("Removed:\n  java-17-openjdk-headless-1:17.0.11.0.9-1.fc40.x86_64", "java-17-openjdk"),
+        ("!elasticsearch-1:8.19.0-1-x86_64\n=elasticsearch-1:8.19.1-1-x86_64", "elasticsearch"),
         ("Upgraded:\n  bash 5.1 -> 5.2\n  java-17-openjdk-headless 1 -> 2", "java-17-openjdk"),
     ] {
         let host = differs(by);
@@ -86,7 +143,10 @@ fn an_image_that_would_change_what_elasticsearch_needs_is_taken_back_and_not_boo
     assert!(why.starts_with("nobody can tell what the image would change"), "{why}");
     assert!(at(&host.asked(), &["cleanup", "--pending"]).is_some());
     // What has such a name in it is another package.
-    let host = differs("Upgraded:\n  elasticsearch-curator 5.8 -> 5.9\nAdded:\n  jq-1.7-1.x86_64");
+    let host = differs(
+        "Upgraded:\n  elasticsearch-curator 5.8 -> 5.9\nRemoved:\n  \
+         elasticsearch-curator-1:5.8-1.noarch\nAdded:\n  jq-1.7-1.x86_64",
+    );
     assert_eq!(host.run(Deed::Upgrade, "101"), Err(BOOTED.into()));
 }
 

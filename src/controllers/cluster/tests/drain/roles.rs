@@ -23,6 +23,7 @@ fn member(name: &str) -> Member {
         runs: true,
         others_run: false,
         roles: Roles::Every,
+        may_hold_shards: false,
         has_images: None,
         fit: Ok(()),
         in_maintenance: false,

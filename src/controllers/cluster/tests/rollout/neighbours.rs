@@ -67,3 +67,16 @@ fn a_unit_that_failed_is_started_again_whatever_runs_beside_it() {
     let host = roll.scene.status().rollout.as_ref().unwrap().hosts[2].clone();
     assert_eq!((host.step, host.attempt), (RolloutStep::Stop, 2));
 }
+
+#[test]
+fn each_node_of_a_machine_is_announced_before_it_boots_and_the_units_alone_before_a_restart() {
+    for (target, expected) in [("Host", vec!["node-2", BESIDE]), ("Elasticsearch", vec!["node-2"])]
+    {
+        let mut roll = roll();
+        roll.spec("rollout", json!({ "protection": "NodeShutdown" }));
+        roll.spec("operations", json!({ "restart": { "requestId": "one", "target": target } }));
+        roll.turn_until(RolloutStep::Stop);
+        let announced = roll.evidence().shutdowns.records.keys().map(|it| &**it);
+        assert!(announced.eq(expected), "{target}");
+    }
+}

@@ -98,3 +98,80 @@ fn a_host_whose_elasticsearch_is_down_is_not_done_without_it() {
     roll.finish();
     assert_eq!(roll.scene.status().history[0].done, 3);
 }
+
+#[test]
+fn a_host_where_the_upgrade_failed_and_elasticsearch_runs_is_let_go_and_a_person_is_asked() {
+    let mut roll = Roll::new();
+    roll.last_first();
+    ask(&mut roll, "one");
+    roll.turn_until(RolloutStep::Stop);
+    let run = roll.scene.status().rollout.clone().unwrap();
+    let at = run.hosts.iter().position(|it| it.step == RolloutStep::Stop).unwrap();
+    let answer = |roll: &mut Roll, progress: Progress| {
+        let (run, attempt) = (run.run_id.as_str().into(), run.hosts[at].attempt);
+        roll.seen().members[at].answer = Some(Answer { run, step: Step::Stop, attempt, progress });
+        roll.scene.turn();
+    };
+    let starts = roll.starts;
+    answer(&mut roll, Progress::Working { touched: true });
+    let reason: Box<str> = "the upgrade failed: no space left".into();
+    answer(&mut roll, Progress::Vain { reason: reason.clone() });
+    let host = roll.scene.status().rollout.as_ref().unwrap().hosts[at].clone();
+    assert_eq!((host.step, host.touched), (RolloutStep::Unprotect, false));
+    for _ in 0..6 {
+        roll.turn();
+    }
+    assert_eq!(roll.evidence().allocation.prior, None, "nothing is held back any longer");
+    assert_eq!(roll.steps()[at], RolloutStep::Waiting);
+    assert!(roll.pause().unwrap().contains(&*reason), "{:?}", roll.pause());
+    assert_eq!(roll.starts, starts, "nothing is begun before a person has seen it");
+    let failed = roll.scene.status().upgrade.as_ref().unwrap().failed.clone();
+    assert!(failed[0].reason.as_str().contains(&*reason));
+    roll.resume();
+    roll.finish();
+    assert_eq!(roll.scene.status().history[0].done, 3);
+}
+
+#[test]
+fn a_host_whose_node_is_not_back_after_a_failed_upgrade_stays_protected() {
+    let mut roll = Roll::new();
+    roll.last_first();
+    ask(&mut roll, "one");
+    roll.turn_until(RolloutStep::Stop);
+    let run = roll.scene.status().rollout.clone().unwrap();
+    let at = run.hosts.iter().position(|it| it.step == RolloutStep::Stop).unwrap();
+    roll.stop(at);
+    let (id, attempt) = (run.run_id.as_str().into(), run.hosts[at].attempt);
+    let progress = Progress::Vain { reason: "no space left".into() };
+    roll.seen().members[at].answer = Some(Answer { run: id, step: Step::Stop, attempt, progress });
+    roll.scene.turn();
+    roll.scene.turn();
+    assert_eq!(roll.steps()[at], RolloutStep::Stop);
+    assert!(roll.evidence().allocation.prior.is_some());
+    assert!(roll.pause().unwrap().contains("no space left"));
+}
+
+#[test]
+fn a_host_that_always_takes_another_permit_is_for_a_person_to_see_to_in_the_end() {
+    let mut roll = Roll::new();
+    roll.last_first();
+    ask(&mut roll, "one");
+    for _ in 0..12 {
+        if roll.pause().is_some() {
+            break;
+        }
+        roll.turn_until(RolloutStep::Stop);
+        let run = roll.scene.status().rollout.clone().unwrap();
+        let at = run.hosts.iter().position(|it| it.step == RolloutStep::Stop).unwrap();
+        let reason: Box<str> = "the machine has to boot".into();
+        for progress in
+            [Progress::Working { touched: true }, Progress::Failed { reason, touched: false }]
+        {
+            let (id, attempt) = (run.run_id.as_str().into(), run.hosts[at].attempt);
+            let answer = Answer { run: id, step: Step::Stop, attempt, progress };
+            roll.seen().members[at].answer = Some(answer);
+            roll.scene.turn();
+        }
+    }
+    assert!(roll.pause().unwrap().contains("the machine has to boot"), "{:?}", roll.pause());
+}

@@ -18,6 +18,25 @@ fn before_it_is_on_record_who_forms_the_cluster_the_machine_only_tells_what_is_t
 }
 
 #[test]
+fn mode_plan_of_its_cluster_brings_nothing_to_the_machine_until_that_is_apply() {
+    let mut scene = bare();
+    scene.held_by = Some("logs".into());
+    asks(&mut scene, joining());
+    scene.settle();
+    scene.check("ElasticsearchInstalled", "False", "PlanOnly");
+    scene.check("Ready", "False", "PlanOnly");
+    scene.check("Stalled", "True", "PlanOnly");
+    let message = &scene.condition("ElasticsearchInstalled").message;
+    assert!(message.contains("mode Plan of Cluster 'logs'"), "{message}");
+    assert_eq!(treatment(&scene).unwrap().deed, crate::ssh::treatment::Deed::Compare);
+    assert!(!is_installing(&scene) && scene.status().operation.is_none());
+    assert_eq!(scene.machine.starts, 0);
+    scene.held_by = None;
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
+}
+
+#[test]
 fn what_the_cluster_no_longer_says_is_not_begun() {
     let mut scene = bare();
     scene.is_stale = true;
@@ -171,4 +190,45 @@ fn an_installation_that_is_under_way_ends_where_another_version_is_declared_that
     scene.settle();
     assert_eq!((scene.machine.starts, scene.status().operation.is_some()), (0, false));
     scene.check("ElasticsearchInstalled", "False", "Waiting");
+}
+
+#[test]
+fn a_machine_that_may_have_shards_gets_no_roles_without_data_while_it_is_down() {
+    let formed = |plan: NodePlan| Wanted {
+        uuid: Some("uuid".into()),
+        running: Some("8.19.0".into()),
+        ..wanted_of(plan)
+    };
+    let mut scene = member();
+    assert_eq!(deployed(&scene.host).unwrap().may_hold_shards, Some(true));
+    scene.machine.elasticsearch.stop("failed");
+    let bare_of_data = NodePlan { holds_data: false, ..node("8.19.0", "2") };
+    asks(&mut scene, formed(bare_of_data));
+    scene.settle();
+    scene.check("ElasticsearchInstalled", "False", "Waiting");
+    let message = scene.condition("ElasticsearchInstalled").message.to_string();
+    assert!(message.contains("may have shards on its disk"), "{message}");
+    assert_eq!(scene.machine.starts, 1);
+    asks(&mut scene, formed(node("8.19.0", "2")));
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
+    assert_eq!(scene.machine.starts, 2);
+}
+
+#[test]
+fn a_machine_that_was_seen_to_run_without_a_data_role_holds_no_shards() {
+    let of_master = |setting: &str| {
+        let plan = NodePlan { holds_data: false, ..node("8.19.0", setting) };
+        let (uuid, running) = (Some("uuid".into()), Some("8.19.0".into()));
+        Wanted { uuid, running, ..wanted_of(plan) }
+    };
+    let mut scene = bare();
+    asks(&mut scene, of_master("1"));
+    scene.settle();
+    assert_eq!(deployed(&scene.host).unwrap().may_hold_shards, Some(false));
+    scene.machine.elasticsearch.stop("failed");
+    asks(&mut scene, of_master("2"));
+    scene.settle();
+    scene.check("Ready", "True", "AsExpected");
+    assert_eq!(scene.machine.starts, 2);
 }

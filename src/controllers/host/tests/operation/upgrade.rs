@@ -96,3 +96,28 @@ fn an_upgrade_that_fails_half_way_says_so_and_in_which_words() {
     assert_eq!(message(&scene), "the upgrade failed: no space left");
     assert!(reasons(&notices).contains(&"UpgradeFailed"));
 }
+
+#[test]
+fn an_upgrade_that_fails_while_elasticsearch_runs_on_is_over_and_nothing_is_down() {
+    let (mut scene, mut notices) = upgrading();
+    scene.machine.outcome = Outcome::Vain("the upgrade failed: no space left".into());
+    notices.extend(scene.settle());
+    check(&scene, "Stop", RunStatus::Failed, false);
+    assert!(operation(&scene).vain);
+    assert_eq!(message(&scene), "the upgrade failed: no space left");
+    assert!(reasons(&notices).contains(&"UpgradeFailed"));
+    assert_eq!(scene.status().history.len(), 1);
+}
+
+#[test]
+fn elasticsearch_that_comes_back_after_an_upgrade_that_failed_is_told() {
+    let (mut scene, _) = upgrading();
+    scene.machine.outcome = Outcome::Failed("the upgrade failed: no space left".into());
+    scene.settle();
+    check(&scene, "Stop", RunStatus::Failed, true);
+    scene.machine.outcome = Outcome::Vain("the upgrade failed: no space left".into());
+    scene.settle();
+    check(&scene, "Stop", RunStatus::Failed, false);
+    assert!(operation(&scene).vain);
+    assert_eq!(scene.status().history.len(), 1, "it failed once");
+}

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     controllers::cluster::rollout::{members, record},
     rollout::{
-        planner::{self, Pace, PauseAfter, Wanted as Asked, World},
+        planner::{self, OnFailure, Pace, PauseAfter, Wanted as Asked, World},
         run::{Kind, Run, Step as At},
         safety::Permitted,
     },
@@ -20,6 +20,7 @@ struct Joined {
     kind: Kind,
     target: &'static str,
     resume: Option<Box<str>>,
+    on_failure: OnFailure,
 }
 
 /// The host was told to stop, and its Elasticsearch has not come up.
@@ -53,7 +54,8 @@ fn down() -> Joined {
     });
     let run = record::run(&serde_json::from_value(run).unwrap());
     let kind = Kind::ElasticsearchVersion;
-    let mut joined = Joined { scene, run, kind, target: "8.19.1/a", resume: None };
+    let on_failure = OnFailure::Pause;
+    let mut joined = Joined { scene, run, kind, target: "8.19.1/a", resume: None, on_failure };
     joined.turn();
     assert_eq!(joined.host().trouble.as_deref(), Some("the unit fails"));
     assert!(joined.run.pause.is_some(), "a person is asked");
@@ -76,6 +78,7 @@ impl Joined {
             pause_after: PauseAfter::Never,
             host_timeout: Duration::from_mins(20),
             min_ready: Duration::ZERO,
+            on_failure: self.on_failure,
         };
         let world = World {
             evidence: Err("Elasticsearch can't be asked"),
@@ -83,6 +86,7 @@ impl Joined {
             members: &[member],
             permitted: &permitted,
             pace: &pace,
+            protection: planner::Protection::AllocationSettings,
             wanted: Some(&wanted),
             hold: None,
             is_given_up: false,
@@ -107,6 +111,17 @@ impl Joined {
 
     fn host(&self) -> &crate::rollout::run::HostRun {
         &self.run.hosts[0]
+    }
+
+    /// Turns until a second job was begun there.
+    fn begins_again(&mut self) {
+        for _ in 0..20 {
+            if self.scene.machine.begun == 2 {
+                return;
+            }
+            self.turn();
+        }
+        panic!("nothing is begun: {:#?} {:#?}", self.run, self.scene.status().operation);
     }
 
     /// Turns until the swap was begun so often, and it is up as the Cluster asks.
@@ -216,4 +231,41 @@ fn without_elasticsearchs_word_a_host_that_is_down_gets_a_later_patch_alone() {
         let blocked = joined.run.blocked.get(&crate::rollout::gate::Gate::Version);
         assert_eq!(blocked.is_none(), may_follow, "{blocked:?}");
     }
+}
+
+/// A member that goes back to what it ran before, as far as the permit for that was taken.
+fn going_back() -> Joined {
+    let mut joined = down();
+    joined.on_failure = OnFailure::Rollback;
+    for _ in 0..10 {
+        if operation(&joined.scene).step == "Rollback" {
+            return joined;
+        }
+        joined.turn();
+    }
+    panic!("it does not go back: {:#?}", joined.run);
+}
+
+#[test]
+fn what_does_not_come_up_gives_way_to_what_ran_before_by_another_job_and_by_proof() {
+    let before = deployment(&member());
+    let mut joined = going_back();
+    assert_eq!(joined.host().step, At::Rollback);
+    assert!(joined.run.pause.is_some(), "no other host is begun");
+    assert_eq!(joined.host().rollback.as_deref(), Some("Stop failed: the unit fails"));
+    let target = operation(&joined.scene).target.clone().unwrap();
+    assert_eq!((target.version.as_str(), target.revision.as_str()), ("8.19.0", &*before.revision));
+    assert_eq!(operation(&joined.scene).unit.as_deref(), Some("drover-r-1-recall-1.service"));
+    joined.begins_again();
+    joined.scene.machine.elasticsearch.swap(&before, "back");
+    joined.scene.machine.service.unit.active = "active".into();
+    joined.scene.machine.outcome = Worked::Done;
+    for _ in 0..20 {
+        joined.turn();
+    }
+    assert_eq!(joined.host().step, At::Rejoin);
+    assert_eq!(operation(&joined.scene).status, Some(RunStatus::RolledBack));
+    let told = deployed(&joined.scene.host).unwrap();
+    assert_eq!(told.version.as_ref().unwrap().as_str(), "8.19.0");
+    assert_eq!(joined.scene.machine.begun, 2, "it is not tried again by itself");
 }

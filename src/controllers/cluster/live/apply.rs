@@ -1,0 +1,233 @@
+//! Changes settings in the running cluster.
+
+use std::time::Instant;
+
+use kube::ResourceExt as _;
+
+use super::{
+    super::{
+        plan::Plan,
+        rollout::{apply::Outcome, observe::caller},
+    },
+    PACE,
+    plan::{Decision, recorded},
+};
+use crate::{
+    api::{
+        cluster::Cluster,
+        index::DriftPolicy,
+        live::{LiveSetting, LiveState},
+    },
+    chain::chain,
+    context::Context,
+    controllers::Next,
+    elasticsearch::{
+        calls::Write,
+        cluster_settings::{ClusterSettings, refused},
+        error::Error as Fault,
+        link::Link,
+        values::settings::alike,
+    },
+    error::{Category, Error},
+    kubernetes::{
+        Kind as _,
+        events::{self, Notice},
+        references::look_up,
+    },
+    telemetry::metrics::StepEnding,
+};
+
+/// Makes the change that was decided, of which the status tells, in one request, after a last look at the
+/// object and at the cluster. What came of it is seen at the next look.
+///
+/// # Errors
+/// When the API server can't be asked.
+pub async fn carry_out(
+    ctx: &Context,
+    cluster: &Cluster,
+    plan: &Plan,
+    decision: &Decision,
+) -> Result<Next, Error> {
+    Ok(match run(ctx, cluster, plan, decision).await? {
+        Outcome::Done | Outcome::Moved => Next::After(PACE),
+        Outcome::Failed { why, category } => {
+            let note = format!("settings could not be changed in the running cluster: {why}");
+            let notice = Notice::warning("LiveChangeFailed", "ChangeSettings", note);
+            events::publish(ctx, cluster, notice).await;
+            Next::Again { category }
+        }
+    })
+}
+
+async fn run(
+    ctx: &Context,
+    cluster: &Cluster,
+    plan: &Plan,
+    decision: &Decision,
+) -> Result<Outcome, Error> {
+    let start = Instant::now();
+    let outcome = take(ctx, cluster, plan, decision).await;
+    let ending = match &outcome {
+        Ok(Outcome::Done) => StepEnding::Success,
+        Ok(Outcome::Moved) => StepEnding::PutOff,
+        Ok(Outcome::Failed { .. }) | Err(_) => StepEnding::Error,
+    };
+    ctx.metrics.step_taken(Cluster::NAME, "change_live", ending, start.elapsed());
+    outcome
+}
+
+async fn take(
+    ctx: &Context,
+    cluster: &Cluster,
+    plan: &Plan,
+    decision: &Decision,
+) -> Result<Outcome, Error> {
+    let link = ctx.links.get(&super::super::key(cluster));
+    let (Some(link), Some(pinned)) = (link, plan.identity.pinned()) else {
+        return Ok(Outcome::Moved);
+    };
+    let namespace = cluster.namespace().unwrap_or_default();
+    let fresh = look_up::<Cluster>(&ctx.client, &namespace, &cluster.name_any()).await?;
+    if !fresh.is_some_and(|it| holds(decision, cluster, &it)) {
+        return Ok(Outcome::Moved);
+    }
+    Ok(match send(&link, cluster, pinned, decision).await {
+        Ok(true) => Outcome::Done,
+        Ok(false) => Outcome::Moved,
+        Err(error) => {
+            if let Some(mut refused) = refused(&error, &decision.act) {
+                // Nothing was changed, and the next look goes by what was refused.
+                let mut why = String::from(refused.why);
+                link.client().blot(&mut why);
+                refused.why = why.into();
+                link.refusals.note(refused);
+                Outcome::Moved
+            } else {
+                let mut why = chain(&error);
+                link.client().blot(&mut why);
+                Outcome::Failed { why, category: Category::Elasticsearch }
+            }
+        }
+    })
+}
+
+/// Whether what was decided for `cluster` holds for what the API server has by now: the same spec, and no run
+/// since.
+fn holds(decision: &Decision, cluster: &Cluster, fresh: &Cluster) -> bool {
+    let (was, is) = (&cluster.metadata, &fresh.metadata);
+    let is_free =
+        fresh.status.as_ref().is_some_and(|it| it.rollout.is_none() && it.drain.is_none());
+    was.uid == is.uid
+        && was.generation == is.generation
+        && is.deletion_timestamp.is_none()
+        && is_free
+        && recorded(fresh) == decision.record.as_ref()
+}
+
+/// Asks once more which cluster answers, and what is set there, on the endpoint that is written to.
+async fn send(
+    link: &Link,
+    cluster: &Cluster,
+    pinned: &str,
+    decision: &Decision,
+) -> Result<bool, Fault> {
+    let (client, caller) = (link.client(), caller(cluster));
+    let (set, uuid, endpoint) = client.cluster_settings(&caller).await?;
+    let changes = decision.record.iter().flat_map(|it| &it.changes);
+    let mut to_set = changes.filter(|it| decision.act.contains_key(&it.name));
+    if uuid != pinned || !to_set.all(|it| may_be_set(it, &set, cluster.spec.drift_policy)) {
+        return Ok(false);
+    }
+    let write = Write::put_cluster_settings(&decision.act, &caller);
+    client.write_at(endpoint, &write).await?.acknowledged()?;
+    Ok(true)
+}
+
+/// Whether what is set there now may be written over: it is Drover's own, or nothing. What somebody else has
+/// set is replaced under the policy Enforce, and never taken away.
+fn may_be_set(change: &LiveSetting, now: &ClusterSettings, policy: DriftPolicy) -> bool {
+    let set = now.persistent.get(&change.name);
+    let is = |value: &str| set.is_some_and(|it| alike(it, value));
+    match change.state {
+        LiveState::Withdrawn => is(&change.value),
+        LiveState::Pending if now.transient.contains_key(&change.name) => false,
+        LiveState::Pending => {
+            let is_own = set.is_none() || change.before.as_deref().is_some_and(is);
+            is_own || policy == DriftPolicy::Enforce
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::live::LiveSettings;
+
+    fn record(state: LiveState) -> LiveSettings {
+        let change = LiveSetting {
+            name: "search.max_buckets".into(),
+            value: "2".into(),
+            before: Some("1".into()),
+            state,
+            message: None,
+        };
+        LiveSettings { changes: vec![change], ..LiveSettings::default() }
+    }
+
+    fn object(uid: &str, generation: u32, status: &Value) -> Cluster {
+        let metadata = json!({
+            "name": "es", "namespace": "shop", "uid": uid, "generation": generation,
+        });
+        let object = json!({ "metadata": metadata, "spec": {}, "status": status });
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn a_setting_is_changed_only_for_the_very_record_that_the_status_tells_of() {
+        let told = json!({ "liveSettings": record(LiveState::Pending) });
+        let decided = object("u", 1, &json!({}));
+        let decision = Decision {
+            record: Some(record(LiveState::Pending)),
+            act: [("search.max_buckets".to_owned(), json!("2"))].into(),
+        };
+        let holds = |fresh: &Cluster| holds(&decision, &decided, fresh);
+        assert!(holds(&object("u", 1, &told)));
+        assert!(!holds(&object("v", 1, &told)), "another object of the name");
+        assert!(!holds(&object("u", 2, &told)), "another spec");
+        assert!(!holds(&object("u", 1, &json!({}))), "it is not on record");
+        let mut running = told;
+        running["rollout"] = json!({
+            "runId": "r", "kind": "ElasticsearchRestart", "target": "one", "hosts": [],
+            "startedAt": "2026-01-02T03:04:05Z",
+        });
+        assert!(!holds(&object("u", 1, &running)), "a run has begun");
+    }
+
+    #[test]
+    fn what_somebody_else_has_set_since_is_written_over_only_under_enforce_and_never_taken_away() {
+        let now = |persistent: Option<&str>, transient: Option<&str>| {
+            let map = |it: Option<&str>| {
+                it.map(|it| ("search.max_buckets".to_owned(), it.to_owned())).into_iter().collect()
+            };
+            ClusterSettings { persistent: map(persistent), transient: map(transient) }
+        };
+        let pending = &record(LiveState::Pending).changes[0];
+        for (set, policy, is_set) in [
+            (now(None, None), DriftPolicy::Report, true),
+            (now(Some("1"), None), DriftPolicy::Report, true),
+            (now(Some("9"), None), DriftPolicy::Report, false),
+            (now(Some("9"), None), DriftPolicy::Enforce, true),
+            (now(None, Some("9")), DriftPolicy::Enforce, false),
+        ] {
+            assert_eq!(may_be_set(pending, &set, policy), is_set, "{set:?} {policy:?}");
+        }
+        let withdrawn = &record(LiveState::Withdrawn).changes[0];
+        assert!(may_be_set(withdrawn, &now(Some("2"), None), DriftPolicy::Report));
+        for set in [now(Some("9"), None), now(None, None)] {
+            assert!(!may_be_set(withdrawn, &set, DriftPolicy::Enforce), "{set:?}");
+        }
+    }
+}

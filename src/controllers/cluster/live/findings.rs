@@ -1,0 +1,55 @@
+//! What people are told of settings that are changed in the running cluster. Pure.
+
+use super::plan::recorded;
+use crate::api::{
+    cluster::{Cluster, Diagnostic, DiagnosticLevel, conditions},
+    condition::{Finding, Reason},
+    live::{LiveSetting, LiveState},
+};
+
+/// The most settings that one text names.
+const NAMED: usize = 5;
+
+/// Why the cluster is not as declared, where that is so because of such a setting.
+#[must_use]
+pub fn outstanding(cluster: &Cluster) -> Option<Finding> {
+    let refused = names(cluster, LiveState::Refused);
+    if !refused.is_empty() {
+        let message = format!(
+            "Elasticsearch does not take the value of {refused}: see status.liveSettings. It comes to no host \
+             before it is changed"
+        );
+        return Some(Finding::no(conditions::READY, Reason::InvalidSpec, message));
+    }
+    let pending = names(cluster, LiveState::Pending);
+    (!pending.is_empty()).then(|| {
+        let message = format!("changed in the running cluster: {pending}");
+        Finding::no(conditions::READY, Reason::InProgress, message)
+    })
+}
+
+/// What somebody else has set in the running cluster.
+#[must_use]
+pub fn diagnostics(cluster: &Cluster) -> Vec<Diagnostic> {
+    let drifted = in_state(cluster, LiveState::Drifted);
+    let diagnostic = |it: &LiveSetting| Diagnostic {
+        rule: "live_setting".into(),
+        level: DiagnosticLevel::Warning,
+        subject: match &it.message {
+            Some(why) => format!("{} is not as declared: {why}", it.name),
+            None => format!("{} is not as declared", it.name),
+        },
+        advice: "take the other value away by PUT _cluster/settings, or declare it".into(),
+    };
+    drifted.map(diagnostic).collect()
+}
+
+fn in_state(cluster: &Cluster, state: LiveState) -> impl Iterator<Item = &LiveSetting> {
+    let changes = recorded(cluster).into_iter().flat_map(|it| &it.changes);
+    changes.filter(move |it| it.state == state)
+}
+
+fn names(cluster: &Cluster, state: LiveState) -> String {
+    let names = in_state(cluster, state).take(NAMED).map(|it| it.name.as_str());
+    names.collect::<Vec<_>>().join(", ")
+}

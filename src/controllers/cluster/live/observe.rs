@@ -1,0 +1,52 @@
+//! What is set in the running cluster.
+
+use std::time::Duration;
+
+use super::{
+    super::{observe::Observed, plan::Plan, rollout::observe::caller},
+    plan::is_concerned,
+};
+use crate::{
+    api::cluster::Cluster,
+    context::Context,
+    elasticsearch::cluster_settings::{ClusterSettings, Refused},
+};
+
+/// The longest that the asking may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What is known of the settings of the running cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Current {
+    /// What somebody has set.
+    pub set: ClusterSettings,
+    /// What it has refused to take.
+    pub refused: Vec<Refused>,
+}
+
+/// Asks the pinned cluster, where anything is to be changed there, or was; nothing where it does not tell.
+pub async fn look(
+    ctx: &Context,
+    cluster: &Cluster,
+    seen: &Observed,
+    plan: &Plan,
+) -> Option<Current> {
+    let pinned = plan.identity.pinned().filter(|_| plan.identity.is_pinned())?;
+    let is_answering = seen.snapshot.polled && seen.snapshot.fault.is_none();
+    if !is_answering || !is_concerned(cluster) {
+        return None;
+    }
+    let link = ctx.links.get(&super::super::key(cluster))?;
+    let caller = caller(cluster);
+    let asked = tokio::time::timeout(LIMIT, link.client().cluster_settings(&caller)).await;
+    match asked {
+        Ok(Ok((set, uuid, _))) if uuid == pinned => {
+            Some(Current { set, refused: link.refusals.all() })
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(error = error.told(), "the settings of the cluster can't be read");
+            None
+        }
+        Ok(Ok(_)) | Err(_) => None,
+    }
+}

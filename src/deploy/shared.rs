@@ -1,0 +1,133 @@
+//! Settings that all groups of nodes have alike: only these can be changed in the running cluster, whose
+//! settings are those of every node.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    config::{self, Settings},
+    groups::PATH,
+};
+use crate::api::{elasticsearch::NodeGroup, fields::JsonObject};
+
+/// The most settings that are kept track of.
+const MOST: usize = 64;
+/// The longest name, and the longest value as text, of one that is.
+const NAME: usize = 253;
+const VALUE: usize = 1024;
+
+/// The settings that all `groups` have alike, as texts by flat key; nothing where they can't be worked with,
+/// or are too many.
+#[must_use]
+pub fn shared(groups: &[NodeGroup]) -> Option<BTreeMap<String, String>> {
+    let all: Vec<Settings> = groups.iter().map(settings).collect::<Option<_>>()?;
+    let Some((first, rest)) = all.split_first() else { return Some(BTreeMap::new()) };
+    let alike = first.iter().filter(|(key, value)| {
+        key.len() <= NAME && rest.iter().all(|it| it.get(*key) == Some(*value))
+    });
+    let texts = alike.filter_map(|(key, value)| Some((key.clone(), text(value)?)));
+    let texts: BTreeMap<String, String> = texts.collect();
+    (texts.len() <= MOST).then_some(texts)
+}
+
+/// The same groups, but for the settings in `kept`: of those that all have alike each has that value, or is
+/// not there.
+#[must_use]
+pub fn with_kept(
+    groups: &[NodeGroup],
+    kept: &BTreeMap<String, Option<String>>,
+) -> Option<Vec<NodeGroup>> {
+    let shared = shared(groups)?;
+    let changed = groups.iter().map(|group| {
+        let mut settings = settings(group)?;
+        for (key, value) in kept.iter().filter(|it| shared.contains_key(it.0)) {
+            match value {
+                Some(text) => settings.insert(key.clone(), value_of(text)),
+                None => settings.remove(key),
+            };
+        }
+        let config = JsonObject::new(&settings.into_iter().collect());
+        Some(NodeGroup { config: Some(config), ..group.clone() })
+    });
+    changed.collect()
+}
+
+/// The value that [`shared`] has as this text.
+#[must_use]
+pub fn value_of(text: &str) -> Value {
+    list(text).map_or_else(|| text.into(), Into::into)
+}
+
+fn settings(group: &NodeGroup) -> Option<Settings> {
+    let config = group.config.as_ref().map(JsonObject::to_map).unwrap_or_default();
+    config::flatten(&config, PATH).ok()
+}
+
+/// A text stands for itself, a list for its JSON: a text that looks like a list has none.
+fn text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => list(text).is_none().then(|| text.clone()),
+        other => Some(other.to_string()),
+    };
+    text.filter(|it| it.len() <= VALUE)
+}
+
+fn list(text: &str) -> Option<Vec<String>> {
+    text.starts_with('[').then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn groups(configs: &[Value]) -> Vec<NodeGroup> {
+        let group = |config: &Value| NodeGroup {
+            config: config.as_object().map(JsonObject::new),
+            ..NodeGroup::of_all()
+        };
+        configs.iter().map(group).collect()
+    }
+
+    fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+    }
+
+    #[test]
+    fn only_what_all_groups_have_alike_is_a_setting_of_the_cluster() {
+        let all = groups(&[
+            json!({ "search.max_buckets": 10, "node.attr.zone": "a", "x": ["1"], "y": 1 }),
+            json!({ "search": { "max_buckets": "10" }, "node.attr.zone": "b", "x": [1] }),
+        ]);
+        let expected = texts(&[("search.max_buckets", "10"), ("x", r#"["1"]"#)]);
+        assert_eq!(shared(&all), Some(expected));
+        assert_eq!(shared(&groups(&[json!({ "x": 1 }), json!(null)])), Some(BTreeMap::new()));
+        assert_eq!(shared(&[]), Some(BTreeMap::new()));
+    }
+
+    #[test]
+    fn what_can_not_be_told_or_worked_with_is_not_kept_track_of() {
+        assert_eq!(shared(&groups(&[json!({ "path.data": "/x" })])), None);
+        let looks_like_a_list = groups(&[json!({ "x": r#"["1"]"# })]);
+        assert_eq!(shared(&looks_like_a_list), Some(BTreeMap::new()));
+        let many: serde_json::Map<_, _> =
+            (0..=MOST).map(|it| (format!("x.{it}"), json!(1))).collect();
+        assert_eq!(shared(&groups(&[Value::Object(many)])), None);
+    }
+
+    #[test]
+    fn a_setting_that_is_kept_is_in_every_group_as_it_was() {
+        let all = groups(&[
+            json!({ "x": 2, "y": 2, "list": ["b"], "z": 1 }),
+            json!({ "x": 2, "y": 2, "list": ["b"] }),
+        ]);
+        let kept = [("x", Some("1")), ("y", None), ("list", Some(r#"["a"]"#)), ("z", Some("9"))];
+        let kept = kept.map(|(key, value)| (key.to_owned(), value.map(str::to_owned)));
+        let kept = with_kept(&all, &kept.into()).unwrap();
+        let config = |at: usize| Value::Object(kept[at].config.as_ref().unwrap().to_map());
+        assert_eq!(config(0), json!({ "x": "1", "list": ["a"], "z": "1" }));
+        assert_eq!(config(1), json!({ "x": "1", "list": ["a"] }));
+    }
+}
