@@ -124,7 +124,7 @@ impl World {
     /// What the node of a host does no more had to go before.
     pub(super) fn check_duties(&self, at: usize, before: Duties) {
         let after = self.elasticsearch.configured[at];
-        if self.theirs.overruled_at >= self.drained_at {
+        if self.theirs.is_overruled_since(self.drained_at) {
             return;
         }
         if before.data && !after.data {
@@ -139,7 +139,7 @@ impl World {
 
     /// A host is let go: nothing may be on its node that is nowhere else.
     pub(super) fn check_parting(&self, at: usize, drained: Timestamp) {
-        if self.theirs.overruled_at < drained
+        if !self.theirs.is_overruled_since(drained)
             && let Err(why) = self.elasticsearch.can_spare(&[at], true)
         {
             panic!("seed {}: host {at} is let go: {why}\n{}", self.seed, self.story());

@@ -90,10 +90,13 @@ impl World {
         for at in 0..self.hosts.len() {
             let host = &self.hosts[at];
             let drain = status.drain.as_ref().filter(|it| it.of.host == host.name());
-            let is_drained = |it: &Drain| it.phase == Phase::Drained && it.of.uid == host.uid();
+            // Of one that was let go before no uid is told: people look for themselves then.
+            let is_empty = self.elasticsearch.copy_on(at).is_none();
+            let is_it = |it: &Drain| it.of.uid == host.uid() || it.of.uid.is_empty() && is_empty;
+            let is_drained = |it: &Drain| it.phase == Phase::Drained && is_it(it);
             let is_away = matches!(host.life, Life::Moved | Life::Gone);
             if !is_away || drain.is_some_and(|it| it.phase != Phase::Drained) {
-                self.let_go.remove(&at);
+                self.not_let_go(at);
             } else if drain.is_some_and(is_drained) {
                 self.let_go.entry(at).or_insert(looked);
             }
@@ -117,16 +120,24 @@ impl World {
                 return self.remove(at, self.drained_at);
             }
             self.check_parting(at, self.drained_at);
+            self.let_go.insert(at, self.drained_at);
         }
         self.tell(format!("host {at} is gone"));
         self.hosts[at].life = Life::Gone;
+    }
+
+    /// What is set for its node yet is nobody's until that is taken back.
+    pub(super) fn not_let_go(&mut self, at: usize) {
+        if self.let_go.remove(&at).is_some() {
+            self.stray.insert(self.hosts[at].name());
+        }
     }
 
     /// Elasticsearch goes from a machine of which it was seen at `drained` that its node is drained.
     pub(super) fn remove(&mut self, at: usize, drained: Timestamp) {
         self.check_parting(at, drained);
         self.elasticsearch.remove(at);
-        self.let_go.remove(&at);
+        self.not_let_go(at);
         self.down.remove(&at);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use drover::elasticsearch::evidence::Exclusion;
 use jiff::Timestamp;
 
-use super::{super::elasticsearch::Duties, Kind, Life, MOST, World, kind, setting};
+use super::{super::elasticsearch::Duties, Host, Kind, Life, MOST, World, kind, setting};
 
 /// What others say of which nodes are taken out.
 #[derive(Debug)]
@@ -26,6 +26,10 @@ impl Theirs {
             votes: BTreeSet::new(),
             overruled_at: Timestamp::MIN,
         }
+    }
+
+    pub fn is_overruled_since(&self, drained: Timestamp) -> bool {
+        self.overruled_at != Timestamp::MIN && drained <= self.overruled_at
     }
 }
 
@@ -71,6 +75,9 @@ impl World {
         let at = self.rng.usize(0..self.hosts.len());
         let all = [(true, true), (true, false), (false, true)];
         let (data, master) = all[self.rng.usize(0..3)];
+        if !master && !self.is_enough_without(at) {
+            return;
+        }
         self.set_duties(at, Duties { data, master });
     }
 
@@ -98,7 +105,7 @@ impl World {
         let leaves = host.known(&self.elasticsearch).is_some_and(|it| it.leaves);
         let loses = host.loses(&self.elasticsearch);
         if leaves && host.life == Life::Moved {
-            self.enter(at, Life::Member);
+            self.come_back(at);
         } else if leaves {
             self.skip(at);
         } else if loses && host.is_member() {
@@ -108,7 +115,7 @@ impl World {
     }
 
     fn enter(&mut self, at: usize, life: Life) {
-        self.let_go.remove(&at);
+        self.not_let_go(at);
         self.hosts[at].life = life;
         self.tell(format!("host {at}: {life:?}"));
     }
@@ -118,23 +125,46 @@ impl World {
         self.tell(format!("host {at} may go without a drain"));
     }
 
+    /// Whether three hosts or more are masters without this one: where two are, one of them alone has
+    /// a vote, and goes down only where people accept that the whole cluster does.
+    fn is_enough_without(&self, at: usize) -> bool {
+        let is_master = |it: &&Host| {
+            let duties = self.elasticsearch.configured[it.number];
+            let is_home = !self.elasticsearch.removed.contains(&it.number);
+            it.life == Life::Member && is_home && it.wanted.master && duties.master
+        };
+        self.hosts.iter().filter(|it| it.number != at).filter(is_master).count() >= 3
+    }
+
     /// A host leaves, or comes back.
     fn come_and_go(&mut self, at: usize) {
         match self.hosts[at].life {
+            Life::Member if !self.is_enough_without(at) => {}
             Life::Member if self.managed && self.rng.bool() => {
                 let reset = self.rng.u8(0..3) != 0;
                 self.enter(at, Life::Deleted { reset });
             }
             Life::Member => self.enter(at, Life::Moved),
-            Life::Moved => self.enter(at, Life::Member),
+            Life::Moved => self.come_back(at),
             Life::Deleted { .. } if self.rng.u8(0..4) == 0 => self.skip(at),
             Life::Deleted { .. } => {}
-            Life::Gone => {
-                self.let_go.remove(&at);
-                self.hosts[at].make_anew(self.spec.target, &mut self.elasticsearch);
-                self.tell(format!("host {at} is made anew"));
-            }
+            Life::Gone => self.make_anew(at),
         }
+    }
+
+    /// One of which nothing is left on its machine joins as a new one does.
+    fn come_back(&mut self, at: usize) {
+        if self.elasticsearch.removed.contains(&at) {
+            self.make_anew(at);
+        } else {
+            self.enter(at, Life::Member);
+        }
+    }
+
+    fn make_anew(&mut self, at: usize) {
+        self.not_let_go(at);
+        self.hosts[at].make_anew(self.spec.target, &mut self.elasticsearch);
+        self.tell(format!("host {at} is made anew"));
     }
 
     pub(super) fn fault(&mut self) {
@@ -214,7 +244,7 @@ impl World {
             host.fit = true;
             // Some have left for good.
             if host.life == Life::Moved && self.rng.bool() {
-                host.life = Life::Member;
+                self.come_back(at);
             }
             self.recover(at);
         }
@@ -242,7 +272,11 @@ impl World {
                 excluded.transient.clone_from(&self.theirs.transient);
             }
             2 => {
-                if self.late.is_empty() && !excluded.voting.contains(&name) {
+                // A vote that Drover is about to take is nobody else's: whose it was can't be told.
+                let drain = self.status.drain.as_ref();
+                let is_own = drain.is_some_and(|it| it.of.host == name)
+                    || excluded.mark.as_ref().is_some_and(|it| it.has(&name));
+                if self.late.is_empty() && !is_own && !excluded.voting.contains(&name) {
                     excluded.voting.push(name.clone());
                     self.theirs.votes.insert(name);
                     self.theirs.overruled_at = self.now;
