@@ -392,6 +392,10 @@ pub struct DeployedElasticsearch {
     /// seen to run without one since. Absent where nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_hold_shards: Option<bool>,
+    /// Names the settings by which mayHoldShards is known, also while none runs; absent where it is not
+    /// known by any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_hold_shards_revision: Option<Line<64>>,
     /// When the certificate of its node expires; absent where it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_expires: Option<Time>,

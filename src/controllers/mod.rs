@@ -116,3 +116,6 @@ pub fn start<R: Reconciler>(
 pub fn object_ref<K: Kind>(name: &ObjectName) -> ObjectRef<K> {
     ObjectRef::new(&name.name).within(&name.namespace)
 }
+
+#[cfg(test)]
+mod tests;

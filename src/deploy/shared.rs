@@ -16,19 +16,23 @@ const MOST: usize = 64;
 /// The longest name, and the longest value as text, of one that is.
 const NAME: usize = 253;
 const VALUE: usize = 1024;
+/// What a cluster takes and never shows again, by the beginning of the name, so that nobody can tell whether it
+/// is set: the filters of Elasticsearch's `Monitoring.getSettingsFilter` hide how to log in there.
+const HIDDEN: [&str; 1] = ["xpack.monitoring.exporters."];
 
-/// The settings that all `groups` have alike, as texts by flat key; nothing where they can't be worked with,
-/// or are too many.
+/// The settings that all `groups` have alike, as texts by flat key, and of too many the first by name; nothing
+/// where they can't be worked with.
 #[must_use]
 pub fn shared(groups: &[NodeGroup]) -> Option<BTreeMap<String, String>> {
     let all: Vec<Settings> = groups.iter().map(settings).collect::<Option<_>>()?;
     let Some((first, rest)) = all.split_first() else { return Some(BTreeMap::new()) };
     let alike = first.iter().filter(|(key, value)| {
-        key.len() <= NAME && rest.iter().all(|it| it.get(*key) == Some(*value))
+        let may_be_seen = !HIDDEN.iter().any(|it| key.starts_with(it));
+        key.len() <= NAME && may_be_seen && rest.iter().all(|it| it.get(*key) == Some(*value))
     });
     let texts = alike.filter_map(|(key, value)| Some((key.clone(), text(value)?)));
     let texts: BTreeMap<String, String> = texts.collect();
-    (texts.len() <= MOST).then_some(texts)
+    Some(texts.into_iter().take(MOST).collect())
 }
 
 /// The same groups, but for the settings in `kept`: of those that all have alike each has that value, or is
@@ -70,7 +74,8 @@ fn text(value: &Value) -> Option<String> {
         Value::String(text) => list(text).is_none().then(|| text.clone()),
         other => Some(other.to_string()),
     };
-    text.filter(|it| it.len() <= VALUE)
+    // A node puts in what `${...}` stands for when it reads its file; a running cluster takes it as it is.
+    text.filter(|it| it.len() <= VALUE && !it.contains("${"))
 }
 
 fn list(text: &str) -> Option<Vec<String>> {
@@ -112,9 +117,15 @@ mod tests {
         assert_eq!(shared(&groups(&[json!({ "path.data": "/x" })])), None);
         let looks_like_a_list = groups(&[json!({ "x": r#"["1"]"# })]);
         assert_eq!(shared(&looks_like_a_list), Some(BTreeMap::new()));
+        let stands_in = groups(&[json!({ "x": "${ZONE}", "y": ["a", "${ZONE:b}"], "z": "$1" })]);
+        assert_eq!(shared(&stands_in), Some(texts(&[("z", "$1")])));
+        let hidden = json!({ "xpack.monitoring.exporters.far.auth.username": "u", "z": 1 });
+        assert_eq!(shared(&groups(&[hidden])), Some(texts(&[("z", "1")])));
         let many: serde_json::Map<_, _> =
             (0..=MOST).map(|it| (format!("x.{it}"), json!(1))).collect();
-        assert_eq!(shared(&groups(&[Value::Object(many)])), None);
+        let first = shared(&groups(&[Value::Object(many)])).unwrap();
+        assert_eq!((first.len(), first.contains_key("x.0")), (MOST, true));
+        assert!(!first.contains_key("x.9"), "the last by name");
     }
 
     #[test]

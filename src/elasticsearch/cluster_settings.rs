@@ -1,14 +1,13 @@
 //! Settings of the whole cluster that can be changed while it runs.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{answer::EndpointId, calls::Read, client::Client, error::Error, reason::Refusal};
+use super::{
+    answer::EndpointId, calls::Read, client::Client, error::Error, lock::locked, reason::Refusal,
+};
 
 /// Only what somebody has set: neither defaults nor what elasticsearch.yml says.
 const SET: &str = "/_cluster/settings?flat_settings=true&filter_path=persistent,transient";
@@ -17,6 +16,11 @@ const WHO: &str = "/_cluster/state/version?filter_path=cluster_uuid";
 
 /// The most refusals that are remembered: more than one change of a spec can have.
 const MOST_REFUSED: usize = 128;
+
+/// How often a cluster may say that it has set a value that it does not show then.
+const MOST_UNSEEN: u32 = 3;
+const UNSEEN: &str =
+    "Elasticsearch has taken the value and does not show it: whether it holds can't be known";
 
 /// The most that is read of what is set, in bytes.
 const LIMIT: usize = 1024 * 1024;
@@ -46,23 +50,55 @@ pub struct Refused {
 /// What a cluster has refused, as far as this process remembers: one that is forgotten is asked for, and
 /// refused, once more.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<Vec<Refused>>);
+pub struct Refusals {
+    refused: Mutex<Vec<Refused>>,
+    /// Values that it has taken, by name, and how often nothing was to be seen of them before.
+    taken: Mutex<BTreeMap<String, (String, u32)>>,
+}
 
 impl Refusals {
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<Refused> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.refused).clone()
     }
 
     /// Remembers one; the last word on a setting counts.
     pub fn note(&self, refused: Refused) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locked(&self.refused);
         known.retain(|it| it.name != refused.name);
         if known.len() == MOST_REFUSED {
             known.remove(0);
         }
         known.push(refused);
+    }
+
+    /// It has said that it has set what was `asked`. What it has said so of often enough, without a sight of
+    /// it ever, is not asked again.
+    pub fn took(&self, asked: &BTreeMap<String, Value>) {
+        let mut taken = locked(&self.taken);
+        taken.retain(|name, _| asked.contains_key(name));
+        for (name, value) in asked.iter().filter(|it| !it.1.is_null()).map(text) {
+            let known = taken.get(&name).filter(|it| it.0 == value);
+            let times = known.map_or(1, |it| it.1 + 1);
+            if times == MOST_UNSEEN {
+                taken.remove(&name);
+                let (name, value) = (name.into(), value.into());
+                self.note(Refused { name, value, takes_restart: false, why: UNSEEN.into() });
+            } else {
+                taken.insert(name, (value, times));
+            }
+        }
+    }
+
+    /// What was refused of these settings is asked once more.
+    pub fn forget(&self, names: &[&str]) {
+        locked(&self.refused).retain(|it| !names.contains(&&*it.name));
+    }
+
+    /// What is set is seen by now.
+    pub fn saw(&self, set: &ClusterSettings) {
+        locked(&self.taken).retain(|name, _| !set.persistent.contains_key(name));
     }
 }
 
@@ -89,21 +125,27 @@ impl Client {
     }
 }
 
-/// Which of the settings in `asked` Elasticsearch has refused by `error`, and why; nothing where it says so
-/// of none.
+/// Which of the settings in `asked` Elasticsearch has refused by `error`, and why: the one that it names, or
+/// all where it names none, as where values do not go together. Nothing where it has refused nothing.
 #[must_use]
-pub fn refused(error: &Error, asked: &BTreeMap<String, Value>) -> Option<Refused> {
-    let Error::Rejected { status: 400, refusal, .. } = error else { return None };
-    let names = asked.iter().filter(|(name, value)| !value.is_null() && is_named(refusal, name));
+pub fn refused(error: &Error, asked: &BTreeMap<String, Value>) -> Vec<Refused> {
+    let Error::Rejected { status: 400, refusal, .. } = error else { return Vec::new() };
+    let names = asked.iter().filter(|it| is_named(refusal, it.0));
     // One name may be the beginning of another.
-    let (name, value) = names.max_by_key(|it| it.0.len())?;
-    let (_, value) = text((name, value));
-    Some(Refused {
-        name: name.as_str().into(),
+    let culprit = names.max_by_key(|it| it.0.len());
+    let takes_restart = culprit.is_some() && takes_restart(refusal);
+    let why =
+        if refusal.reason.is_empty() { refusal.to_string() } else { refusal.reason.to_string() };
+    let meant = asked
+        .iter()
+        .filter(|it| !it.1.is_null() && culprit.is_none_or(|culprit| culprit.0 == it.0));
+    let refused = meant.map(text).map(|(name, value)| Refused {
+        name: name.into(),
         value: value.into(),
-        takes_restart: takes_restart(refusal),
-        why: refusal.reason.clone(),
-    })
+        takes_restart,
+        why: why.as_str().into(),
+    });
+    refused.collect()
 }
 
 /// Elasticsearch puts names between brackets, alone or with the value.
@@ -161,6 +203,11 @@ mod tests {
         }
     }
 
+    fn one(error: &Error, asked: &BTreeMap<String, Value>) -> Refused {
+        let [one] = <[_; 1]>::try_from(refused(error, asked)).unwrap();
+        one
+    }
+
     fn asked(pairs: &[(&str, Value)]) -> BTreeMap<String, Value> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
     }
@@ -174,18 +221,61 @@ mod tests {
         ]);
         for words in ["not dynamically updateable", "not updateable", "not recognized"] {
             let error = rejected(&format!("persistent setting [http.port], {words}"));
-            let refused = refused(&error, &all).unwrap();
+            let refused = one(&error, &all);
             assert_eq!((&*refused.name, &*refused.value), ("http.port", "9201"));
             assert!(refused.takes_restart, "{words}");
         }
         let error = rejected("Failed to parse value [x] for setting [search.max_buckets]");
-        let refused_value = refused(&error, &all).unwrap();
+        let refused_value = one(&error, &all);
         assert_eq!(&*refused_value.name, "search.max_buckets");
         assert!(!refused_value.takes_restart);
         let error = rejected("unable to consistently parse [search.max_buckets=x]");
-        assert_eq!(&*refused(&error, &all).unwrap().name, "search.max_buckets");
-        assert_eq!(refused(&rejected("setting [other], not recognized"), &all), None);
-        assert_eq!(refused(&rejected("setting [gone], not recognized"), &all), None);
+        assert_eq!(&*one(&error, &all).name, "search.max_buckets");
+        assert_eq!(refused(&rejected("setting [gone], not recognized"), &all), []);
+    }
+
+    #[test]
+    fn what_is_refused_without_a_name_is_all_that_was_asked() {
+        let all = asked(&[("high", json!("1")), ("low", json!("2")), ("gone", Value::Null)]);
+        for words in ["low is more than high", "setting [other], not recognized", ""] {
+            let refused = refused(&rejected(words), &all);
+            let names: Vec<&str> = refused.iter().map(|it| &*it.name).collect();
+            assert_eq!(names, ["high", "low"], "{words}");
+            assert!(refused.iter().all(|it| !it.takes_restart && !it.why.is_empty()));
+        }
+        let busy = Error::Timeout { endpoint: "e".into(), operation: "put_cluster_settings" };
+        assert_eq!(refused(&busy, &all), []);
+    }
+
+    #[test]
+    fn what_is_taken_and_never_seen_is_not_asked_for_ever() {
+        let (refusals, all) =
+            (Refusals::default(), asked(&[("a", json!("1")), ("b", Value::Null)]));
+        let shown = ClusterSettings {
+            persistent: [("a".into(), "1".into())].into(),
+            ..ClusterSettings::default()
+        };
+        for _ in 0..MOST_UNSEEN {
+            refusals.took(&all);
+            refusals.saw(&shown);
+        }
+        assert_eq!(refusals.all(), []);
+        for _ in 1..MOST_UNSEEN {
+            refusals.took(&all);
+            refusals.saw(&ClusterSettings::default());
+        }
+        refusals.took(&asked(&[("a", json!("2"))]));
+        assert_eq!(refusals.all(), [], "another value");
+        for _ in 1..MOST_UNSEEN {
+            refusals.took(&asked(&[("a", json!("2"))]));
+        }
+        let refused = refusals.all();
+        assert_eq!((refused.len(), &*refused[0].name, &*refused[0].value), (1, "a", "2"));
+        assert!(!refused[0].takes_restart);
+        refusals.forget(&["b"]);
+        assert_eq!(refusals.all(), refused);
+        refusals.forget(&["a"]);
+        assert_eq!(refusals.all(), []);
     }
 
     #[tokio::test]

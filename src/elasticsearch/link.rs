@@ -1,12 +1,10 @@
 //! One live connection: what is known through it, whom that concerns, and who may write.
 
+mod examination;
+
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, Mutex},
 };
 
 use tokio::{
@@ -14,9 +12,11 @@ use tokio::{
     task::AbortHandle,
 };
 
+use self::examination::Examination;
 use super::{
     client::Client,
     cluster_settings::Refusals,
+    lock::locked,
     snapshot::{IndexView, LiveIndex, Snapshot},
 };
 pub use crate::object_key::ObjectKey;
@@ -24,9 +24,6 @@ pub use crate::object_key::ObjectKey;
 /// Writes that may be under way in one cluster at once: its master does them one after the other,
 /// and a hung cluster must not take all of the operator's workers. Where those are few it is less.
 pub(super) const WRITE_SLOTS: usize = 4;
-
-/// How long a request without an answer may be carried out late.
-const LATE: Duration = Duration::from_secs(30);
 
 /// Where the pollers send the names of objects that have something new to look at.
 #[derive(Clone, Debug)]
@@ -49,11 +46,9 @@ pub struct Link {
     /// How many writes may be under way at once.
     slots: usize,
     /// Whether it was looked at what an earlier process may have left in the cluster.
-    examined: AtomicBool,
+    examination: Examination,
     /// Which settings the cluster has refused to change while it runs.
     pub refusals: Refusals,
-    /// Until when a request without an answer may be carried out yet.
-    doubted: Mutex<Option<Instant>>,
     task: Mutex<Option<AbortHandle>>,
 }
 
@@ -126,25 +121,14 @@ impl Link {
         slots: usize,
     ) -> Self {
         let (shared, nudge, task) = (Mutex::default(), Notify::new(), Mutex::default());
-        let (examined, refusals) = (AtomicBool::new(false), Refusals::default());
-        let doubted = Mutex::default();
-        Self {
-            digest,
-            client,
-            key,
-            shared,
-            nudge,
-            wakers,
-            slots,
-            examined,
-            refusals,
-            doubted,
-            task,
-        }
+        let (examination, refusals) = (Examination::default(), Refusals::default());
+        Self { digest, client, key, shared, nudge, wakers, slots, examination, refusals, task }
     }
 
-    /// Tracks what `before` tracked, for the same owners; nothing of it is read yet.
+    /// Tracks what `before` tracked, for the same owners; nothing of it is read yet. What was in doubt is so
+    /// yet.
     pub(super) fn track_as(&self, before: &Self) {
+        self.doubt_as(before);
         let mut shared = locked(&self.shared);
         for (name, tracked) in &locked(&before.shared).tracked {
             let owner = |it: &Owner| Owner { key: it.key.clone(), settled: None };
@@ -168,25 +152,6 @@ impl Link {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
-    }
-
-    /// Whether it was looked at what an earlier process may have left in the cluster.
-    #[must_use]
-    pub fn is_examined(&self) -> bool {
-        self.examined.load(Ordering::Relaxed)
-    }
-
-    /// Remembers that it was, or that it has to be again. As long as something may change behind a look,
-    /// none is the last one.
-    pub fn set_examined(&self, examined: bool) {
-        let is_doubted = locked(&self.doubted).is_some_and(|it| Instant::now() < it);
-        self.examined.store(examined && !is_doubted, Ordering::Relaxed);
-    }
-
-    /// A request had no answer: it may be carried out all the same, and even later.
-    pub fn doubt(&self) {
-        *locked(&self.doubted) = Instant::now().checked_add(LATE);
-        self.examined.store(false, Ordering::Relaxed);
     }
 
     /// What the last poll saw.
@@ -408,11 +373,6 @@ impl Link {
     pub(super) fn key(&self) -> &ObjectKey {
         &self.key
     }
-}
-
-/// Nothing here leaves its data half-written, so a poisoned lock holds good data.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use std::{
 
 use super::{
     client::Client,
-    link::{Link, ObjectKey, WRITE_SLOTS, Wakers, locked},
+    link::{Link, ObjectKey, WRITE_SLOTS, Wakers},
+    lock::locked,
     poller::{self, Pace},
 };
 
@@ -75,7 +76,9 @@ impl Links {
             before.stop();
             link.track_as(&before);
         }
-        all.aside.remove(key);
+        if let Some(before) = all.aside.remove(key) {
+            link.doubt_as(&before);
+        }
         self.start(&mut all, key, link);
     }
 

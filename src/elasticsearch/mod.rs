@@ -3,6 +3,7 @@
 
 pub mod link;
 pub mod links;
+mod lock;
 mod poll;
 pub mod poller;
 pub mod snapshot;

@@ -139,6 +139,8 @@ pub struct Scene<'a> {
     pub lost: Option<&'a Lost>,
     /// Why no host that leaves is drained.
     pub hold: Option<&'a str>,
+    /// Whether the Cluster goes, or runs no Elasticsearch any more: then it keeps nobody out.
+    pub ends: bool,
     /// When.
     pub now: Timestamp,
 }

@@ -40,10 +40,8 @@ impl Reconciler for ClusterReconciler {
     async fn reconcile(cluster: Arc<Cluster>, ctx: Arc<Context>) -> Result<Next, Error> {
         let mut seen = observe::world(&ctx, &cluster).await?;
         let link = ctx.links.get(&key(&cluster));
-        let plan = plan::next(&cluster, &seen, (ctx.now)());
-        if !managed::confirm::is_so(&ctx, &cluster, &seen, &plan).await? {
-            return Ok(Next::After(managed::PACE));
-        }
+        let mut plan = plan::next(&cluster, &seen, (ctx.now)());
+        managed::confirm::hold_back(&ctx, &cluster, &seen, &mut plan).await?;
         let outcome = apply::run(&ctx, &key(&cluster), &plan);
         if let (Some(managed), Some(plan)) = (&seen.managed, &plan.managed)
             && let Some(problem) = managed::apply::run(&ctx, &cluster, managed, plan).await?
@@ -56,8 +54,7 @@ impl Reconciler for ClusterReconciler {
             managed.map(|it| live::plan::next(&cluster, it, set.as_ref())).unwrap_or_default();
         // The status goes by the record that it is about to get.
         let noted = live::plan::noted(&cluster, &live);
-        let outdated = seen.managed.as_ref();
-        let outdated = outdated.and_then(|it| rollout::outdated::Outdated::find(&cluster, it));
+        let outdated = live::plan::outdated(&noted, seen.managed.as_ref(), set.as_ref());
         let outdated = outdated.as_ref();
         // A permit is as old as the first of what it rests on.
         let asked = (ctx.now)();

@@ -148,3 +148,19 @@ fn as_long_as_a_request_without_an_answer_may_be_carried_out_no_look_is_the_last
     bed.link.set_examined(true);
     assert!(!bed.link.is_examined());
 }
+
+#[test]
+fn what_was_asked_for_without_an_answer_is_in_doubt_over_a_new_connection_too() {
+    let (before, after, third) = (Bed::new(), Bed::new(), Bed::new());
+    before.link.doubt();
+    after.link.track_as(&before.link);
+    after.link.set_examined(true);
+    assert!(!after.link.is_examined());
+    third.link.track_as(&after.link);
+    third.link.set_examined(true);
+    assert!(!third.link.is_examined(), "nor over the next one");
+    let calm = Bed::new();
+    calm.link.track_as(&Bed::new().link);
+    calm.link.set_examined(true);
+    assert!(calm.link.is_examined());
+}

@@ -13,11 +13,14 @@ const LATE: Duration = Duration::from_secs(30);
 
 impl Scene<'_> {
     /// The nodes that were drained, and run though no host of the Cluster has them any more. As long as they
-    /// do, they are given nothing: whoever stops them counts on that.
+    /// do, they are given nothing: whoever stops them counts on that. A Cluster that goes keeps none: nobody
+    /// would ever take that back.
     pub(super) fn kept<'e>(&self, evidence: &'e Evidence) -> Vec<&'e str> {
         let exclusion = &evidence.exclusion;
         let mark = exclusion.mark_of(self.owner).filter(|_| exclusion.keeps_shards_away());
-        let is_let_go = |it: &&str| member(evidence, it).is_some() && !self.hosts.contains_key(*it);
+        let is_let_go = |it: &&str| {
+            !self.ends && member(evidence, it).is_some() && !self.hosts.contains_key(*it)
+        };
         mark.into_iter().flat_map(Mark::names).filter(is_let_go).collect()
     }
 

@@ -18,6 +18,7 @@ struct World {
     lost: Option<Lost>,
     fate: Fate,
     hold: Option<&'static str>,
+    ends: bool,
     now: i64,
 }
 
@@ -59,6 +60,7 @@ impl World {
             lost: None,
             fate: Fate::Leaves,
             hold: None,
+            ends: false,
             now: 0,
         };
         world.evidence.allocation.persistent = None;
@@ -117,6 +119,7 @@ impl World {
             hosts: &self.hosts,
             lost: self.lost.as_ref(),
             hold: self.hold,
+            ends: self.ends,
             now: Timestamp::from_second(self.now).unwrap(),
         })
     }
@@ -422,6 +425,7 @@ fn what_can_not_be_asked_is_waited_for_and_proves_nothing() {
         hosts: &world.hosts,
         lost: None,
         hold: None,
+        ends: false,
         now: Timestamp::from_second(world.now + 10).unwrap(),
     });
     let after = decision.drain.unwrap();

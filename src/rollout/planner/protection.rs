@@ -33,7 +33,10 @@ impl Planner<'_> {
     /// changed counts where it says no less: allocation that is held back holds for every node.
     pub(super) fn is_protected(&self, member: &Member, evidence: &Evidence) -> bool {
         let is_by_record = self.world.protection == Protection::NodeShutdown;
-        evidence.allocation.is_protected() || is_by_record && self.bare(member, evidence).is_none()
+        // A node that is away at that moment can't be announced, and its copies would be made elsewhere.
+        let is_away = member.is_home && member.is_down(evidence);
+        evidence.allocation.is_protected()
+            || is_by_record && !is_away && self.bare(member, evidence).is_none()
     }
 
     /// A node that would go down and is not announced.

@@ -1,6 +1,6 @@
 //! What the run leads to, when that is no longer what is wanted, or is so already.
 
-use super::{Planner, Wanted, begin};
+use super::{OnFailure, Planner, Wanted, begin};
 use crate::{
     elasticsearch::version::Version,
     rollout::{
@@ -83,9 +83,27 @@ impl<'a> Planner<'a> {
         let Some(member) = self.member(at).filter(|it| !self.is_up_for(kind, at, it)) else {
             return false;
         };
+        // It goes back to what ran there before first, which may be what is wanted.
+        let goes_back = self.is_set_back() && host.rollback.is_none();
+        if goes_back && matches!(host.step, Step::Stop | Step::Rejoin) {
+            return false;
+        }
         let is_on_its_way = matches!(host.step, Step::Stop | Step::Rollback | Step::Rejoin);
         let has_trouble = host.trouble.is_some() && is_on_its_way;
         host.is_staged_anew() || has_trouble && (!kind.swaps() || !self.is_at_work(at, member))
+    }
+
+    /// Whether what is wanted by now is an older version than the run leads to, and the spec has hosts
+    /// rolled back: no host that is down by this run may be started as that.
+    pub(super) fn is_set_back(&self) -> bool {
+        let is_rolled_back = self.world.pace.on_failure == OnFailure::Rollback;
+        let wanted = self.world.wanted.filter(|it| it.kind.swaps() && self.run.kind.swaps());
+        let is_older = |wanted: &Wanted| {
+            let [was, is] =
+                [&self.run.target, &wanted.target].map(|it| Version::parse(version_of(it)));
+            is.zip(was).is_some_and(|(is, was)| is < was)
+        };
+        is_rolled_back && wanted.is_some_and(is_older)
     }
 
     /// Whether the host is at what it was permitted.

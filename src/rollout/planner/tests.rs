@@ -13,6 +13,7 @@ use crate::{
     },
 };
 
+mod protection;
 mod rollback;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;

@@ -12,7 +12,7 @@ export LC_ALL PATH
   read -r unit && read -r run && read -r previous && read -r revision && read -r trees &&
     read -r config && read -r unit_file && read -r patience
 } <"$1" || { echo "its settings can't be read"; exit 1; }
-before=$config/before back=$config/next/back tree=$trees/$previous
+before=$trees/before back=$config/next/back tree=$trees/$previous
 current=$(readlink "$trees/current" 2>/dev/null)
 version=${current##*/}
 
@@ -63,7 +63,7 @@ esac
 why=$(opened)
 [ -z "$why" ] || fail "$why"
 
-rm -rf -- "$back" && (umask 027 && mkdir -- "$back") || fail "$back can't be made"
+rm -rf -- "$back" && (umask 027 && mkdir -- "$back") && chgrp --reference="$config" -- "$back" || fail "$back can't be made"
 each take && take "$unit_file" && take revision || fail "what ran before can't be read"
 [ -f "$back/${unit_file##*/}" ] || fail "what ran before was not kept"
 sync

@@ -16,7 +16,8 @@ tree=$trees/$version next=$config/next
 # What goes into place, and what was there before, by the last part of its path.
 new=$next/new old=$next/old
 # What was in service before the run took it down stays, for whoever puts it back.
-before=$config/before
+# Elsewhere: Elasticsearch reads each log4j2.properties below its settings.
+before=$trees/before
 
 # Hands each place whose content is replaced to $1, but for that of the unit.
 each() {
@@ -55,7 +56,9 @@ waits=no
 [ "$waits" = yes ] || [ "$(second "$config/revision")" = "$revision" ] ||
   fail "the settings that are to run are not there"
 
-rm -rf -- "$new" "$old" && (umask 027 && mkdir -- "$new" "$old") || fail "$new can't be made"
+# Elasticsearch looks into them too, where power was cut before they are gone.
+rm -rf -- "$new" "$old" && (umask 027 && mkdir -- "$new" "$old") &&
+  chgrp --reference="$config" -- "$new" "$old" || fail "$new can't be made"
 each keep && keep "$unit_file" || fail "what there is can't be kept in $old"
 if [ "$waits" = yes ]; then
   for name in elasticsearch.yml drover.options "${unit_file##*/}"; do
@@ -84,7 +87,7 @@ is_up=no
 case $(systemctl show -p ActiveState --value -- "$unit") in active | reloading) is_up=yes ;; esac
 if [ "$(second "$before/run")" != "$run" ]; then rm -rf -- "$before" "$before.new"; fi
 if [ "$is_up" = yes ] && [ ! -e "$before" ] && [ -f "$config/revision" ]; then
-  cp -a -- "$old" "$before.new" && cp -p -- "$config/revision" "$before.new/revision" &&
+  cp -a -- "$old" "$before.new" && chmod 700 -- "$before.new" && cp -p -- "$config/revision" "$before.new/revision" &&
     printf '# Of the run:\n%s\n' "$run" >"$before.new/run" && sync &&
     mv -T -- "$before.new" "$before" || fail "what there is can't be kept in $before"
 fi

@@ -110,7 +110,9 @@ fn host_status() -> Value {
             "deployed": {
                 "version": "8.19.0", "revision": "0123456789abcdef0123456789abcdef",
                 "staged": ["8.17.0", "8.19.0"], "clusterUuid": "u", "data": "Used",
-                "mayHoldShards": true, "certificateExpires": THEN,
+                "mayHoldShards": true,
+                "mayHoldShardsRevision": "0123456789abcdef0123456789abcdef",
+                "certificateExpires": THEN,
                 "settled": "0123456789abcdef0123456789abcdef",
             },
         },

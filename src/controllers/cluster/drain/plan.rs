@@ -63,6 +63,7 @@ pub fn next(cluster: &Cluster, seen: Option<&Seen>, now: Timestamp) -> Decision 
         hosts: &hosts(cluster, seen),
         lost: lost.as_ref(),
         hold: hold(cluster),
+        ends: !leaving::drains(cluster),
         now,
     })
 }
@@ -128,8 +129,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::cluster::ElasticsearchStatus, controllers::deployment::tests as scene,
-        elasticsearch::evidence::Node,
+        api::cluster::ElasticsearchStatus,
+        controllers::deployment::tests as scene,
+        elasticsearch::evidence::{Mark, Node, Prior},
+        rollout::drain::Act,
     };
 
     fn cluster(change: impl FnOnce(&mut Value)) -> Cluster {
@@ -231,6 +234,33 @@ mod tests {
             assert_eq!(waits.act, None);
             assert!(waits.drain.unwrap().blocked.unwrap().contains(words), "{field}");
         }
+    }
+
+    #[test]
+    fn a_cluster_that_goes_takes_back_also_what_it_keeps_of_nodes_that_were_let_go() {
+        let under_way = |goes: bool| {
+            cluster(|it| {
+                let told = record::status(&drain(Phase::Withdraw));
+                it["status"]["drain"] = serde_json::to_value(told).unwrap();
+                if goes {
+                    deleted(it);
+                }
+            })
+        };
+        let mut seen = seen(vec![host(|_| {})], true);
+        let evidence = seen.evidence.as_mut().unwrap();
+        evidence.nodes.insert("id-x".into(), Node { name: "x".into(), ..Node::default() });
+        evidence.health.nodes += 1;
+        let act =
+            |seen: &Seen, goes: bool| next(&under_way(goes), Some(seen), Timestamp::UNIX_EPOCH).act;
+        let whole = under_way(false);
+        let owner = whole.metadata.uid.as_deref().unwrap_or_default().into();
+        let (node, prior): (Box<str>, _) = ("x,a".into(), Some(Prior::Unset));
+        let exclusion = &mut seen.evidence.as_mut().unwrap().exclusion;
+        exclusion.persistent = Some(node.clone());
+        exclusion.mark = Some(Mark { node, prior, owner });
+        assert_eq!(act(&seen, false), Some(Act::Exclude("x".into(), Prior::Unset)));
+        assert_eq!(act(&seen, true), Some(Act::Include(Prior::Unset)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
         rollout::{apply::Outcome, observe::caller},
     },
     PACE,
-    plan::{Decision, recorded},
+    plan::{Decision, is_busy, recorded},
 };
 use crate::{
     api::{
@@ -23,12 +23,13 @@ use crate::{
     controllers::Next,
     elasticsearch::{
         calls::Write,
-        cluster_settings::{ClusterSettings, refused},
+        cluster_settings::{ClusterSettings, Refused, refused},
         error::Error as Fault,
         link::Link,
         values::settings::alike,
     },
     error::{Category, Error},
+    foreign::capped,
     kubernetes::{
         Kind as _,
         events::{self, Notice},
@@ -95,18 +96,19 @@ async fn take(
         Ok(true) => Outcome::Done,
         Ok(false) => Outcome::Moved,
         Err(error) => {
-            if let Some(mut refused) = refused(&error, &decision.act) {
-                // Nothing was changed, and the next look goes by what was refused.
-                let mut why = String::from(refused.why);
-                link.client().blot(&mut why);
-                refused.why = why.into();
-                link.refusals.note(refused);
-                Outcome::Moved
-            } else {
+            let all = refused(&error, &decision.act);
+            if all.is_empty() {
                 let mut why = chain(&error);
                 link.client().blot(&mut why);
-                Outcome::Failed { why, category: Category::Elasticsearch }
+                return Ok(Outcome::Failed { why, category: Category::Elasticsearch });
             }
+            // Nothing was changed, and the next look goes by what was refused.
+            for it in all {
+                let mut why = String::from(it.why);
+                link.client().blot(&mut why);
+                link.refusals.note(Refused { why: capped(&why), ..it });
+            }
+            Outcome::Moved
         }
     })
 }
@@ -115,8 +117,7 @@ async fn take(
 /// since.
 fn holds(decision: &Decision, cluster: &Cluster, fresh: &Cluster) -> bool {
     let (was, is) = (&cluster.metadata, &fresh.metadata);
-    let is_free =
-        fresh.status.as_ref().is_some_and(|it| it.rollout.is_none() && it.drain.is_none());
+    let is_free = fresh.status.as_ref().is_some_and(|it| !is_busy(it));
     was.uid == is.uid
         && was.generation == is.generation
         && is.deletion_timestamp.is_none()
@@ -140,6 +141,7 @@ async fn send(
     }
     let write = Write::put_cluster_settings(&decision.act, &caller);
     client.write_at(endpoint, &write).await?.acknowledged()?;
+    link.refusals.took(&decision.act);
     Ok(true)
 }
 
@@ -198,6 +200,14 @@ mod tests {
         assert!(!holds(&object("v", 1, &told)), "another object of the name");
         assert!(!holds(&object("u", 2, &told)), "another spec");
         assert!(!holds(&object("u", 1, &json!({}))), "it is not on record");
+        for (phase, may_be) in [("Waiting", true), ("Drained", true), ("Move", false)] {
+            let mut drained = told.clone();
+            drained["drain"] = json!({
+                "host": "b", "hostUid": "uid-b", "node": "b", "phase": phase,
+                "startedAt": "2026-01-02T03:04:05Z",
+            });
+            assert_eq!(holds(&object("u", 1, &drained)), may_be, "{phase}");
+        }
         let mut running = told;
         running["rollout"] = json!({
             "runId": "r", "kind": "ElasticsearchRestart", "target": "one", "hosts": [],

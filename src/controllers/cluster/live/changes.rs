@@ -135,7 +135,10 @@ fn judged(change: LiveSetting, current: &Current, policy: DriftPolicy) -> Option
             Some(_) => is_ours,
         };
     if is_untouched || policy == DriftPolicy::Enforce {
-        return Some(of(&change, ours.filter(|_| is_ours), LiveState::Pending, None));
+        // The words of a refusal stay until it is seen to be taken.
+        let message = change.message.clone().filter(|_| change.state == LiveState::Pending);
+        let pending = of(&change, ours.filter(|_| is_ours), LiveState::Pending, None);
+        return Some(LiveSetting { message, ..pending });
     }
     let why = match set {
         Some(other) => format!("somebody has set {other} in the running cluster"),

@@ -1,6 +1,8 @@
 //! What people are told of settings that are changed in the running cluster. Pure.
 
-use super::plan::recorded;
+use std::collections::BTreeSet;
+
+use super::plan::{is_held, recorded, unheeded};
 use crate::api::{
     cluster::{Cluster, Diagnostic, DiagnosticLevel, conditions},
     condition::{Finding, Reason},
@@ -22,10 +24,30 @@ pub fn outstanding(cluster: &Cluster) -> Option<Finding> {
         return Some(Finding::no(conditions::READY, Reason::InvalidSpec, message));
     }
     let pending = names(cluster, LiveState::Pending);
+    let unheeded = unheeded(cluster);
+    if !unheeded.is_empty() || (!pending.is_empty() && is_held(cluster)) {
+        return Some(held_back(cluster, unheeded));
+    }
     (!pending.is_empty()).then(|| {
         let message = format!("changed in the running cluster: {pending}");
         Finding::no(conditions::READY, Reason::InProgress, message)
     })
+}
+
+/// Why the spec has no effect yet on settings, which are those in `unheeded`, or else those to be set.
+fn held_back(cluster: &Cluster, unheeded: BTreeSet<String>) -> Finding {
+    let first: Vec<String> = unheeded.into_iter().take(NAMED).collect();
+    let first =
+        if first.is_empty() { names(cluster, LiveState::Pending) } else { first.join(", ") };
+    let (reason, why) = if cluster.spec.paused {
+        (Reason::Paused, "while spec.paused is true")
+    } else if is_held(cluster) {
+        (Reason::Waiting, "until what is under way is over")
+    } else {
+        (Reason::Waiting, "until Elasticsearch tells what is set there")
+    };
+    let message = format!("held back {why}, to be changed in the running cluster: {first}");
+    Finding::no(conditions::READY, reason, message)
 }
 
 /// What somebody else has set in the running cluster.

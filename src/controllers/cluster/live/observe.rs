@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     super::{observe::Observed, plan::Plan, rollout::observe::caller},
-    plan::is_concerned,
+    plan::{is_concerned, to_ask_anew},
 };
 use crate::{
     api::cluster::Cluster,
@@ -31,16 +31,21 @@ pub async fn look(
     seen: &Observed,
     plan: &Plan,
 ) -> Option<Current> {
+    let link = ctx.links.get(&super::super::key(cluster));
+    if let Some(link) = &link {
+        link.refusals.forget(&to_ask_anew(cluster));
+    }
     let pinned = plan.identity.pinned().filter(|_| plan.identity.is_pinned())?;
     let is_answering = seen.snapshot.polled && seen.snapshot.fault.is_none();
     if !is_answering || !is_concerned(cluster) {
         return None;
     }
-    let link = ctx.links.get(&super::super::key(cluster))?;
+    let link = link?;
     let caller = caller(cluster);
     let asked = tokio::time::timeout(LIMIT, link.client().cluster_settings(&caller)).await;
     match asked {
         Ok(Ok((set, uuid, _))) if uuid == pinned => {
+            link.refusals.saw(&set);
             Some(Current { set, refused: link.refusals.all() })
         }
         Ok(Err(error)) => {

@@ -1,11 +1,14 @@
 //! Which settings are changed in the running cluster, and which take a run over the hosts. Pure.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde_json::Value;
 
 use super::{
-    super::{managed::observe::Seen, rollout::outdated::Outdated},
+    super::{drain::record, managed::observe::Seen, rollout::outdated::Outdated},
     changes::changes,
     observe::Current,
 };
@@ -16,6 +19,7 @@ use crate::{
     },
     controllers::deployment,
     deploy::shared::{shared, value_of},
+    elasticsearch::values::settings::alike,
 };
 
 /// What was decided.
@@ -39,7 +43,7 @@ pub fn is_concerned(cluster: &Cluster) -> bool {
 /// is not known, and then all stays as it is on record.
 #[must_use]
 pub fn next(cluster: &Cluster, seen: &mut Seen, current: Option<&Current>) -> Decision {
-    let before = recorded(cluster).cloned();
+    let before = recorded(cluster).map(|it| asked_anew(cluster, it));
     let stays = Decision { record: before.clone(), act: BTreeMap::new() };
     let Some(declared) = declared(cluster).filter(|_| !is_held(cluster)) else { return stays };
     // What the files say is known only of hosts that run what is declared.
@@ -78,6 +82,38 @@ pub fn next(cluster: &Cluster, seen: &mut Seen, current: Option<&Current>) -> De
     Decision { record: Some(record), act }
 }
 
+/// The hosts whose Elasticsearch runs otherwise than it shall; nothing as long as it can't be asked whether what
+/// is declared otherwise takes a run at all. A run in hand goes on.
+#[must_use]
+pub fn outdated(
+    cluster: &Cluster,
+    seen: Option<&Seen>,
+    current: Option<&Current>,
+) -> Option<Outdated> {
+    let is_unasked = current.is_none() && !is_held(cluster) && !unheeded(cluster).is_empty();
+    Outdated::find(cluster, seen.filter(|_| !is_unasked)?)
+}
+
+/// The names of settings that were refused, and are asked once more: another spec came since, and what it
+/// changes may have been the cause.
+#[must_use]
+pub fn to_ask_anew(cluster: &Cluster) -> Vec<&str> {
+    let observed = cluster.status.as_ref().and_then(|it| it.observed_generation);
+    let is_new = observed != cluster.metadata.generation;
+    let changes = recorded(cluster).into_iter().flat_map(|it| &it.changes);
+    let refused = changes.filter(|it| is_new && it.state == LiveState::Refused);
+    refused.map(|it| it.name.as_str()).collect()
+}
+
+/// The record with those to be set. They keep the words of the refusal: see [`rolled`].
+fn asked_anew(cluster: &Cluster, record: &LiveSettings) -> LiveSettings {
+    let (names, mut record) = (to_ask_anew(cluster), record.clone());
+    for change in record.changes.iter_mut().filter(|it| names.contains(&it.name.as_str())) {
+        change.state = LiveState::Pending;
+    }
+    record
+}
+
 /// The object with what was decided on record.
 #[must_use]
 pub fn noted<'a>(cluster: &'a Cluster, decision: &Decision) -> Cow<'a, Cluster> {
@@ -109,17 +145,48 @@ fn declared(cluster: &Cluster) -> Option<BTreeMap<String, String>> {
 }
 
 /// Whether nothing is begun: what hosts are to run stays as it is while a run or a drain is under way.
-fn is_held(cluster: &Cluster) -> bool {
-    let is_busy = |it: &ClusterStatus| {
-        it.rollout.is_some() || it.drain.is_some() || it.formation.is_some() || it.removal.is_some()
-    };
+#[must_use]
+pub fn is_held(cluster: &Cluster) -> bool {
     cluster.spec.paused
         || cluster.metadata.deletion_timestamp.is_some()
         || cluster.status.as_ref().is_none_or(is_busy)
 }
 
-/// The change where a run brings all that differs. What Elasticsearch has refused comes to no file.
+/// Whether anything is under way that what hosts are to run must not change under. A drain that waits, or has
+/// come to its end and stays on record as long as its node runs, may do so for ever.
+#[must_use]
+pub fn is_busy(status: &ClusterStatus) -> bool {
+    let is_in_flight = |it| record::drain(it).is_in_flight();
+    status.rollout.is_some()
+        || status.drain.as_ref().is_some_and(is_in_flight)
+        || status.formation.is_some()
+        || status.removal.is_some()
+}
+
+/// The names of settings that are declared otherwise than is on record: the spec has no effect on them yet.
+#[must_use]
+pub fn unheeded(cluster: &Cluster) -> BTreeSet<String> {
+    let (Some(record), Some(declared)) = (recorded(cluster), declared(cluster)) else {
+        return BTreeSet::new();
+    };
+    let stand = || record.changes.iter().filter(|it| it.state != LiveState::Withdrawn);
+    let is_heeded = |name: &String, value: &String| match stand().find(|it| it.name == *name) {
+        Some(change) => alike(&change.value, value),
+        None => record.files.get(name) == Some(value),
+    };
+    let others = declared.iter().filter(|(name, value)| !is_heeded(name, value));
+    // What a run was to bring comes to no file any more, and takes nothing back.
+    let gone = stand().filter(|it| it.state != LiveState::Restart);
+    let gone = gone.map(|it| &it.name).filter(|it| !declared.contains_key(*it));
+    others.map(|it| it.0).chain(gone).cloned().collect()
+}
+
+/// The change where a run brings all that differs. What Elasticsearch has refused comes to no file, nor does
+/// what is asked once more.
 fn rolled(change: LiveSetting) -> LiveSetting {
+    if change.state == LiveState::Pending && change.message.is_some() {
+        return change;
+    }
     let ours = match change.state {
         LiveState::Restart | LiveState::Withdrawn | LiveState::Refused => return change,
         LiveState::Live => Some(change.value.clone()),

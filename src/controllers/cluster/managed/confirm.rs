@@ -10,9 +10,12 @@ use kube::{
 use serde_json::Value;
 
 use super::{
-    super::{observe::Observed, plan::Plan},
+    super::{
+        observe::Observed,
+        plan::{Identity, Plan},
+    },
     observe::Seen,
-    plan,
+    plan::{self, Stand},
 };
 use crate::{
     api::{cluster::Cluster, condition::Reason, host::Host},
@@ -27,12 +30,45 @@ const PAGE: u32 = 500;
 /// How many times: more than that are not known, and nothing is decided on them.
 const PAGES: u32 = 40;
 
-/// Whether `plan` is what would be decided on the Cluster and its Hosts as they are now. Where nothing
-/// depends on that, nobody is asked.
+/// What is waited for where the world is not told alike.
+const UNLIKE: &str = "the API server does not tell the same as the watches yet, or a Host that names the \
+                      Cluster can't be read";
+
+/// Takes out of `plan` what happens once, where that is not what would be decided on the Cluster and its
+/// Hosts as they are now. All else goes on: a run has hosts in hand, and an object may be on its way.
 ///
 /// # Errors
 /// When the API server can't be asked.
-pub async fn is_so(
+pub async fn hold_back(
+    ctx: &Context,
+    cluster: &Cluster,
+    seen: &Observed,
+    plan: &mut Plan,
+) -> Result<(), Error> {
+    if is_so(ctx, cluster, seen, plan).await? {
+        return Ok(());
+    }
+    let Some(managed) = plan.managed.take() else { return Ok(()) };
+    if matches!(managed.stand, Stand::Forms { .. } | Stand::Remembered(_)) {
+        // Nor does the status say from now on which cluster it is.
+        plan.identity = Identity::Unseen(None);
+    }
+    plan.managed = Some(without_what_happens_once(managed));
+    Ok(())
+}
+
+/// What a person has to put right stays so.
+fn without_what_happens_once(plan: plan::Plan) -> plan::Plan {
+    let stand = match plan.stand {
+        refused @ Stand::Refused(_) => refused,
+        _ => Stand::Waits(UNLIKE.into()),
+    };
+    plan::Plan { make: Vec::new(), stand, note: None, ..plan }
+}
+
+/// Whether `plan` is what would be decided on the Cluster and its Hosts as they are now. Where nothing
+/// depends on that, nobody is asked.
+async fn is_so(
     ctx: &Context,
     cluster: &Cluster,
     seen: &Observed,

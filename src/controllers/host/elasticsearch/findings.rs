@@ -1,7 +1,7 @@
 //! Whether the Elasticsearch that a Host's Cluster declares is on its machine. Pure.
 
 use super::{
-    plan::{HeldBack, held_back, installation, report},
+    plan::{HeldBack, held_back, installation, is_unformed, report},
     record,
     wish::{Wanted, Wish},
 };
@@ -16,6 +16,8 @@ use crate::{
 };
 
 const KIND: &str = kinds::ELASTICSEARCH_INSTALLED;
+const UNFORMED: &str = "waits until the cluster is formed, by the host that is on record for that, and a \
+                        host has what is to be joined: see the Cluster";
 
 /// The condition, on a machine that may be looked into; nothing where the Cluster declares none.
 #[must_use]
@@ -73,10 +75,7 @@ fn of(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
             let message = "nobody has seen yet what is on the machine";
             Finding::unknown(KIND, Reason::InProgress, message)
         }
-        Some(HeldBack::Unformed) => waiting(
-            "waits until the cluster is formed, by the host that is on record for that, and a host \
-                 has what is to be joined: see the Cluster",
-        ),
+        Some(HeldBack::Unformed) => waiting(UNFORMED),
         Some(HeldBack::Paused(field)) => {
             let message = format!("{field} holds back the installation of Elasticsearch {version}");
             no(Reason::Paused, message)
@@ -146,6 +145,9 @@ fn under_way(host: &Host, seen: &Observed, wanted: &Wanted) -> Finding {
     if host.spec.paused {
         let message = format!("spec.paused holds back the installation of Elasticsearch {version}");
         return Finding::no(KIND, Reason::Paused, message);
+    }
+    if is_unformed(wanted) {
+        return Finding::unknown(KIND, Reason::Waiting, UNFORMED);
     }
     if let Some(Err(why)) = &wanted.digest {
         return Finding::no(KIND, Reason::Unreachable, why.clone());

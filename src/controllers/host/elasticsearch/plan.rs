@@ -91,7 +91,7 @@ pub fn installation(host: &Host, wish: &Wish) -> Option<Installation> {
         Some(_) => return None,
         None => (operation::record(host).filter(|_| operation::is_staging(host))?, false),
     };
-    if starts && host.spec.paused {
+    if starts && (host.spec.paused || is_unformed(wanted)) {
         return None;
     }
     let java_home = wanted.plan.java_home.as_deref().and_then(|it| RemotePath::new(it).ok());
@@ -113,6 +113,13 @@ pub fn installation(host: &Host, wish: &Wish) -> Option<Installation> {
         cluster_uuid: wanted.uuid.clone(),
         starts,
     })
+}
+
+/// Whether no cluster is known that the host would join, nor is it on record that it forms one: a node that
+/// is started now would wait for ever. What was begun goes on once one of them is so.
+#[must_use]
+pub fn is_unformed(wanted: &Wanted) -> bool {
+    wanted.uuid.is_none() && !wanted.may_install
 }
 
 /// Decides the next step. `is_looked_into` says whether the machine was seen as it is to be watched

@@ -89,31 +89,47 @@ fn deployed(
         Some(Aim::Kept(care)) if is_settled => Some(Line::new(&care.deployment.digest())),
         _ => before.and_then(|it| it.settled.clone()),
     };
-    let may_hold_shards = may_hold_shards(before, report, &seen.elasticsearch);
-    Some(DeployedElasticsearch { may_hold_shards, settled, ..told(report) })
+    let (may_hold_shards, may_hold_shards_revision) =
+        may_hold_shards(before, report, &seen.elasticsearch).unzip();
+    let may_hold_shards_revision = may_hold_shards_revision.flatten();
+    Some(DeployedElasticsearch {
+        may_hold_shards,
+        may_hold_shards_revision,
+        settled,
+        ..told(report)
+    })
 }
 
-/// Whether shards may be there: by the roles of what runs or was put there, where that is known to be what is
-/// wanted, and else by what was known of the same.
-fn may_hold_shards(
+/// Whether shards may be there, and the settings by which that is known: by the roles of what runs or was put
+/// there, where that is known to be what is wanted, and else by what was known before, as long as nothing
+/// else is there.
+pub(in super::super) fn may_hold_shards(
     before: Option<&DeployedElasticsearch>,
     report: &Report,
     wish: &Wish,
-) -> Option<bool> {
+) -> Option<(bool, Option<Line<64>>)> {
     if matches!(report.data, report::DataDirectory::Missing | report::DataDirectory::Empty) {
-        return Some(false);
+        // Whatever runs there may have some at the next look.
+        return Some((false, None));
     }
+    let known = before.and_then(|it| {
+        Some((it.may_hold_shards?, it.may_hold_shards_revision.as_ref().map(Line::as_str)))
+    });
+    let is_down = report.running.is_none();
     if let Wish::Deploy(wanted) = wish {
         let is_put = report.revision.as_deref() == Some(&*wanted.deployment.revision);
         let runs = wanted.deployment.is_running(report);
-        if runs || is_put && wanted.plan.holds_data {
-            return Some(wanted.plan.holds_data);
+        let holds = wanted.plan.holds_data;
+        // What held none holds none either after starts that nobody saw without a data role.
+        let is_as_bare = !holds && is_down && known.is_some_and(|(may, _)| !may);
+        if runs || is_put && (holds || is_as_bare) {
+            return Some((holds, Some(Line::new(&wanted.deployment.revision))));
         }
     }
-    let before = before?;
-    let known = before.revision.as_ref().map(Line::as_str);
-    let is_other = report.running.as_ref().is_some_and(|it| known != Some(&*it.revision));
-    before.may_hold_shards.filter(|_| !is_other)
+    let running = report.running.as_ref().map(|it| &*it.revision);
+    let there = running.or(report.revision.as_deref());
+    let (may, of) = known.filter(|(_, of)| there.is_none() || there == *of)?;
+    Some((may, of.map(Line::new)))
 }
 
 /// How the machine is, as the status tells it.
@@ -135,6 +151,7 @@ pub fn told(report: &Report) -> DeployedElasticsearch {
             .map(|it| Time(whole_second(it))),
         settled: None,
         may_hold_shards: None,
+        may_hold_shards_revision: None,
     }
 }
 

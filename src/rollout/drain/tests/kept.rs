@@ -72,6 +72,24 @@ fn a_host_that_stays_after_all_leaves_the_one_that_was_let_go_as_it_is() {
 }
 
 #[test]
+fn a_cluster_that_goes_keeps_nobody_out() {
+    for phase in [Phase::Move, Phase::Drained] {
+        let mut world = let_go();
+        world.turn();
+        world.fate = Fate::Leaves;
+        world.until(Some(Phase::Move));
+        world.copies(vec![copy("orders", true, Some("a"))]);
+        world.until(Some(phase));
+        (world.fate, world.leaving, world.ends) = (Fate::Stays, Vec::new(), true);
+        // The vote of the one that was let go is given back with the other one's.
+        assert_eq!(world.turn().act, Some(Act::Unsilence("b".into())));
+        assert_eq!(world.turn().act, Some(Act::Include(Prior::Unset)));
+        world.until(None);
+        assert_eq!(world.evidence.exclusion, Exclusion::default());
+    }
+}
+
+#[test]
 fn what_a_late_request_has_set_is_found_and_taken_back() {
     for voting in [Vec::new(), vec!["c".into()]] {
         let mut world = World::new();
@@ -175,6 +193,7 @@ fn that_elasticsearch_can_not_be_asked_is_told_once_in_the_same_words() {
             hosts,
             lost: None,
             hold: None,
+            ends: false,
             now,
         };
         world.drain = next(&scene).drain;

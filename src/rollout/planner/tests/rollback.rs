@@ -11,6 +11,8 @@ struct Scene {
     members: [Member; 2],
     on_failure: OnFailure,
     target: &'static str,
+    /// The hosts that are not there yet.
+    left: Vec<Box<str>>,
     resume: Option<Box<str>>,
     now: Timestamp,
 }
@@ -35,7 +37,8 @@ impl Scene {
         (members[0].nodes, members[0].is_failing) = (Match::Stopped, true);
         let now = NOW + Duration::from_mins(2);
         let (on_failure, target) = (OnFailure::Rollback, "8.19.0/a");
-        Self { run, evidence, members, on_failure, target, resume: None, now }
+        let left = vec!["a".into(), "b".into()];
+        Self { run, evidence, members, on_failure, target, left, resume: None, now }
     }
 
     fn decide(&self) -> Decision {
@@ -43,7 +46,7 @@ impl Scene {
             id: "r-2".into(),
             kind: self.run.kind,
             target: self.target.into(),
-            hosts: vec!["a".into(), "b".into()],
+            hosts: self.left.clone(),
         };
         let permitted = Permitted { unavailable: 2, downtime: false, single_copies: false };
         let pace = Pace {
@@ -166,12 +169,16 @@ fn a_host_that_was_rolled_back_is_let_go_and_stays_so_until_a_person_resumes() {
 fn where_what_ran_before_can_not_come_back_all_stays_as_under_pause_and_says_why() {
     let mut scene = Scene::down(Kind::ElasticsearchVersion);
     scene.turn();
+    let going_back = scene.run.pause.as_ref().map(|it| it.token.clone());
     let reason = "8.19.0 may have opened the data".into();
     scene.answers(Step::Rollback, Progress::Failed { reason, touched: true });
+    scene.resume.clone_from(&going_back);
     for _ in 0..3 {
         assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
         let why = scene.pause();
         assert!(why.contains("does not stay up") && why.contains("opened the data"), "{why}");
+        let token = scene.run.pause.as_ref().map(|it| it.token.clone());
+        assert_ne!(token, going_back, "who let it go on before has not heard of this");
     }
     // Another target takes the host over, as it is down.
     scene.members[0].runs = false;
@@ -224,4 +231,97 @@ fn a_host_that_was_left_as_it_was_half_way_is_let_go_as_soon_as_it_says_what_run
     scene.answers(Step::Rollback, Progress::Done);
     assert_eq!((scene.turn(), scene.a().step), (None, Step::Unprotect));
     assert!(scene.a().rollback.as_deref().unwrap().starts_with("Stop failed: its keystore"));
+}
+
+#[test]
+fn a_host_that_comes_back_by_itself_before_it_takes_its_permit_is_not_stopped_again() {
+    let mut scene = Scene::down(Kind::ElasticsearchConfig);
+    scene.turn();
+    let attempt = scene.a().attempt;
+    scene.is_back();
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback), "it may have begun");
+    scene.now += PERMIT + Duration::from_secs(1);
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin));
+    assert_eq!((scene.a().rollback.is_some(), scene.a().attempt), (false, attempt + 1));
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Unprotect));
+
+    // One that is down waits for its permit as ever.
+    let mut scene = Scene::down(Kind::ElasticsearchConfig);
+    scene.turn();
+    scene.now += PERMIT + Duration::from_secs(1);
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
+}
+
+#[test]
+fn a_host_that_can_not_take_a_permit_now_gets_none_to_go_back() {
+    for is_reachable in [true, false] {
+        let mut scene = Scene::down(Kind::ElasticsearchConfig);
+        scene.members[0].in_maintenance = is_reachable;
+        if !is_reachable {
+            scene.members[0].fit = Err("Reachable: it does not answer".into());
+        }
+        assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin));
+        assert!(scene.pause().contains("does not stay up"), "{}", scene.pause());
+        (scene.members[0].in_maintenance, scene.members[0].fit) = (false, Ok(()));
+        assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
+    }
+}
+
+#[test]
+fn a_host_that_can_not_go_back_goes_on_once_it_serves_as_it_is_wanted() {
+    let mut scene = Scene::down(Kind::ElasticsearchVersion);
+    scene.turn();
+    let reason = "8.19.0 may have opened the data".into();
+    scene.answers(Step::Rollback, Progress::Failed { reason, touched: true });
+    scene.left = vec!["b".into()];
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback), "it does not serve");
+    scene.is_back();
+    scene.left = vec!["a".into(), "b".into()];
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback), "it runs what ran before");
+    scene.left = vec!["b".into()];
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin));
+    assert_eq!((scene.a().rollback.is_some(), scene.pause()), (false, ""));
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Unprotect));
+    assert_eq!(scene.turn(), Some(Act::Unprotect(Prior::Unset)));
+    scene.evidence.allocation = Allocation::default();
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Uncordon));
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Settle));
+}
+
+#[test]
+fn a_host_that_serves_in_another_start_is_not_stopped_though_it_says_that_the_swap_failed() {
+    let mut scene = Scene::down(Kind::ElasticsearchVersion);
+    scene.is_back();
+    scene.run.hosts[0].step = Step::Stop;
+    let reason = "it was not up in time".into();
+    scene.answers(Step::Stop, Progress::Failed { reason, touched: true });
+    for _ in 0..2 {
+        assert_eq!((scene.turn(), scene.a().step), (None, Step::Stop));
+        assert_eq!(scene.pause(), "a at Stop: it was not up in time");
+    }
+}
+
+#[test]
+fn where_the_version_is_set_back_what_ran_before_comes_back_and_the_run_ends() {
+    let mut scene = Scene::down(Kind::ElasticsearchVersion);
+    scene.target = "8.18.0/a";
+    scene.members[0].runs = false;
+    // The trouble may have been known before the spec was changed.
+    scene.run.hosts[0].trouble = Some("it does not come up".into());
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rollback));
+    scene.answers(Step::Rollback, Progress::Done);
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Rejoin));
+    scene.is_back();
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Unprotect));
+    assert_eq!(scene.turn(), Some(Act::Unprotect(Prior::Unset)));
+    scene.evidence.allocation = Allocation::default();
+    assert_eq!((scene.turn(), scene.a().step), (None, Step::Uncordon));
+    assert_eq!(scene.decide().ended.map(|it| it.0), Some(End::Superseded));
+
+    // A later version may be the cure.
+    let mut scene = Scene::down(Kind::ElasticsearchVersion);
+    scene.target = "8.19.1/a";
+    scene.members[0].runs = false;
+    scene.turn();
+    assert_eq!(scene.a().rollback, None);
 }

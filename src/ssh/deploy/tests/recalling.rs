@@ -205,7 +205,7 @@ fn wherever_it_was_cut_off_the_next_try_completes_it() {
         let stand = ready("8.18.0");
         assert_eq!(swap(&stand, "r-1"), Ok("started".into()));
         let _ = recall_with(&stand, &cut, "r-1", "8.18.0");
-        assert!(Path::new(&stand.path("config/before/run")).exists());
+        assert!(Path::new(&stand.path("trees/before/run")).exists());
         assert_eq!(recall(&stand, "r-1", "8.18.0"), Ok("started".into()), "cut before line {end}");
         check_old(&stand, "8.18.0");
     }

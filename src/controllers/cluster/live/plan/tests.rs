@@ -4,7 +4,11 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    controllers::deployment::tests::{cluster, found, host},
+    api::condition::Reason,
+    controllers::{
+        cluster::live::findings::outstanding,
+        deployment::tests::{cluster, found, host},
+    },
     elasticsearch::cluster_settings::Refused,
 };
 
@@ -18,7 +22,8 @@ struct World {
 impl World {
     /// The host runs what is declared, and that is on record.
     fn new(config: &Value) -> Self {
-        let cluster = cluster(&json!({ "observedGeneration": 1 }));
+        let mut cluster = cluster(&json!({ "observedGeneration": 1 }));
+        cluster.metadata.generation = Some(1);
         let seen = Seen::new(&cluster, found(), vec![host("a", &json!({}), true)]);
         let mut world = Self { cluster, seen, current: Some(Current::default()) };
         world.declare(config);
@@ -221,4 +226,109 @@ fn what_the_files_say_is_on_record_only_once_all_hosts_run_what_is_declared() {
     assert!(!is_concerned(&world.cluster));
     world.declare(&json!({}));
     assert!(is_concerned(&world.cluster));
+}
+
+#[test]
+fn a_drain_that_waits_or_is_over_holds_no_setting_back() {
+    for (phase, state) in [
+        ("Waiting", Some(LiveState::Live)),
+        ("Drained", Some(LiveState::Live)),
+        ("Move", None),
+        ("Withdraw", None),
+    ] {
+        let mut world = World::new(&json!({}));
+        let drain = json!({
+            "host": "b", "hostUid": "uid-b", "node": "b", "phase": phase,
+            "startedAt": "2026-01-02T03:04:05Z",
+        });
+        world.cluster.status.as_mut().unwrap().drain = serde_json::from_value(drain).unwrap();
+        world.declare(&json!({ "search.max_buckets": 5 }));
+        world.settle();
+        assert_eq!(world.state("search.max_buckets"), state, "{phase}");
+    }
+}
+
+#[test]
+fn a_spec_that_has_no_effect_yet_is_told_as_held_back() {
+    let mut world = World::new(&json!({ "z": 1 }));
+    assert!(outstanding(&world.cluster).is_none());
+    world.declare(&json!({ "z": 1, "search.max_buckets": 5 }));
+    world.settle();
+    assert!(outstanding(&world.cluster).is_none());
+    let why = |world: &World| outstanding(&world.cluster).map(|it| (it.reason, it.message));
+    world.cluster.spec.paused = true;
+    world.settle();
+    assert_eq!(why(&world), None, "it is all as declared");
+    for other in [json!({ "z": 1, "search.max_buckets": 6 }), json!({ "z": 1 })] {
+        world.declare(&other);
+        world.settle();
+        let (reason, message) = why(&world).unwrap();
+        assert_eq!(reason, Reason::Paused);
+        assert!(message.starts_with("held back") && message.contains("search.max_buckets"));
+    }
+    world.cluster.spec.paused = false;
+    world.current = None;
+    world.settle();
+    assert_eq!(why(&world).unwrap().0, Reason::Waiting);
+    world.current = Some(Current::default());
+    world.settle();
+    assert_eq!(why(&world), None);
+}
+
+#[test]
+fn no_run_begins_before_it_is_known_what_is_set_and_one_in_hand_goes_on() {
+    let mut world = World::new(&json!({}));
+    world.declare(&json!({ "search.max_buckets": 5 }));
+    let current = world.current.take();
+    world.settle();
+    assert!(world.is_outdated(), "as long as it is not on record");
+    let hosts = |world: &World| {
+        outdated(&world.cluster, Some(&world.seen), world.current.as_ref()).map(|it| it.is_any())
+    };
+    assert_eq!(hosts(&world), None);
+    let status = world.cluster.status.clone();
+    let run = json!({
+        "runId": "r", "kind": "ElasticsearchRestart", "target": "one", "hosts": [],
+        "startedAt": "2026-01-02T03:04:05Z",
+    });
+    world.cluster.status.as_mut().unwrap().rollout = serde_json::from_value(run).unwrap();
+    assert_eq!(hosts(&world), Some(true));
+    world.cluster.status = status;
+    world.current = current;
+    world.settle();
+    assert_eq!(hosts(&world), Some(false));
+    world.current = None;
+    let elasticsearch = world.cluster.spec.elasticsearch.as_mut().unwrap();
+    elasticsearch.node_groups[0].heap = Some(serde_json::from_value(json!("1g")).unwrap());
+    world.settle();
+    assert_eq!(hosts(&world), Some(true), "of settings nothing is to be asked");
+}
+
+#[test]
+fn what_was_refused_is_asked_once_more_for_another_spec_and_comes_to_no_file_before() {
+    let refused = Refused {
+        name: "search.max_buckets".into(),
+        value: "5".into(),
+        takes_restart: false,
+        why: "words".into(),
+    };
+    let mut world = World::new(&json!({}));
+    world.declare(&json!({ "search.max_buckets": 5 }));
+    world.current.as_mut().unwrap().refused = vec![refused];
+    world.settle();
+    world.current.as_mut().unwrap().refused.clear();
+    assert_eq!(world.settle(), 0, "not asked again for the same spec");
+    assert_eq!(world.state("search.max_buckets"), Some(LiveState::Refused));
+    world.cluster.metadata.generation = Some(2);
+    assert_eq!(to_ask_anew(&world.cluster), ["search.max_buckets"]);
+    // Something else takes a run: the value waits for its end.
+    let elasticsearch = world.cluster.spec.elasticsearch.as_mut().unwrap();
+    elasticsearch.node_groups[0].heap = Some(serde_json::from_value(json!("1g")).unwrap());
+    assert_eq!(world.turn().act, BTreeMap::new());
+    world.cluster.status.as_mut().unwrap().observed_generation = Some(2);
+    assert_eq!((world.settle(), to_ask_anew(&world.cluster).len()), (0, 0));
+    assert_eq!(world.state("search.max_buckets"), Some(LiveState::Pending));
+    world.roll();
+    assert_eq!(world.settle(), 1);
+    assert_eq!(world.state("search.max_buckets"), Some(LiveState::Live));
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     controllers::cluster::{
-        managed::confirm::is_so,
+        managed::confirm::hold_back,
         observe::Observed,
         plan::{Identity, Plan},
         tests::scene::Scene,
@@ -13,10 +13,17 @@ use crate::{
 
 /// Whether what `world` decides is so where the API server has these objects.
 async fn confirmed(world: &World, cluster: &Cluster, hosts: &[Arc<Host>]) -> bool {
+    let hosts = hosts.iter().map(|it| serde_json::to_value(&**it).unwrap()).collect();
+    left(world, cluster, hosts).await.managed == Some(world.plan())
+}
+
+/// What is left of what `world` decides where the API server has these objects.
+async fn left(world: &World, cluster: &Cluster, hosts: Vec<Value>) -> Plan {
     let (client, mut script) = api_server();
     let ctx = Context::for_tests(client);
     let managed = Some(world.plan());
-    let plan = Plan { step: None, identity: Identity::Unseen(None), managed, let_go: false };
+    let identity = Identity::Unseen(world.plan().remembered().map(str::to_owned));
+    let mut plan = Plan { step: None, identity, managed, let_go: false };
     let scene = Scene::new(Snapshot::default());
     let seen = Observed { managed: Some(world.seen()), ..scene.seen() };
     let answers = async {
@@ -30,11 +37,20 @@ async fn confirmed(world: &World, cluster: &Cluster, hosts: &[Arc<Host>]) -> boo
         assert!(asked.target.contains("/namespaces/ns/hosts?"), "{}", asked.target);
         asked.answer(&json!({
             "apiVersion": "drover.dev/v1alpha1", "kind": "HostList", "metadata": {},
-            "items": hosts.iter().map(|it| serde_json::to_value(&**it).unwrap()).collect::<Vec<_>>(),
+            "items": hosts,
         }));
     };
-    let (answer, ()) = tokio::join!(is_so(&ctx, &world.cluster, &seen, &plan), answers);
-    answer.unwrap()
+    let (answer, ()) = tokio::join!(hold_back(&ctx, &world.cluster, &seen, &mut plan), answers);
+    answer.unwrap();
+    plan
+}
+
+/// The hosts of `world`, the last of which nobody can read.
+fn unreadable(world: &World) -> Vec<Value> {
+    let mut hosts: Vec<Value> =
+        world.hosts.iter().map(|it| serde_json::to_value(&**it).unwrap()).collect();
+    hosts.last_mut().unwrap()["spec"]["paused"] = json!("perhaps");
+    hosts
 }
 
 #[tokio::test]
@@ -78,8 +94,45 @@ async fn nobody_is_asked_where_nothing_happens_that_happens_once() {
     let (client, script) = api_server();
     drop(script);
     let managed = Some(world.plan());
-    let plan = Plan { step: None, identity: Identity::Unseen(None), managed, let_go: false };
+    let identity = Identity::Unseen(None);
+    let mut plan = Plan { step: None, identity, managed, let_go: false };
     let scene = Scene::new(Snapshot::default());
     let seen = Observed { managed: Some(world.seen()), ..scene.seen() };
-    assert!(is_so(&Context::for_tests(client), &world.cluster, &seen, &plan).await.unwrap());
+    let ctx = Context::for_tests(client);
+    hold_back(&ctx, &world.cluster, &seen, &mut plan).await.unwrap();
+    assert_eq!(plan.managed, Some(world.plan()));
+}
+
+#[tokio::test]
+async fn what_is_not_so_holds_back_what_happens_once_and_nothing_else() {
+    let world = World::new();
+    let mut secrets = World::new();
+    secrets.found = Found::default();
+    let mut remembers = World::new();
+    remembers.tell(2, &json!({ "data": "Used", "clusterUuid": "old" }));
+    assert_eq!(remembers.stand(), Stand::Remembered("old".into()));
+    let mut notes = World::new();
+    notes.pin("own");
+    notes.tell(2, &json!({ "data": "Used", "clusterUuid": "own" }));
+    assert!(notes.plan().note.is_some());
+    for world in [world, secrets, remembers, notes] {
+        assert!(world.plan().is_momentous());
+        let plan = left(&world, &world.cluster, unreadable(&world)).await;
+        assert_eq!(plan.identity.pinned(), None, "nothing is pinned either");
+        let managed = plan.managed.unwrap();
+        assert!(!managed.is_momentous() && !managed.is_settled());
+        assert!(managed.waits_for().contains("a Host that names the Cluster can't be read"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_stays_refused_though_nobody_can_tell_whether_it_is_so() {
+    let mut world = World::new();
+    world.found = Found::default();
+    world.tell(1, &json!({ "data": "Used", "clusterUuid": "one" }));
+    world.tell(2, &json!({ "data": "Used", "clusterUuid": "other" }));
+    assert!(world.plan().refused().is_some() && world.plan().is_momentous());
+    let managed = left(&world, &world.cluster, unreadable(&world)).await.managed.unwrap();
+    assert_eq!(managed.refused(), world.plan().refused());
+    assert!(managed.make.is_empty());
 }

@@ -1,6 +1,10 @@
 //! What keeps Elasticsearch from a machine, for a while or until a person has seen to it.
 
 use super::*;
+use crate::{
+    api::host_status::DeployedElasticsearch,
+    controllers::host::elasticsearch::status::{may_hold_shards, told},
+};
 
 #[test]
 fn before_it_is_on_record_who_forms_the_cluster_the_machine_only_tells_what_is_there() {
@@ -15,6 +19,30 @@ fn before_it_is_on_record_who_forms_the_cluster_the_machine_only_tells_what_is_t
     assert!(!is_installing(&scene) && scene.status().operation.is_none());
     let Some(Aim::Kept(care)) = treatment(&scene).unwrap().elasticsearch else { panic!() };
     assert!(!care.is_begun, "no file is written");
+}
+
+#[test]
+fn what_was_begun_waits_while_it_is_on_record_no_more_who_forms_the_cluster() {
+    let mut scene = bare();
+    asks(&mut scene, wanted());
+    scene.machine.installing = Some(Outcome::Fetching);
+    while !is_installing(&scene) {
+        scene.turn();
+    }
+    // Its Cluster is made again: what it declares now forms none, under the same revision.
+    amend(&mut scene, |it| it.may_install = false);
+    scene.turn();
+    scene.machine.installing = None;
+    scene.settle();
+    assert_eq!((scene.machine.starts, is_installing(&scene)), (0, false));
+    assert!(scene.status().operation.is_some(), "the next life of the Cluster chooses this host");
+    scene.check("ElasticsearchInstalled", "Unknown", "Waiting");
+    let message = &scene.condition("ElasticsearchInstalled").message;
+    assert!(message.contains("until the cluster is formed"), "{message}");
+    amend(&mut scene, |it| it.may_install = true);
+    scene.settle();
+    assert_eq!(scene.machine.starts, 1);
+    scene.check("Ready", "True", "AsExpected");
 }
 
 #[test]
@@ -231,4 +259,63 @@ fn a_machine_that_was_seen_to_run_without_a_data_role_holds_no_shards() {
     scene.settle();
     scene.check("Ready", "True", "AsExpected");
     assert_eq!(scene.machine.starts, 2);
+}
+
+/// One look at a machine; whether it may hold shards.
+fn look(
+    known: &mut DeployedElasticsearch,
+    machine: &report::Report,
+    wanted: &Wanted,
+) -> Option<bool> {
+    let wish = Wish::Deploy(Box::new(wanted.clone()));
+    let (may_hold_shards, revision) = may_hold_shards(Some(known), machine, &wish).unzip();
+    *known = DeployedElasticsearch {
+        may_hold_shards,
+        may_hold_shards_revision: revision.flatten(),
+        ..told(machine)
+    };
+    may_hold_shards
+}
+
+#[test]
+fn a_machine_that_is_known_to_hold_no_shards_is_so_yet_after_starts_that_failed() {
+    let of = |setting: &str, holds_data: bool| {
+        wanted_of(NodePlan { holds_data, ..node("8.19.0", setting) })
+    };
+    let (fails, mended, with_data) = (of("2", false), of("3", false), of("1", true));
+    let mut known = DeployedElasticsearch::default();
+    let mut runs = report::Report::bare();
+    runs.swap(&fails.deployment, "a");
+    let mut down = runs.clone();
+    down.stop("activating");
+    for machine in [&runs, &down] {
+        assert_eq!(look(&mut known, machine, &fails), Some(false));
+    }
+    for machine in [&runs, &down] {
+        assert_eq!(look(&mut known, machine, &mended), Some(false), "other settings are wanted");
+    }
+    let mut machine = runs.clone();
+    machine.swap(&mended.deployment, "b");
+    machine.stop("failed");
+    assert_eq!(look(&mut known, &machine, &mended), Some(false), "nobody has seen it run");
+    machine.swap(&mended.deployment, "c");
+    assert_eq!(look(&mut known, &machine, &of("4", false)), Some(false));
+    // A recall brings a data role back, which is not what is wanted.
+    machine.swap(&with_data.deployment, "d");
+    assert_eq!(look(&mut known.clone(), &machine, &mended), None);
+    machine.stop("failed");
+    assert_eq!(look(&mut known, &machine, &mended), None, "it may have been one of data");
+    assert_eq!(look(&mut known, &machine, &with_data), Some(true));
+}
+
+#[test]
+fn an_empty_folder_tells_nothing_of_what_runs_there_later() {
+    let mut known = DeployedElasticsearch::default();
+    let mut machine = report::Report::bare();
+    let other = wanted_of(NodePlan { holds_data: false, ..node("8.19.0", "2") });
+    machine.swap(&joining().deployment, "a");
+    machine.data = report::DataDirectory::Empty;
+    assert_eq!(look(&mut known, &machine, &other), Some(false));
+    machine.data = report::DataDirectory::Used;
+    assert_eq!(look(&mut known, &machine, &other), None);
 }

@@ -1,0 +1,3 @@
+//! What several controllers come to together.
+
+mod formation;
