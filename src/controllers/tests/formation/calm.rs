@@ -48,7 +48,7 @@ impl World {
     /// Each Cluster has all its hosts, or somebody says why not.
     pub fn assert_at_rest(&mut self) {
         self.cache = self.api.clone();
-        for (at, name) in CLUSTERS.iter().enumerate() {
+        for (at, name) in CLUSTERS.iter().enumerate().take(self.found.len()) {
             let Some(cluster) = self.api.clusters[at].clone() else { continue };
             let seen = self.look(&self.api, &cluster, at);
             let plan = managed::plan::next(&cluster, &seen);
