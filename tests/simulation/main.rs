@@ -1,9 +1,13 @@
 //! Runs over the hosts of a cluster, against a model of the world that goes wrong in every way that
 //! a seed brings: crashes between any two writes, hosts that fail, Elasticsearch that can't be asked,
 //! people who change their minds. What must never happen is checked at every state, and when the
-//! faults end, every run has to come to its end.
+//! faults end, every run has to come to its end. Nodes are drained for hosts that leave and for roles that
+//! they lose. Not covered: people who leave a cluster fewer than three masters, protection by shutdown
+//! records, a vote that a person takes of the very node that is being drained, and disks on which stale
+//! copies keep a node without data roles from starting.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::struct_excessive_bools)]
 
+mod drains;
 mod elasticsearch;
 mod hosts;
 mod operator;
