@@ -270,8 +270,9 @@ impl Host {
             return None;
         }
         let is_over = !matches!(self.answer.as_ref()?.progress, Progress::Working { .. });
-        let is_spared = matches!(self.answer.as_ref()?.progress, Progress::Spared);
-        if is_over && permit.step != Step::Stop || is_spared {
+        let is_final =
+            matches!(self.answer.as_ref()?.progress, Progress::Spared | Progress::Vain { .. });
+        if is_over && permit.step != Step::Stop || is_final {
             return None;
         }
         let may_fail = troubled && rng.u8(..) < 8;
@@ -314,6 +315,8 @@ impl Host {
                         failed("sudo asks for a password", false)
                     } else if run.kind.swaps() && self.staged != Some(declared) {
                         failed("what is declared by now does not wait here", false)
+                    } else if troubled && run.kind == Kind::HostUpgrade && rng.u8(..) < 16 {
+                        Progress::Vain { reason: "a package could not be fetched".into() }
                     } else if run.kind.may_spare() && rng.u8(..) < 160 {
                         self.due = rng.bool();
                         if self.due {

@@ -41,6 +41,28 @@ fn kind(rng: &mut fastrand::Rng) -> Kind {
     all[rng.usize(0..all.len())]
 }
 
+/// What has happened in a world.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    pub events: usize,
+    pub runs: usize,
+    pub drains: usize,
+    pub crashes: usize,
+    pub faults: usize,
+}
+
+impl std::iter::Sum for Totals {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |one, other| Self {
+            events: one.events + other.events,
+            runs: one.runs + other.runs,
+            drains: one.drains + other.drains,
+            crashes: one.crashes + other.crashes,
+            faults: one.faults + other.faults,
+        })
+    }
+}
+
 pub struct World {
     seed: u64,
     rng: fastrand::Rng,
@@ -79,6 +101,7 @@ pub struct World {
     /// When something last broke by itself.
     fault_at: Timestamp,
     resume: Option<Box<str>>,
+    pub totals: Totals,
     story: VecDeque<String>,
 }
 
@@ -131,6 +154,7 @@ impl World {
             allowed: 0,
             fault_at: Timestamp::MIN,
             resume: None,
+            totals: Totals::default(),
             story: VecDeque::new(),
         }
     }
@@ -159,6 +183,7 @@ impl World {
     /// Something happens.
     pub fn event(&mut self, troubled: bool) {
         self.now += moment(&mut self.rng);
+        self.totals.events += 1;
         self.land();
         match self.rng.u8(0..100) {
             0..40 => self.reconcile(troubled),
@@ -168,7 +193,10 @@ impl World {
                 self.elasticsearch.work(rng);
             }
             90..96 => self.person(troubled),
-            _ if troubled => self.fault(),
+            _ if troubled => {
+                self.totals.faults += 1;
+                self.fault();
+            }
             _ => {}
         }
     }
@@ -215,6 +243,7 @@ impl World {
         let decided = look.decide();
         let crash = if troubled { self.rng.u8(0..20) } else { 20 };
         if crash == 0 {
+            self.totals.crashes += 1;
             return self.tell("the operator ends before it writes");
         }
         let Decided { status, act, drain, ended } = decided;
@@ -225,18 +254,21 @@ impl World {
                 return self.tell("the object has moved on");
             }
             self.check_drained(&look, &status);
+            self.check_pace(&status);
             self.keep(status.clone(), look.now);
         }
         if let Some(end) = ended {
             self.tell(format!("the run has ended: {end:?}"));
         }
         if crash == 1 {
+            self.totals.crashes += 1;
             return self.tell("the operator ends after the status");
         }
         if let Some(act) = act {
             self.act(&act, &look.spec, &status, crash == 2);
         }
         if crash == 3 {
+            self.totals.crashes += 1;
             return self.tell("the operator ends before it takes a node out");
         }
         if let Some(act) = drain {
@@ -257,6 +289,13 @@ impl World {
             self.tell(format!("{:?}", status.drain));
         }
         self.note_drain(&status, looked);
+        let name = |it: &Status| it.run.as_ref().map(|it| it.id.clone());
+        let is_new = status.run.is_some() && name(&status) != name(&self.status);
+        self.totals.runs += usize::from(is_new);
+        let is_drained =
+            |it: &Status| it.drain.as_ref().is_some_and(|it| it.phase == drain::Phase::Drained);
+        let is_over = is_drained(&status) && !is_drained(&self.status);
+        self.totals.drains += usize::from(is_over);
         self.before.push_back((self.status.clone(), self.version));
         if 3 < self.before.len() {
             self.before.pop_front();

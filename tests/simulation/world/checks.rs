@@ -4,7 +4,8 @@ use drover::{
     elasticsearch::evidence::{CopyState, Mark},
     rollout::{
         drain::{CLEAR, Cause, Drain, Phase},
-        run::HostRun,
+        planner::PauseAfter,
+        run::{HostRun, Step},
         safety::{SETTLED, since},
     },
 };
@@ -104,6 +105,27 @@ impl World {
         }
         let votes = node.is_some_and(|it| evidence.voters.contains(it.0));
         self.must(wanted.master || !votes, "a node is drained that has a vote");
+    }
+
+    /// A host is begun only where the pace lets one, and a person where the spec has the run wait for one.
+    pub(super) fn check_pace(&self, after: &Status) {
+        let (Some(now), Some(was)) = (&after.run, &self.status.run) else { return };
+        let waited =
+            |uid: &str| was.hosts.iter().any(|it| *it.uid == *uid && it.step == Step::Waiting);
+        let is_any_begun = now.hosts.iter().any(|it| it.step.is_begun() && waited(&it.uid));
+        if now.id != was.id || !is_any_begun {
+            return;
+        }
+        let begun = now.hosts.iter().filter(|it| it.step.is_begun()).count();
+        self.must(begun <= self.spec.unavailable, "more hosts are begun than may be at once");
+        let done = now.hosts.iter().filter(|it| it.step == Step::Done).count();
+        let is_let_go_on = match self.spec.pace.pause_after {
+            PauseAfter::Never => true,
+            PauseAfter::First => done == 0 || 0 < now.passed,
+            PauseAfter::Each => done <= now.passed,
+        };
+        self.must(is_let_go_on && now.pause.is_none(), "a host is begun that waits for a person");
+        self.must(!self.spec.paused, "a host is begun while the Cluster is paused");
     }
 
     /// Since when a drain has been under way in which something moves yet.
