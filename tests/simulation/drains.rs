@@ -36,6 +36,7 @@ pub fn decide(look: &Look) -> Decision {
         hosts: &hosts(look),
         lost: lost.as_ref(),
         hold: hold.or_else(|| look.spec.paused.then_some("it is paused")),
+        ends: !look.managed,
         now: look.now,
     })
 }
