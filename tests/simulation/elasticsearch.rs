@@ -1,11 +1,21 @@
 //! A cluster that places the copies of a few indices as Elasticsearch does.
 
+mod placement;
+mod votes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use drover::elasticsearch::{
     cluster_reads::HealthStatus,
     evidence::{Allocation, Copy, CopyState, Counts, Evidence, Exclusion, Node, NodeId, Prior},
 };
+
+/// What the process of a node does, or would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duties {
+    pub data: bool,
+    pub master: bool,
+}
 
 /// The nodes that run, the copies, and the settings.
 #[derive(Clone, Debug)]
@@ -15,13 +25,24 @@ pub struct Elasticsearch {
     pub running: Vec<Option<u64>>,
     /// The host that each runs on.
     machines: Vec<usize>,
-    masters: usize,
+    /// What each does, or did when it last ran; and what it would do after its next start.
+    duties: Vec<Duties>,
+    pub configured: Vec<Duties>,
+    /// The nodes whose majority elects masters.
+    voters: BTreeSet<usize>,
+    /// The nodes of units that were removed from their machine, with their data.
+    pub removed: BTreeSet<usize>,
     starts: u64,
     copies: Vec<Held>,
     pub persistent: Option<Box<str>>,
     pub prior: Option<Prior>,
+    /// Who is taken out by name.
+    pub excluded: Exclusion,
     pub snapshot: bool,
-    pub exclusion: bool,
+    /// Whether somebody keeps shards from nodes by something else than their names.
+    pub filtered: bool,
+    /// Nodes whose disk is full.
+    pub full: BTreeSet<usize>,
     pub answers: bool,
 }
 
@@ -32,6 +53,8 @@ struct Held {
     is_primary: bool,
     state: CopyState,
     node: usize,
+    /// Where it moves to.
+    target: Option<usize>,
     /// Whether it lacks nothing that was acknowledged.
     is_in_sync: bool,
     /// Events until it is looked for elsewhere.
@@ -40,48 +63,64 @@ struct Held {
 
 impl Elasticsearch {
     /// A node on each of `hosts`, the first of which may be masters, and on some host a second one;
-    /// each index has two or three copies, no two of them on one machine.
-    pub fn new(hosts: usize, rng: &mut fastrand::Rng) -> Self {
+    /// each index has up to three copies, no two of them on one machine. `alone` says that some have
+    /// one only.
+    pub fn new(hosts: usize, alone: bool, rng: &mut fastrand::Rng) -> Self {
         let mut machines: Vec<usize> = (0..hosts).collect();
         machines.extend(rng.bool().then(|| rng.usize(0..hosts)));
         let mut copies: Vec<Held> = Vec::new();
         for index in 0..rng.usize(1..8) {
-            let count = rng.usize(2..=3.min(hosts));
+            let least = if alone && rng.u8(0..4) == 0 { 1 } else { 2 };
+            let count = rng.usize(least..=3.min(hosts));
             let mut homes: Vec<usize> = (0..machines.len()).collect();
             rng.shuffle(&mut homes);
             let mut taken = BTreeSet::new();
             homes.retain(|it| taken.insert(machines[*it]));
             for (at, node) in homes.into_iter().take(count).enumerate() {
-                let state = CopyState::Started;
                 copies.push(Held {
                     index,
                     is_primary: at == 0,
-                    state,
+                    state: CopyState::Started,
                     node,
+                    target: None,
                     is_in_sync: true,
                     delay: 0,
                 });
             }
         }
         let persistent = [None, Some("all".into())][rng.usize(0..2)].clone();
-        let masters = 3.min(hosts);
+        let named: Option<Box<str>> = [None, Some("".into())][rng.usize(0..2)].clone();
+        let masters = 3 + 2 * usize::from(5 <= hosts && rng.bool());
+        let duties: Vec<Duties> =
+            (0..machines.len()).map(|it| Duties { data: true, master: it < masters }).collect();
         let starts = machines.len() as u64;
         Self {
             running: (1..=starts).map(Some).collect(),
             machines,
-            masters,
+            configured: duties.clone(),
+            duties,
+            voters: (0..masters).collect(),
+            removed: BTreeSet::new(),
             starts,
             copies,
             persistent,
             prior: None,
+            excluded: Exclusion { persistent: named, ..Exclusion::default() },
             snapshot: false,
-            exclusion: false,
+            filtered: false,
+            full: BTreeSet::new(),
             answers: true,
         }
     }
 
     pub fn id(node: usize) -> NodeId {
         format!("node-{node}").into()
+    }
+
+    /// `node.name`: Drover calls those of units as their hosts.
+    pub fn name(&self, node: usize) -> Box<str> {
+        let kind = if self.machines[node] == node { "host" } else { "beside" };
+        format!("{kind}-{node}").into()
     }
 
     /// The nodes of a host: that of its unit first.
@@ -93,27 +132,31 @@ impl Elasticsearch {
         format!("10.0.0.{host}").into()
     }
 
-    fn majority(&self) -> bool {
-        self.masters < 2 * self.running[..self.masters].iter().flatten().count()
-    }
-
-    /// Whether the copies on `host` may go without any index going with them, and the masters too.
-    pub fn can_spare(&self, host: usize) -> Result<(), String> {
-        let is_here = |it: &Held| self.machines[it.node] == host;
-        for held in self.copies.iter().filter(|it| is_here(it) && it.is_started()) {
-            let elsewhere = |it: &&Held| it.index == held.index && !is_here(it) && it.is_started();
-            if self.copies.iter().find(elsewhere).is_none() {
-                return Err(format!("index {} has its only copy on host {host}", held.index));
+    /// Whether these nodes may go without any index going with them, and the masters too. Indices
+    /// with one copy count where `all` do.
+    pub fn can_spare(&self, nodes: &[usize], all: bool) -> Result<(), String> {
+        for held in self.copies.iter().filter(|it| nodes.contains(&it.node) && it.serves()) {
+            let of_index = || self.copies.iter().filter(|it| it.index == held.index);
+            let mut elsewhere = of_index().filter(|it| !nodes.contains(&it.node) && it.serves());
+            if elsewhere.next().is_none() && (all || 1 < of_index().count()) {
+                return Err(format!("index {} has its only copy on {nodes:?}", held.index));
             }
         }
         let mut without = self.clone();
-        for node in self.nodes_of(host) {
-            without.running[node] = None;
+        for node in nodes {
+            without.running[*node] = None;
         }
         if self.majority() && !without.majority() {
-            return Err(format!("without host {host} there is no majority"));
+            return Err(format!("without {nodes:?} there is no majority"));
         }
         Ok(())
+    }
+
+    /// A copy that a node has, or had when it last ran and that is nowhere else since.
+    pub fn copy_on(&self, node: usize) -> Option<usize> {
+        let is_here =
+            |it: &&Held| it.node == node && (it.state != CopyState::Unassigned || it.is_in_sync);
+        self.copies.iter().find(is_here).map(|it| it.index)
     }
 
     /// Whether every index has a copy that lacks nothing, on whatever host.
@@ -125,10 +168,26 @@ impl Elasticsearch {
     }
 
     pub fn start(&mut self, node: usize) {
-        if self.running[node].is_none() {
+        if self.running[node].is_none() && !self.removed.contains(&node) {
             self.starts += 1;
             self.running[node] = Some(self.starts);
+            self.duties[node] = self.configured[node];
         }
+    }
+
+    /// The node goes from its machine, with its data.
+    pub fn remove(&mut self, node: usize) {
+        self.stop(node);
+        self.removed.insert(node);
+        for held in self.copies.iter_mut().filter(|it| it.node == node) {
+            held.is_in_sync = false;
+        }
+    }
+
+    /// A node without data is made on the machine.
+    pub fn join(&mut self, node: usize) {
+        self.removed.remove(&node);
+        self.start(node);
     }
 
     pub fn stop(&mut self, node: usize) {
@@ -136,91 +195,40 @@ impl Elasticsearch {
             return;
         }
         for at in 0..self.copies.len() {
-            if self.copies[at].node == node && self.copies[at].state != CopyState::Unassigned {
-                self.copies[at].state = CopyState::Unassigned;
-                self.copies[at].delay = 6;
-                if self.copies[at].is_primary {
+            let held = &mut self.copies[at];
+            if held.target == Some(node) {
+                (held.state, held.target) = (CopyState::Started, None);
+            }
+            if held.node == node && held.state != CopyState::Unassigned {
+                (held.state, held.target, held.delay) = (CopyState::Unassigned, None, 6);
+                if held.is_primary {
                     self.promote(at);
                 }
             }
         }
     }
 
-    fn promote(&mut self, lost: usize) {
-        let index = self.copies[lost].index;
-        let next = self.copies.iter().position(|it| it.index == index && it.is_started());
-        if let Some(next) = next {
-            self.copies[lost].is_primary = false;
-            self.copies[next].is_primary = true;
-            // Writes go on without it.
-            self.copies[lost].is_in_sync = false;
-        }
-    }
-
-    /// Moves one step on.
-    pub fn work(&mut self, rng: &mut fastrand::Rng) {
-        if !self.majority() {
-            return;
-        }
-        let only_primaries = self.prior.is_some();
-        for at in 0..self.copies.len() {
-            let held = self.copies[at].clone();
-            let primary_serves = || {
-                self.copies
-                    .iter()
-                    .any(|it| it.index == held.index && it.is_primary && it.is_started())
-            };
-            match held.state {
-                CopyState::Initializing if rng.bool() && (held.is_primary || primary_serves()) => {
-                    self.copies[at].state = CopyState::Started;
-                    self.copies[at].is_in_sync = true;
-                }
-                CopyState::Unassigned if held.is_primary => {
-                    if self.running[held.node].is_some() && held.is_in_sync {
-                        self.copies[at].state = CopyState::Initializing;
-                    } else {
-                        self.promote(at);
-                    }
-                }
-                CopyState::Unassigned if !only_primaries && primary_serves() => self.replace(at),
-                CopyState::Unassigned
-                | CopyState::Initializing
-                | CopyState::Started
-                | CopyState::Relocating => {}
-            }
-        }
-    }
-
-    /// A replica comes back where it was, or after a while elsewhere.
-    fn replace(&mut self, at: usize) {
-        let held = self.copies[at].clone();
-        if self.running[held.node].is_some() {
-            self.copies[at].state = CopyState::Initializing;
-        } else if 0 < held.delay {
-            self.copies[at].delay -= 1;
-        } else {
-            let is_free = |node: &usize| {
-                let has = |(other, it): (usize, &Held)| {
-                    let is_near = self.machines[it.node] == self.machines[*node];
-                    other != at && it.index == held.index && is_near
-                };
-                self.running[*node].is_some() && !self.copies.iter().enumerate().any(has)
-            };
-            let home = (0..self.running.len()).find(is_free);
-            if let Some(node) = home {
-                self.copies[at] =
-                    Held { node, state: CopyState::Initializing, is_in_sync: false, ..held };
-            }
-        }
-    }
-
     pub fn is_green(&self) -> bool {
-        self.copies.iter().all(Held::is_started)
+        self.copies.iter().all(|it| it.state == CopyState::Started)
+    }
+
+    /// Whether it can be asked, and told anything.
+    pub fn is_there(&self) -> bool {
+        self.answers && self.majority()
+    }
+
+    pub fn allocation(&self) -> Allocation {
+        Allocation {
+            persistent: self.persistent.clone(),
+            transient: None,
+            prior: self.prior.clone(),
+            owner: self.prior.is_some().then(|| super::operator::OWNER.into()),
+        }
     }
 
     /// What it says of itself, where it answers.
     pub fn evidence(&self) -> Option<Evidence> {
-        if !self.answers || !self.majority() {
+        if !self.is_there() {
             return None;
         }
         let nodes: BTreeMap<NodeId, Node> = self
@@ -229,11 +237,11 @@ impl Elasticsearch {
             .enumerate()
             .filter_map(|(node, start)| Some((Self::id(node), self.node(node, (*start)?))))
             .collect();
-        let master = (0..self.masters).find(|it| self.running[*it].is_some()).map(Self::id);
+        let master = self.voters.iter().find(|it| self.may_vote(**it)).map(|it| Self::id(*it));
         let copies: Vec<Copy> = self.copies.iter().map(Held::shown).collect();
         let count = |state| copies.iter().filter(|it| it.state == state).count();
         let unassigned = count(CopyState::Unassigned);
-        let is_red = self.copies.iter().any(|it| it.is_primary && !it.is_started());
+        let is_red = self.copies.iter().any(|it| it.is_primary && !it.serves());
         let status = match (is_red, unassigned + count(CopyState::Initializing)) {
             (true, _) => HealthStatus::Red,
             (false, 0) => HealthStatus::Green,
@@ -243,8 +251,8 @@ impl Elasticsearch {
         let health = Counts {
             status,
             nodes: nodes.len(),
-            active: count(CopyState::Started),
-            relocating: 0,
+            active: count(CopyState::Started) + count(CopyState::Relocating),
+            relocating: count(CopyState::Relocating),
             initializing: count(CopyState::Initializing),
             unassigned,
             delayed: self.copies.iter().filter(waits).count(),
@@ -254,35 +262,39 @@ impl Elasticsearch {
             uuid: "the cluster".into(),
             nodes,
             master,
-            voters: (0..self.masters).map(Self::id).collect(),
+            voters: self.voters.iter().map(|it| Self::id(*it)).collect(),
             copies,
             health,
-            allocation: Allocation {
-                persistent: self.persistent.clone(),
-                transient: None,
-                prior: self.prior.clone(),
-                owner: self.prior.is_some().then(|| super::operator::OWNER.into()),
-            },
-            exclusion: Exclusion::default(),
+            allocation: self.allocation(),
+            exclusion: self.excluded.clone(),
             expanding: BTreeSet::new(),
             origins: BTreeMap::new(),
-            foreign: self.exclusion.then(|| "an exclusion".into()).into_iter().collect(),
+            foreign: self.foreign(),
             snapshots: self.snapshot.then(|| "nightly".into()).into_iter().collect(),
-            full: BTreeSet::new(),
+            full: self.full.iter().map(|it| Self::id(*it)).collect(),
             ..Evidence::default()
         })
     }
 
+    /// What others hold back or take out. What Drover has marked is not among them.
+    fn foreign(&self) -> Vec<Box<str>> {
+        let excluded = &self.excluded;
+        let names = [&excluded.persistent, &excluded.transient].into_iter().flatten();
+        let named = names.filter(|it| !it.is_empty() && !excluded.keeps_shards_away());
+        let named = named.map(|it| format!("exclude._name: {it}").into());
+        let is_own = |name: &str| excluded.marked().is_some_and(|it| it.has(name));
+        let votes = excluded.voting.iter().filter(|it| !is_own(it));
+        let votes = votes.map(|it| format!("a voting exclusion of {it}").into());
+        let filtered = self.filtered.then(|| "exclude._ip: 192.0.2.1".into());
+        named.chain(votes).chain(filtered).collect()
+    }
+
     fn node(&self, node: usize, start: u64) -> Node {
-        let mut roles: BTreeSet<Box<str>> = ["data".into()].into();
-        if node < self.masters {
-            roles.insert("master".into());
-        }
         Node {
-            name: Self::id(node),
+            name: self.name(node),
             ephemeral_id: format!("start-{start}").into(),
             address: Self::address(self.machines[node]),
-            roles,
+            roles: self.duties[node].roles(),
             version: "8.19.0".into(),
             process: None,
             serves: true,
@@ -290,9 +302,17 @@ impl Elasticsearch {
     }
 }
 
+impl Duties {
+    /// By Elasticsearch's names.
+    pub fn roles(self) -> BTreeSet<Box<str>> {
+        let roles = [("data", self.data), ("master", self.master)];
+        roles.into_iter().filter(|it| it.1).map(|it| it.0.into()).collect()
+    }
+}
+
 impl Held {
-    fn is_started(&self) -> bool {
-        self.state == CopyState::Started
+    fn serves(&self) -> bool {
+        matches!(self.state, CopyState::Started | CopyState::Relocating)
     }
 
     fn shown(&self) -> Copy {

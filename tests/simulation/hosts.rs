@@ -1,16 +1,18 @@
 //! Hosts as their controller brings them along: it takes permits, says so, looks again, and acts.
 
+mod life;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use drover::rollout::{
     hosts::{Answer, Match, Member, Progress},
-    roles::Roles,
     run::{FRESH, HostRun, Kind, Run, RunId, Step},
     safety::since,
 };
 use jiff::Timestamp;
 
-use super::elasticsearch::Elasticsearch;
+pub use self::life::{Known, Life};
+use super::elasticsearch::{Duties, Elasticsearch};
 
 /// One machine.
 #[derive(Clone, Debug)]
@@ -27,8 +29,13 @@ pub struct Host {
     boots_before: u64,
     /// Whether a person has stopped its unit, so that the machine does not start it.
     pub disabled: bool,
-    /// Whether it is a member of the Cluster.
-    pub is_member: bool,
+    /// What became of its object, and which one of the name it is.
+    pub life: Life,
+    generation: u32,
+    /// Whether a person lets it go without a drain.
+    pub skips: bool,
+    /// What its node is to do.
+    pub wanted: Duties,
     pub in_maintenance: bool,
     /// Whether Elasticsearch does not start here until somebody mends it.
     pub broken: bool,
@@ -39,8 +46,8 @@ pub struct Host {
     /// The target that what starts now is of, and the one that the permit at hand leads to.
     in_place: u64,
     aim: Option<u64>,
-    /// The target that what ran before that was of.
-    previous: u64,
+    /// The target that what ran before that was of, and what its node did.
+    previous: (u64, Duties),
     /// Whether it has upgraded its packages, and asks for another permit to boot.
     due: bool,
     /// How often Elasticsearch was stopped, by run.
@@ -50,7 +57,7 @@ pub struct Host {
 }
 
 impl Host {
-    pub fn new(number: usize) -> Self {
+    pub fn new(number: usize, elasticsearch: &Elasticsearch) -> Self {
         Self {
             number,
             cordoned: false,
@@ -60,22 +67,21 @@ impl Host {
             boots: 0,
             boots_before: 0,
             disabled: false,
-            is_member: true,
+            life: Life::Member,
+            generation: 0,
+            skips: false,
+            wanted: elasticsearch.configured[number],
             in_maintenance: false,
             broken: false,
             reached: 0,
             staged: None,
             in_place: 0,
             aim: None,
-            previous: 0,
+            previous: (0, elasticsearch.configured[number]),
             due: false,
             stops: BTreeMap::new(),
             fit: true,
         }
-    }
-
-    pub fn uid(&self) -> Box<str> {
-        format!("uid-{}", self.number).into()
     }
 
     pub fn member(&self, elasticsearch: &Elasticsearch) -> Member {
@@ -91,18 +97,18 @@ impl Host {
             Match::Stopped
         };
         Member {
-            name: format!("host-{}", self.number).into(),
+            name: self.name(),
             uid: self.uid(),
             addresses: [Elasticsearch::address(self.number)].into(),
             nodes,
-            is_home: true,
+            is_home: !elasticsearch.removed.contains(&self.number),
             is_failing: false,
-            roles: Roles::Every,
+            roles: self.roles(),
             runs,
             others_run,
             fit: if self.fit { Ok(()) } else { Err("it can't be reached".into()) },
-            may_hold_shards: false,
-            may_vote: false,
+            may_hold_shards: elasticsearch.copy_on(self.number).is_some(),
+            may_vote: !elasticsearch.is_silent(self.number),
             has_images: Some(true),
             in_maintenance: self.in_maintenance,
             is_cordoned: self.cordoned,
@@ -142,12 +148,16 @@ impl Host {
     }
 
     /// What waits takes the place of what was there, and is used up, also where that fails half-way.
-    fn swap(&mut self, declared: u64, fails: bool) {
+    fn swap(&mut self, declared: u64, fails: bool, elasticsearch: &mut Elasticsearch) {
         (self.staged, self.aim) = (None, Some(declared));
-        if self.in_place != declared {
-            self.previous = self.in_place;
+        if fails {
+            return;
         }
-        self.in_place = if fails { self.in_place } else { declared };
+        if self.in_place != declared {
+            self.previous = (self.in_place, elasticsearch.configured[self.number]);
+        }
+        self.in_place = declared;
+        elasticsearch.configured[self.number] = self.wanted;
     }
 
     /// What ran before the run runs again, unless its data is no longer what it could read.
@@ -157,11 +167,12 @@ impl Host {
         rng: &mut fastrand::Rng,
     ) -> Progress {
         match elasticsearch.running[self.number] {
-            Some(_) if self.in_place == self.previous => Progress::Done,
+            Some(_) if self.in_place == self.previous.0 => Progress::Done,
             Some(_) => failed("what is taken back runs by now", true),
             None if rng.u8(..) < 64 => failed("the data may have been opened", true),
             None => {
-                (self.in_place, self.reached) = (self.previous, self.previous);
+                (self.in_place, self.reached) = (self.previous.0, self.previous.0);
+                elasticsearch.configured[self.number] = self.previous.1;
                 self.broken = false;
                 elasticsearch.start(self.number);
                 Progress::Working { touched: true }
@@ -246,7 +257,7 @@ impl Host {
         troubled: bool,
         now: Timestamp,
     ) -> Option<RunId> {
-        if !self.is_member {
+        if !self.is_member() {
             self.finish_alone(elasticsearch);
             return None;
         }
@@ -262,8 +273,9 @@ impl Host {
             return None;
         }
         let is_over = !matches!(self.answer.as_ref()?.progress, Progress::Working { .. });
-        let is_spared = matches!(self.answer.as_ref()?.progress, Progress::Spared);
-        if is_over && permit.step != Step::Stop || is_spared {
+        let is_final =
+            matches!(self.answer.as_ref()?.progress, Progress::Spared | Progress::Vain { .. });
+        if is_over && permit.step != Step::Stop || is_final {
             return None;
         }
         let may_fail = troubled && rng.u8(..) < 8;
@@ -306,6 +318,8 @@ impl Host {
                         failed("sudo asks for a password", false)
                     } else if run.kind.swaps() && self.staged != Some(declared) {
                         failed("what is declared by now does not wait here", false)
+                    } else if troubled && run.kind == Kind::HostUpgrade && rng.u8(..) < 16 {
+                        Progress::Vain { reason: "a package could not be fetched".into() }
                     } else if run.kind.may_spare() && rng.u8(..) < 160 {
                         self.due = rng.bool();
                         if self.due {
@@ -318,7 +332,7 @@ impl Host {
                         self.stopped = true;
                         let fails = troubled && rng.u8(..) < 24;
                         if run.kind.swaps() {
-                            self.swap(declared, fails);
+                            self.swap(declared, fails, elasticsearch);
                         }
                         let mut going = self.going(run.kind, elasticsearch).into_iter();
                         if going.any(|it| elasticsearch.running[it].is_some()) {

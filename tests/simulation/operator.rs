@@ -1,33 +1,52 @@
 //! The Cluster controller: it looks, decides, writes the status, and acts, and may end in between.
 
-use drover::elasticsearch::evidence::{Evidence, Prior};
+use drover::elasticsearch::evidence::{Allocation, Evidence, Prior};
 use drover::rollout::{
+    drain::{self, Cause, Drain},
     hosts::Member,
     planner::{self, Act, End, Pace, Wanted},
-    run::{Kind, Run},
+    run::{HostRun, Kind, Run, Step},
     safety::Permitted,
 };
 use jiff::Timestamp;
 
+use super::{drains, hosts::Known};
+
 /// What people want.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
     pub target: u64,
     pub kind: Kind,
     pub unavailable: usize,
     pub paused: bool,
+    /// Whether indices with one copy may be unavailable for a while.
+    pub alone: bool,
     pub pace: Pace,
 }
 
+/// Why there is no evidence.
+pub const SILENT: &str = "Elasticsearch does not answer";
+
 /// The uid of the object that is reconciled.
 pub const OWNER: &str = "uid";
+
+/// What the status tells of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    pub run: Option<Run>,
+    pub drain: Option<Drain>,
+}
 
 /// What it looked at.
 pub struct Look {
     pub evidence: Option<Evidence>,
     pub members: Vec<Member>,
+    /// The members, those that leave, and those that have a node yet.
+    pub known: Vec<Known>,
+    /// Whether the Cluster is one whose Elasticsearch Drover runs.
+    pub managed: bool,
     pub spec: Spec,
-    pub run: Option<Run>,
+    pub status: Status,
     /// How often the status had been written.
     pub version: u64,
     pub behind: Vec<Box<str>>,
@@ -37,8 +56,9 @@ pub struct Look {
 
 /// What it decided.
 pub struct Decided {
-    pub run: Option<Run>,
+    pub status: Status,
     pub act: Option<Act>,
+    pub drain: Option<drain::Act>,
     pub ended: Option<End>,
 }
 
@@ -51,25 +71,61 @@ impl Look {
             target: self.spec.target.to_string().into(),
             hosts: self.behind.clone(),
         };
-        let permitted =
-            Permitted { unavailable: self.spec.unavailable, downtime: false, single_copies: false };
+        let permitted = Permitted {
+            unavailable: self.spec.unavailable,
+            downtime: false,
+            single_copies: self.spec.alone,
+        };
+        let drained = drains::decide(self);
         let world = planner::World {
-            evidence: self.evidence.as_ref().ok_or("Elasticsearch does not answer"),
+            evidence: self.evidence.as_ref().ok_or(SILENT),
             owner: OWNER,
             members: &self.members,
             permitted: &permitted,
             pace: &self.spec.pace,
             protection: planner::Protection::AllocationSettings,
             wanted: (!self.behind.is_empty()).then_some(&wanted),
-            hold: self.spec.paused.then_some("Paused"),
+            hold: self.hold(drained.drain.as_ref()),
             is_given_up: false,
-            drain: None,
+            drain: drained.drain.as_ref(),
             resume: self.resume.as_deref(),
-            run: self.run.as_ref(),
+            run: self.status.run.as_ref(),
             now: self.now,
         };
         let planner::Decision { run, act, ended } = planner::next(&world);
-        Decided { run, act, ended: ended.map(|it| it.0) }
+        let status = Status { run, drain: drained.drain };
+        Decided { status, act, drain: drained.act, ended: ended.map(|it| it.0) }
+    }
+
+    /// Why no host is begun. What is drained for the run itself does not hold it.
+    fn hold(&self, drain: Option<&Drain>) -> Option<&'static str> {
+        let holds = |it: &Drain| {
+            it.is_in_flight() && (self.status.run.is_none() || it.of.cause == Cause::Leaves)
+        };
+        let is_draining = drain.is_some_and(holds);
+        let paused = self.spec.paused.then_some("Paused");
+        paused.or_else(|| is_draining.then_some("Draining"))
+    }
+}
+
+/// Whether `act` still holds where the object is as the API server has it now, and the settings are as
+/// Elasticsearch has them.
+pub fn holds(act: &Act, decided: &Status, now: &Status, allocation: &Allocation) -> bool {
+    let needs =
+        |it: &HostRun| Step::Protect <= it.step && it.step < Step::Unprotect || it.is_staged_anew();
+    match act {
+        Act::Protect(prior) => {
+            let is_taken = allocation.is_protected() || allocation.is_kept_by_other(OWNER);
+            let is_so = !is_taken && allocation.is_free() && allocation.as_prior() == *prior;
+            now.run == decided.run && is_so
+        }
+        // Here nothing is protected by records.
+        Act::Announce { .. } | Act::Retract(_) => false,
+        Act::Unprotect(prior) => {
+            let needed = now.run.iter().flat_map(|it| &it.hosts).any(needs);
+            let is_so = allocation.kept_for(OWNER).as_ref() == Some(prior);
+            (now.run == decided.run || !needed) && is_so
+        }
     }
 }
 

@@ -1,23 +1,32 @@
-//! All of it together, and what must never be so.
+//! All of it together.
+
+mod checks;
+mod drains;
+mod people;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
 use drover::rollout::{
+    drain,
     planner::{Act, OnFailure, Pace, PauseAfter},
-    run::{HostRun, Kind, Run, Step},
+    run::{Kind, Run, Step},
+    safety::since,
 };
 use jiff::Timestamp;
 
+use self::people::Theirs;
 use super::{
     elasticsearch::Elasticsearch,
-    hosts::Host,
+    hosts::{Host, Life},
     moment,
-    operator::{Decided, Look, Spec, setting},
+    operator::{Decided, Look, Spec, Status, holds, setting},
 };
 
+/// What the operator was told longer ago than that it does not go by.
+const TOO_OLD: Duration = Duration::from_secs(10);
 /// The most hosts that may be out of service at once, whatever people come to want.
 const MOST: usize = 2;
 
@@ -32,6 +41,28 @@ fn kind(rng: &mut fastrand::Rng) -> Kind {
     all[rng.usize(0..all.len())]
 }
 
+/// What has happened in a world.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    pub events: usize,
+    pub runs: usize,
+    pub drains: usize,
+    pub crashes: usize,
+    pub faults: usize,
+}
+
+impl std::iter::Sum for Totals {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |one, other| Self {
+            events: one.events + other.events,
+            runs: one.runs + other.runs,
+            drains: one.drains + other.drains,
+            crashes: one.crashes + other.crashes,
+            faults: one.faults + other.faults,
+        })
+    }
+}
+
 pub struct World {
     seed: u64,
     rng: fastrand::Rng,
@@ -41,11 +72,26 @@ pub struct World {
     /// The setting as it was before Drover.
     original: Option<Box<str>>,
     spec: Spec,
+    /// Whether Drover runs the Elasticsearch.
+    managed: bool,
     /// The status, and how often it was written.
-    run: Option<Run>,
+    status: Status,
     version: u64,
     /// Older states of it, as a cache may show them.
-    before: VecDeque<(Option<Run>, u64)>,
+    before: VecDeque<(Status, u64)>,
+    /// What the operator has looked at, and not decided on yet.
+    slow: Option<Look>,
+    /// What others have set.
+    theirs: Theirs,
+    /// Requests for drains that the operator has given up, and when they are carried out all the same.
+    late: Vec<(Timestamp, drain::Act)>,
+    /// The nodes that such requests have taken out since.
+    stray: BTreeSet<Box<str>>,
+    /// The hosts that have left, and of which people were told that nothing is left on their nodes.
+    let_go: BTreeMap<usize, Timestamp>,
+    /// Since when a host is drained, and its uid, until nothing is left there; and since when nothing is.
+    moving: Option<(Timestamp, Box<str>)>,
+    drained_at: Timestamp,
     /// The hosts that a run has taken down and that have not been back since, with the nodes that went
     /// with them. Those that a person has let it go on without are not among them.
     down: BTreeMap<usize, Vec<usize>>,
@@ -55,14 +101,20 @@ pub struct World {
     /// When something last broke by itself.
     fault_at: Timestamp,
     resume: Option<Box<str>>,
+    pub totals: Totals,
     story: VecDeque<String>,
 }
 
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let count = rng.usize(3..=6);
-        let elasticsearch = Elasticsearch::new(count, &mut rng);
+        let count = rng.usize(3..=7);
+        let alone = rng.u8(0..4) == 0;
+        let elasticsearch = Elasticsearch::new(count, alone, &mut rng);
+        let mut hosts: Vec<Host> = (0..count).map(|it| Host::new(it, &elasticsearch)).collect();
+        // Some have been brought to what is wanted already.
+        let reached = u64::from(rng.u8(0..3) == 0);
+        hosts.iter_mut().for_each(|it| it.reached = reached);
         let pause_after =
             [PauseAfter::Never, PauseAfter::Never, PauseAfter::First, PauseAfter::Each];
         let spec = Spec {
@@ -70,6 +122,7 @@ impl World {
             kind: kind(&mut rng),
             unavailable: rng.usize(1..=MOST),
             paused: false,
+            alone,
             pace: Pace {
                 pause_after: pause_after[rng.usize(0..4)],
                 host_timeout: Duration::from_mins(10),
@@ -77,21 +130,31 @@ impl World {
                 on_failure: if rng.bool() { OnFailure::Pause } else { OnFailure::Rollback },
             },
         };
+        let managed = rng.u8(0..4) != 0;
         Self {
             seed,
             rng,
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
-            hosts: (0..count).map(Host::new).collect(),
+            hosts,
             original: elasticsearch.persistent.clone(),
+            theirs: Theirs::of(&elasticsearch.excluded),
             elasticsearch,
             spec,
-            run: None,
+            managed,
+            status: Status::default(),
             version: 0,
             before: VecDeque::new(),
+            slow: None,
+            late: Vec::new(),
+            stray: BTreeSet::new(),
+            let_go: BTreeMap::new(),
+            moving: None,
+            drained_at: Timestamp::MIN,
             down: BTreeMap::new(),
             allowed: 0,
             fault_at: Timestamp::MIN,
             resume: None,
+            totals: Totals::default(),
             story: VecDeque::new(),
         }
     }
@@ -110,7 +173,7 @@ impl World {
         format!(
             "{}\n{:#?}\n{:?}\n{:?}\n{:?}",
             lines.join("\n"),
-            self.run,
+            self.status,
             self.spec,
             self.elasticsearch,
             self.hosts
@@ -120,6 +183,8 @@ impl World {
     /// Something happens.
     pub fn event(&mut self, troubled: bool) {
         self.now += moment(&mut self.rng);
+        self.totals.events += 1;
+        self.land();
         match self.rng.u8(0..100) {
             0..40 => self.reconcile(troubled),
             40..65 => self.host(troubled),
@@ -128,28 +193,33 @@ impl World {
                 self.elasticsearch.work(rng);
             }
             90..96 => self.person(troubled),
-            _ if troubled => self.fault(),
+            _ if troubled => {
+                self.totals.faults += 1;
+                self.fault();
+            }
             _ => {}
         }
     }
 
     fn members(&self) -> impl Iterator<Item = &Host> {
-        self.hosts.iter().filter(|it| it.is_member)
+        self.hosts.iter().filter(|it| it.is_member())
     }
 
-    fn reconcile(&mut self, troubled: bool) {
+    fn look(&mut self, troubled: bool) -> Look {
         // A cache may be behind.
         let behind = troubled && self.rng.u8(..) < 20;
-        let seen = match self.before.front() {
+        let (status, version) = match self.before.front() {
             Some(old) if behind => old.clone(),
-            _ => (self.run.clone(), self.version),
+            _ => (self.status.clone(), self.version),
         };
-        let look = Look {
+        Look {
             evidence: self.elasticsearch.evidence(),
             members: self.members().map(|it| it.member(&self.elasticsearch)).collect(),
+            known: self.hosts.iter().filter_map(|it| it.known(&self.elasticsearch)).collect(),
+            managed: self.managed,
             spec: self.spec.clone(),
-            run: seen.0.clone(),
-            version: seen.1,
+            status,
+            version,
             behind: self
                 .members()
                 .filter(|it| it.reached != self.spec.target)
@@ -157,52 +227,91 @@ impl World {
                 .collect(),
             resume: self.resume.clone(),
             now: self.now,
+        }
+    }
+
+    fn reconcile(&mut self, troubled: bool) {
+        let look = match self.slow.take() {
+            Some(look) if since(look.now, self.now) < TOO_OLD => look,
+            _ => self.look(troubled),
         };
-        let Decided { run, act, ended } = look.decide();
-        let crash = if troubled { self.rng.u8(0..12) } else { 12 };
+        if troubled && look.now == self.now && self.rng.u8(0..12) == 0 {
+            // Other things happen before it has decided.
+            self.slow = Some(look);
+            return;
+        }
+        let decided = look.decide();
+        let crash = if troubled { self.rng.u8(0..20) } else { 20 };
         if crash == 0 {
+            self.totals.crashes += 1;
             return self.tell("the operator ends before it writes");
         }
-        if run != seen.0 {
-            // Written with the version that it was decided on.
-            if seen.1 != self.version {
-                return self.tell("the status has moved on");
+        let Decided { status, act, drain, ended } = decided;
+        if status != look.status {
+            // Written with the version that it was decided on, which any change of the object ends.
+            let is_same = look.spec == self.spec && look.resume == self.resume;
+            if look.version != self.version || !is_same {
+                return self.tell("the object has moved on");
             }
-            self.keep(run);
+            self.check_drained(&look, &status);
+            self.check_pace(&status);
+            self.keep(status.clone(), look.now);
         }
         if let Some(end) = ended {
             self.tell(format!("the run has ended: {end:?}"));
         }
         if crash == 1 {
+            self.totals.crashes += 1;
             return self.tell("the operator ends after the status");
         }
-        // Right before it acts it looks at the object itself.
-        if seen.1 != self.version && act.is_some() && seen.0 == self.run {
-            return;
-        }
         if let Some(act) = act {
-            self.act(&act, crash == 2);
+            self.act(&act, &look.spec, &status, crash == 2);
+        }
+        if crash == 3 {
+            self.totals.crashes += 1;
+            return self.tell("the operator ends before it takes a node out");
+        }
+        if let Some(act) = drain {
+            self.take_out(act, &look.spec, &status, crash);
         }
     }
 
-    fn keep(&mut self, run: Option<Run>) {
+    fn keep(&mut self, status: Status, looked: Timestamp) {
         let steps = |run: &Option<Run>| -> Vec<Step> {
             run.iter().flat_map(|it| it.hosts.iter().map(|it| it.step)).collect()
         };
-        if steps(&run) != steps(&self.run) {
-            let text = format!("{:?} {:?}", run.as_ref().map(|it| &it.id), steps(&run));
+        if steps(&status.run) != steps(&self.status.run) {
+            let run = &status.run;
+            let text = format!("{:?} {:?}", run.as_ref().map(|it| &it.id), steps(run));
             self.tell(text);
         }
-        self.before.push_back((self.run.clone(), self.version));
+        if status.drain != self.status.drain {
+            self.tell(format!("{:?}", status.drain));
+        }
+        self.note_drain(&status, looked);
+        let name = |it: &Status| it.run.as_ref().map(|it| it.id.clone());
+        let is_new = status.run.is_some() && name(&status) != name(&self.status);
+        self.totals.runs += usize::from(is_new);
+        let is_drained =
+            |it: &Status| it.drain.as_ref().is_some_and(|it| it.phase == drain::Phase::Drained);
+        let is_over = is_drained(&status) && !is_drained(&self.status);
+        self.totals.drains += usize::from(is_over);
+        self.before.push_back((self.status.clone(), self.version));
         if 3 < self.before.len() {
             self.before.pop_front();
         }
-        self.run = run;
+        self.status = status;
         self.version += 1;
     }
 
-    fn act(&mut self, act: &Act, answer_lost: bool) {
-        if !self.elasticsearch.answers {
+    fn act(&mut self, act: &Act, spec: &Spec, decided: &Status, answer_lost: bool) {
+        // Right before it acts it looks at the object itself, and at the settings.
+        let allocation = self.elasticsearch.allocation();
+        let is_same = *spec == self.spec || matches!(act, Act::Unprotect(_));
+        if !self.elasticsearch.answers
+            || !is_same
+            || !holds(act, decided, &self.status, &allocation)
+        {
             return;
         }
         self.tell(format!("{act:?}{}", if answer_lost { ", and the answer is lost" } else { "" }));
@@ -222,7 +331,7 @@ impl World {
 
     fn host(&mut self, troubled: bool) {
         // One whose Cluster tells it something is woken by that.
-        let told = self.run.iter().flat_map(|it| &it.hosts).find(|it| it.step.is_permit());
+        let told = self.status.run.iter().flat_map(|it| &it.hosts).find(|it| it.step.is_permit());
         let woken = told.and_then(|told| self.hosts.iter().position(|it| it.uid() == told.uid));
         let at = match woken {
             Some(at) if self.rng.u8(0..4) < 3 => at,
@@ -230,25 +339,28 @@ impl World {
         };
         // A cache may be behind.
         let seen = match self.before.back() {
-            Some((old, _)) if troubled && self.rng.u8(..) < 40 => old.clone(),
-            _ => self.run.clone(),
+            Some((old, _)) if troubled && self.rng.u8(..) < 40 => old.run.clone(),
+            _ => self.status.run.clone(),
         };
+        let before = self.elasticsearch.configured[at];
         let host = &mut self.hosts[at];
-        let (seen, run) = (seen.as_ref(), (self.run.as_ref(), self.spec.target));
+        let (seen, run) = (seen.as_ref(), (self.status.run.as_ref(), self.spec.target));
         let stopped =
             host.reconcile(seen, run, &mut self.elasticsearch, &mut self.rng, troubled, self.now);
+        self.check_duties(at, before);
         if let Some(id) = stopped {
             self.stopped(at, &id);
         }
+        self.part(at);
     }
 
     /// A host stops Elasticsearch by a permit: nothing may be lost by that.
     fn stopped(&mut self, at: usize, id: &str) {
         self.tell(format!("host {at} stops for {id}"));
-        let run = self.run.as_ref().unwrap();
+        let run = self.status.run.as_ref().unwrap();
         let permit = run.hosts.iter().find(|it| it.uid == self.hosts[at].uid()).unwrap();
         if self.fault_at < permit.since
-            && let Err(why) = self.elasticsearch.can_spare(at)
+            && let Err(why) = self.elasticsearch.can_spare(&self.elasticsearch.nodes_of(at), false)
         {
             panic!("seed {}: {why}\n{}", self.seed, self.story());
         }
@@ -258,10 +370,17 @@ impl World {
             self.seed,
             self.story()
         );
+        let drained = self.moving.as_ref().filter(|it| it.0 < permit.since);
+        assert!(
+            drained.is_none_or(|it| it.1 == permit.uid),
+            "seed {}: host {at} stops while another one is drained\n{}",
+            self.seed,
+            self.story()
+        );
         let stops = self.hosts[at].stops.entry(id.into()).or_default();
         *stops += 1;
         let stops = *stops;
-        let run = self.run.as_ref().unwrap();
+        let run = self.status.run.as_ref().unwrap();
         let host = run.hosts.iter().find(|it| it.uid == self.hosts[at].uid()).unwrap();
         assert!(
             stops <= host.attempt as usize,
@@ -278,138 +397,12 @@ impl World {
             self.down,
             self.story()
         );
-        let kind = self.run.as_ref().unwrap().kind;
+        let kind = self.status.run.as_ref().unwrap().kind;
         let mut going = self.hosts[at].going(kind, &self.elasticsearch);
         going.retain(|it| self.elasticsearch.running[*it].is_some());
         for node in &going {
             self.elasticsearch.stop(*node);
         }
         self.down.insert(at, going);
-    }
-
-    fn person(&mut self, troubled: bool) {
-        let pause = self.run.as_ref().and_then(|it| it.pause.as_ref());
-        match self.rng.u8(0..8) {
-            0..4 => {
-                self.resume = pause.map(|it| it.token.clone());
-                if self.resume.is_some() {
-                    self.down.retain(|it, _| self.hosts[*it].is_member);
-                }
-            }
-            4 if troubled => self.spec.paused = !self.spec.paused,
-            5 if troubled && self.spec.target < 3 => {
-                self.spec.target += 1;
-                self.spec.kind = kind(&mut self.rng);
-                let target = self.spec.target;
-                // What did not start may start with what is wanted now.
-                self.hosts.iter_mut().for_each(|it| it.broken = false);
-                self.tell(format!("now {target} is wanted"));
-            }
-            _ => {
-                let at = self.rng.usize(0..self.hosts.len());
-                self.hosts[at].broken = false;
-                self.hosts[at].fit = true;
-                if !troubled {
-                    self.start(at);
-                }
-            }
-        }
-    }
-
-    fn fault(&mut self) {
-        let at = self.rng.usize(0..self.hosts.len());
-        match self.rng.u8(0..16) {
-            0 | 12 => {
-                // One at a time, as data would be gone by no doing of Drover's otherwise.
-                if self.elasticsearch.is_green() && self.elasticsearch.can_spare(at).is_ok() {
-                    self.hosts[at].disabled = self.rng.u8(0..3) == 0;
-                    self.tell(format!("the unit of host {at} crashes, or is stopped"));
-                    self.elasticsearch.stop(at);
-                    self.fault_at = self.now;
-                }
-            }
-            1..4 => self.recover(at),
-            4 => self.elasticsearch.answers = !self.elasticsearch.answers,
-            5 => self.elasticsearch.answers = true,
-            6 => self.elasticsearch.snapshot = !self.elasticsearch.snapshot,
-            7 => self.elasticsearch.exclusion = !self.elasticsearch.exclusion,
-            8 => self.hosts[at].fit = !self.hosts[at].fit,
-            9 => self.hosts[at].fit = true,
-            13 | 14 => {
-                // One that is down matters most.
-                let down = self.down.keys().next().copied().filter(|_| self.rng.bool());
-                let at = down.unwrap_or(at);
-                self.hosts[at].is_member = !self.hosts[at].is_member;
-                self.tell(format!("host {at} is a member: {}", self.hosts[at].is_member));
-            }
-            15 => self.hosts[at].in_maintenance = !self.hosts[at].in_maintenance,
-            10 => self.hosts[at].broken = self.hosts[at].broken || self.rng.u8(0..4) == 0,
-            _ => self.spec.unavailable = self.rng.usize(1..=MOST),
-        }
-    }
-
-    /// A machine that crashed, and not one that a run has in hand, starts again by itself.
-    fn recover(&mut self, at: usize) {
-        let uid = self.hosts[at].uid();
-        let in_hand =
-            self.run.iter().flat_map(|it| &it.hosts).any(|it| it.uid == uid && it.may_be_down());
-        let is_awaited = self.down.contains_key(&at);
-        if !in_hand && !is_awaited && !self.hosts[at].disabled {
-            self.start(at);
-        }
-    }
-
-    /// All that is on a machine runs.
-    fn start(&mut self, at: usize) {
-        for node in self.elasticsearch.nodes_of(at) {
-            self.elasticsearch.start(node);
-        }
-    }
-
-    /// Nothing goes wrong any more, and people mend what is broken.
-    pub fn calm(&mut self) {
-        self.tell("nothing goes wrong any more");
-        self.elasticsearch.answers = true;
-        self.elasticsearch.snapshot = false;
-        self.elasticsearch.exclusion = false;
-        self.spec.paused = false;
-        for at in 0..self.hosts.len() {
-            let host = &mut self.hosts[at];
-            (host.broken, host.disabled, host.in_maintenance) = (false, false, false);
-            host.fit = true;
-            // Some have left for good.
-            host.is_member |= self.rng.bool();
-            self.recover(at);
-        }
-    }
-
-    /// Whether all is as it is wanted, and nothing is left of the way there.
-    pub fn is_at_rest(&self) -> bool {
-        self.run.is_none()
-            && self.members().all(|it| it.reached == self.spec.target && !it.cordoned)
-            && self.elasticsearch.prior.is_none()
-            && self.elasticsearch.is_green()
-    }
-
-    /// What must never be so.
-    pub fn check(&mut self) {
-        let mut hosts = self.run.iter().flat_map(|it| &it.hosts);
-        let before = if hosts.any(HostRun::is_in_hand) { self.allowed } else { 0 };
-        self.allowed = self.spec.unavailable.max(before);
-        let running = &self.elasticsearch.running;
-        self.down.retain(|_, nodes| nodes.iter().any(|it| running[*it].is_none()));
-        if let Some(index) = self.elasticsearch.lost() {
-            panic!("seed {}: index {index} is lost\n{}", self.seed, self.story());
-        }
-        let is_back = self.elasticsearch.persistent == self.original;
-        assert!(
-            self.elasticsearch.prior.is_some() || is_back,
-            "seed {}: the setting did not come back\n{}",
-            self.seed,
-            self.story()
-        );
-        let Some(run) = &self.run else { return };
-        let away = run.hosts.iter().filter(|it| it.may_be_down()).count();
-        assert!(away <= MOST, "seed {}: {away} hosts at once\n{}", self.seed, self.story());
     }
 }

@@ -106,14 +106,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether its nodes never went down.
-    fn has_stayed(&self, at: usize) -> bool {
+    pub(super) fn has_stayed(&self, at: usize) -> bool {
         let host = &self.run.hosts[at];
         let evidence = self.world.evidence.ok().filter(|_| !host.before.is_empty());
         evidence.is_some_and(|it| is_untouched(host, it))
     }
 
     /// Whether it runs what the run brings, and its nodes serve: what did not come up in time has.
-    fn has_come_after_all(&self, at: usize) -> bool {
+    pub(super) fn has_come_after_all(&self, at: usize) -> bool {
         let host = &self.run.hosts[at];
         let is_at_target = self.world.wanted.is_some_and(|it| {
             (it.kind, &it.target) == (self.run.kind, &self.run.target)
