@@ -1,3 +1,5 @@
+mod refusals;
+
 use std::sync::Arc;
 
 use serde_json::json;
@@ -6,10 +8,9 @@ use super::*;
 use crate::{
     api::condition::Reason,
     controllers::{
-        cluster::live::findings::outstanding,
+        cluster::live::findings::{diagnostics, outstanding},
         deployment::tests::{cluster, found, host},
     },
-    elasticsearch::cluster_settings::Refused,
 };
 
 /// A managed Cluster of one host, and what is set in the running Elasticsearch.
@@ -145,7 +146,7 @@ fn a_setting_that_takes_a_restart_takes_all_others_along() {
     world.current.as_mut().unwrap().refused = vec![Refused {
         name: "http.max_header_size".into(),
         value: "16kb".into(),
-        takes_restart: true,
+        cause: Cause::Restart,
         why: "not dynamically updateable".into(),
     }];
     assert_eq!(world.settle(), 0);
@@ -176,7 +177,7 @@ fn a_value_that_elasticsearch_does_not_take_comes_to_no_host() {
     world.current.as_mut().unwrap().refused = vec![Refused {
         name: "search.max_buckets".into(),
         value: "x".into(),
-        takes_restart: false,
+        cause: Cause::Unnamed,
         why: "words".into(),
     }];
     world.declare(&json!({ "search.max_buckets": "x" }));
@@ -286,6 +287,7 @@ fn no_run_begins_before_it_is_known_what_is_set_and_one_in_hand_goes_on() {
         outdated(&world.cluster, Some(&world.seen), world.current.as_ref()).map(|it| it.is_any())
     };
     assert_eq!(hosts(&world), None);
+    assert!(is_unasked(&world.cluster, None), "nor is anything else begun");
     let status = world.cluster.status.clone();
     let run = json!({
         "runId": "r", "kind": "ElasticsearchRestart", "target": "one", "hosts": [],
@@ -293,6 +295,7 @@ fn no_run_begins_before_it_is_known_what_is_set_and_one_in_hand_goes_on() {
     });
     world.cluster.status.as_mut().unwrap().rollout = serde_json::from_value(run).unwrap();
     assert_eq!(hosts(&world), Some(true));
+    assert!(!is_unasked(&world.cluster, None));
     world.cluster.status = status;
     world.current = current;
     world.settle();
@@ -305,11 +308,34 @@ fn no_run_begins_before_it_is_known_what_is_set_and_one_in_hand_goes_on() {
 }
 
 #[test]
+fn what_is_on_record_comes_to_no_file_however_many_settings_there_are() {
+    let mut world = World::new(&json!({}));
+    world.current.as_mut().unwrap().refused = vec![Refused {
+        name: "z".into(),
+        value: "x".into(),
+        cause: Cause::Unnamed,
+        why: "words".into(),
+    }];
+    world.declare(&json!({ "z": "x" }));
+    world.settle();
+    assert_eq!(world.state("z"), Some(LiveState::Refused));
+    let names = (0..100).map(|it| (format!("b.{it:03}"), json!(1)));
+    let many: serde_json::Map<_, _> = names.chain([("z".to_owned(), json!("x"))]).collect();
+    world.declare(&many.into());
+    world.settle();
+    assert!(world.is_outdated(), "what is not kept track of takes a run");
+    world.roll();
+    world.settle();
+    assert_eq!(world.state("z"), Some(LiveState::Refused));
+    assert!(!recorded(&world.cluster).unwrap().files.contains_key("z"));
+}
+
+#[test]
 fn what_was_refused_is_asked_once_more_for_another_spec_and_comes_to_no_file_before() {
     let refused = Refused {
         name: "search.max_buckets".into(),
         value: "5".into(),
-        takes_restart: false,
+        cause: Cause::Unnamed,
         why: "words".into(),
     };
     let mut world = World::new(&json!({}));
