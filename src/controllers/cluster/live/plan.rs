@@ -98,7 +98,7 @@ pub fn next(cluster: &Cluster, seen: &mut Seen, current: Option<&Current>) -> De
 /// have been refused for something else.
 fn may_be_asked(change: &LiveSetting, current: &Current, cluster: &Cluster) -> bool {
     let is_named = |it: &Refused| {
-        *it.name == *change.name && it.value == *change.value && it.cause == Cause::Value
+        *it.name == *change.name && *it.value == *change.value && it.cause == Cause::Value
     };
     change.state == LiveState::Refused
         && !current.refused.iter().any(is_named)
