@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 
+use self::rollout::plan::Doubt;
 use crate::{
     api::{
         cluster::{Cluster, conditions},
@@ -60,8 +61,12 @@ impl Reconciler for ClusterReconciler {
         // A permit is as old as the first of what it rests on.
         let asked = (ctx.now)();
         let look = rollout::observe::look(&ctx, &cluster, &seen, &plan, outdated).await?;
-        let is_refused = managed::is_refused(&seen, &plan);
-        let mut decided = rollout::plan::next(&cluster, look.as_ref(), outdated, is_refused, asked);
+        let doubt = if live::plan::is_unasked(&noted, set.as_ref()) {
+            Some(Doubt::Unasked)
+        } else {
+            managed::is_refused(&seen, &plan).then_some(Doubt::Refused)
+        };
+        let mut decided = rollout::plan::next(&cluster, look.as_ref(), outdated, doubt, asked);
         let held =
             planned::held(&cluster, (&seen, &plan), look.as_ref(), outdated, &decided, &live.act);
         decided.held = held;

@@ -91,8 +91,14 @@ pub fn outdated(
     seen: Option<&Seen>,
     current: Option<&Current>,
 ) -> Option<Outdated> {
-    let is_unasked = current.is_none() && !is_held(cluster) && !unheeded(cluster).is_empty();
-    Outdated::find(cluster, seen.filter(|_| !is_unasked)?)
+    Outdated::find(cluster, seen.filter(|_| !is_unasked(cluster, current))?)
+}
+
+/// Whether that can't be asked yet. What else is wanted waits too: hosts run what they shall before a request is
+/// followed.
+#[must_use]
+pub fn is_unasked(cluster: &Cluster, current: Option<&Current>) -> bool {
+    current.is_none() && !is_held(cluster) && !unheeded(cluster).is_empty()
 }
 
 /// The names of settings that were refused, and are asked once more: another spec came since, and what it

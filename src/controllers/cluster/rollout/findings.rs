@@ -2,7 +2,7 @@
 
 use super::{
     super::planned::PLANNED,
-    plan::{Decided, Foreign},
+    plan::{Decided, Foreign, UNASKED},
     wishes,
 };
 use crate::{
@@ -23,6 +23,9 @@ const ALLOCATION: &str = "allocation";
 /// What is said of a run that brings hosts nothing until a person has decided.
 const REFUSED: &str = "no host gets what the spec asks for as long as that can't be worked with: see \
                        the conditions Accepted and ResolvedRefs";
+/// What is said where nobody knows yet whether what the spec asks for takes a run.
+const WAITS: &str = "what the spec asks of the hosts is held back until Elasticsearch tells which settings are \
+                     set in the running cluster";
 /// How many hosts a message names at most.
 const NAMED: usize = 10;
 
@@ -59,6 +62,7 @@ pub fn outstanding(decided: &Decided) -> Option<Finding> {
                 no(Reason::Paused, "spec.paused holds back what the spec asks of the hosts".into())
             }
             Some("Refused") => no(Reason::Blocked, REFUSED.into()),
+            Some(UNASKED) => no(Reason::Waiting, WAITS.into()),
             _ => no(Reason::InProgress, "what the spec asks of the hosts is about to begin".into()),
         };
     };

@@ -35,7 +35,7 @@ const PACE: Duration = Duration::from_secs(2);
 /// time.
 const SHARE: u32 = 5;
 /// How long until that is done for a run that a gate has kept back for [`SHUT`], and that has no host
-/// in hand.
+/// in hand; or until it is asked once more whether what is wanted takes a run.
 const SLOW: Duration = Duration::from_secs(10);
 /// How long a gate has to be shut to be no matter of moments.
 const SHUT: Duration = Duration::from_mins(1);
@@ -119,7 +119,7 @@ pub fn failed(act: &Act, outcome: &apply::Outcome) -> Option<(Notice, Next)> {
 pub fn next(decided: &plan::Decided, took: Duration, now: Timestamp) -> Option<Next> {
     let drain = decided.drain.drain.as_ref();
     let is_busy = decided.run.is_some() || decided.is_outstanding || decided.act.is_some();
-    let is_waited_for = is_busy || drain.is_some();
+    let is_waited_for = is_busy || drain.is_some() || decided.hold == Some(plan::UNASKED);
     let pace = match drain.map(|it| it.phase) {
         Some(Phase::Waiting) if !is_busy => SLOW,
         Some(Phase::Drained) if !is_busy => REST,
@@ -133,6 +133,8 @@ pub fn next(decided: &plan::Decided, took: Duration, now: Timestamp) -> Option<N
 /// How soon the run is looked at again.
 fn pace_of(decided: &plan::Decided, now: Timestamp) -> Duration {
     match decided {
+        // Nothing tells when it can be asked.
+        _ if decided.hold == Some(plan::UNASKED) => SLOW,
         _ if is_resting(decided) => REST,
         _ if is_shut(decided, now) => SLOW,
         _ => PACE,
@@ -213,6 +215,9 @@ mod tests {
         assert_eq!(next(&held), Some(Next::After(REST)));
         let wanted = plan::Decided { run: None, is_outstanding: true, ..held };
         assert_eq!(next(&wanted), Some(Next::After(REST)));
+        let unasked =
+            plan::Decided { hold: Some(plan::UNASKED), is_outstanding: false, ..wanted.clone() };
+        assert_eq!(next(&unasked), Some(Next::After(SLOW)), "nothing tells when it can be asked");
         let act = Some(Act::Protect(crate::elasticsearch::evidence::Prior::Unset));
         assert_eq!(next(&plan::Decided { act, ..wanted }), Some(Next::After(PACE)));
     }

@@ -32,6 +32,9 @@ use crate::{
     },
 };
 
+/// What holds back all that is new as long as [`Doubt::Unasked`] lasts.
+pub const UNASKED: &str = "Unasked";
+
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
@@ -69,14 +72,22 @@ pub enum Foreign {
     Owner(Box<str>),
 }
 
-/// Decides, where there is anything to decide on. `is_refused`: what the Cluster has can't be worked
-/// with, so that no host is brought what it asks for.
+/// Why what the spec asks of the hosts may come to none of them yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// What the Cluster has can't be worked with: no host is brought what it asks for.
+    Refused,
+    /// Whether what it asks for takes a run at all can't be asked yet: nothing is begun before that.
+    Unasked,
+}
+
+/// Decides, where there is anything to decide on.
 #[must_use]
 pub fn next(
     cluster: &Cluster,
     seen: Option<&Seen>,
     outdated: Option<&Outdated>,
-    is_refused: bool,
+    doubt: Option<Doubt>,
     now: Timestamp,
 ) -> Decided {
     let run = cluster.status.as_ref().and_then(|it| it.rollout.as_ref()).map(record::run);
@@ -88,9 +99,11 @@ pub fn next(
     // What is drained for the run itself does not hold it.
     let holds = |it: &Drain| it.is_in_flight() && (run.is_none() || it.of.cause == Cause::Leaves);
     let is_draining = drain.drain.as_ref().is_some_and(holds);
-    let hold = hold(cluster)
-        .or_else(|| is_draining.then_some("Draining"))
-        .or_else(|| (is_refused && brings).then_some("Refused"));
+    let hold = hold(cluster).or_else(|| is_draining.then_some("Draining")).or(match doubt {
+        Some(Doubt::Refused) => brings.then_some("Refused"),
+        Some(Doubt::Unasked) => run.is_none().then_some(UNASKED),
+        None => None,
+    });
     let Some(seen) = seen else {
         let is_outstanding = run.is_none() && wishes::is_anything_outstanding(cluster, outdated);
         let requests = wishes::dealt_with(cluster, None);

@@ -151,7 +151,7 @@ fn the_end_of_what_signs_the_certificates_of_nodes_is_told_in_time() {
     let rules = |years: u64| {
         let now = Timestamp::now() + Duration::from_hours(24 * 365 * years);
         let plan = plan::next(&cluster, &seen, now);
-        let decided = rollout::plan::next(&cluster, None, None, false, now);
+        let decided = rollout::plan::next(&cluster, None, None, None, now);
         let told = diagnostics(&cluster, &seen, &plan, &decided, now);
         told.into_iter().map(|it| (it.rule, it.advice)).collect::<Vec<_>>()
     };

@@ -12,7 +12,11 @@ use super::super::{
     observe::Observed,
     plan::{self, Plan, Step},
     planned,
-    rollout::{self, observe::Seen, plan::Decided},
+    rollout::{
+        self,
+        observe::Seen,
+        plan::{Decided, Doubt},
+    },
     status,
 };
 use crate::{
@@ -61,6 +65,8 @@ pub struct Scene {
     pub missing: Option<Problem>,
     /// Whether what the Cluster has can't be worked with.
     pub is_refused: bool,
+    /// Whether it can't be asked yet if what it asks for takes a run.
+    pub is_unasked: bool,
     /// What a run over the hosts goes by, where one is looked for.
     pub look: Option<Seen>,
     /// Seconds.
@@ -103,6 +109,7 @@ impl Scene {
             hosts: HostCounts::default(),
             missing: None,
             is_refused: false,
+            is_unasked: false,
             look: None,
             now: 1_000,
         }
@@ -184,18 +191,18 @@ impl Scene {
         }
     }
 
+    fn doubt(&self) -> Option<Doubt> {
+        let is_refused = self.is_refused.then_some(Doubt::Refused);
+        self.is_unasked.then_some(Doubt::Unasked).or(is_refused)
+    }
+
     /// One reconcile; by the next one, a poll has ended.
     pub fn turn(&mut self) -> Turn {
         self.now += 10;
         let seen = self.seen();
         let plan = plan::next(&self.cluster, &seen, self.time());
-        let mut decided = rollout::plan::next(
-            &self.cluster,
-            self.look.as_ref(),
-            None,
-            self.is_refused,
-            self.time(),
-        );
+        let mut decided =
+            rollout::plan::next(&self.cluster, self.look.as_ref(), None, self.doubt(), self.time());
         let look = self.look.as_ref();
         decided.held =
             planned::held(&self.cluster, (&seen, &plan), look, None, &decided, &BTreeMap::new());
@@ -274,7 +281,7 @@ impl Scene {
     fn assert_at_rest(&self, seen: &Observed, outcome: &Outcome) {
         let later = Timestamp::new(self.now + 1_000, 0).unwrap();
         let plan = plan::next(&self.cluster, seen, later);
-        let mut decided = rollout::plan::next(&self.cluster, None, None, self.is_refused, later);
+        let mut decided = rollout::plan::next(&self.cluster, None, None, self.doubt(), later);
         decided.held =
             planned::held(&self.cluster, (seen, &plan), None, None, &decided, &BTreeMap::new());
         let again = status::after(&self.cluster, seen, &plan, outcome, &decided, later);

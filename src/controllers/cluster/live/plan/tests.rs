@@ -286,6 +286,7 @@ fn no_run_begins_before_it_is_known_what_is_set_and_one_in_hand_goes_on() {
         outdated(&world.cluster, Some(&world.seen), world.current.as_ref()).map(|it| it.is_any())
     };
     assert_eq!(hosts(&world), None);
+    assert!(is_unasked(&world.cluster, None), "nor is anything else begun");
     let status = world.cluster.status.clone();
     let run = json!({
         "runId": "r", "kind": "ElasticsearchRestart", "target": "one", "hosts": [],
@@ -293,6 +294,7 @@ fn no_run_begins_before_it_is_known_what_is_set_and_one_in_hand_goes_on() {
     });
     world.cluster.status.as_mut().unwrap().rollout = serde_json::from_value(run).unwrap();
     assert_eq!(hosts(&world), Some(true));
+    assert!(!is_unasked(&world.cluster, None));
     world.cluster.status = status;
     world.current = current;
     world.settle();

@@ -147,6 +147,27 @@ fn a_cluster_that_can_not_be_worked_with_brings_hosts_nothing_and_restarts_them_
 }
 
 #[test]
+fn nothing_is_begun_before_it_is_known_whether_the_spec_takes_a_run_and_a_run_in_hand_goes_on() {
+    let mut roll = Roll::new();
+    roll.turn();
+    roll.scene.is_unasked = true;
+    roll.ask("one");
+    for _ in 0..3 {
+        let turn = roll.turn();
+        assert_eq!((turn.decided.hold, turn.decided.run), (Some("Unasked"), None));
+    }
+    roll.scene.check("Ready", "False", "Waiting");
+    assert_eq!(roll.scene.status().requests, None, "it is not dealt with");
+    roll.scene.is_unasked = false;
+    while roll.steps().iter().all(|it| *it == RolloutStep::Waiting) {
+        roll.turn();
+    }
+    roll.scene.is_unasked = true;
+    roll.finish();
+    assert_eq!(roll.starts, [2; 3]);
+}
+
+#[test]
 fn what_became_of_settings_that_nobody_wants_any_more_is_told_in_its_own_words() {
     let mut roll = settings();
     roll.finish();
