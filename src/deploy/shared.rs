@@ -20,10 +20,23 @@ const VALUE: usize = 1024;
 /// is set: the filters of Elasticsearch's `Monitoring.getSettingsFilter` hide how to log in there.
 const HIDDEN: [&str; 1] = ["xpack.monitoring.exporters."];
 
-/// The settings that all `groups` have alike, as texts by flat key, and of too many the first by name; nothing
-/// where they can't be worked with.
+/// The settings that all `groups` have alike, as texts by flat key; nothing where they can't be worked with. Of
+/// too many those that are `known`, in that order, and then the first by name.
 #[must_use]
-pub fn shared(groups: &[NodeGroup]) -> Option<BTreeMap<String, String>> {
+pub fn shared(groups: &[NodeGroup], known: &[&str]) -> Option<BTreeMap<String, String>> {
+    let all = alike(groups)?;
+    if all.len() <= MOST {
+        return Some(all);
+    }
+    let place = |name: &str| known.iter().position(|it| *it == name).unwrap_or(known.len());
+    let mut all: Vec<(String, String)> = all.into_iter().collect();
+    // Those of one place stay in order.
+    all.sort_by_cached_key(|it| place(&it.0));
+    Some(all.into_iter().take(MOST).collect())
+}
+
+/// The same, however many they are.
+fn alike(groups: &[NodeGroup]) -> Option<BTreeMap<String, String>> {
     let all: Vec<Settings> = groups.iter().map(settings).collect::<Option<_>>()?;
     let Some((first, rest)) = all.split_first() else { return Some(BTreeMap::new()) };
     let alike = first.iter().filter(|(key, value)| {
@@ -31,8 +44,7 @@ pub fn shared(groups: &[NodeGroup]) -> Option<BTreeMap<String, String>> {
         key.len() <= NAME && may_be_seen && rest.iter().all(|it| it.get(*key) == Some(*value))
     });
     let texts = alike.filter_map(|(key, value)| Some((key.clone(), text(value)?)));
-    let texts: BTreeMap<String, String> = texts.collect();
-    Some(texts.into_iter().take(MOST).collect())
+    Some(texts.collect())
 }
 
 /// The same groups, but for the settings in `kept`: of those that all have alike each has that value, or is
@@ -42,7 +54,7 @@ pub fn with_kept(
     groups: &[NodeGroup],
     kept: &BTreeMap<String, Option<String>>,
 ) -> Option<Vec<NodeGroup>> {
-    let shared = shared(groups)?;
+    let shared = alike(groups)?;
     let changed = groups.iter().map(|group| {
         let mut settings = settings(group)?;
         for (key, value) in kept.iter().filter(|it| shared.contains_key(it.0)) {
@@ -107,25 +119,41 @@ mod tests {
             json!({ "search": { "max_buckets": "10" }, "node.attr.zone": "b", "x": [1] }),
         ]);
         let expected = texts(&[("search.max_buckets", "10"), ("x", r#"["1"]"#)]);
-        assert_eq!(shared(&all), Some(expected));
-        assert_eq!(shared(&groups(&[json!({ "x": 1 }), json!(null)])), Some(BTreeMap::new()));
-        assert_eq!(shared(&[]), Some(BTreeMap::new()));
+        assert_eq!(shared(&all, &[]), Some(expected));
+        let one = groups(&[json!({ "x": 1 }), json!(null)]);
+        assert_eq!(shared(&one, &[]), Some(BTreeMap::new()));
+        assert_eq!(shared(&[], &[]), Some(BTreeMap::new()));
     }
 
     #[test]
     fn what_can_not_be_told_or_worked_with_is_not_kept_track_of() {
-        assert_eq!(shared(&groups(&[json!({ "path.data": "/x" })])), None);
+        assert_eq!(shared(&groups(&[json!({ "path.data": "/x" })]), &[]), None);
         let looks_like_a_list = groups(&[json!({ "x": r#"["1"]"# })]);
-        assert_eq!(shared(&looks_like_a_list), Some(BTreeMap::new()));
+        assert_eq!(shared(&looks_like_a_list, &[]), Some(BTreeMap::new()));
         let stands_in = groups(&[json!({ "x": "${ZONE}", "y": ["a", "${ZONE:b}"], "z": "$1" })]);
-        assert_eq!(shared(&stands_in), Some(texts(&[("z", "$1")])));
+        assert_eq!(shared(&stands_in, &[]), Some(texts(&[("z", "$1")])));
         let hidden = json!({ "xpack.monitoring.exporters.far.auth.username": "u", "z": 1 });
-        assert_eq!(shared(&groups(&[hidden])), Some(texts(&[("z", "1")])));
-        let many: serde_json::Map<_, _> =
-            (0..=MOST).map(|it| (format!("x.{it}"), json!(1))).collect();
-        let first = shared(&groups(&[Value::Object(many)])).unwrap();
+        assert_eq!(shared(&groups(&[hidden]), &[]), Some(texts(&[("z", "1")])));
+        let first = shared(&too_many(), &[]).unwrap();
         assert_eq!((first.len(), first.contains_key("x.0")), (MOST, true));
         assert!(!first.contains_key("x.9"), "the last by name");
+    }
+
+    fn too_many() -> Vec<NodeGroup> {
+        let many: serde_json::Map<_, _> =
+            (0..=MOST).map(|it| (format!("x.{it}"), json!(1))).collect();
+        groups(&[Value::Object(many)])
+    }
+
+    #[test]
+    fn of_too_many_what_is_known_stays_and_is_kept_out_of_files_wherever_it_stands_by_name() {
+        let known = shared(&too_many(), &["gone", "x.9"]).unwrap();
+        assert_eq!((known.len(), known.contains_key("x.9")), (MOST, true));
+        assert!(!known.contains_key("x.8"), "the last by name of those that are not known");
+        let kept = [("x.9".to_owned(), None), ("x.8".to_owned(), Some("5".to_owned()))];
+        let kept = with_kept(&too_many(), &kept.into()).unwrap();
+        let config = kept[0].config.as_ref().unwrap().to_map();
+        assert_eq!((config.get("x.9"), &config["x.8"]), (None, &json!("5")));
     }
 
     #[test]

@@ -148,7 +148,14 @@ pub fn recorded(cluster: &Cluster) -> Option<&LiveSettings> {
 /// What the spec says for all nodes alike; nothing where it can't be worked with.
 fn declared(cluster: &Cluster) -> Option<BTreeMap<String, String>> {
     let elasticsearch = cluster.spec.elasticsearch.as_ref()?;
-    shared(&elasticsearch.node_groups).filter(|_| deployment::is_managed(cluster))
+    shared(&elasticsearch.node_groups, &known(cluster)).filter(|_| deployment::is_managed(cluster))
+}
+
+/// The names on record: what is set in the running cluster, or was refused, before what only files say.
+fn known(cluster: &Cluster) -> Vec<&str> {
+    let Some(record) = recorded(cluster) else { return Vec::new() };
+    let changes = record.changes.iter().map(|it| &it.name);
+    changes.chain(record.files.keys()).map(String::as_str).collect()
 }
 
 /// Whether nothing is begun: what hosts are to run stays as it is while a run or a drain is under way.

@@ -307,6 +307,29 @@ fn no_run_begins_before_it_is_known_what_is_set_and_one_in_hand_goes_on() {
 }
 
 #[test]
+fn what_is_on_record_comes_to_no_file_however_many_settings_there_are() {
+    let mut world = World::new(&json!({}));
+    world.current.as_mut().unwrap().refused = vec![Refused {
+        name: "z".into(),
+        value: "x".into(),
+        takes_restart: false,
+        why: "words".into(),
+    }];
+    world.declare(&json!({ "z": "x" }));
+    world.settle();
+    assert_eq!(world.state("z"), Some(LiveState::Refused));
+    let names = (0..100).map(|it| (format!("b.{it:03}"), json!(1)));
+    let many: serde_json::Map<_, _> = names.chain([("z".to_owned(), json!("x"))]).collect();
+    world.declare(&many.into());
+    world.settle();
+    assert!(world.is_outdated(), "what is not kept track of takes a run");
+    world.roll();
+    world.settle();
+    assert_eq!(world.state("z"), Some(LiveState::Refused));
+    assert!(!recorded(&world.cluster).unwrap().files.contains_key("z"));
+}
+
+#[test]
 fn what_was_refused_is_asked_once_more_for_another_spec_and_comes_to_no_file_before() {
     let refused = Refused {
         name: "search.max_buckets".into(),
