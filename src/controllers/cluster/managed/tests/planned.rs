@@ -44,7 +44,7 @@ fn calls_beside(
         known: world.hosts.clone(),
         took: Duration::ZERO,
     });
-    let decided = rollout::plan::next(cluster, look.as_ref(), outdated, false, now);
+    let decided = rollout::plan::next(cluster, look.as_ref(), outdated, None, now);
     assert_eq!((&decided.act, &decided.drain.act), (&None, &None));
     planned::held(cluster, (&seen, &plan), look.as_ref(), outdated, &decided, live).calls
 }
