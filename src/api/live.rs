@@ -57,9 +57,12 @@ pub enum LiveState {
     Drifted,
     /// Elasticsearch does not take the value: it comes neither to the running cluster nor to any file.
     Refused,
+    /// Elasticsearch has taken the value, and does not show it: nobody knows whether it holds.
+    Unseen,
     /// It takes a restart: a run over the hosts brings it.
     Restart,
-    /// What Drover has set is to be taken back, once the files say what holds then.
+    /// What Drover has set is to be taken back, once the files say what holds then; by you, where `message` says
+    /// so.
     Withdrawn,
 }
 
@@ -68,8 +71,27 @@ impl LiveState {
     #[must_use]
     pub fn is_kept_out_of_files(self) -> bool {
         match self {
-            Self::Pending | Self::Live | Self::Foreign | Self::Drifted | Self::Refused => true,
+            Self::Pending
+            | Self::Live
+            | Self::Foreign
+            | Self::Drifted
+            | Self::Refused
+            | Self::Unseen => true,
             Self::Restart | Self::Withdrawn => false,
         }
+    }
+
+    /// Whether it does not come to hold before the spec is changed, or what is set beside it.
+    #[must_use]
+    pub fn is_refused(self) -> bool {
+        matches!(self, Self::Refused | Self::Unseen)
+    }
+}
+
+impl LiveSetting {
+    /// Whether it has left the spec, and nobody but a person can take it back.
+    #[must_use]
+    pub fn is_left_to_people(&self) -> bool {
+        self.state == LiveState::Withdrawn && self.message.is_some()
     }
 }

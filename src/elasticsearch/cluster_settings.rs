@@ -1,6 +1,10 @@
 //! Settings of the whole cluster that can be changed while it runs.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,6 +25,10 @@ const MOST_UNSEEN: u32 = 3;
 const UNSEEN: &str =
     "Elasticsearch has taken the value and does not show it: whether it holds can't be known";
 
+/// How long until it is asked once more for what it has refused: what somebody else has set may have been the
+/// reason.
+const AGAIN: Duration = Duration::from_mins(10);
+
 /// The most that is read of what is set, in bytes.
 const LIMIT: usize = 1024 * 1024;
 
@@ -40,10 +48,23 @@ pub struct Refused {
     pub name: Box<str>,
     /// The value, a list as JSON.
     pub value: Box<str>,
-    /// Whether nodes take the setting only when they start; else it is the value that is refused.
-    pub takes_restart: bool,
+    /// What that is about.
+    pub cause: Cause,
     /// Elasticsearch's words.
     pub why: Box<str>,
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nodes take the setting only when they start.
+    Restart,
+    /// This value of this setting.
+    Value,
+    /// No setting is named: what is set beside it may be the reason.
+    Unnamed,
+    /// None was refused: the value was taken, and never shown.
+    Unseen,
 }
 
 /// What a cluster has refused, as far as this process remembers: one that is forgotten is asked for, and
@@ -53,6 +74,8 @@ pub struct Refusals {
     refused: Mutex<Vec<Refused>>,
     /// Values that it has taken, by name, and how often nothing was to be seen of them before.
     taken: Mutex<BTreeMap<String, (String, u32)>>,
+    /// When it was last asked once more for what is refused, or first seen that anything is.
+    asked: Mutex<Option<Instant>>,
 }
 
 impl Refusals {
@@ -83,7 +106,7 @@ impl Refusals {
             if times == MOST_UNSEEN {
                 taken.remove(&name);
                 let (name, value) = (name.into(), value.into());
-                self.note(Refused { name, value, takes_restart: false, why: UNSEEN.into() });
+                self.note(Refused { name, value, cause: Cause::Unseen, why: UNSEEN.into() });
             } else {
                 taken.insert(name, (value, times));
             }
@@ -98,6 +121,22 @@ impl Refusals {
     /// What is set is seen by now.
     pub fn saw(&self, set: &ClusterSettings) {
         locked(&self.taken).retain(|name, _| !set.persistent.contains_key(name));
+    }
+
+    /// Whether it is time to ask once more for what is refused, where `is_any`: seldom, whatever came of it the
+    /// last time.
+    pub fn is_time(&self, is_any: bool, now: Instant) -> bool {
+        let mut asked = locked(&self.asked);
+        if !is_any {
+            *asked = None;
+            return false;
+        }
+        let before = *asked.get_or_insert(now);
+        let is_time = AGAIN <= now.saturating_duration_since(before);
+        if is_time {
+            *asked = Some(now);
+        }
+        is_time
     }
 }
 
@@ -132,7 +171,11 @@ pub fn refused(error: &Error, asked: &BTreeMap<String, Value>) -> Vec<Refused> {
     let names = asked.iter().filter(|it| is_named(refusal, it.0));
     // One name may be the beginning of another.
     let culprit = names.max_by_key(|it| it.0.len());
-    let takes_restart = culprit.is_some() && takes_restart(refusal);
+    let cause = match culprit {
+        Some(_) if takes_restart(refusal) => Cause::Restart,
+        Some(_) => Cause::Value,
+        None => Cause::Unnamed,
+    };
     let why =
         if refusal.reason.is_empty() { refusal.to_string() } else { refusal.reason.to_string() };
     let meant = asked
@@ -141,7 +184,7 @@ pub fn refused(error: &Error, asked: &BTreeMap<String, Value>) -> Vec<Refused> {
     let refused = meant.map(text).map(|(name, value)| Refused {
         name: name.into(),
         value: value.into(),
-        takes_restart,
+        cause,
         why: why.as_str().into(),
     });
     refused.collect()
@@ -222,12 +265,12 @@ mod tests {
             let error = rejected(&format!("persistent setting [http.port], {words}"));
             let refused = one(&error, &all);
             assert_eq!((&*refused.name, &*refused.value), ("http.port", "9201"));
-            assert!(refused.takes_restart, "{words}");
+            assert_eq!(refused.cause, Cause::Restart, "{words}");
         }
         let error = rejected("Failed to parse value [x] for setting [search.max_buckets]");
         let refused_value = one(&error, &all);
         assert_eq!(&*refused_value.name, "search.max_buckets");
-        assert!(!refused_value.takes_restart);
+        assert_eq!(refused_value.cause, Cause::Value);
         let error = rejected("unable to consistently parse [search.max_buckets=x]");
         assert_eq!(&*one(&error, &all).name, "search.max_buckets");
         assert_eq!(refused(&rejected("setting [gone], not recognized"), &all), []);
@@ -240,7 +283,7 @@ mod tests {
             let refused = refused(&rejected(words), &all);
             let names: Vec<&str> = refused.iter().map(|it| &*it.name).collect();
             assert_eq!(names, ["high", "low"], "{words}");
-            assert!(refused.iter().all(|it| !it.takes_restart && !it.why.is_empty()));
+            assert!(refused.iter().all(|it| it.cause == Cause::Unnamed && !it.why.is_empty()));
         }
         let busy = Error::Timeout { endpoint: "e".into(), operation: "put_cluster_settings" };
         assert_eq!(refused(&busy, &all), []);
@@ -270,11 +313,21 @@ mod tests {
         }
         let refused = refusals.all();
         assert_eq!((refused.len(), &*refused[0].name, &*refused[0].value), (1, "a", "2"));
-        assert!(!refused[0].takes_restart);
+        assert_eq!(refused[0].cause, Cause::Unseen);
         refusals.forget(&["b"]);
         assert_eq!(refusals.all(), refused);
         refusals.forget(&["a"]);
         assert_eq!(refusals.all(), []);
+    }
+
+    #[test]
+    fn what_is_refused_is_asked_once_more_seldom() {
+        let (refusals, begin) = (Refusals::default(), Instant::now());
+        let is_time = |is_any, after| refusals.is_time(is_any, begin + after);
+        assert!(!is_time(true, Duration::ZERO), "it was refused just now");
+        assert!(!is_time(true, AGAIN / 2) && is_time(true, AGAIN));
+        assert!(!is_time(true, AGAIN + AGAIN / 2) && is_time(true, AGAIN * 2));
+        assert!(!is_time(false, AGAIN * 9) && !is_time(true, AGAIN * 9), "another one");
     }
 
     #[tokio::test]

@@ -10,23 +10,19 @@ use super::{
         rollout::{apply::Outcome, observe::caller},
     },
     PACE,
+    changes::may_be_set,
     plan::{Decision, is_busy, recorded},
 };
 use crate::{
-    api::{
-        cluster::Cluster,
-        index::DriftPolicy,
-        live::{LiveSetting, LiveState},
-    },
+    api::cluster::Cluster,
     chain::chain,
     context::Context,
     controllers::Next,
     elasticsearch::{
         calls::Write,
-        cluster_settings::{ClusterSettings, Refused, refused},
+        cluster_settings::{Refused, refused},
         error::Error as Fault,
         link::Link,
-        values::settings::alike,
     },
     error::{Category, Error},
     foreign::capped,
@@ -145,28 +141,18 @@ async fn send(
     Ok(true)
 }
 
-/// Whether what is set there now may be written over: it is Drover's own, or nothing. What somebody else has
-/// set is replaced under the policy Enforce, and never taken away.
-fn may_be_set(change: &LiveSetting, now: &ClusterSettings, policy: DriftPolicy) -> bool {
-    let set = now.persistent.get(&change.name);
-    let is = |value: &str| set.is_some_and(|it| alike(it, value));
-    match change.state {
-        LiveState::Withdrawn => is(&change.value),
-        LiveState::Pending if now.transient.contains_key(&change.name) => false,
-        LiveState::Pending => {
-            let is_own = set.is_none() || change.before.as_deref().is_some_and(is);
-            is_own || policy == DriftPolicy::Enforce
-        }
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::live::LiveSettings;
+    use crate::{
+        api::{
+            index::DriftPolicy,
+            live::{LiveSetting, LiveSettings, LiveState},
+        },
+        elasticsearch::cluster_settings::ClusterSettings,
+    };
 
     fn record(state: LiveState) -> LiveSettings {
         let change = LiveSetting {
@@ -225,6 +211,7 @@ mod tests {
             ClusterSettings { persistent: map(persistent), transient: map(transient) }
         };
         let pending = &record(LiveState::Pending).changes[0];
+        let again = &record(LiveState::Refused).changes[0];
         for (set, policy, is_set) in [
             (now(None, None), DriftPolicy::Report, true),
             (now(Some("1"), None), DriftPolicy::Report, true),
@@ -233,6 +220,7 @@ mod tests {
             (now(None, Some("9")), DriftPolicy::Enforce, false),
         ] {
             assert_eq!(may_be_set(pending, &set, policy), is_set, "{set:?} {policy:?}");
+            assert_eq!(may_be_set(again, &set, policy), is_set, "{set:?} {policy:?}");
         }
         let withdrawn = &record(LiveState::Withdrawn).changes[0];
         assert!(may_be_set(withdrawn, &now(Some("2"), None), DriftPolicy::Report));

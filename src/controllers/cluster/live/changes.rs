@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::observe::Current;
 use crate::{
     api::{
@@ -9,7 +11,10 @@ use crate::{
         line::Line,
         live::{LiveSetting, LiveSettings, LiveState},
     },
-    elasticsearch::values::settings::alike,
+    elasticsearch::{
+        cluster_settings::{Cause, ClusterSettings, Refused},
+        values::settings::alike,
+    },
 };
 
 /// The most settings that a status lists.
@@ -55,13 +60,19 @@ fn carried(known: &LiveSetting, wanted: Option<&String>, current: &Current) -> O
     let ours = ours(known, current);
     let withdrawn = |value: String| change(&known.name, &value, None, LiveState::Withdrawn);
     match (known.state, wanted) {
+        (LiveState::Unseen, None) if ours.is_none() => {
+            let message = known.message.clone();
+            Some(LiveSetting { message, ..withdrawn(known.value.clone()) })
+        }
         (LiveState::Withdrawn, None) => Some(known.clone()),
         (_, None) => ours.map(withdrawn),
         (LiveState::Restart, Some(value)) => (*value == known.value).then(|| known.clone()),
         (LiveState::Withdrawn, Some(value)) => {
             Some(change(&known.name, value, ours, LiveState::Pending))
         }
-        (LiveState::Refused, Some(value)) if *value == known.value => Some(known.clone()),
+        (LiveState::Refused | LiveState::Unseen, Some(value)) if *value == known.value => {
+            Some(known.clone())
+        }
         (
             LiveState::Pending | LiveState::Live | LiveState::Foreign | LiveState::Drifted,
             Some(value),
@@ -75,15 +86,18 @@ fn carried(known: &LiveSetting, wanted: Option<&String>, current: &Current) -> O
 fn ours(known: &LiveSetting, current: &Current) -> Option<String> {
     let set = current.set.persistent.get(&known.name);
     match known.state {
+        LiveState::Withdrawn if known.message.is_some() => None,
         LiveState::Live | LiveState::Withdrawn => Some(known.value.clone()),
-        // It was set, and nobody has seen it yet.
-        LiveState::Pending if set.is_some_and(|it| alike(it, &known.value)) => {
+        // It was set, and nobody has seen it yet; also what was refused is asked for again.
+        LiveState::Pending | LiveState::Refused | LiveState::Unseen
+            if set.is_some_and(|it| alike(it, &known.value)) =>
+        {
             Some(known.value.clone())
         }
         LiveState::Pending | LiveState::Refused | LiveState::Foreign | LiveState::Drifted => {
             known.before.clone()
         }
-        LiveState::Restart => None,
+        LiveState::Restart | LiveState::Unseen => None,
     }
 }
 
@@ -92,10 +106,24 @@ fn judged(change: LiveSetting, current: &Current, policy: DriftPolicy) -> Option
     let set = current.set.persistent.get(&change.name);
     let is = |value: &str| set.is_some_and(|it| alike(it, value));
     match change.state {
-        LiveState::Restart | LiveState::Refused => return Some(change),
-        // What somebody has written since is the last word.
-        LiveState::Withdrawn => return is(&change.value).then_some(change),
-        LiveState::Pending | LiveState::Live | LiveState::Foreign | LiveState::Drifted => {}
+        LiveState::Restart => return Some(change),
+        LiveState::Refused if !is(&change.value) => {
+            let is_it = |it: &&Refused| *it.name == *change.name && *it.value == *change.value;
+            let unseen = current.refused.iter().filter(is_it).find(|it| it.cause == Cause::Unseen);
+            return Some(unseen.map_or_else(|| change.clone(), |it| of_nobody(&change, it)));
+        }
+        LiveState::Unseen if !is(&change.value) => return Some(change),
+        // What somebody has written since is the last word, and what nobody sees is told of.
+        LiveState::Withdrawn if set.is_none() && change.message.is_some() => return Some(change),
+        LiveState::Withdrawn => {
+            return is(&change.value).then_some(LiveSetting { message: None, ..change });
+        }
+        LiveState::Refused
+        | LiveState::Unseen
+        | LiveState::Pending
+        | LiveState::Live
+        | LiveState::Foreign
+        | LiveState::Drifted => {}
     }
     let of = |it: &LiveSetting, before: Option<String>, state: LiveState, why: Option<String>| {
         let message = why.map(|it| Line::new(&it));
@@ -119,15 +147,15 @@ fn judged(change: LiveSetting, current: &Current, policy: DriftPolicy) -> Option
         let state = if is_foreign { LiveState::Foreign } else { LiveState::Live };
         return Some(of(&change, None, state, None));
     }
-    let refused = current
-        .refused
-        .iter()
-        .find(|it| *it.name == *change.name && (it.takes_restart || *it.value == *change.value));
+    let refused = current.refused.iter().find(|it| {
+        *it.name == *change.name && (it.cause == Cause::Restart || *it.value == *change.value)
+    });
     if let Some(refused) = refused {
-        let is_restart = refused.takes_restart && ours.is_none();
-        let state = if is_restart { LiveState::Restart } else { LiveState::Refused };
-        let why = (state == LiveState::Refused).then(|| refused.why.to_string());
-        return Some(of(&change, ours, state, why));
+        return Some(match refused.cause {
+            Cause::Restart if ours.is_none() => of(&change, ours, LiveState::Restart, None),
+            Cause::Unseen => of_nobody(&change, refused),
+            _ => of(&change, ours, LiveState::Refused, Some(refused.why.to_string())),
+        });
     }
     let is_untouched = change.state == LiveState::Pending
         && match set {
@@ -145,6 +173,34 @@ fn judged(change: LiveSetting, current: &Current, policy: DriftPolicy) -> Option
         None => "somebody has taken it away in the running cluster".to_owned(),
     };
     Some(of(&change, None, LiveState::Drifted, Some(why)))
+}
+
+/// A value that nobody sees, with what a person has to do about it.
+fn of_nobody(change: &LiveSetting, unseen: &Refused) -> LiveSetting {
+    let (name, value) = (change.name.clone(), change.value.clone());
+    let body = json!({ "persistent": { name.as_str(): null } });
+    let why = format!("{}. To take it away, send PUT _cluster/settings {body}", unseen.why);
+    let message = Some(Line::new(&why));
+    LiveSetting { name, value, before: None, state: LiveState::Unseen, message }
+}
+
+/// Whether what is set there now may be written over: it is Drover's own, or nothing. What somebody else has
+/// set is replaced under the policy Enforce, and never taken away.
+#[must_use]
+pub fn may_be_set(change: &LiveSetting, now: &ClusterSettings, policy: DriftPolicy) -> bool {
+    let set = now.persistent.get(&change.name);
+    let is = |value: &str| set.is_some_and(|it| alike(it, value));
+    match change.state {
+        LiveState::Withdrawn => is(&change.value),
+        LiveState::Pending | LiveState::Refused if now.transient.contains_key(&change.name) => {
+            false
+        }
+        LiveState::Pending | LiveState::Refused => {
+            let is_own = set.is_none() || change.before.as_deref().is_some_and(is);
+            is_own || policy == DriftPolicy::Enforce
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const NAMED: usize = 5;
 /// Why the cluster is not as declared, where that is so because of such a setting.
 #[must_use]
 pub fn outstanding(cluster: &Cluster) -> Option<Finding> {
-    let refused = names(cluster, LiveState::Refused);
+    let refused = names(cluster, LiveState::is_refused);
     if !refused.is_empty() {
         let message = format!(
             "Elasticsearch does not take the value of {refused}: see status.liveSettings. It comes to no host \
@@ -24,7 +24,7 @@ pub fn outstanding(cluster: &Cluster) -> Option<Finding> {
         );
         return Some(Finding::no(conditions::READY, Reason::InvalidSpec, message));
     }
-    let pending = names(cluster, LiveState::Pending);
+    let pending = names(cluster, |it| it == LiveState::Pending);
     let unheeded = unheeded(cluster);
     if !unheeded.is_empty() || (!pending.is_empty() && is_held(cluster)) {
         return Some(held_back(cluster, unheeded));
@@ -38,8 +38,11 @@ pub fn outstanding(cluster: &Cluster) -> Option<Finding> {
 /// Why the spec has no effect yet on settings, which are those in `unheeded`, or else those to be set.
 fn held_back(cluster: &Cluster, unheeded: BTreeSet<String>) -> Finding {
     let first: Vec<String> = unheeded.into_iter().take(NAMED).collect();
-    let first =
-        if first.is_empty() { names(cluster, LiveState::Pending) } else { first.join(", ") };
+    let first = if first.is_empty() {
+        names(cluster, |it| it == LiveState::Pending)
+    } else {
+        first.join(", ")
+    };
     let (reason, why) = if cluster.spec.paused {
         (Reason::Paused, "while spec.paused is true")
     } else if is_held(cluster) {
@@ -54,7 +57,14 @@ fn held_back(cluster: &Cluster, unheeded: BTreeSet<String>) -> Finding {
 /// What somebody else has set in the running cluster.
 #[must_use]
 pub fn diagnostics(cluster: &Cluster) -> Vec<Diagnostic> {
-    let drifted = in_state(cluster, LiveState::Drifted);
+    let drifted = in_state(cluster, |it| it == LiveState::Drifted);
+    let left = in_state(cluster, |it| it == LiveState::Withdrawn);
+    let left = left.filter(|it| it.is_left_to_people()).map(|it| Diagnostic {
+        rule: "live_setting".into(),
+        level: DiagnosticLevel::Warning,
+        subject: format!("a value of {} that the spec had may hold yet", it.name),
+        advice: it.message.as_ref().map(ToString::to_string).unwrap_or_default(),
+    });
     let diagnostic = |it: &LiveSetting| Diagnostic {
         rule: "live_setting".into(),
         level: DiagnosticLevel::Warning,
@@ -64,15 +74,18 @@ pub fn diagnostics(cluster: &Cluster) -> Vec<Diagnostic> {
         },
         advice: "take the other value away by PUT _cluster/settings, or declare it".into(),
     };
-    drifted.map(diagnostic).collect()
+    drifted.map(diagnostic).chain(left).collect()
 }
 
-fn in_state(cluster: &Cluster, state: LiveState) -> impl Iterator<Item = &LiveSetting> {
+fn in_state(
+    cluster: &Cluster,
+    is_meant: impl Fn(LiveState) -> bool,
+) -> impl Iterator<Item = &LiveSetting> {
     let changes = recorded(cluster).into_iter().flat_map(|it| &it.changes);
-    changes.filter(move |it| it.state == state)
+    changes.filter(move |it| is_meant(it.state))
 }
 
-fn names(cluster: &Cluster, state: LiveState) -> String {
-    let names = in_state(cluster, state).take(NAMED).map(|it| it.name.as_str());
+fn names(cluster: &Cluster, is_meant: impl Fn(LiveState) -> bool) -> String {
+    let names = in_state(cluster, is_meant).take(NAMED).map(|it| it.name.as_str());
     names.collect::<Vec<_>>().join(", ")
 }

@@ -1,10 +1,10 @@
 //! What is set in the running cluster.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
     super::{observe::Observed, plan::Plan, rollout::observe::caller},
-    plan::{is_concerned, to_ask_anew},
+    plan::{is_any_refused, is_concerned, to_ask_anew},
 };
 use crate::{
     api::cluster::Cluster,
@@ -22,6 +22,8 @@ pub struct Current {
     pub set: ClusterSettings,
     /// What it has refused to take.
     pub refused: Vec<Refused>,
+    /// Whether it is time to ask once more for what is refused.
+    pub is_time: bool,
 }
 
 /// Asks the pinned cluster, where anything is to be changed there, or was; nothing where it does not tell.
@@ -46,7 +48,8 @@ pub async fn look(
     match asked {
         Ok(Ok((set, uuid, _))) if uuid == pinned => {
             link.refusals.saw(&set);
-            Some(Current { set, refused: link.refusals.all() })
+            let is_time = link.refusals.is_time(is_any_refused(cluster), Instant::now());
+            Some(Current { set, refused: link.refusals.all(), is_time })
         }
         Ok(Err(error)) => {
             tracing::debug!(error = error.told(), "the settings of the cluster can't be read");

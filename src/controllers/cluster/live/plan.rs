@@ -9,18 +9,22 @@ use serde_json::Value;
 
 use super::{
     super::{drain::record, managed::observe::Seen, rollout::outdated::Outdated},
-    changes::changes,
+    changes::{changes, may_be_set},
     observe::Current,
 };
 use crate::{
     api::{
         cluster::Cluster,
         cluster_status::ClusterStatus,
+        index::Mode,
         live::{LiveSetting, LiveSettings, LiveState},
     },
     controllers::deployment,
     deploy::shared::{shared, value_of},
-    elasticsearch::values::settings::alike,
+    elasticsearch::{
+        cluster_settings::{Cause, Refused},
+        values::settings::alike,
+    },
 };
 
 /// What was decided.
@@ -76,11 +80,36 @@ pub fn next(cluster: &Cluster, seen: &mut Seen, current: Option<&Current>) -> De
         |it: &LiveSetting| is_all_right || record.files.get(&it.name) == declared.get(&it.name);
     let set = record.changes.iter().filter_map(|it| match it.state {
         LiveState::Pending => Some((it.name.clone(), value_of(&it.value))),
-        LiveState::Withdrawn if is_in_files(it) => Some((it.name.clone(), Value::Null)),
+        LiveState::Withdrawn if it.message.is_none() && is_in_files(it) => {
+            Some((it.name.clone(), Value::Null))
+        }
         _ => None,
     });
-    let act = set.collect();
+    let mut act: BTreeMap<String, Value> = set.collect();
+    if act.is_empty() && current.is_time && cluster.spec.mode == Mode::Apply {
+        // It stays on record as refused, with the value: what is set after all is seen by that.
+        let again = record.changes.iter().filter(|it| may_be_asked(it, current, cluster));
+        act = again.map(|it| (it.name.clone(), value_of(&it.value))).collect();
+    }
     Decision { record: Some(record), act }
+}
+
+/// Whether a value that was refused may be taken by now, and may be set there: what Elasticsearch did not name may
+/// have been refused for something else.
+fn may_be_asked(change: &LiveSetting, current: &Current, cluster: &Cluster) -> bool {
+    let is_named = |it: &Refused| {
+        *it.name == *change.name && *it.value == *change.value && it.cause == Cause::Value
+    };
+    change.state == LiveState::Refused
+        && !current.refused.iter().any(is_named)
+        && may_be_set(change, &current.set, cluster.spec.drift_policy)
+}
+
+/// Whether Elasticsearch has refused any value that the spec has yet.
+#[must_use]
+pub fn is_any_refused(cluster: &Cluster) -> bool {
+    let mut changes = recorded(cluster).into_iter().flat_map(|it| &it.changes);
+    changes.any(|it| it.state == LiveState::Refused)
 }
 
 /// The hosts whose Elasticsearch runs otherwise than it shall; nothing as long as it can't be asked whether what
@@ -105,19 +134,30 @@ pub fn is_unasked(cluster: &Cluster, current: Option<&Current>) -> bool {
 /// changes may have been the cause.
 #[must_use]
 pub fn to_ask_anew(cluster: &Cluster) -> Vec<&str> {
-    let observed = cluster.status.as_ref().and_then(|it| it.observed_generation);
-    let is_new = observed != cluster.metadata.generation;
+    let is_new = is_new(cluster);
     let changes = recorded(cluster).into_iter().flat_map(|it| &it.changes);
-    let refused = changes.filter(|it| is_new && it.state == LiveState::Refused);
+    let refused = changes.filter(|it| is_new && it.state.is_refused());
     refused.map(|it| it.name.as_str()).collect()
+}
+
+/// Whether another spec came since the status was written.
+fn is_new(cluster: &Cluster) -> bool {
+    let observed = cluster.status.as_ref().and_then(|it| it.observed_generation);
+    observed != cluster.metadata.generation
 }
 
 /// The record with those to be set. They keep the words of the refusal: see [`rolled`].
 fn asked_anew(cluster: &Cluster, record: &LiveSettings) -> LiveSettings {
     let (names, mut record) = (to_ask_anew(cluster), record.clone());
+    let is_gone = |name: &str| declared(cluster).is_some_and(|it| !it.contains_key(name));
     for change in record.changes.iter_mut().filter(|it| names.contains(&it.name.as_str())) {
+        if change.state == LiveState::Unseen && is_gone(&change.name) {
+            continue;
+        }
         change.state = LiveState::Pending;
     }
+    // People were told what is theirs to do.
+    record.changes.retain(|it| !is_new(cluster) || !it.is_left_to_people());
     record
 }
 
@@ -202,7 +242,9 @@ fn rolled(change: LiveSetting) -> LiveSetting {
         return change;
     }
     let ours = match change.state {
-        LiveState::Restart | LiveState::Withdrawn | LiveState::Refused => return change,
+        LiveState::Restart | LiveState::Withdrawn | LiveState::Refused | LiveState::Unseen => {
+            return change;
+        }
         LiveState::Live => Some(change.value.clone()),
         LiveState::Pending | LiveState::Foreign | LiveState::Drifted => change.before.clone(),
     };

@@ -1,5 +1,4 @@
 use super::*;
-use crate::elasticsearch::cluster_settings::Refused;
 
 const NAME: &str = "search.max_buckets";
 
@@ -94,6 +93,7 @@ fn only_what_drover_has_set_is_taken_back() {
     let gone = |state, set| World::default().known("5", None, state).set(set);
     gone(LiveState::Live, Some("5")).check("5", None, LiveState::Withdrawn);
     gone(LiveState::Pending, Some("5")).check("5", None, LiveState::Withdrawn);
+    gone(LiveState::Refused, Some("5")).check("5", None, LiveState::Withdrawn);
     gone(LiveState::Withdrawn, Some("5")).check("5", None, LiveState::Withdrawn);
     for (state, set) in [
         (LiveState::Live, Some("9")),
@@ -104,7 +104,6 @@ fn only_what_drover_has_set_is_taken_back() {
         (LiveState::Pending, Some("9")),
         (LiveState::Foreign, Some("5")),
         (LiveState::Drifted, Some("5")),
-        (LiveState::Refused, Some("5")),
         (LiveState::Restart, Some("5")),
     ] {
         assert_eq!(gone(state, set).stands(), None, "{state:?} {set:?}");
@@ -148,28 +147,63 @@ fn what_a_transient_setting_hides_is_still_drovers() {
 
 #[test]
 fn what_elasticsearch_refuses_takes_a_restart_or_another_value() {
-    let refused = |takes_restart| {
+    let refused = |cause| {
         let mut world = World::declared("x").known("x", None, LiveState::Pending);
-        world.current.refused = vec![Refused {
-            name: NAME.into(),
-            value: "x".into(),
-            takes_restart,
-            why: "words".into(),
-        }];
+        world.current.refused =
+            vec![Refused { name: NAME.into(), value: "x".into(), cause, why: "words".into() }];
         world
     };
-    refused(true).check("x", None, LiveState::Restart);
-    let mut value = refused(false);
+    refused(Cause::Restart).check("x", None, LiveState::Restart);
+    let mut value = refused(Cause::Value);
     value.check("x", None, LiveState::Refused);
     let message = value.changes()[0].message.clone().unwrap();
     assert_eq!(message.as_str(), "words");
     value.declared = Some("5");
     value.check("5", None, LiveState::Pending);
-    let mut other = refused(true);
+    let mut other = refused(Cause::Restart);
     other.declared = Some("y");
     other.check("y", None, LiveState::Restart);
     // What a process before has learned is not asked again.
     for state in [LiveState::Restart, LiveState::Refused] {
         World::declared("x").known("x", None, state).check("x", None, state);
     }
+}
+
+#[test]
+fn what_was_refused_and_is_seen_set_after_all_is_live() {
+    for state in [LiveState::Refused, LiveState::Unseen] {
+        let known = World::declared("5").known("5", None, state);
+        known.clone().set(Some("5")).check("5", None, LiveState::Live);
+        known.clone().set(Some("9")).check("5", None, state);
+        known.check("5", None, state);
+    }
+}
+
+#[test]
+fn a_value_that_nobody_sees_stays_on_record_when_it_leaves_the_spec_with_what_to_do_about_it() {
+    let mut world = World::declared("5").known("5", None, LiveState::Pending);
+    world.current.refused = vec![Refused {
+        name: NAME.into(),
+        value: "5".into(),
+        cause: Cause::Unseen,
+        why: "it is not shown".into(),
+    }];
+    world.check("5", None, LiveState::Unseen);
+    let asked_again = world.clone().known("5", None, LiveState::Refused);
+    asked_again.check("5", None, LiveState::Unseen);
+    world.known = world.changes();
+    world.declared = None;
+    for _ in 0..2 {
+        world.known = world.changes();
+        let [gone] = world.known.as_slice() else { panic!("{:?}", world.known) };
+        assert!(gone.is_left_to_people() && gone.value == "5");
+        let message = gone.message.as_ref().unwrap().as_str();
+        let request = r#"PUT _cluster/settings {"persistent":{"search.max_buckets":null}}"#;
+        assert!(message.contains(request), "{message}");
+    }
+    let seen = world.clone().set(Some("5")).changes();
+    assert!(seen[0].state == LiveState::Withdrawn && !seen[0].is_left_to_people());
+    assert_eq!(world.clone().set(Some("9")).changes(), []);
+    world.declared = Some("6");
+    world.check("6", None, LiveState::Pending);
 }

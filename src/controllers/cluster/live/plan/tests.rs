@@ -1,3 +1,5 @@
+mod refusals;
+
 use std::sync::Arc;
 
 use serde_json::json;
@@ -6,10 +8,9 @@ use super::*;
 use crate::{
     api::condition::Reason,
     controllers::{
-        cluster::live::findings::outstanding,
+        cluster::live::findings::{diagnostics, outstanding},
         deployment::tests::{cluster, found, host},
     },
-    elasticsearch::cluster_settings::Refused,
 };
 
 /// A managed Cluster of one host, and what is set in the running Elasticsearch.
@@ -145,7 +146,7 @@ fn a_setting_that_takes_a_restart_takes_all_others_along() {
     world.current.as_mut().unwrap().refused = vec![Refused {
         name: "http.max_header_size".into(),
         value: "16kb".into(),
-        takes_restart: true,
+        cause: Cause::Restart,
         why: "not dynamically updateable".into(),
     }];
     assert_eq!(world.settle(), 0);
@@ -176,7 +177,7 @@ fn a_value_that_elasticsearch_does_not_take_comes_to_no_host() {
     world.current.as_mut().unwrap().refused = vec![Refused {
         name: "search.max_buckets".into(),
         value: "x".into(),
-        takes_restart: false,
+        cause: Cause::Unnamed,
         why: "words".into(),
     }];
     world.declare(&json!({ "search.max_buckets": "x" }));
@@ -312,7 +313,7 @@ fn what_is_on_record_comes_to_no_file_however_many_settings_there_are() {
     world.current.as_mut().unwrap().refused = vec![Refused {
         name: "z".into(),
         value: "x".into(),
-        takes_restart: false,
+        cause: Cause::Unnamed,
         why: "words".into(),
     }];
     world.declare(&json!({ "z": "x" }));
@@ -334,7 +335,7 @@ fn what_was_refused_is_asked_once_more_for_another_spec_and_comes_to_no_file_bef
     let refused = Refused {
         name: "search.max_buckets".into(),
         value: "5".into(),
-        takes_restart: false,
+        cause: Cause::Unnamed,
         why: "words".into(),
     };
     let mut world = World::new(&json!({}));
