@@ -1,6 +1,7 @@
 //! Keeps watch over one live Elasticsearch cluster.
 
 pub mod apply;
+pub mod decided;
 mod diagnostics;
 pub mod drain;
 mod findings;

@@ -1,23 +1,18 @@
 //! Writes to Elasticsearch what a drain needs there.
 
-use std::time::Instant;
-
-use kube::ResourceExt as _;
-
 use super::super::{
+    decided::{self, Outcome},
     plan::Plan,
-    rollout::{apply::Outcome, observe::caller},
+    rollout::observe::caller,
 };
 use crate::{
     api::{cluster::Cluster, drain::DrainStatus},
-    chain::chain,
     context::Context,
     controllers::Next,
     elasticsearch::{self, calls::Write, link::Link},
-    error::{Category, Error},
-    kubernetes::{Kind as _, events::Notice, references::look_up},
+    error::Error,
+    kubernetes::events::Notice,
     rollout::drain::Act,
-    telemetry::metrics::StepEnding,
 };
 
 /// Writes `act`, for which the status tells of `drain`, after a last look at the object and at the
@@ -32,13 +27,6 @@ pub async fn run(
     act: &Act,
     drain: Option<&DrainStatus>,
 ) -> Result<Outcome, Error> {
-    let start = Instant::now();
-    let outcome = take(ctx, cluster, plan, act, drain).await;
-    let ending = match &outcome {
-        Ok(Outcome::Done) => StepEnding::Success,
-        Ok(Outcome::Moved) => StepEnding::PutOff,
-        Ok(Outcome::Failed { .. }) | Err(_) => StepEnding::Error,
-    };
     let label = match act {
         Act::Exclude(..) => "exclude",
         Act::Mark(_) => "mark",
@@ -46,8 +34,7 @@ pub async fn run(
         Act::Unsilence(_) => "include_in_voting",
         Act::Include(_) => "include",
     };
-    ctx.metrics.step_taken(Cluster::NAME, label, ending, start.elapsed());
-    outcome
+    decided::counted(ctx, label, take(ctx, cluster, plan, act, drain)).await
 }
 
 /// What people hear of a request that failed, and when it is made again.
@@ -66,25 +53,15 @@ async fn take(
     act: &Act,
     drain: Option<&DrainStatus>,
 ) -> Result<Outcome, Error> {
-    let link = ctx.links.get(&super::super::key(cluster));
-    let (Some(link), Some(pinned)) = (link, plan.identity.pinned()) else {
+    let holds = |fresh: &Cluster| holds(act, cluster, drain, fresh);
+    let Some((link, pinned)) = decided::way(ctx, cluster, plan, holds).await? else {
         return Ok(Outcome::Moved);
     };
-    let namespace = cluster.namespace().unwrap_or_default();
-    let fresh = look_up::<Cluster>(&ctx.client, &namespace, &cluster.name_any()).await?;
-    if !fresh.is_some_and(|it| holds(act, cluster, drain, &it)) {
-        return Ok(Outcome::Moved);
+    let sent = send(&link, cluster, pinned, act).await;
+    if sent.is_err() {
+        link.doubt();
     }
-    Ok(match send(&link, cluster, pinned, act).await {
-        Ok(true) => Outcome::Done,
-        Ok(false) => Outcome::Moved,
-        Err(error) => {
-            link.doubt();
-            let mut why = chain(&error);
-            link.client().blot(&mut why);
-            Outcome::Failed { why, category: Category::Elasticsearch }
-        }
-    })
+    Ok(Outcome::of(&link, sent))
 }
 
 /// Whether what was decided for `cluster`, with `drain` in its status, holds for what it is by now. What

@@ -1,13 +1,10 @@
 //! Changes settings in the running cluster.
 
-use std::time::Instant;
-
-use kube::ResourceExt as _;
-
 use super::{
     super::{
+        decided::{self, Outcome},
         plan::Plan,
-        rollout::{apply::Outcome, observe::caller},
+        rollout::observe::caller,
     },
     PACE,
     changes::may_be_set,
@@ -15,7 +12,6 @@ use super::{
 };
 use crate::{
     api::cluster::Cluster,
-    chain::chain,
     context::Context,
     controllers::Next,
     elasticsearch::{
@@ -24,14 +20,9 @@ use crate::{
         error::Error as Fault,
         link::Link,
     },
-    error::{Category, Error},
+    error::Error,
     foreign::capped,
-    kubernetes::{
-        Kind as _,
-        events::{self, Notice},
-        references::look_up,
-    },
-    telemetry::metrics::StepEnding,
+    kubernetes::events::{self, Notice},
 };
 
 /// Makes the change that was decided, of which the status tells, in one request, after a last look at the
@@ -45,7 +36,7 @@ pub async fn carry_out(
     plan: &Plan,
     decision: &Decision,
 ) -> Result<Next, Error> {
-    Ok(match run(ctx, cluster, plan, decision).await? {
+    Ok(match decided::counted(ctx, "change_live", take(ctx, cluster, plan, decision)).await? {
         Outcome::Done | Outcome::Moved => Next::After(PACE),
         Outcome::Failed { why, category } => {
             let note = format!("settings could not be changed in the running cluster: {why}");
@@ -56,57 +47,28 @@ pub async fn carry_out(
     })
 }
 
-async fn run(
-    ctx: &Context,
-    cluster: &Cluster,
-    plan: &Plan,
-    decision: &Decision,
-) -> Result<Outcome, Error> {
-    let start = Instant::now();
-    let outcome = take(ctx, cluster, plan, decision).await;
-    let ending = match &outcome {
-        Ok(Outcome::Done) => StepEnding::Success,
-        Ok(Outcome::Moved) => StepEnding::PutOff,
-        Ok(Outcome::Failed { .. }) | Err(_) => StepEnding::Error,
-    };
-    ctx.metrics.step_taken(Cluster::NAME, "change_live", ending, start.elapsed());
-    outcome
-}
-
 async fn take(
     ctx: &Context,
     cluster: &Cluster,
     plan: &Plan,
     decision: &Decision,
 ) -> Result<Outcome, Error> {
-    let link = ctx.links.get(&super::super::key(cluster));
-    let (Some(link), Some(pinned)) = (link, plan.identity.pinned()) else {
+    let holds = |fresh: &Cluster| holds(decision, cluster, fresh);
+    let Some((link, pinned)) = decided::way(ctx, cluster, plan, holds).await? else {
         return Ok(Outcome::Moved);
     };
-    let namespace = cluster.namespace().unwrap_or_default();
-    let fresh = look_up::<Cluster>(&ctx.client, &namespace, &cluster.name_any()).await?;
-    if !fresh.is_some_and(|it| holds(decision, cluster, &it)) {
-        return Ok(Outcome::Moved);
+    let sent = send(&link, cluster, pinned, decision).await;
+    let all = sent.as_ref().err().map(|it| refused(it, &decision.act)).unwrap_or_default();
+    if all.is_empty() {
+        return Ok(Outcome::of(&link, sent));
     }
-    Ok(match send(&link, cluster, pinned, decision).await {
-        Ok(true) => Outcome::Done,
-        Ok(false) => Outcome::Moved,
-        Err(error) => {
-            let all = refused(&error, &decision.act);
-            if all.is_empty() {
-                let mut why = chain(&error);
-                link.client().blot(&mut why);
-                return Ok(Outcome::Failed { why, category: Category::Elasticsearch });
-            }
-            // Nothing was changed, and the next look goes by what was refused.
-            for it in all {
-                let mut why = String::from(it.why);
-                link.client().blot(&mut why);
-                link.refusals.note(Refused { why: capped(&why), ..it });
-            }
-            Outcome::Moved
-        }
-    })
+    // Nothing was changed, and the next look goes by what was refused.
+    for it in all {
+        let mut why = String::from(it.why);
+        link.client().blot(&mut why);
+        link.refusals.note(Refused { why: capped(&why), ..it });
+    }
+    Ok(Outcome::Moved)
 }
 
 /// Whether what was decided for `cluster` holds for what the API server has by now: the same spec, and no run

@@ -1,16 +1,20 @@
 //! Writes to Elasticsearch what a run needs there: the only writes of a Cluster.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
-use kube::ResourceExt as _;
-
-use super::{super::plan::Plan, observe::caller, record};
+use super::{
+    super::{
+        decided::{self, Outcome},
+        plan::Plan,
+    },
+    observe::caller,
+    record,
+};
 use crate::{
     api::{
         cluster::Cluster,
         rollout_status::{RolloutHost, RolloutStatus},
     },
-    chain::chain,
     context::Context,
     elasticsearch::{
         self,
@@ -18,27 +22,9 @@ use crate::{
         evidence::{Allocation, NodeId, Record},
         link::Link,
     },
-    error::{Category, Error},
-    kubernetes::{Kind as _, references::look_up},
+    error::Error,
     rollout::{planner::Act, run::Step},
-    telemetry::metrics::StepEnding,
 };
-
-/// What came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was written.
-    Done,
-    /// The world is another one than it was decided on: it is looked at again.
-    Moved,
-    /// It was not, as far as is known.
-    Failed {
-        /// In words for people.
-        why: String,
-        /// What has to come right first.
-        category: Category,
-    },
-}
 
 /// Writes `act`, for which the status tells of `run`, after a last look at the object and at the
 /// cluster.
@@ -52,21 +38,13 @@ pub async fn run(
     act: &Act,
     run: Option<&RolloutStatus>,
 ) -> Result<Outcome, Error> {
-    let start = Instant::now();
-    let outcome = take(ctx, cluster, plan, act, run).await;
-    let ending = match &outcome {
-        Ok(Outcome::Done) => StepEnding::Success,
-        Ok(Outcome::Moved) => StepEnding::PutOff,
-        Ok(Outcome::Failed { .. }) | Err(_) => StepEnding::Error,
-    };
     let label = match act {
         Act::Protect(_) => "protect",
         Act::Unprotect(_) => "unprotect",
         Act::Announce { .. } => "announce",
         Act::Retract(_) => "retract",
     };
-    ctx.metrics.step_taken(Cluster::NAME, label, ending, start.elapsed());
-    outcome
+    decided::counted(ctx, label, take(ctx, cluster, plan, act, run)).await
 }
 
 async fn take(
@@ -76,35 +54,15 @@ async fn take(
     act: &Act,
     run: Option<&RolloutStatus>,
 ) -> Result<Outcome, Error> {
-    let link = ctx.links.get(&super::super::key(cluster));
-    let (Some(link), Some(pinned)) = (link, plan.identity.pinned()) else {
+    let holds = |fresh: &Cluster| holds(act, cluster, run, fresh);
+    let Some((link, pinned)) = decided::way(ctx, cluster, plan, holds).await? else {
         return Ok(Outcome::Moved);
     };
-    if !is_as_decided(ctx, cluster, act, run).await? {
-        return Ok(Outcome::Moved);
+    let sent = send(&link, cluster, pinned, act).await;
+    if sent.is_err() {
+        link.doubt();
     }
-    Ok(match send(&link, cluster, pinned, act).await {
-        Ok(true) => Outcome::Done,
-        Ok(false) => Outcome::Moved,
-        Err(error) => {
-            link.doubt();
-            let mut why = chain(&error);
-            link.client().blot(&mut why);
-            Outcome::Failed { why, category: Category::Elasticsearch }
-        }
-    })
-}
-
-/// Whether the object, as the API server has it now, is still the one that this was decided for.
-async fn is_as_decided(
-    ctx: &Context,
-    cluster: &Cluster,
-    act: &Act,
-    run: Option<&RolloutStatus>,
-) -> Result<bool, Error> {
-    let namespace = cluster.namespace().unwrap_or_default();
-    let fresh = look_up::<Cluster>(&ctx.client, &namespace, &cluster.name_any()).await?;
-    Ok(fresh.is_some_and(|it| holds(act, cluster, run, &it)))
+    Ok(Outcome::of(&link, sent))
 }
 
 /// Whether what was decided for `cluster`, with `run` in its status, holds for what it is by now. What
@@ -330,7 +288,8 @@ mod tests {
         for (now, holds) in [(&decided, true), (&run("r-1", "Cordon", 1), false)] {
             let (client, mut script) = api_server();
             let ctx = Context::for_tests(client);
-            let (asked, ()) = tokio::join!(is_as_decided(&ctx, &cluster, &act, told), async {
+            let is_so = |fresh: &Cluster| super::holds(&act, &cluster, told, fresh);
+            let (asked, ()) = tokio::join!(decided::is_as_decided(&ctx, &cluster, is_so), async {
                 let asked = script.next().await;
                 assert!(asked.target.ends_with("/namespaces/shop/clusters/es"), "{}", asked.target);
                 asked.answer(&serde_json::to_value(object("u", 1, now)).unwrap());

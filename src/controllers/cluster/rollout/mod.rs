@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::decided::Outcome;
 use crate::{
     api::{cluster::Cluster, cluster_status::ClusterStatus, rollout::RolloutSpec},
     context::Context,
@@ -98,8 +99,8 @@ pub fn count(ctx: &Context, cluster: &Cluster, after: &ClusterStatus, now: Times
 
 /// What people hear of a request to Elasticsearch that failed, and when it is made again.
 #[must_use]
-pub fn failed(act: &Act, outcome: &apply::Outcome) -> Option<(Notice, Next)> {
-    let apply::Outcome::Failed { why, category } = outcome else { return None };
+pub fn failed(act: &Act, outcome: &Outcome) -> Option<(Notice, Next)> {
+    let Outcome::Failed { why, category } = outcome else { return None };
     let (reason, what) = match act {
         Act::Protect(_) => ("ProtectFailed", "allocation of replicas could not be held back"),
         Act::Unprotect(_) => {

@@ -317,7 +317,7 @@ fn assert_sound(before: Option<&ClusterStatus>, after: &ClusterStatus, has_elast
     let needed = always[1..].iter().filter(|it| **it != "Healthy");
     let deleting = find(&after.conditions, "Ready").is_some_and(|it| it.reason == "Deleting");
     // Of the hosts something may be wanted while all else is well.
-    let of_hosts = ["Paused", "InProgress", "Blocked", "RolloutPaused", "PlanOnly"];
+    let of_hosts = ["Paused", "InProgress", "Blocked", "RolloutPaused", "PlanOnly", "Waiting"];
     let is_wanted =
         find(&after.conditions, "Ready").is_some_and(|it| of_hosts.contains(&&*it.reason));
     if !deleting {
