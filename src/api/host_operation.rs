@@ -1,5 +1,8 @@
 //! What Drover tells of its work on a machine.
 
+// Each flag of a work is a fact of its own; the lint sees what is derived, too.
+#![allow(clippy::struct_excessive_bools)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -37,7 +40,6 @@ pub enum OperationKind {
 /// Work in hand on a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub struct Operation {
     /// Names this run; part of the names of what runs on the machine for it.
     #[schemars(length(max = 64))]

@@ -279,9 +279,10 @@ impl Elasticsearch {
     /// What others hold back or take out. What Drover has marked is not among them.
     fn foreign(&self) -> Vec<Box<str>> {
         let excluded = &self.excluded;
-        let names = [&excluded.persistent, &excluded.transient].into_iter().flatten();
-        let named = names.filter(|it| !it.is_empty() && !excluded.keeps_shards_away());
-        let named = named.map(|it| format!("exclude._name: {it}").into());
+        let all = [&excluded.persistent, &excluded.transient].into_iter().flatten();
+        let named = all
+            .filter(|it| !it.is_empty() && !excluded.keeps_shards_away())
+            .map(|it| format!("exclude._name: {it}").into());
         let is_own = |name: &str| excluded.marked().is_some_and(|it| it.has(name));
         let votes = excluded.voting.iter().filter(|it| !is_own(it));
         let votes = votes.map(|it| format!("a voting exclusion of {it}").into());

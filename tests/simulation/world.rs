@@ -114,7 +114,9 @@ impl World {
         let mut hosts: Vec<Host> = (0..count).map(|it| Host::new(it, &elasticsearch)).collect();
         // Some have been brought to what is wanted already.
         let reached = u64::from(rng.u8(0..3) == 0);
-        hosts.iter_mut().for_each(|it| it.reached = reached);
+        for it in &mut hosts {
+            it.reached = reached;
+        }
         let pause_after =
             [PauseAfter::Never, PauseAfter::Never, PauseAfter::First, PauseAfter::Each];
         let spec = Spec {

@@ -26,7 +26,7 @@ impl Elasticsearch {
         let all = (0..self.running.len()).filter(|it| !retired(it));
         let live: Vec<usize> = all.clone().filter(|it| self.may_vote(*it)).collect();
         let least = if self.voters.len() < 3 { 1 } else { 3 };
-        let odd = live.len() - usize::from(live.len() % 2 == 0 && !live.is_empty());
+        let odd = live.len() - usize::from(live.len().is_multiple_of(2) && !live.is_empty());
         let (had, new): (Vec<usize>, Vec<usize>) =
             live.iter().copied().partition(|it| self.voters.contains(it));
         let gone = all.filter(|it| self.voters.contains(it) && !live.contains(it));

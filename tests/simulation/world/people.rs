@@ -238,12 +238,14 @@ impl World {
         self.elasticsearch.full.clear();
         self.leave_be();
         self.spec.paused = false;
+        // Roles are drained beside no node that was let go and runs on: people heed that.
+        let is_in_the_way = self.hosts.iter().any(|it| it.loses(&self.elasticsearch));
         for at in 0..self.hosts.len() {
             let host = &mut self.hosts[at];
             (host.broken, host.disabled, host.in_maintenance) = (false, false, false);
             host.fit = true;
             // Some have left for good.
-            if host.life == Life::Moved && self.rng.bool() {
+            if host.life == Life::Moved && (self.rng.bool() || is_in_the_way) {
                 self.come_back(at);
             }
             self.recover(at);

@@ -99,11 +99,12 @@ pub fn next(
     // What is drained for the run itself does not hold it.
     let holds = |it: &Drain| it.is_in_flight() && (run.is_none() || it.of.cause == Cause::Leaves);
     let is_draining = drain.drain.as_ref().is_some_and(holds);
-    let hold = hold(cluster).or_else(|| is_draining.then_some("Draining")).or(match doubt {
-        Some(Doubt::Refused) => brings.then_some("Refused"),
-        Some(Doubt::Unasked) => run.is_none().then_some(UNASKED),
-        None => None,
-    });
+    let doubted = match doubt {
+        Some(Doubt::Refused) if brings => Some("Refused"),
+        Some(Doubt::Unasked) if run.is_none() => Some(UNASKED),
+        _ => None,
+    };
+    let hold = hold(cluster).or_else(|| is_draining.then_some("Draining")).or(doubted);
     let Some(seen) = seen else {
         let is_outstanding = run.is_none() && wishes::is_anything_outstanding(cluster, outdated);
         let requests = wishes::dealt_with(cluster, None);

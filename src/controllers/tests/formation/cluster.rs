@@ -34,11 +34,11 @@ impl World {
         let plan = plan::next(&cluster, &observed, self.now());
         let (Some(seen), Some(decided)) = (&observed.managed, &plan.managed) else { return };
         if decided.is_momentous() {
-            let now = self.uncached().clusters[at].as_ref();
+            let now = self.api.clusters[at].as_ref();
             if now.is_none_or(|it| it.metadata != cluster.metadata) {
                 return;
             }
-            let fresh = self.look(self.uncached(), &cluster, at);
+            let fresh = self.look(&self.api, &cluster, at);
             if managed::plan::next(&cluster, &fresh) != *decided {
                 return;
             }

@@ -125,7 +125,7 @@ impl World {
         }
         match step {
             Some(Step::Begin(operation, basis)) => {
-                let now = cluster.and_then(|it| self.uncached().clusters.get(it)?.as_ref());
+                let now = cluster.and_then(|it| self.api.clusters.get(it)?.as_ref());
                 if now.is_none_or(|it| Basis::of(it) != basis) {
                     return;
                 }

@@ -85,9 +85,6 @@ pub struct World {
     /// Which machines were started to form one, in the life of each Cluster object.
     pub formers: Vec<BTreeSet<usize>>,
     pub count: u64,
-    /// Whether the API server, asked for what is so now, tells no more than its watches do: a real one tells what
-    /// is so.
-    pub lags: bool,
     story: VecDeque<String>,
 }
 
@@ -127,7 +124,6 @@ impl World {
             chosen: vec![0; clusters],
             formers: vec![BTreeSet::new(); clusters],
             count: 0,
-            lags: false,
             story: VecDeque::new(),
         };
         (0..clusters).for_each(|it| world.make_cluster(it));
@@ -136,11 +132,6 @@ impl World {
             world.make_host(at, cluster);
         }
         world
-    }
-
-    /// What the API server itself says when it is asked.
-    pub fn uncached(&self) -> &Objects {
-        if self.lags { &self.cache } else { &self.api }
     }
 
     pub fn tell(&mut self, what: &str) {
