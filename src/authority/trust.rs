@@ -77,6 +77,8 @@ pub fn retained(wanted: &[u8], present: &[u8], signers: Option<&BTreeSet<Box<str
     let present = certificates(present).unwrap_or_default();
     let is_needed = |it: &str| signers.is_none_or(|signers| signers.contains(it));
     let others = present.iter().filter(|it| !wanted.contains(it));
+    // What is no certificate would keep Elasticsearch from reading the file.
+    let others = others.filter(|it| Validity::of(it).is_some());
     others.filter(|it| is_needed(&fingerprint(it))).take(MOST).map(pem_of).collect()
 }
 
@@ -144,6 +146,8 @@ mod tests {
         assert_eq!(kept(&new, &present, Some(&BTreeSet::new())), "");
         assert_eq!(kept(&new, &present, None), present, "nobody knows who is needed");
         assert_eq!(kept(&old, &present, Some(&signers)), "", "it is there anyway");
+        let none = "-----BEGIN CERTIFICATE-----\nMTIz\n-----END CERTIFICATE-----\n";
+        assert_eq!(kept(&new, &format!("{none}{present}"), None), present, "it is no certificate");
         let many: String = (0..6).map(|_| authority("any").certificate().to_owned()).collect();
         assert_eq!(kept(&new, &many, None).matches("BEGIN").count(), MOST);
     }

@@ -34,7 +34,9 @@ pub fn diagnostics(
     decided: &Decided,
     now: Timestamp,
 ) -> Vec<Diagnostic> {
-    let mut list = Vec::new();
+    // Told also where Drover itself can't reach the nodes, which this may be why.
+    let mut list: Vec<Diagnostic> =
+        seen.managed.iter().filter_map(|it| handover(cluster, it)).collect();
     let Some(view) = seen.snapshot.cluster.as_deref() else { return list };
     if !seen.has_elasticsearch() {
         return list;
@@ -99,7 +101,6 @@ pub fn diagnostics(
             ),
         });
     }
-    list.extend(seen.managed.as_ref().and_then(|it| handover(cluster, it)));
     if cluster.spec.connection.as_ref().is_some_and(is_readable) {
         list.push(Diagnostic {
             rule: "plaintext".into(),

@@ -26,7 +26,8 @@ pub fn peers(cluster: &Cluster, secrets: &Secrets, hosts: &[Arc<Host>]) -> Peers
 }
 
 /// The hosts of `cluster` whose nodes have no certificate of the authority that signs by now, by name; and
-/// those that do not trust it yet, which the others wait for.
+/// those that do not trust it yet, which the others wait for. Those that have told of neither yet are not
+/// named.
 #[must_use]
 pub fn outstanding<'a>(
     cluster: &Cluster,
@@ -38,7 +39,8 @@ pub fn outstanding<'a>(
         it.signed_by.as_ref().is_some_and(|it| it.as_str() == &*authority)
     };
     let names = |is_meant: &dyn Fn(&DeployedElasticsearch) -> bool| {
-        let meant = nodes(cluster, hosts).filter(|(_, it)| is_meant(it));
+        let has_told = |it: &DeployedElasticsearch| it.signed_by.is_some() || !it.trusts.is_empty();
+        let meant = nodes(cluster, hosts).filter(|(_, it)| has_told(it) && is_meant(it));
         meant.filter_map(|(host, _)| host.metadata.name.as_deref()).collect()
     };
     (names(&|it| !has(it)), names(&|it| !trusts(it, &authority)))
@@ -101,10 +103,11 @@ mod tests {
         assert_eq!(outstanding(&cluster, &secrets, &between), (vec!["b"], nobody.clone()));
         let after = [node("a", new, &["old", new]), node("b", new, &["old", new])];
         assert_eq!(of(&after), Peers::alike());
-        assert_eq!(outstanding(&cluster, &secrets, &after), (nobody.clone(), nobody));
+        assert_eq!(outstanding(&cluster, &secrets, &after), (nobody.clone(), nobody.clone()));
 
         let silent = [node("a", new, &[new]), told_by("b", &json!({ "version": "8.19.0" }))];
         assert_eq!(of(&silent), Peers { trust_it: false, signers: None });
+        assert_eq!(outstanding(&cluster, &secrets, &silent), (nobody.clone(), nobody));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 
 use super::{
@@ -22,6 +22,9 @@ use crate::{
         steps::{Drift, Prepared},
     },
 };
+
+/// A certificate that has no more time than this is replaced whoever trusts the new one.
+const LAST: SignedDuration = SignedDuration::from_hours(48);
 
 /// How Elasticsearch shall be on a host, as far as that takes no restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,14 +220,17 @@ impl Care {
         }
         let found = self.authority.check(report.certificate.as_bytes(), &self.names, now);
         let unfit = found.err().or_else(|| (!report.has_pair()).then_some(Unfit::Key));
-        unfit.filter(|_| !self.is_held(report, now))
+        // What else it lacks is put right whoever signs.
+        unfit.filter(|it| *it != Unfit::NotSigned || !self.is_held(report, now))
     }
 
     /// Whether the node keeps the certificate of the authority before: all trust that, and not all trust the
-    /// one that signs now.
+    /// one that signs now. Not to its very end: a certificate that is over cuts its node off from all.
     fn is_held(&self, report: &Report, now: Timestamp) -> bool {
         let (shown, trusted) = (report.certificate.as_bytes(), report.authorities.as_bytes());
-        !self.peers.trust_it && report.has_pair() && self.authority.is_preceded(shown, trusted, now)
+        let is_good = |then: Timestamp| self.authority.is_preceded(shown, trusted, then);
+        // That it is good at its end alone would be one whose time has not begun.
+        !self.peers.trust_it && report.has_pair() && is_good(now) && is_good(now + LAST)
     }
 
     fn differences(&self, report: &Report, now: Timestamp) -> Vec<Drift> {

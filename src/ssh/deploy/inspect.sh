@@ -28,7 +28,7 @@ for path in "$@"; do
 done
 [ ! -f "$config/node.crt" ] || say certified "$(sed -n 's/^# The SHA-256 of node.key: //p' "$config/node.crt" | head -n 1 | cut -c 1-64)"
 [ ! -f "$config/node.crt" ] || grep -v '^#' "$config/node.crt" | head -n 200 | cut -c 1-80 | sed 's/^/certificate=/'
-[ ! -f "$config/ca.crt" ] || grep -v '^#' "$config/ca.crt" | head -n 1000 | cut -c 1-80 | sed 's/^/authority=/'
+[ ! -f "$config/ca.crt" ] || grep -v '^#' "$config/ca.crt" | head -c 200000 | sed 's/^/authority=/'
 say cluster_uuid "$(second "$config/cluster-uuid")"
 say revision "$(second "$config/revision")"
 say next "$(second "$config/next/revision")"

@@ -156,9 +156,10 @@ fn a_node_goes_over_to_another_authority_once_all_trust_that_and_drops_the_old_o
     let (count, wanted) = trusted(&care, &report);
     assert!(count == 2 && has(&wanted));
 
-    // One that is good is kept for as long as that takes, and what is over is not.
+    // One that is good is kept for as long as that takes, but not until it is over.
     care.peers.trust_it = false;
-    assert!(!has(&care.wanted(&report, at(364)).unwrap()));
+    assert!(!has(&care.wanted(&report, at(362)).unwrap()));
+    assert!(has(&care.wanted(&report, at(364)).unwrap()));
     assert!(has(&care.wanted(&report, at(366)).unwrap()));
 
     // No node has a certificate of the old one any more.
