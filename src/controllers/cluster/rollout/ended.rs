@@ -32,7 +32,7 @@ pub fn steps(
 fn ending(was: &RolloutHost, is: Option<&RolloutHost>) -> StepEnding {
     let Some(is) = is else {
         // Nothing comes after it; whatever else a host is at by then was given up.
-        let is_last = was.step == RolloutStep::Settle;
+        let is_last = matches!(was.step, RolloutStep::Settle | RolloutStep::Uncordon);
         return if is_last { StepEnding::Success } else { StepEnding::Error };
     };
     let is_failed = is.message.is_some() && was.message != is.message;
@@ -40,6 +40,8 @@ fn ending(was: &RolloutHost, is: Option<&RolloutHost>) -> StepEnding {
     let is_anew = matches!(is.step, RolloutStep::Stage | RolloutStep::Waiting);
     let is_begun_anew = is_anew && !was.withdrawn;
     match is.step {
+        // That it went back is told there, and was counted when it did.
+        RolloutStep::RolledBack => StepEnding::Success,
         _ if is_failed => StepEnding::Error,
         RolloutStep::Rollback => StepEnding::Error,
         _ if turns_back || is_begun_anew => StepEnding::PutOff,
@@ -88,6 +90,7 @@ mod tests {
             (plain("Rejoin"), plain("Rollback"), StepEnding::Error),
             (back("Unprotect"), back("Uncordon"), StepEnding::Success),
             (failed("Unprotect"), failed("Uncordon"), StepEnding::Success),
+            (back("Uncordon"), failed("RolledBack"), StepEnding::Success),
         ] {
             assert_eq!(ended(&was, Some(&is)), [expected], "{was:?} {is:?}");
         }
@@ -96,6 +99,7 @@ mod tests {
     #[test]
     fn the_last_step_of_a_run_succeeds_and_a_host_that_was_given_up_does_not() {
         assert_eq!(ended(&run("Settle", None, false), None), [StepEnding::Success]);
+        assert_eq!(ended(&run("Uncordon", None, true), None), [StepEnding::Success]);
         assert_eq!(ended(&run("Rejoin", None, false), None), [StepEnding::Error]);
         assert_eq!(ended(&run("Waiting", None, false), None), []);
         let same = run("Stop", None, false);
