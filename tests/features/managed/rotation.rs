@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use drover::api::host_status::DeployedElasticsearch;
+use drover::api::{host_status::DeployedElasticsearch, line::Line};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ impl Stage {
         let mut trusted: Vec<String> = trusted.iter().map(|it| sum(it)).collect();
         trusted.sort_unstable();
         self.told_by_all(&format!("signed by {signer}, and trust {trusted:?}"), |told| {
-            let trusts: Vec<&str> = told.trusts.iter().map(|it| it.as_str()).collect();
+            let trusts: Vec<&str> = told.trusts.iter().map(Line::as_str).collect();
             told.signed_by.as_ref().is_some_and(|it| it.as_str() == signer) && trusts == trusted
         })
         .await;
