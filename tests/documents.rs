@@ -90,6 +90,15 @@ fn each_reason_of_a_condition_is_told() {
 }
 
 #[test]
+fn each_annotation_by_which_a_person_decides_is_told() {
+    let text = code("src/api/mod.rs");
+    let consts = text.lines().filter(|it| it.starts_with("pub const "));
+    let values = consts.filter_map(|it| it.split_once(": &str = \"")?.1.split('"').next());
+    let names = values.filter(|it| it.starts_with("drover.dev/") && !it.ends_with("/finalizer"));
+    assert_told("docs/status.md", &names.map(str::to_owned).collect(), 7);
+}
+
+#[test]
 fn each_metric_is_told() {
     let mut names = quoted_after(&code("src/telemetry/metrics.rs"), "registry.register(");
     let objects = code("src/telemetry/objects.rs");
