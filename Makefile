@@ -21,7 +21,7 @@ test: bed ## all tests: pure, then scripted, then on real processes
 
 # The bed is to know, too.
 soak: export DROVER_SOAK := 1
-soak: bed ## the same with the long campaigns: more cases, more crash points, more time
+soak: bed ## the same with the long campaigns: more cases, crash points and versions, what is ignored else, and the demo
 	@PROPTEST_CASES=$(or $(PROPTEST_CASES),4096) tests/run.sh
 
 bench: bed ## how long, how much memory, how many requests

@@ -134,7 +134,8 @@ pub struct HostSpec {
     #[serde(default)]
     pub sudo: Sudo,
     /// Takes the machine out of service: its Node is cordoned and drained, and comes back when this
-    /// is unset. Default: false.
+    /// is unset. Until then no run over the hosts takes it down; Elasticsearch on it goes on.
+    /// Default: false.
     #[serde(default)]
     pub maintenance: bool,
     /// Stops all changes to the machine; it is still looked at. Default: false.

@@ -95,8 +95,8 @@ pub fn diagnostics(
             level: DiagnosticLevel::Warning,
             subject: format!("what signs the certificates of nodes runs out at {end}"),
             advice: format!(
-                "replace what is in Secret '{}', in the steps that the documentation of managed clusters \
-                 has: no node is trusted after that",
+                "replace what is in Secret '{}', in the steps that docs/credentials.md has: no node is \
+                 trusted after that",
                 Kind::AuthorityKey.name(&cluster.name_any())
             ),
         });
@@ -128,7 +128,8 @@ fn handover(cluster: &Cluster, seen: &Seen) -> Option<Diagnostic> {
             .to_owned()
     } else {
         format!(
-            "wait until all trust it, which these do not: {}. See to the Hosts that are paused or can't be              reached, or delete those that do not come back",
+            "wait until all trust it, which these do not: {}. See to the Hosts that are paused or can't be \
+             reached, or delete those that do not come back",
             list(&distrusting)
         )
     };

@@ -118,7 +118,7 @@ pub fn diagnostics(cluster: &Cluster, decided: &Decided) -> Vec<Diagnostic> {
             "drain",
             format!("the node {} is drained, and still in the cluster", drain.of.node()),
             "stop drover-elasticsearch.service on its machine: until then the node is kept without \
-             shards, and no other host is drained",
+             shards",
         ));
     }
     let others = [

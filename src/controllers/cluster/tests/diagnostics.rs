@@ -1,6 +1,6 @@
 //! What people are advised to do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::cluster_status::DiagnosticLevel,
-    controllers::deployment::tests::{cluster, found},
+    controllers::deployment::tests::{cluster, found, host},
     elasticsearch::{
         cluster_reads::HealthStatus,
         endpoints::EndpointIdentity,
@@ -158,4 +158,24 @@ fn the_end_of_what_signs_the_certificates_of_nodes_is_told_in_time() {
     assert_eq!(rules(6), []);
     let told = rules(8);
     assert!(told[0].0 == "authority" && told[0].1.contains("'logs-ca-key'"), "{told:?}");
+}
+
+#[test]
+fn the_way_to_another_authority_is_told_with_the_hosts_that_are_waited_for() {
+    let cluster = cluster(&json!({}));
+    let mut object = serde_json::to_value(&*host("a", &json!({}), true)).unwrap();
+    object["status"]["elasticsearch"] = json!({ "unit": "u", "state": "active", "deployed": {
+        "staged": ["8.19.0"], "signedBy": "old", "trusts": ["old"],
+    } });
+    let hosts = vec![Arc::new(serde_json::from_value(object).unwrap())];
+    let managed = Some(Managed::new(&cluster, found(), hosts));
+    let seen = Observed { managed, ..Scene::settled().seen() };
+    let now = Timestamp::now();
+    let plan = plan::next(&cluster, &seen, now);
+    let decided = rollout::plan::next(&cluster, None, None, None, now);
+    let told = diagnostics(&cluster, &seen, &plan, &decided, now);
+    let told = told.iter().find(|it| it.rule == "certificates").unwrap();
+    assert!(told.subject.ends_with("yet: 'a'"), "{}", told.subject);
+    assert!(told.advice.contains("which these do not: 'a'"), "{}", told.advice);
+    assert!(!told.advice.contains("  "), "{}", told.advice);
 }
