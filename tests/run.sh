@@ -40,7 +40,14 @@ features() {
   wait "$clusters" || rc=1
   return $rc
 }
-[ ! -e tests/features/main.rs ] || phase "on real processes, with clusters on hosts beside the others" features
+times=${CARGO_TARGET_DIR:-target}/tmp/times
+if [ -e tests/features/main.rs ]; then
+  rm -f "$times"
+  phase "on real processes, with clusters on hosts beside the others" features
+  # What the harness does not tell.
+  say "the longest of them: seconds at work, and waiting for others"
+  [ ! -e "$times" ] || sort -rn "$times" | sed -n 1,20p
+fi
 [ -z "${DROVER_SOAK:-}" ] || phase "the demo" tests/demo.sh
 
 say "done"
