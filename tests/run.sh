@@ -18,6 +18,7 @@ cargo test --no-run --lib --bins --tests
 phase "pure" cargo test --no-fail-fast --lib --bins
 scripted=()
 for file in tests/*.rs; do [ -e "$file" ] && scripted+=(--test "$(basename "$file" .rs)"); done
+[ ! -e tests/simulation/main.rs ] || scripted+=(--test simulation)
 [ ${#scripted[@]} = 0 ] || phase "scripted" cargo test --no-fail-fast "${scripted[@]}"
 
 # Those with a cluster on hosts of its own wait for room most of the time: they run beside the others, or these would wait with them.
