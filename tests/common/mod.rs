@@ -8,6 +8,7 @@
 
 pub mod archives;
 pub mod certificates;
+pub mod clock;
 pub mod control_plane;
 pub mod elasticsearch;
 pub mod etcd;
@@ -27,7 +28,8 @@ pub fn soak() -> bool {
     std::env::var_os("DROVER_SOAK").is_some()
 }
 
-/// Makes ring the process's TLS provider, which reqwest, kube and the proxy all count on.
+/// Makes ring the process's TLS provider, which reqwest, kube and the proxy all count on, and starts the test's clock.
 pub fn init() {
+    clock::start();
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::super::elasticsearch::{self, Elasticsearch, Node};
 use super::super::wait::poll_until;
-use super::super::{init, paths};
+use super::super::{clock, init, paths};
 use super::{Host, HostNetwork, Settings};
 
 /// Room for a start of three nodes beside a compiler.
@@ -18,7 +18,7 @@ const START: Duration = Duration::from_mins(3);
 /// more than two of them are there at once, however many tests run. Waits for its turn.
 pub async fn room() -> SemaphorePermit<'static> {
     static ROOMS: Semaphore = Semaphore::const_new(2);
-    ROOMS.acquire().await.expect("never closed")
+    clock::queue(ROOMS.acquire()).await.expect("never closed")
 }
 
 /// A cluster with one node on each of its hosts.

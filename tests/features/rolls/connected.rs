@@ -7,9 +7,8 @@ use drover::api::{
 
 use super::{Stage, VERSION};
 
-#[tokio::test]
-async fn a_connected_cluster_counts_the_hosts_that_run_its_elasticsearch() {
-    let stage = Stage::brownfield("connected", 3).await;
+/// The Cluster tells how many of its three hosts are available, and of their nodes; one goes dark and comes back.
+pub async fn counts_its_hosts(stage: &Stage) {
     // How many hosts are available of three, and how many nodes are there at least.
     let counts = |available: u32, nodes: u32| {
         move |cluster: &Cluster| {

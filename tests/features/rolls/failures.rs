@@ -38,19 +38,3 @@ async fn a_node_that_does_not_start_pauses_the_run_and_lets_it_go_on_once_it_is_
     assert_eq!(status.restart.unwrap().restarted.len(), 3);
     stage.assert_nothing_left(&settings).await;
 }
-
-#[tokio::test]
-async fn a_run_that_pauses_after_the_first_host_goes_on_at_a_word_that_is_good_once() {
-    let stage = Stage::brownfield("pause", 3).await;
-    let settings = stage.settings().await;
-    stage.ask("one", "Elasticsearch", &json!({ "pauseAfter": "First" }), &json!({})).await;
-    let run = stage.run_when("it waits after the first", |it| it.pause.is_some()).await;
-    let done = run.hosts.iter().filter(|it| it.step == RolloutStep::Done).count();
-    assert_eq!(done, 1);
-    stage.assert_nothing_left(&settings).await;
-    stage.resume("something else").await;
-    stage.cluster_until("Stalled", "True").await;
-    stage.resume(&run.pause.unwrap().token).await;
-    stage.restarted("one").await;
-    stage.assert_nothing_left(&settings).await;
-}

@@ -1,13 +1,16 @@
-//! The machines of a cluster boot in turn.
+//! The machines of a cluster are counted, and boot in turn.
 
 use serde_json::json;
 
-use super::Stage;
+use super::{Stage, connected::counts_its_hosts};
 use crate::common::traffic::{Target, Traffic};
 
 #[tokio::test]
-async fn machines_boot_in_turn_and_the_cluster_takes_each_back_before_the_next() {
+async fn a_connected_cluster_counts_its_hosts_and_takes_each_back_from_its_boot_before_the_next() {
     let stage = Stage::brownfield("reboot", 3).await;
+    counts_its_hosts(&stage).await;
+    stage.field.green().await;
+
     let before = stage.runs();
     let settings = stage.settings().await;
     let traffic = Traffic::start(&Target::of(&stage.field.elasticsearch), "orders").await;

@@ -1,13 +1,16 @@
 //! Elasticsearch is restarted on all hosts in turn, with people at work in the cluster.
 
-use drover::api::{host_status::RunStatus, rollout_status::RolloutKind};
-use serde_json::json;
+use drover::api::{
+    host_status::RunStatus,
+    rollout_status::{RolloutKind, RolloutStep},
+};
+use serde_json::{Value, json};
 
 use super::Stage;
 use crate::common::traffic::{Target, Traffic};
 
 #[tokio::test]
-async fn a_restart_goes_over_all_hosts_and_harms_neither_writes_nor_reads() {
+async fn a_restart_over_all_hosts_pauses_where_asked_and_harms_neither_writes_nor_reads() {
     let mut stage = Stage::brownfield("restart", 3).await;
     let prior = json!({ "persistent": { "cluster.routing.allocation.enable": "all" } });
     stage.elasticsearch("PUT", "/_cluster/settings", Some(&prior)).await;
@@ -19,7 +22,7 @@ async fn a_restart_goes_over_all_hosts_and_harms_neither_writes_nor_reads() {
 
     is_shown_first(&stage, "one").await;
     assert_eq!((stage.runs(), stage.settings().await), (before.clone(), settings.clone()));
-    stage.ask("one", "Elasticsearch", &json!({}), &json!({ "mode": "Apply" })).await;
+    pauses_after_the_first(&stage, "one", &settings).await;
     let status = stage.restarted("one").await;
     traffic.goes_on(20).await;
     let counted = traffic.finish().await;
@@ -79,4 +82,18 @@ async fn is_shown_first(stage: &Stage, request: &str) {
     assert!(status.rollout.is_none() && status.restart.is_none(), "{status:#?}");
     assert!(status.requests.is_none_or(|it| it.restart.as_deref() != Some(request)));
     stage.event("es", "Planned").await;
+}
+
+/// With `pauseAfter: First` the run waits after one host, with nothing left of its protection, for a word that is
+/// this run's own.
+async fn pauses_after_the_first(stage: &Stage, request: &str, settings: &Value) {
+    let first = json!({ "pauseAfter": "First" });
+    stage.ask(request, "Elasticsearch", &first, &json!({ "mode": "Apply" })).await;
+    let run = stage.run_when("it waits after the first", |it| it.pause.is_some()).await;
+    let done = run.hosts.iter().filter(|it| it.step == RolloutStep::Done).count();
+    assert_eq!(done, 1);
+    stage.assert_nothing_left(settings).await;
+    stage.resume("something else").await;
+    stage.cluster_until("Stalled", "True").await;
+    stage.resume(&run.pause.unwrap().token).await;
 }

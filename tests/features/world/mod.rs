@@ -17,6 +17,7 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard, OnceCell};
 
 use crate::common::{
     certificates::Authority,
+    clock,
     control_plane::ControlPlane,
     elasticsearch::{Elasticsearch, Settings},
     operator::{self, Operator},
@@ -79,7 +80,7 @@ pub fn secured(version: &str) -> Settings {
 /// freeze or redden it, and gives it back as it was.
 pub async fn own_elasticsearch() -> MappedMutexGuard<'static, Elasticsearch> {
     static OWN: Mutex<Option<Elasticsearch>> = Mutex::const_new(None);
-    let mut own = OWN.lock().await;
+    let mut own = clock::queue(OWN.lock()).await;
     if own.is_none() {
         *own = Some(Settings::new("8.19.0").name("own").without_security().start().await);
     }
