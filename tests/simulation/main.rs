@@ -10,13 +10,15 @@
 
 mod drains;
 mod elasticsearch;
+mod flaws;
 mod hosts;
 mod operator;
 mod tally;
 mod world;
 
-use std::{io::Write as _, thread, time::Duration};
+use std::{collections::BTreeSet, io::Write as _, panic::catch_unwind, thread, time::Duration};
 
+use flaws::FLAWS;
 use tally::{Event, Tally};
 use world::World;
 
@@ -121,6 +123,22 @@ fn whatever_goes_wrong_no_data_is_at_risk_and_every_run_comes_to_its_end() {
     for (events, least) in [(&MUST_HAPPEN[..], OFTEN), (&MUST_HAPPEN_TOO[..], RARE)] {
         let rarer = tally.rarer(events, least);
         assert!(rarer.is_empty(), "less often than {least} times: {rarer:?}");
+    }
+}
+
+#[test]
+fn a_careless_operator_is_caught_by_the_check_that_is_meant_for_it() {
+    for (flaw, words) in FLAWS {
+        let mut others = BTreeSet::new();
+        let is_caught = (0..60).any(|seed| {
+            let end = catch_unwind(|| simulate(World::flawed(seed, flaw)));
+            let Err(why) = end else { return false };
+            let why = why.downcast_ref::<String>().cloned().unwrap_or_default();
+            let headline = why.lines().next().unwrap_or_default();
+            others.insert(headline.to_owned());
+            headline.contains(words)
+        });
+        assert!(is_caught, "{flaw:?} is not caught, but for {others:?}");
     }
 }
 

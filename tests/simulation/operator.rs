@@ -41,6 +41,7 @@ pub struct Status {
 }
 
 /// What it looked at.
+#[derive(Clone)]
 pub struct Look {
     pub evidence: Option<Evidence>,
     pub members: Vec<Member>,

@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use self::people::Theirs;
 use super::{
     elasticsearch::Elasticsearch,
+    flaws::Flaw,
     hosts::{Host, Life},
     moment,
     operator::{Decided, Look, OWNER, Spec, Status, holds, setting},
@@ -68,6 +69,8 @@ fn word(end: End) -> &'static str {
 
 pub struct World {
     pub seed: u64,
+    /// What the operator does not care for.
+    flaw: Option<Flaw>,
     rng: fastrand::Rng,
     now: Timestamp,
     hosts: Vec<Host>,
@@ -141,6 +144,7 @@ impl World {
         let managed = rng.u8(0..4) != 0;
         Self {
             seed,
+            flaw: None,
             rng,
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
             hosts,
@@ -166,6 +170,11 @@ impl World {
             tally: Tally::default(),
             story: VecDeque::new(),
         }
+    }
+
+    /// The same world with a careless operator.
+    pub fn flawed(seed: u64, flaw: Flaw) -> Self {
+        Self { flaw: Some(flaw), ..Self::new(seed) }
     }
 
     fn tell(&mut self, text: impl Into<String>) {
@@ -246,7 +255,7 @@ impl World {
             self.slow = Some(look);
             return;
         }
-        let decided = look.decide();
+        let decided = self.flaw.map_or_else(|| look.decide(), |it| it.decide(&look));
         // What is seldom written goes wrong the more often.
         let most = if decided.drain.is_some() { 10 } else { 20 };
         let crash = if troubled { self.rng.u8(0..most) } else { most };
@@ -352,7 +361,9 @@ impl World {
                 self.elasticsearch.prior = Some(prior.clone());
             }
             Act::Unprotect(prior) => {
-                self.elasticsearch.persistent = setting(prior);
+                let is_wrong = self.flaw == Some(Flaw::WrongPrior);
+                self.elasticsearch.persistent =
+                    if is_wrong { Some("none".into()) } else { setting(prior) };
                 self.elasticsearch.prior = None;
             }
             Act::Announce { node, run, .. } => {
