@@ -2,10 +2,10 @@
 //! a seed brings: crashes between any two writes, hosts that fail, Elasticsearch that can't be asked,
 //! people who change their minds. What must never happen is checked at every state, and when the
 //! faults end, every run has to come to its end. Nodes are drained for hosts that leave and for roles that
-//! they lose. Permits come late, and answers are lost. Not covered: other versions, people who leave a
-//! cluster fewer than three masters, a vote that a person takes of the very node that is being drained,
-//! shutdown records that Elasticsearch refuses or stalls, and disks on which stale copies keep a node
-//! without data roles from starting.
+//! they lose. Permits come late, and answers are lost. Not covered: other versions, a Cluster that is
+//! deleted or in mode Plan, people who leave a cluster fewer than three masters, a vote that a person
+//! takes of the very node that is being drained, shutdown records that Elasticsearch refuses or stalls,
+//! and disks on which stale copies keep a node without data roles from starting.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::struct_excessive_bools)]
 
 mod drains;
