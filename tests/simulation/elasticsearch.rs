@@ -7,8 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drover::elasticsearch::{
     cluster_reads::HealthStatus,
-    evidence::{Allocation, Copy, CopyState, Counts, Evidence, Exclusion, Node, NodeId, Prior},
+    evidence::{
+        Allocation, Copy, CopyState, Counts, Evidence, Exclusion, Node, NodeId, Prior, Record,
+        Shutdowns,
+    },
 };
+
+/// Names for as many as there are at most: they are asked for all the time.
+const IDS: [&str; 8] =
+    ["node-0", "node-1", "node-2", "node-3", "node-4", "node-5", "node-6", "node-7"];
+const ADDRESSES: [&str; 7] =
+    ["10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"];
+const INDICES: [&str; 7] =
+    ["index-0", "index-1", "index-2", "index-3", "index-4", "index-5", "index-6"];
 
 /// What the process of a node does, or would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +47,8 @@ pub struct Elasticsearch {
     copies: Vec<Held>,
     pub persistent: Option<Box<str>>,
     pub prior: Option<Prior>,
+    /// Which nodes are announced to go down.
+    pub announced: BTreeMap<NodeId, Record>,
     /// Who is taken out by name.
     pub excluded: Exclusion,
     pub snapshot: bool,
@@ -105,6 +118,7 @@ impl Elasticsearch {
             copies,
             persistent,
             prior: None,
+            announced: BTreeMap::new(),
             excluded: Exclusion { persistent: named, ..Exclusion::default() },
             snapshot: false,
             filtered: false,
@@ -114,7 +128,7 @@ impl Elasticsearch {
     }
 
     pub fn id(node: usize) -> NodeId {
-        format!("node-{node}").into()
+        IDS[node].into()
     }
 
     /// `node.name`: Drover calls those of units as their hosts.
@@ -129,7 +143,7 @@ impl Elasticsearch {
     }
 
     pub fn address(host: usize) -> Box<str> {
-        format!("10.0.0.{host}").into()
+        ADDRESSES[host].into()
     }
 
     /// Whether these nodes may go without any index going with them, and the masters too. Indices
@@ -161,10 +175,9 @@ impl Elasticsearch {
 
     /// Whether every index has a copy that lacks nothing, on whatever host.
     pub fn lost(&self) -> Option<usize> {
-        let indices: BTreeSet<usize> = self.copies.iter().map(|it| it.index).collect();
-        indices
-            .into_iter()
-            .find(|index| !self.copies.iter().any(|it| it.index == *index && it.is_in_sync))
+        let is_there =
+            |index: usize| self.copies.iter().any(|it| it.index == index && it.is_in_sync);
+        self.copies.iter().map(|it| it.index).find(|it| !is_there(*it))
     }
 
     pub fn start(&mut self, node: usize) {
@@ -226,6 +239,11 @@ impl Elasticsearch {
         }
     }
 
+    /// Whether the copies on a node wait for it while it is down.
+    pub fn waits_for(&self, node: usize) -> bool {
+        self.announced.contains_key(&Self::id(node))
+    }
+
     /// What it says of itself, where it answers.
     pub fn evidence(&self) -> Option<Evidence> {
         if !self.is_there() {
@@ -268,6 +286,7 @@ impl Elasticsearch {
             allocation: self.allocation(),
             exclusion: self.excluded.clone(),
             expanding: BTreeSet::new(),
+            shutdowns: Shutdowns { records: self.announced.clone(), unusable: None },
             origins: BTreeMap::new(),
             foreign: self.foreign(),
             snapshots: self.snapshot.then(|| "nightly".into()).into_iter().collect(),
@@ -319,7 +338,7 @@ impl Held {
     fn shown(&self) -> Copy {
         let is_held = self.state != CopyState::Unassigned;
         Copy {
-            index: format!("index-{}", self.index).into(),
+            index: INDICES[self.index].into(),
             shard: 0,
             is_primary: self.is_primary,
             state: self.state,

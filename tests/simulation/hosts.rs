@@ -200,6 +200,14 @@ impl Host {
         })
     }
 
+    /// Whether it finds out again by itself what it has done, so that it may forget to say so.
+    pub fn may_forget(&self) -> bool {
+        let is_found_again =
+            |it: &Answer| matches!(it.progress, Progress::Working { .. } | Progress::Done);
+        // What it has got ready for a boot it does not do once more.
+        !self.due && self.answer.as_ref().is_some_and(is_found_again)
+    }
+
     /// What `run` permits it to do.
     fn permit<'a>(&self, run: &'a Run) -> Option<&'a HostRun> {
         let uid = self.uid();
@@ -273,8 +281,10 @@ impl Host {
             return None;
         }
         let is_over = !matches!(self.answer.as_ref()?.progress, Progress::Working { .. });
-        let is_final =
-            matches!(self.answer.as_ref()?.progress, Progress::Spared | Progress::Vain { .. });
+        let is_final = matches!(
+            self.answer.as_ref()?.progress,
+            Progress::Spared | Progress::Vain { .. } | Progress::Late { .. }
+        );
         if is_over && permit.step != Step::Stop || is_final {
             return None;
         }
@@ -313,7 +323,7 @@ impl Host {
                     // One that was begun before goes on whenever it can.
                     let has_begun = self.has_begun() && permit.touched;
                     if !has_begun && FRESH < since(permit.since, now) {
-                        failed("the permit is too old", false)
+                        Progress::Late { reason: "the permit is too old".into() }
                     } else if may_fail || self.in_maintenance && !has_begun {
                         failed("sudo asks for a password", false)
                     } else if run.kind.swaps() && self.staged != Some(declared) {

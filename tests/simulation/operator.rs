@@ -1,10 +1,12 @@
 //! The Cluster controller: it looks, decides, writes the status, and acts, and may end in between.
 
-use drover::elasticsearch::evidence::{Allocation, Evidence, Prior};
+use std::collections::BTreeMap;
+
+use drover::elasticsearch::evidence::{Allocation, Evidence, NodeId, Prior, Record};
 use drover::rollout::{
     drain::{self, Cause, Drain},
     hosts::Member,
-    planner::{self, Act, End, Pace, Wanted},
+    planner::{self, Act, End, Pace, Protection, Wanted},
     run::{HostRun, Kind, Run, Step},
     safety::Permitted,
 };
@@ -22,6 +24,7 @@ pub struct Spec {
     /// Whether indices with one copy may be unavailable for a while.
     pub alone: bool,
     pub pace: Pace,
+    pub protection: Protection,
 }
 
 /// Why there is no evidence.
@@ -38,6 +41,7 @@ pub struct Status {
 }
 
 /// What it looked at.
+#[derive(Clone)]
 pub struct Look {
     pub evidence: Option<Evidence>,
     pub members: Vec<Member>,
@@ -83,7 +87,7 @@ impl Look {
             members: &self.members,
             permitted: &permitted,
             pace: &self.spec.pace,
-            protection: planner::Protection::AllocationSettings,
+            protection: self.spec.protection,
             wanted: (!self.behind.is_empty()).then_some(&wanted),
             hold: self.hold(drained.drain.as_ref()),
             is_given_up: false,
@@ -110,23 +114,32 @@ impl Look {
 
 /// Whether `act` still holds where the object is as the API server has it now, and the settings are as
 /// Elasticsearch has them.
-pub fn holds(act: &Act, decided: &Status, now: &Status, allocation: &Allocation) -> bool {
-    let needs =
-        |it: &HostRun| Step::Protect <= it.step && it.step < Step::Unprotect || it.is_staged_anew();
+pub fn holds(
+    act: &Act,
+    decided: &Status,
+    now: &Status,
+    allocation: &Allocation,
+    announced: &BTreeMap<NodeId, Record>,
+) -> bool {
+    let needed = || now.run.iter().flat_map(|it| &it.hosts).any(needs_protection);
+    let is_own = |node: &NodeId| announced.get(node).map(|it| it.is_of(OWNER));
     match act {
         Act::Protect(prior) => {
             let is_taken = allocation.is_protected() || allocation.is_kept_by_other(OWNER);
             let is_so = !is_taken && allocation.is_free() && allocation.as_prior() == *prior;
             now.run == decided.run && is_so
         }
-        // Here nothing is protected by records.
-        Act::Announce { .. } | Act::Retract(_) => false,
+        Act::Announce { node, .. } => now.run == decided.run && is_own(node) != Some(false),
+        Act::Retract(node) => (now.run == decided.run || !needed()) && is_own(node) == Some(true),
         Act::Unprotect(prior) => {
-            let needed = now.run.iter().flat_map(|it| &it.hosts).any(needs);
             let is_so = allocation.kept_for(OWNER).as_ref() == Some(prior);
-            (now.run == decided.run || !needed) && is_so
+            (now.run == decided.run || !needed()) && is_so
         }
     }
+}
+
+fn needs_protection(host: &HostRun) -> bool {
+    Step::Protect <= host.step && host.step < Step::Unprotect || host.is_staged_anew()
 }
 
 /// The setting that a prior value stands for.

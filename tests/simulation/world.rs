@@ -3,15 +3,17 @@
 mod checks;
 mod drains;
 mod people;
+mod permits;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
+use drover::elasticsearch::evidence::Record;
 use drover::rollout::{
     drain,
-    planner::{Act, OnFailure, Pace, PauseAfter},
+    planner::{Act, End, OnFailure, Pace, PauseAfter, Protection},
     run::{Kind, Run, Step},
     safety::since,
 };
@@ -20,9 +22,11 @@ use jiff::Timestamp;
 use self::people::Theirs;
 use super::{
     elasticsearch::Elasticsearch,
+    flaws::Flaw,
     hosts::{Host, Life},
     moment,
-    operator::{Decided, Look, Spec, Status, holds, setting},
+    operator::{Decided, Look, OWNER, Spec, Status, holds, setting},
+    tally::Tally,
 };
 
 /// What the operator was told longer ago than that it does not go by.
@@ -41,30 +45,32 @@ fn kind(rng: &mut fastrand::Rng) -> Kind {
     all[rng.usize(0..all.len())]
 }
 
-/// What has happened in a world.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Totals {
-    pub events: usize,
-    pub runs: usize,
-    pub drains: usize,
-    pub crashes: usize,
-    pub faults: usize,
+fn protection(rng: &mut fastrand::Rng) -> Protection {
+    [Protection::AllocationSettings, Protection::NodeShutdown][rng.usize(0..2)]
 }
 
-impl std::iter::Sum for Totals {
-    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), |one, other| Self {
-            events: one.events + other.events,
-            runs: one.runs + other.runs,
-            drains: one.drains + other.drains,
-            crashes: one.crashes + other.crashes,
-            faults: one.faults + other.faults,
-        })
+/// What is written to Elasticsearch, in a word.
+fn name(act: &Act) -> &'static str {
+    match act {
+        Act::Protect(_) => "protect",
+        Act::Unprotect(_) => "unprotect",
+        Act::Announce { .. } => "announce",
+        Act::Retract(_) => "retract",
+    }
+}
+
+fn word(end: End) -> &'static str {
+    match end {
+        End::Finished => "finished",
+        End::Superseded => "superseded",
+        End::GivenUp => "given up",
     }
 }
 
 pub struct World {
-    seed: u64,
+    pub seed: u64,
+    /// What the operator does not care for.
+    flaw: Option<Flaw>,
     rng: fastrand::Rng,
     now: Timestamp,
     hosts: Vec<Host>,
@@ -101,7 +107,9 @@ pub struct World {
     /// When something last broke by itself.
     fault_at: Timestamp,
     resume: Option<Box<str>>,
-    pub totals: Totals,
+    /// The hosts that nobody sees to, and until when.
+    asleep: BTreeMap<usize, Timestamp>,
+    pub tally: Tally,
     story: VecDeque<String>,
 }
 
@@ -131,10 +139,12 @@ impl World {
                 min_ready: Duration::from_secs(rng.u64(0..30)),
                 on_failure: if rng.bool() { OnFailure::Pause } else { OnFailure::Rollback },
             },
+            protection: protection(&mut rng),
         };
         let managed = rng.u8(0..4) != 0;
         Self {
             seed,
+            flaw: None,
             rng,
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
             hosts,
@@ -156,9 +166,15 @@ impl World {
             allowed: 0,
             fault_at: Timestamp::MIN,
             resume: None,
-            totals: Totals::default(),
+            asleep: BTreeMap::new(),
+            tally: Tally::default(),
             story: VecDeque::new(),
         }
+    }
+
+    /// The same world with a careless operator.
+    pub fn flawed(seed: u64, flaw: Flaw) -> Self {
+        Self { flaw: Some(flaw), ..Self::new(seed) }
     }
 
     fn tell(&mut self, text: impl Into<String>) {
@@ -185,7 +201,7 @@ impl World {
     /// Something happens.
     pub fn event(&mut self, troubled: bool) {
         self.now += moment(&mut self.rng);
-        self.totals.events += 1;
+        self.tally.add(("all", "events"));
         self.land();
         match self.rng.u8(0..100) {
             0..40 => self.reconcile(troubled),
@@ -195,10 +211,7 @@ impl World {
                 self.elasticsearch.work(rng);
             }
             90..96 => self.person(troubled),
-            _ if troubled => {
-                self.totals.faults += 1;
-                self.fault();
-            }
+            _ if troubled => self.fault(),
             _ => {}
         }
     }
@@ -242,36 +255,48 @@ impl World {
             self.slow = Some(look);
             return;
         }
-        let decided = look.decide();
-        let crash = if troubled { self.rng.u8(0..20) } else { 20 };
+        let decided = self.flaw.map_or_else(|| look.decide(), |it| it.decide(&look));
+        // What is seldom written goes wrong the more often.
+        let most = if decided.drain.is_some() { 10 } else { 20 };
+        let crash = if troubled { self.rng.u8(0..most) } else { most };
+        let Decided { status, act, drain, ended } = decided;
+        let writes = status != look.status;
         if crash == 0 {
-            self.totals.crashes += 1;
+            if writes {
+                self.tally.add(("ends before", "status"));
+            }
             return self.tell("the operator ends before it writes");
         }
-        let Decided { status, act, drain, ended } = decided;
-        if status != look.status {
+        if writes {
             // Written with the version that it was decided on, which any change of the object ends.
             let is_same = look.spec == self.spec && look.resume == self.resume;
             if look.version != self.version || !is_same {
+                self.tally.add(("all", "conflicts"));
                 return self.tell("the object has moved on");
             }
             self.check_drained(&look, &status);
             self.check_pace(&status);
             self.keep(status.clone(), look.now);
         }
+        self.tally.add(("all", "steps"));
         if let Some(end) = ended {
+            self.tally.add(("run", word(end)));
             self.tell(format!("the run has ended: {end:?}"));
         }
         if crash == 1 {
-            self.totals.crashes += 1;
+            if writes {
+                self.tally.add(("ends after", "status"));
+            }
+            for write in act.iter().map(name).chain(drain.iter().map(drains::name)) {
+                self.tally.add(("ends before", write));
+            }
             return self.tell("the operator ends after the status");
         }
-        if let Some(act) = act {
-            self.act(&act, &look.spec, &status, crash == 2);
-        }
-        if crash == 3 {
-            self.totals.crashes += 1;
-            return self.tell("the operator ends before it takes a node out");
+        if let Some(act) = act
+            && self.act(&act, &look.spec, &status, crash)
+            && crash == 3
+        {
+            return self.tell("the operator ends after it has written");
         }
         if let Some(act) = drain {
             self.take_out(act, &look.spec, &status, crash);
@@ -293,11 +318,15 @@ impl World {
         self.note_drain(&status, looked);
         let name = |it: &Status| it.run.as_ref().map(|it| it.id.clone());
         let is_new = status.run.is_some() && name(&status) != name(&self.status);
-        self.totals.runs += usize::from(is_new);
+        if is_new {
+            self.tally.add(("run", "begun"));
+        }
         let is_drained =
             |it: &Status| it.drain.as_ref().is_some_and(|it| it.phase == drain::Phase::Drained);
         let is_over = is_drained(&status) && !is_drained(&self.status);
-        self.totals.drains += usize::from(is_over);
+        if is_over {
+            self.tally.add(("all", "drains"));
+        }
         self.before.push_back((self.status.clone(), self.version));
         if 3 < self.before.len() {
             self.before.pop_front();
@@ -306,105 +335,46 @@ impl World {
         self.version += 1;
     }
 
-    fn act(&mut self, act: &Act, spec: &Spec, decided: &Status, answer_lost: bool) {
+    /// Says whether it is written. `crash` says what becomes of the answer, and of the operator.
+    fn act(&mut self, act: &Act, spec: &Spec, decided: &Status, crash: u8) -> bool {
         // Right before it acts it looks at the object itself, and at the settings.
         let allocation = self.elasticsearch.allocation();
-        let is_same = *spec == self.spec || matches!(act, Act::Unprotect(_));
-        if !self.elasticsearch.answers
+        let is_same = *spec == self.spec || matches!(act, Act::Unprotect(_) | Act::Retract(_));
+        if !self.elasticsearch.is_there()
             || !is_same
-            || !holds(act, decided, &self.status, &allocation)
+            || !holds(act, decided, &self.status, &allocation, &self.elasticsearch.announced)
         {
-            return;
+            return false;
         }
-        self.tell(format!("{act:?}{}", if answer_lost { ", and the answer is lost" } else { "" }));
+        let is_lost = crash == 2;
+        self.tell(format!("{act:?}{}", if is_lost { ", and the answer is lost" } else { "" }));
+        self.tally.add(("written", name(act)));
+        if is_lost {
+            self.tally.add(("answer lost", name(act)));
+        }
+        if crash == 3 {
+            self.tally.add(("ends after", name(act)));
+        }
         match act {
             Act::Protect(prior) => {
                 self.elasticsearch.persistent = Some("primaries".into());
                 self.elasticsearch.prior = Some(prior.clone());
             }
             Act::Unprotect(prior) => {
-                self.elasticsearch.persistent = setting(prior);
+                let is_wrong = self.flaw == Some(Flaw::WrongPrior);
+                self.elasticsearch.persistent =
+                    if is_wrong { Some("none".into()) } else { setting(prior) };
                 self.elasticsearch.prior = None;
             }
-            // Here nothing is protected by records.
-            Act::Announce { .. } | Act::Retract(_) => {}
+            Act::Announce { node, run, .. } => {
+                let reason = format!("drover {OWNER} {run}").into();
+                let record = Record { kind: "restart".into(), reason, is_stalled: false };
+                self.elasticsearch.announced.insert(node.clone(), record);
+            }
+            Act::Retract(node) => {
+                self.elasticsearch.announced.remove(node);
+            }
         }
-    }
-
-    fn host(&mut self, troubled: bool) {
-        // One whose Cluster tells it something is woken by that.
-        let told = self.status.run.iter().flat_map(|it| &it.hosts).find(|it| it.step.is_permit());
-        let woken = told.and_then(|told| self.hosts.iter().position(|it| it.uid() == told.uid));
-        let at = match woken {
-            Some(at) if self.rng.u8(0..4) < 3 => at,
-            _ => self.rng.usize(0..self.hosts.len()),
-        };
-        // A cache may be behind.
-        let seen = match self.before.back() {
-            Some((old, _)) if troubled && self.rng.u8(..) < 40 => old.run.clone(),
-            _ => self.status.run.clone(),
-        };
-        let before = self.elasticsearch.configured[at];
-        let host = &mut self.hosts[at];
-        let (seen, run) = (seen.as_ref(), (self.status.run.as_ref(), self.spec.target));
-        let stopped =
-            host.reconcile(seen, run, &mut self.elasticsearch, &mut self.rng, troubled, self.now);
-        self.check_duties(at, before);
-        if let Some(id) = stopped {
-            self.stopped(at, &id);
-        }
-        self.part(at);
-    }
-
-    /// A host stops Elasticsearch by a permit: nothing may be lost by that.
-    fn stopped(&mut self, at: usize, id: &str) {
-        self.tell(format!("host {at} stops for {id}"));
-        let run = self.status.run.as_ref().unwrap();
-        let permit = run.hosts.iter().find(|it| it.uid == self.hosts[at].uid()).unwrap();
-        if self.fault_at < permit.since
-            && let Err(why) = self.elasticsearch.can_spare(&self.elasticsearch.nodes_of(at), false)
-        {
-            panic!("seed {}: {why}\n{}", self.seed, self.story());
-        }
-        assert!(
-            self.elasticsearch.prior.is_some(),
-            "seed {}: stopped without protection\n{}",
-            self.seed,
-            self.story()
-        );
-        let drained = self.moving.as_ref().filter(|it| it.0 < permit.since);
-        assert!(
-            drained.is_none_or(|it| it.1 == permit.uid),
-            "seed {}: host {at} stops while another one is drained\n{}",
-            self.seed,
-            self.story()
-        );
-        let stops = self.hosts[at].stops.entry(id.into()).or_default();
-        *stops += 1;
-        let stops = *stops;
-        let run = self.status.run.as_ref().unwrap();
-        let host = run.hosts.iter().find(|it| it.uid == self.hosts[at].uid()).unwrap();
-        assert!(
-            stops <= host.attempt as usize,
-            "seed {}: host {at} stopped {stops} times in {} attempts\n{}",
-            self.seed,
-            host.attempt,
-            self.story()
-        );
-        let others = self.down.keys().filter(|it| **it != at).count();
-        assert!(
-            others < self.allowed,
-            "seed {}: host {at} goes down beside {:?}\n{}",
-            self.seed,
-            self.down,
-            self.story()
-        );
-        let kind = self.status.run.as_ref().unwrap().kind;
-        let mut going = self.hosts[at].going(kind, &self.elasticsearch);
-        going.retain(|it| self.elasticsearch.running[*it].is_some());
-        for node in &going {
-            self.elasticsearch.stop(*node);
-        }
-        self.down.insert(at, going);
+        true
     }
 }

@@ -66,7 +66,7 @@ impl Elasticsearch {
         if self.may_have(held.node) {
             self.copies[at].state = CopyState::Initializing;
         } else if 0 < held.delay && self.running[held.node].is_none() {
-            self.copies[at].delay -= 1;
+            self.copies[at].delay -= u32::from(!self.waits_for(held.node));
         } else if let Some(node) = (0..self.running.len()).find(|it| self.is_home_for(at, *it)) {
             self.copies[at] =
                 Held { node, state: CopyState::Initializing, is_in_sync: false, ..held };

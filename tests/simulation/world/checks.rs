@@ -25,6 +25,7 @@ impl World {
         self.status.run.is_none()
             && self.members().all(|it| it.reached == self.spec.target && !it.cordoned)
             && self.elasticsearch.prior.is_none()
+            && self.elasticsearch.announced.is_empty()
             && self.elasticsearch.is_green()
             && self.status.drain.is_none()
             && self.late.is_empty()

@@ -13,6 +13,17 @@ use super::{
     Life, World,
 };
 
+/// What is written to Elasticsearch, in a word.
+pub(super) fn name(act: &Act) -> &'static str {
+    match act {
+        Act::Exclude(..) => "exclude",
+        Act::Mark(_) => "mark",
+        Act::Silence(_) => "silence",
+        Act::Unsilence(_) => "unsilence",
+        Act::Include(_) => "include",
+    }
+}
+
 impl World {
     /// What was decided is written after a last look at the object and at what is set. `crash` says
     /// what becomes of the request.
@@ -21,6 +32,12 @@ impl World {
         let excluded = &self.elasticsearch.excluded;
         if !is_same || !self.elasticsearch.is_there() || !act.is_decided_on(excluded, OWNER) {
             return;
+        }
+        match crash {
+            4 => self.tally.add(("ends before", name(&act))),
+            5 => self.tally.add(("ends after", name(&act))),
+            6 => self.tally.add(("comes late", name(&act))),
+            _ => self.tally.add(("written", name(&act))),
         }
         match crash {
             4 => self.tell(format!("{act:?}, which never comes there")),

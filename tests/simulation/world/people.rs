@@ -1,11 +1,13 @@
 //! What people do, and what breaks.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use drover::elasticsearch::evidence::Exclusion;
 use jiff::Timestamp;
 
-use super::{super::elasticsearch::Duties, Host, Kind, Life, MOST, World, kind, setting};
+use super::{
+    super::elasticsearch::Duties, Host, Kind, Life, MOST, World, kind, protection, setting,
+};
 
 /// What others say of which nodes are taken out.
 #[derive(Debug)]
@@ -40,10 +42,14 @@ impl World {
             0..4 => {
                 self.resume = pause.map(|it| it.token.clone());
                 if self.resume.is_some() {
+                    self.tally.add(("people", "resume"));
                     self.down.retain(|it, _| self.hosts[*it].is_member());
                 }
             }
-            4 if troubled => self.spec.paused = !self.spec.paused,
+            4 if troubled => {
+                self.spec.paused = !self.spec.paused;
+                self.tally.add(("people", "pause, or go on"));
+            }
             5 if troubled && self.spec.target < 3 => {
                 let kind = kind(&mut self.rng);
                 self.want(kind);
@@ -68,6 +74,8 @@ impl World {
         // What did not start may start with what is wanted now.
         self.hosts.iter_mut().for_each(|it| it.broken = false);
         self.tell(format!("now {target} is wanted: {kind:?}"));
+        self.tally
+            .add(("people", if self.status.run.is_some() { "edit in mid-run" } else { "edit" }));
     }
 
     /// The node of some host is to do more or less than it did.
@@ -83,6 +91,7 @@ impl World {
 
     fn set_duties(&mut self, at: usize, duties: Duties) {
         self.hosts[at].wanted = duties;
+        self.tally.add(("people", "other roles"));
         self.tell(format!("host {at} is to be {duties:?}"));
         self.want(Kind::ElasticsearchConfig);
     }
@@ -169,42 +178,97 @@ impl World {
 
     pub(super) fn fault(&mut self) {
         let at = self.rng.usize(0..self.hosts.len());
-        match self.rng.u8(0..20) {
-            0 | 12 => {
-                // One at a time, as data would be gone by no doing of Drover's otherwise.
-                if self.elasticsearch.is_green()
-                    && self.elasticsearch.can_spare(&[at], false).is_ok()
-                {
-                    self.hosts[at].disabled = self.rng.u8(0..3) == 0;
-                    self.tell(format!("the unit of host {at} crashes, or is stopped"));
-                    self.elasticsearch.stop(at);
-                    self.fault_at = self.now;
-                }
+        let what = match self.rng.u8(0..22) {
+            // One at a time, as data would be gone by no doing of Drover's otherwise.
+            0 | 12 if self.may_crash(at) => {
+                self.hosts[at].disabled = self.rng.u8(0..3) == 0;
+                self.tell(format!("the unit of host {at} crashes, or is stopped"));
+                self.elasticsearch.stop(at);
+                self.fault_at = self.now;
+                "a node crashes"
             }
-            1..4 => self.recover(at),
-            4 => self.elasticsearch.answers = !self.elasticsearch.answers,
-            5 => self.elasticsearch.answers = true,
-            6 => self.elasticsearch.snapshot = !self.elasticsearch.snapshot,
-            7 => self.elasticsearch.filtered = !self.elasticsearch.filtered,
-            8 => self.hosts[at].fit = !self.hosts[at].fit,
-            9 => self.hosts[at].fit = true,
+            0 | 12 => return,
+            1..4 => return self.recover(at),
+            4 => {
+                self.elasticsearch.answers = !self.elasticsearch.answers;
+                "Elasticsearch does not answer"
+            }
+            5 => {
+                self.elasticsearch.answers = true;
+                return;
+            }
+            6 => {
+                self.elasticsearch.snapshot = !self.elasticsearch.snapshot;
+                "a snapshot"
+            }
+            7 => {
+                self.elasticsearch.filtered = !self.elasticsearch.filtered;
+                "a filter"
+            }
+            8 => {
+                self.hosts[at].fit = !self.hosts[at].fit;
+                "a host can't be reached"
+            }
+            9 => {
+                self.hosts[at].fit = true;
+                return;
+            }
+            10 if self.rng.u8(0..4) == 0 => {
+                self.hosts[at].broken = true;
+                "a host does not start Elasticsearch"
+            }
+            10 => return,
+            11 => {
+                self.spec.protection = protection(&mut self.rng);
+                "other protection"
+            }
             13 | 14 => {
                 // One that is down matters most.
                 let down = self.down.keys().next().copied().filter(|_| self.rng.bool());
-                let at = down.unwrap_or(at);
-                self.come_and_go(at);
+                self.come_and_go(down.unwrap_or(at));
+                "a host comes or goes"
+            }
+            15 => {
+                self.hosts[at].in_maintenance = !self.hosts[at].in_maintenance;
+                "maintenance"
             }
             16 => {
                 let full = &mut self.elasticsearch.full;
                 if !full.insert(at) {
                     full.clear();
                 }
+                "a full disk"
             }
-            17 | 18 => self.meddle(at),
-            15 => self.hosts[at].in_maintenance = !self.hosts[at].in_maintenance,
-            10 => self.hosts[at].broken = self.hosts[at].broken || self.rng.u8(0..4) == 0,
-            _ => self.spec.unavailable = self.rng.usize(1..=MOST),
-        }
+            17 | 18 => {
+                self.meddle(at);
+                "somebody meddles"
+            }
+            20 => {
+                let until = self.now + self.a_while();
+                self.asleep.insert(at, until);
+                "nobody sees to a host"
+            }
+            21 => {
+                // Neither hosts nor operators do anything meanwhile, and nothing that they wait for.
+                let length = self.a_while();
+                self.now += length;
+                "all stands still"
+            }
+            _ => {
+                self.spec.unavailable = self.rng.usize(1..=MOST);
+                "another maxUnavailable"
+            }
+        };
+        self.tally.add(("fault", what));
+    }
+
+    fn may_crash(&self, at: usize) -> bool {
+        self.elasticsearch.is_green() && self.elasticsearch.can_spare(&[at], false).is_ok()
+    }
+
+    /// For how long a machine that is busy may come to nothing.
+    fn a_while(&mut self) -> Duration {
+        Duration::from_secs(self.rng.u64(5..600))
     }
 
     /// A machine that crashed, and not one that a run has in hand, starts again by itself.
@@ -236,6 +300,7 @@ impl World {
         self.elasticsearch.snapshot = false;
         self.elasticsearch.filtered = false;
         self.elasticsearch.full.clear();
+        self.asleep.clear();
         self.leave_be();
         self.spec.paused = false;
         // Roles are drained beside no node that was let go and runs on: people heed that.
