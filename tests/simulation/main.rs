@@ -83,7 +83,7 @@ const MUST_HAPPEN_TOO: [Event; 10] = [
 
 fn seeds() -> u64 {
     let soak = std::env::var_os("DROVER_SOAK").is_some();
-    if soak { 20_000 } else { 1_000 }
+    if soak { 20_000 } else { 1_400 }
 }
 
 fn simulate(mut world: World) -> Tally {

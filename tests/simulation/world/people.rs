@@ -187,7 +187,6 @@ impl World {
                 self.fault_at = self.now;
                 "a node crashes"
             }
-            0 | 12 => return,
             1..4 => return self.recover(at),
             4 => {
                 self.elasticsearch.answers = !self.elasticsearch.answers;
@@ -217,7 +216,7 @@ impl World {
                 self.hosts[at].broken = true;
                 "a host does not start Elasticsearch"
             }
-            10 => return,
+            0 | 10 | 12 => return,
             11 => {
                 self.spec.protection = protection(&mut self.rng);
                 "other protection"
