@@ -137,8 +137,9 @@ impl Elasticsearch {
         let is_stuck = |at: usize| {
             let held = &self.copies[at];
             let mut homes = 0..self.running.len();
-            held.node == node
-                && held.state == CopyState::Started
+            let is_here = held.node == node && held.state == CopyState::Started;
+            // One that nobody has was this node's to take, before it was to be emptied.
+            (is_here || held.state == CopyState::Unassigned)
                 && !homes.any(|it| self.is_home_for(at, it))
         };
         let is_stuck = (0..self.copies.len()).any(is_stuck);
