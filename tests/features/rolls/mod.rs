@@ -1,6 +1,7 @@
 //! Clusters whose Elasticsearch runs on hosts: real hosts, real Elasticsearch as a service on each.
 
 mod connected;
+mod cordon;
 pub mod crash;
 mod crowded;
 mod deploy;
