@@ -21,4 +21,5 @@ async fn machines_boot_in_turn_and_the_cluster_takes_each_back_before_the_next()
     }
     assert_eq!(status.restart.unwrap().restarted, ["es-1", "es-2", "es-3"]);
     stage.assert_nothing_left(&settings).await;
+    stage.assert_nothing_installed();
 }
