@@ -3,6 +3,7 @@
 
 mod elasticsearch;
 mod faults;
+mod footprint;
 mod keys;
 mod network;
 mod settings;
@@ -24,6 +25,7 @@ use super::wait::eventually;
 pub use {
     elasticsearch::{Brownfield, room},
     faults::Sudo,
+    footprint::Footprint,
     keys::{KeyType, SshAuthority, SshCertificate, SshKey},
     network::HostNetwork,
     settings::{Os, Settings},

@@ -31,6 +31,28 @@ use crate::{
     world::expect,
 };
 
+/// Makes the Secret `token` and the `ConfigMap` `nodes-ca`, which it takes to use the other API server.
+pub async fn lend_access(bed: &Bed, stage: &Stage) {
+    let (token, ca) = (json!({ "token": bed.token }), json!({ "ca.crt": bed.authority.pem() }));
+    let token = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "token" }, "stringData": token,
+    });
+    let ca = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "nodes-ca" }, "data": ca,
+    });
+    stage.apply(&token).await;
+    stage.apply(&ca).await;
+}
+
+/// How the other API server is reached with these.
+pub fn options(bed: &Bed) -> Value {
+    json!({
+        "server": bed.control.kubeconfig().server,
+        "ca": { "configMapName": "nodes-ca" },
+        "auth": { "token": { "secretName": "token" } },
+    })
+}
+
 /// A namespace with an operator, and what it takes to use the other API server.
 pub struct Yard<'bed> {
     pub stage: Stage,
@@ -61,14 +83,8 @@ impl<'bed> Yard<'bed> {
         // Without a Lease, a process that follows one that was killed begins at once.
         let stage = Stage::with(name, |it| it.switch("--leader-elect=false")).await;
         let machine = Host::shared("node", || Settings::new(Os::Debian)).await;
-        let yard = Self { stage, bed, machine };
-        yard.secret("token", &json!({ "token": bed.token })).await;
-        let ca = json!({ "ca.crt": bed.authority.pem() });
-        let ca = json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "nodes-ca" }, "data": ca,
-        });
-        yard.stage.apply(&ca).await;
-        yard
+        lend_access(bed, &stage).await;
+        Self { stage, bed, machine }
     }
 
     /// Makes the `ContainerManager` `nodes`, the Cluster `es` that names it, and its member `es-1`.
@@ -87,11 +103,7 @@ impl<'bed> Yard<'bed> {
 
     /// How the other API server is reached.
     pub fn options(&self) -> Value {
-        json!({
-            "server": self.bed.control.kubeconfig().server,
-            "ca": { "configMapName": "nodes-ca" },
-            "auth": { "token": { "secretName": "token" } },
-        })
+        options(self.bed)
     }
 
     pub async fn manager(&self, name: &str, options: &Value) {

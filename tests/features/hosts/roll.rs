@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{SOON, Stage};
 use crate::common::{
-    hosts::{Host, Os, Settings},
+    hosts::{Footprint, Host, Os, Settings},
     proxy::{Answer, Fault},
     wait::eventually,
 };
@@ -37,6 +37,8 @@ pub struct Yard {
     pub host: Host,
     uid: String,
     kind: &'static str,
+    /// What stood on the machine before its Host was declared.
+    footprint: Footprint,
     /// What the run leads to.
     pub target: String,
 }
@@ -54,6 +56,7 @@ impl Yard {
         host.write(UNIT, SERVICE);
         host.inside("cp /bin/bash /opt/java && systemctl daemon-reload");
         host.inside("systemctl --quiet enable --now elasticsearch.service");
+        let footprint = Footprint::of(&host);
         // The Cluster's own controller has no word in these runs.
         let conflict = json!({
             "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Conflict",
@@ -79,7 +82,7 @@ impl Yard {
             })
             .await;
         let (uid, target) = (object.metadata.uid.unwrap(), "once".to_owned());
-        Self { stage, host, uid, kind, target }
+        Self { stage, host, uid, kind, footprint, target }
     }
 
     /// The Cluster's run has this for the machine since then.
@@ -144,6 +147,12 @@ impl Yard {
             if units.is_empty() { Ok(()) } else { Err(units) }
         })
         .await;
+    }
+
+    /// Nothing was installed on the machine, and no file was changed but by the test.
+    fn assert_nothing_installed(&self) {
+        self.host.inside("rm -f /etc/slow");
+        assert_eq!(self.footprint.changes(&self.host), [""; 0]);
     }
 
     fn invocation(&self) -> String {
@@ -218,6 +227,7 @@ async fn a_permit_restarts_elasticsearch_once_whoever_dies_on_the_way_and_only_w
         })
         .await;
     assert_eq!((yard.starts(), yard.invocation()), (2, invocation));
+    yard.assert_nothing_installed();
 }
 
 #[tokio::test]
@@ -260,4 +270,7 @@ async fn a_reboot_is_proven_by_another_boot_in_which_elasticsearch_runs() {
             if told == boot { Err(told) } else { Ok(()) }
         })
         .await;
+    // As it was when its Host was declared.
+    yard.host.inside("systemctl --quiet enable elasticsearch.service");
+    yard.assert_nothing_installed();
 }

@@ -1,5 +1,7 @@
 //! All objects of a managed cluster go at once, under Retain: Elasticsearch goes on as if nobody had been there.
 
+use std::time::Duration;
+
 use drover::api::{
     cluster::Cluster,
     cluster_status::ClusterStatus,
@@ -67,6 +69,20 @@ impl Stage {
         self.is_over().await;
         let deleted = deleted.await.expect("kubectl runs");
         assert!(deleted.success, "{}", deleted.stderr);
+    }
+
+    /// Deletes the namespace, and waits until it takes nothing new. What is in it stays: the bed has no
+    /// controller that would delete it.
+    async fn terminates(&self) {
+        let delete = ["delete", "namespace", &self.namespace, "--wait=false"];
+        control_plane().await.kubectl(&delete, "");
+        let late = ["create", "configmap", "late", "--dry-run=server", "-n", &self.namespace];
+        eventually("the namespace takes nothing new", LONG, async || {
+            let late = control_plane().await.try_kubectl(&late, "");
+            let is_over = !late.success && late.stderr.contains("being terminated");
+            if is_over { Ok(()) } else { Err(format!("{}{}", late.stdout, late.stderr)) }
+        })
+        .await;
     }
 
     /// Waits until the Index is there.
@@ -204,8 +220,7 @@ async fn elasticsearch_outlives_objects_that_go_in_a_drain_and_a_namespace_that_
         })
         .await;
     let name = down(&status).expect("checked").name.clone();
-    let delete = ["delete", "namespace", &stage.namespace, "--wait=false"];
-    control_plane().await.kubectl(&delete, "");
+    stage.terminates().await;
     // What the control plane of the bed lacks does this, in no order.
     let all = "secrets,configmaps,hosts.drover.dev,indices.drover.dev,clusters.drover.dev";
     stage.delete_all(all).await;
@@ -216,4 +231,26 @@ async fn elasticsearch_outlives_objects_that_go_in_a_drain_and_a_namespace_that_
         let is_it = name == format!("es-{}", at + 1);
         assert_eq!(*run != runs[at], is_it, "{name} was in hand, and this is es-{}", at + 1);
     }
+}
+
+#[tokio::test]
+#[ignore = "minutes long: `make soak` runs it"]
+async fn elasticsearch_outlives_a_namespace_whose_hosts_go_before_their_cluster() {
+    let _room = room().await;
+    let stage = Stage::new("hosts-first", 3).await;
+    stage.stack().await;
+    stage.formed().await;
+    stage.indexed().await;
+    let target = stage.target().await;
+    let (runs, told) = (stage.runs(), stage.told_to(&target).await);
+
+    // While their Cluster is there, all its Hosts at once look like members that are to be drained.
+    stage.terminates().await;
+    stage.delete_all("hosts.drover.dev").await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    stage.delete_all("secrets,configmaps,clusters.drover.dev,indices.drover.dev").await;
+    stage.is_over().await;
+    stage.is_green(&target).await;
+    assert_eq!(stage.told_to(&target).await, told, "something is left of a drain");
+    assert_eq!(stage.runs(), runs, "under Retain nobody is touched");
 }

@@ -1,6 +1,7 @@
 //! Clusters whose Elasticsearch runs on hosts: real hosts, real Elasticsearch as a service on each.
 
 mod connected;
+mod cordon;
 pub mod crash;
 mod crowded;
 mod deploy;
@@ -29,7 +30,7 @@ use crate::{
     common::{
         certificates::Authority,
         elasticsearch,
-        hosts::{Brownfield, Host, Os, Settings},
+        hosts::{Brownfield, Footprint, Host, Os, Settings},
         operator,
         proxy::Proxy,
         wait::eventually,
@@ -58,6 +59,8 @@ pub struct Stage {
     pub field: Brownfield,
     /// Between the operator and each node.
     pub doors: Vec<Proxy>,
+    /// What stood on each machine before any Host was declared.
+    footprints: Vec<Footprint>,
 }
 
 impl Deref for Stage {
@@ -97,7 +100,8 @@ impl Stage {
             tokio::join!(hosts::Stage::with(name, flags), Brownfield::start(settings, machines));
         let nodes = 0..field.hosts.len();
         let doors = nodes.map(|it| Proxy::before_node(&field.elasticsearch, it)).collect();
-        let it = Self { around, field, doors };
+        let footprints = field.hosts.iter().map(Footprint::of).collect();
+        let it = Self { around, field, doors, footprints };
         it.connect().await;
         it
     }
@@ -259,6 +263,13 @@ impl Stage {
             assert!(operation.as_ref().is_none_or(|it| !it.cordoned_by_us), "{operation:?}");
         }
         self.field.green().await;
+    }
+
+    /// Nothing was installed on any machine, and no file of anybody's was changed.
+    pub fn assert_nothing_installed(&self) {
+        for ((name, host), before) in self.machines().zip(&self.footprints) {
+            assert_eq!(before.changes(host), [""; 0], "{name}");
+        }
     }
 
     /// The machines, by the names of their Hosts.

@@ -24,4 +24,5 @@ async fn a_connected_cluster_counts_its_hosts_and_takes_each_back_from_its_boot_
     }
     assert_eq!(status.restart.unwrap().restarted, ["es-1", "es-2", "es-3"]);
     stage.assert_nothing_left(&settings).await;
+    stage.assert_nothing_installed();
 }

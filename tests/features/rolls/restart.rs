@@ -36,6 +36,7 @@ async fn a_restart_over_all_hosts_pauses_where_asked_and_harms_neither_writes_no
         assert_eq!(stage.starts(at), starts[at] + 1, "es-{}", at + 1);
     }
     stage.assert_nothing_left(&settings).await;
+    stage.assert_nothing_installed();
     let restart = status.restart.unwrap();
     assert_eq!(restart.restarted, ["es-1", "es-2", "es-3"]);
     assert!(restart.in_process.is_empty() && restart.failed.is_empty(), "{restart:?}");

@@ -168,6 +168,12 @@ async fn is_still_so(ctx: &Context, host: &Host, step: &Step) -> Result<bool, Er
             }
             match (step, record(host)) {
                 (Step::Leave { .. }, Some(record)) => Ok(!is_to_stay(ctx, host, record).await?),
+                // It is out of service for a run alone, which may have gone on.
+                (Step::Cordon | Step::Drain, _) if !host.spec.maintenance => {
+                    let is_cordoned = operation::record(host).is_some_and(|it| it.cordoned_by_us);
+                    let errand = operation::apply::errand(ctx, host).await?;
+                    Ok(errand.is_some_and(|it| it.holds(is_cordoned)))
+                }
                 _ => Ok(true),
             }
         }

@@ -66,17 +66,21 @@ async fn answers(script: &mut Script, target: &str, object: Option<&Value>) {
 
 /// What comes of leaving, where these answers are given, in turn, and nothing else is asked.
 async fn leaves(host: Value, answered: &[(&str, Option<Value>)]) -> Ending {
+    comes_of(&Step::Leave { is_trivial: true, moved_from: None }, host, answered).await
+}
+
+/// The same of any step.
+async fn comes_of(step: &Step, host: Value, answered: &[(&str, Option<Value>)]) -> Ending {
     let (client, mut script) = api_server();
     let ctx = Box::new(Context::for_tests(client));
     let host: Host = serde_json::from_value(host).unwrap();
-    let step = Step::Leave { is_trivial: true, moved_from: None };
     let script = async {
         for (target, object) in answered {
             answers(&mut script, target, object.as_ref()).await;
         }
         drop(script);
     };
-    let (ending, ()) = tokio::join!(Box::pin(run(&ctx, &host, Some(&step))), script);
+    let (ending, ()) = tokio::join!(Box::pin(run(&ctx, &host, Some(step))), script);
     ending.unwrap()
 }
 
@@ -125,6 +129,38 @@ async fn a_host_that_goes_or_is_in_no_cluster_or_has_another_name_leaves_whateve
     for host in [going(object()), alone, renamed] {
         let ending = leaves(host.clone(), &[(HOSTS, Some(host.clone()))]).await;
         assert!(matches!(ending, Ending::Left(_)), "{ending:?} of {host}");
+    }
+}
+
+#[tokio::test]
+async fn no_pod_goes_for_a_run_that_has_gone_on_whatever_a_watch_has_shown() {
+    let at = |step: &str| {
+        let then = "2026-01-01T00:00:00Z";
+        let place = json!({
+            "name": "es-1", "hostUid": "uid-1", "step": step, "attempt": 1, "startedAt": then,
+            "touched": false,
+        });
+        let mut cluster = cluster("a");
+        cluster["status"] = json!({ "rollout": {
+            "runId": "r-1", "kind": "HostRestart", "target": "once", "hosts": [place],
+            "startedAt": then,
+        } });
+        Some(cluster)
+    };
+    let mut maintained = object();
+    maintained["spec"]["maintenance"] = json!(true);
+    for step in [Step::Cordon, Step::Drain] {
+        let host = || (HOSTS, Some(object()));
+        // There is no way to the other server here: it would be gone by now.
+        let ending = comes_of(&step, object(), &[host(), (CLUSTERS, at("Cordon"))]).await;
+        assert!(matches!(ending, Ending::NoWay), "{ending:?}");
+        for cluster in [at("Unprotect"), at("Done"), Some(cluster("a")), None] {
+            let ending = comes_of(&step, object(), &[host(), (CLUSTERS, cluster)]).await;
+            assert!(matches!(ending, Ending::Stale), "{ending:?}");
+        }
+        let answered = [(HOSTS, Some(maintained.clone()))];
+        let ending = comes_of(&step, maintained.clone(), &answered).await;
+        assert!(matches!(ending, Ending::NoWay), "no run has to be asked: {ending:?}");
     }
 }
 
