@@ -183,6 +183,11 @@ impl Authority {
         let shown = certificates(pem).map_err(|_| Unfit::Unreadable)?;
         let leaf = shown.first().ok_or(Unfit::Unreadable)?;
         is_good_for(leaf, &self.certificate, names, now)?;
+        // One that was renewed with its key has signed it as well, and the node shows the one before.
+        let others = shown.get(1..).unwrap_or_default();
+        if !others.is_empty() && !others.contains(&self.certificate) {
+            return Err(Unfit::NotSigned);
+        }
         let validity = Validity::of(leaf).ok_or(Unfit::Unreadable)?;
         let authority = Validity::of(&self.certificate).ok_or(Unfit::Unreadable)?;
         if authority.not_after <= now {
