@@ -33,8 +33,12 @@ const SKEW: Duration = Duration::from_hours(1);
 const COMMON_NAME: usize = 64;
 /// What tells the subject of a node from that of every authority.
 const UNIT: &str = "Elasticsearch node";
+/// The most authorities that are to be trusted.
+pub const MOST_WANTED: usize = 12;
 /// The most authorities that stay trusted beside those that are to be.
 const MOST: usize = 4;
+/// The most authorities that a node trusts at all.
+pub const MOST_TRUSTED: usize = MOST_WANTED + MOST;
 
 /// What signs the certificates of nodes.
 pub struct Authority {
