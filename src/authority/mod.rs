@@ -33,8 +33,12 @@ const SKEW: Duration = Duration::from_hours(1);
 const COMMON_NAME: usize = 64;
 /// What tells the subject of a node from that of every authority.
 const UNIT: &str = "Elasticsearch node";
+/// The most authorities that are to be trusted.
+pub const MOST_WANTED: usize = 12;
 /// The most authorities that stay trusted beside those that are to be.
 const MOST: usize = 4;
+/// The most authorities that a node trusts at all.
+pub const MOST_TRUSTED: usize = MOST_WANTED + MOST;
 
 /// What signs the certificates of nodes.
 pub struct Authority {
@@ -183,6 +187,11 @@ impl Authority {
         let shown = certificates(pem).map_err(|_| Unfit::Unreadable)?;
         let leaf = shown.first().ok_or(Unfit::Unreadable)?;
         is_good_for(leaf, &self.certificate, names, now)?;
+        // One that was renewed with its key has signed it as well, and the node shows the one before.
+        let others = shown.get(1..).unwrap_or_default();
+        if !others.is_empty() && !others.contains(&self.certificate) {
+            return Err(Unfit::NotSigned);
+        }
         let validity = Validity::of(leaf).ok_or(Unfit::Unreadable)?;
         let authority = Validity::of(&self.certificate).ok_or(Unfit::Unreadable)?;
         if authority.not_after <= now {

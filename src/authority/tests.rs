@@ -242,3 +242,30 @@ fn passwords_are_long_and_never_the_same() {
     let plain = |it: char| it.is_ascii_alphanumeric() || "-_".contains(it);
     assert!(all.iter().all(|it| it.len() == 32 && it.chars().all(plain)));
 }
+
+#[test]
+fn a_certificate_that_shows_an_authority_before_it_was_renewed_with_its_key_is_made_again() {
+    let before = authority();
+    let mut params = params("Drover authority of a test", after(1), AUTHORITY_LIFE).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let pair = KeyPair::from_pem(before.key().expose_secret()).unwrap();
+    let renewed = params.self_signed(&pair).unwrap().pem();
+    let key = SecretSlice::from(before.key().expose_secret().as_bytes().to_vec());
+    let renewed = Authority::read(renewed.as_bytes(), &key).unwrap();
+    assert_ne!(renewed.fingerprint(), before.fingerprint());
+
+    let issued = before.issue("es-1", &names(), now()).unwrap();
+    let check = |pem: &str| renewed.check(pem.as_bytes(), &names(), after(2));
+    assert_eq!(check(&issued.certificate), Err(Unfit::NotSigned));
+    assert_eq!(trust::signer(issued.certificate.as_bytes()), Some(before.fingerprint()));
+    let leaf = issued.certificate.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap();
+    assert_eq!(check(leaf), Ok(()), "nobody says whose it is, and it is good");
+    let both = format!("{}{}", renewed.certificate(), before.certificate());
+    let held = renewed.is_preceded(issued.certificate.as_bytes(), both.as_bytes(), after(2));
+    assert!(held, "the node can keep it until all trust the renewed one");
+
+    let again = renewed.issue("es-1", &names(), after(2)).unwrap();
+    assert_eq!(check(&again.certificate), Ok(()));
+    assert_eq!(trust::signer(again.certificate.as_bytes()), Some(renewed.fingerprint()));
+}

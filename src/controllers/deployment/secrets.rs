@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use crate::{
     api::{cluster::Cluster, condition::Reason},
     authority::{
-        Authority,
+        Authority, MOST_WANTED,
         secrets::{self, CLUSTER_UUID, Existing, Kind, Next},
     },
     context::Context,
@@ -156,6 +156,11 @@ pub fn open(cluster: &Cluster, found: &Found) -> Result<Secrets, Problem> {
     let trusted = bytes(authorities, "ca.crt").expose_secret().to_vec();
     let trusted_ones = crate::tls::certificates(&trusted)
         .map_err(|why| unusable(Kind::Authorities, &format!("`ca.crt` can't be used: {why}")))?;
+    if MOST_WANTED < trusted_ones.len() {
+        let why =
+            format!("`ca.crt` has more than {MOST_WANTED} certificates: take away what signs none");
+        return Err(unusable(Kind::Authorities, &why));
+    }
     let signs = bytes(authority, "ca.crt");
     let authority = Authority::read(signs.expose_secret(), &bytes(authority, "ca.key"))
         .map_err(|it| unusable(Kind::AuthorityKey, &it.to_string()))?;

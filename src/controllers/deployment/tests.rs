@@ -214,6 +214,22 @@ fn secrets_are_used_only_as_drover_has_made_them() {
 }
 
 #[test]
+fn only_as_many_authorities_are_trusted_as_a_host_can_tell_of() {
+    let cluster = cluster(&json!(null));
+    let opened = |count: usize| {
+        let mut found = found();
+        let data = &mut found[1].as_mut().unwrap().data;
+        let trusted = data["ca.crt"].expose_secret().repeat(count);
+        data.insert("ca.crt".into(), trusted.into());
+        secrets::open(&cluster, &found).map(drop).map_err(|it| (it.reason, it.message))
+    };
+    assert_eq!(opened(12), Ok(()));
+    let (reason, message) = opened(13).unwrap_err();
+    assert_eq!(reason, Reason::InvalidContent);
+    assert!(message.contains("'logs-ca': `ca.crt` has more than 12 certificates"), "{message}");
+}
+
+#[test]
 fn secrets_that_remember_another_cluster_are_not_used_for_this_one() {
     let known = |uuid: &str| {
         let elasticsearch = crate::api::cluster_status::ElasticsearchStatus {

@@ -18,16 +18,19 @@ pub fn peers(cluster: &Cluster, secrets: &Secrets, hosts: &[Arc<Host>]) -> Peers
         |it: &DeployedElasticsearch| it.signed_by.as_ref().map(|it| Box::<str>::from(it.as_str()));
     let signers: Option<BTreeSet<Box<str>>> =
         nodes(cluster, hosts).map(|(_, it)| signer(it)).collect();
+    // Nobody knows what is on a machine that was not looked at.
+    let all_have_told = hosts.iter().all(|it| told(it).is_some());
+    let signers = signers.filter(|_| all_have_told);
     Peers {
-        trust_it: nodes(cluster, hosts).all(|(_, it)| trusts(it, &authority)),
+        trust_it: all_have_told && nodes(cluster, hosts).all(|(_, it)| trusts(it, &authority)),
         // Who is to be trusted anyway needs no further word.
         signers: signers.map(|it| it.into_iter().filter(|it| !wanted.contains(it)).collect()),
     }
 }
 
 /// The hosts of `cluster` whose nodes have no certificate of the authority that signs by now, by name; and
-/// those that do not trust it yet, which the others wait for. Those that have told of neither yet are not
-/// named.
+/// those that do not trust it yet, which the others wait for, as they do for hosts that were not looked at.
+/// Nodes that have told of neither yet are not named.
 #[must_use]
 pub fn outstanding<'a>(
     cluster: &Cluster,
@@ -43,7 +46,12 @@ pub fn outstanding<'a>(
         let meant = nodes(cluster, hosts).filter(|(_, it)| has_told(it) && is_meant(it));
         meant.filter_map(|(host, _)| host.metadata.name.as_deref()).collect()
     };
-    (names(&|it| !has(it)), names(&|it| !trusts(it, &authority)))
+    let unseen = hosts.iter().filter(|it| told(it).is_none());
+    let unseen = unseen.filter_map(|it| it.metadata.name.as_deref());
+    let mut distrusting = names(&|it| !trusts(it, &authority));
+    distrusting.extend(unseen);
+    distrusting.sort_unstable();
+    (names(&|it| !has(it)), distrusting)
 }
 
 fn trusts(told: &DeployedElasticsearch, authority: &str) -> bool {
@@ -108,6 +116,17 @@ mod tests {
         let silent = [node("a", new, &[new]), told_by("b", &json!({ "version": "8.19.0" }))];
         assert_eq!(of(&silent), Peers { trust_it: false, signers: None });
         assert_eq!(outstanding(&cluster, &secrets, &silent), (nobody.clone(), nobody));
+    }
+
+    #[test]
+    fn a_host_that_was_not_looked_at_is_waited_for_and_named() {
+        let cluster = cluster(&json!({}));
+        let secrets = open(&cluster, &found()).unwrap();
+        let new = &*secrets.authority.fingerprint();
+        let hosts = [node("b", "old", &["old", new]), host("a", &json!({}), true)];
+        let doubt = Peers { trust_it: false, signers: None };
+        assert_eq!(peers(&cluster, &secrets, &hosts), doubt);
+        assert_eq!(outstanding(&cluster, &secrets, &hosts), (vec!["b"], vec!["a"]));
     }
 
     #[test]

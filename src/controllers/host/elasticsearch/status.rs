@@ -19,7 +19,10 @@ use crate::{
         },
         line::Line,
     },
-    authority::trust::{fingerprints, signer},
+    authority::{
+        MOST_TRUSTED,
+        trust::{fingerprints, signer},
+    },
     controllers::host::{observe::Observed, prepared::remember},
     deploy::node::NodePlan,
     kubernetes::events::Notice,
@@ -34,8 +37,6 @@ use crate::{
 
 /// How many versions the status lists.
 const VERSIONS: usize = 16;
-/// How many authorities.
-const AUTHORITIES: usize = 16;
 /// systemd's word for a unit that could not be looked at.
 pub const UNSEEN: &str = "unknown";
 
@@ -165,7 +166,7 @@ pub fn told(report: &Report) -> DeployedElasticsearch {
         signed_by: signer(report.certificate.as_bytes()).map(|it| Line::new(&it)),
         trusts: fingerprints(report.authorities.as_bytes())
             .iter()
-            .take(AUTHORITIES)
+            .take(MOST_TRUSTED)
             .map(|it| Line::new(it))
             .collect(),
         settled: None,
