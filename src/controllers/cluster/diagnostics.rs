@@ -133,13 +133,20 @@ fn handover(cluster: &Cluster, seen: &Seen) -> Option<Diagnostic> {
             list(&distrusting)
         )
     };
-    (!unsigned.is_empty()).then(|| Diagnostic {
-        rule: "certificates".into(),
-        level: DiagnosticLevel::Warning,
-        subject: format!(
+    let subject = if !unsigned.is_empty() {
+        format!(
             "nodes have no certificate of the authority in Secret '{name}' yet: {}",
             list(&unsigned)
-        ),
+        )
+    } else if !distrusting.is_empty() && trust::is_former_trusted(cluster, secrets, &seen.hosts) {
+        format!("nodes trust another authority yet than those that go with Secret '{name}'")
+    } else {
+        return None;
+    };
+    Some(Diagnostic {
+        rule: "certificates".into(),
+        level: DiagnosticLevel::Warning,
+        subject,
         advice,
     })
 }

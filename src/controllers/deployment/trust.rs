@@ -54,6 +54,14 @@ pub fn outstanding<'a>(
     (names(&|it| !has(it)), distrusting)
 }
 
+/// Whether any node trusts an authority yet that the Secrets do not name any more.
+#[must_use]
+pub fn is_former_trusted(cluster: &Cluster, secrets: &Secrets, hosts: &[Arc<Host>]) -> bool {
+    let wanted = fingerprints(&secrets.authorities);
+    let mut trusted = nodes(cluster, hosts).flat_map(|(_, it)| &it.trusts);
+    trusted.any(|it| !wanted.contains(it.as_str()))
+}
+
 fn trusts(told: &DeployedElasticsearch, authority: &str) -> bool {
     told.trusts.iter().any(|it| it.as_str() == authority)
 }
@@ -127,6 +135,8 @@ mod tests {
         let doubt = Peers { trust_it: false, signers: None };
         assert_eq!(peers(&cluster, &secrets, &hosts), doubt);
         assert_eq!(outstanding(&cluster, &secrets, &hosts), (vec!["b"], vec!["a"]));
+        assert!(is_former_trusted(&cluster, &secrets, &hosts));
+        assert!(!is_former_trusted(&cluster, &secrets, &[node("b", new, &[new])]));
     }
 
     #[test]
