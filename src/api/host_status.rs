@@ -377,6 +377,10 @@ pub struct DeployedElasticsearch {
     /// Names the settings that it was started with; absent where none runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<Line<64>>,
+    /// The port on which its node serves HTTP, by the settings that it was started with last; absent where it
+    /// has none. Drover asks there as long as it is another one than the spec says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_port: Option<u16>,
     /// The versions that are unpacked; at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]

@@ -32,6 +32,11 @@ done
 say cluster_uuid "$(second "$config/cluster-uuid")"
 say revision "$(second "$config/revision")"
 say next "$(second "$config/next/revision")"
+# Where it does not say, Elasticsearch listens on what is its default.
+if [ -f "$config/elasticsearch.yml" ]; then
+  port=$(sed -n 's/^http\.port: *"\{0,1\}\([0-9]\{1,5\}\)"\{0,1\}$/\1/p' "$config/elasticsearch.yml" | head -n 1)
+  say http_port "${port:-9200}"
+fi
 
 for tree in "$trees"/*; do
   [ ! -L "$tree" ] && [ -f "$tree/.drover" ] || continue

@@ -21,6 +21,8 @@ pub struct Report {
     pub cluster_uuid: Option<Box<str>>,
     /// What the settings in place belong to.
     pub revision: Option<Box<str>>,
+    /// The port of the settings in place, on which HTTP is served.
+    pub http_port: Option<u16>,
     /// What the settings that wait for the next start belong to.
     pub next: Option<Box<str>>,
     /// The versions that are unpacked.
@@ -129,6 +131,7 @@ impl Report {
                 "certified" => report.certified = some(value),
                 "cluster_uuid" => report.cluster_uuid = some(value),
                 "revision" => report.revision = some(value),
+                "http_port" => report.http_port = value.parse().ok(),
                 "next" => report.next = some(value),
                 "current" => report.current = some(value.rsplit('/').next().unwrap_or_default()),
                 "before" => report.keeps_before = value == "kept",

@@ -110,7 +110,7 @@ fn host_status() -> Value {
             "addresses": ["192.0.2.7", "2001:db8::7"],
             "deployed": {
                 "version": "8.19.0", "revision": "0123456789abcdef0123456789abcdef",
-                "staged": ["8.17.0", "8.19.0"], "clusterUuid": "u", "data": "Used",
+                "httpPort": 9200, "staged": ["8.17.0", "8.19.0"], "clusterUuid": "u", "data": "Used",
                 "mayHoldShards": true,
                 "mayVote": true,
                 "mayHoldShardsRevision": "0123456789abcdef0123456789abcdef",

@@ -4,6 +4,7 @@ mod crash;
 mod deletion;
 mod drain;
 mod life;
+mod port;
 mod refusals;
 mod removal;
 mod roles;

@@ -209,9 +209,7 @@ impl Seen {
         if deployment::uuid(cluster).is_none() && !self.runs() {
             return Ok(None);
         }
-        let plans = self.plans.iter().flat_map(BTreeMap::values);
-        let endpoints = plans.filter_map(|it| Url::parse(&it.endpoint).ok());
-        let endpoints: Vec<Url> = endpoints.take(ENDPOINTS).collect();
+        let endpoints: Vec<Url> = self.endpoints().take(ENDPOINTS).collect();
         Ok((!endpoints.is_empty()).then(|| Connection {
             endpoints,
             auth: Auth::Basic { username: USER.into(), password: secrets.password.clone() },
@@ -220,6 +218,24 @@ impl Seen {
             server_name: None,
             timeout: TIMEOUT,
         }))
+    }
+}
+
+impl Seen {
+    /// Where each node serves: first by the settings that its host has in place, as those of the spec may ask
+    /// for another port and get there by a run, which needs answers from the beginning to the end.
+    fn endpoints(&self) -> impl Iterator<Item = Url> {
+        self.plans.iter().flatten().flat_map(|(name, plan)| {
+            let planned = Url::parse(&plan.endpoint).ok();
+            let host = self.hosts.iter().find(|it| it.name_any() == **name);
+            let port = host.and_then(|it| deployment::told(it)?.http_port);
+            let in_place = planned.clone().zip(port).and_then(|(mut url, port)| {
+                url.set_port(Some(port)).ok()?;
+                Some(url)
+            });
+            let in_place = in_place.filter(|it| Some(it) != planned.as_ref());
+            in_place.into_iter().chain(planned)
+        })
     }
 }
 

@@ -153,6 +153,7 @@ pub fn told(report: &Report) -> DeployedElasticsearch {
     DeployedElasticsearch {
         version: running.map(|it| Line::new(&it.version)),
         revision: running.map(|it| Line::new(&it.revision)),
+        http_port: report.http_port,
         staged: report.trees.keys().take(VERSIONS).map(|it| Line::new(it)).collect(),
         cluster_uuid: report.cluster_uuid.as_deref().map(Line::new),
         data: match report.data {

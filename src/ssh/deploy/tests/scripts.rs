@@ -42,6 +42,22 @@ fn a_host_on_which_nothing_is_tells_of_nothing() {
 }
 
 #[test]
+fn a_host_tells_on_which_port_its_settings_have_http() {
+    let stand = Stand::new();
+    assert_eq!(inspect(&stand).http_port, None);
+    for (line, port) in [
+        ("http.port: \"9201\"", 9201),
+        ("http.port: 9202", 9202),
+        ("transport.http.port: \"9203\"", 9200),
+        ("http.port: \"9204-9210\"", 9200),
+    ] {
+        let text = format!("{HEADER}\ncluster.name: \"es\"\n{line}\nnode.name: \"a\"\n");
+        stand.write("config/elasticsearch.yml", &text);
+        assert_eq!(inspect(&stand).http_port, Some(port), "{line}");
+    }
+}
+
+#[test]
 fn a_host_tells_what_is_there_and_of_secrets_only_their_sums() {
     let stand = Stand::new();
     let tree = |version: &str, plugins: &[&str]| {

@@ -123,3 +123,28 @@ fn a_host_that_can_not_be_a_member_is_told_of_and_the_others_are_cared_for() {
         "host 'c': spec.elasticsearch",
     );
 }
+
+#[test]
+fn nodes_are_asked_on_the_port_that_they_have_while_the_spec_has_another_one() {
+    let mut world = World::new();
+    let runs = |port: u16| json!({ "version": "8.19.0", "data": "Used", "httpPort": port });
+    (0..3).for_each(|at| world.tell(at, &runs(9200)));
+    world.pin("known");
+    let endpoints = |world: &World| {
+        let connection = world.seen().connection(&world.cluster).unwrap().unwrap();
+        let of = |it: &reqwest::Url| format!("{}:{}", it.host_str().unwrap(), it.port().unwrap());
+        connection.endpoints.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(endpoints(&world), ["a.example:9200", "b.example:9200", "c.example:9200"]);
+    let group = json!([{ "name": "all", "config": { "http.port": 9201 } }]);
+    world.spec(|it| it["elasticsearch"]["nodeGroups"] = group);
+    world.tell(0, &runs(9201));
+    world.tell(2, &json!({ "data": "Empty" }));
+    let both = ["a.example:9201", "b.example:9200", "b.example:9201", "c.example:9201"];
+    assert_eq!(endpoints(&world), both);
+    // And on the way back, where nothing says so any more.
+    (0..3).for_each(|at| world.tell(at, &runs(9201)));
+    world.spec(|it| it["elasticsearch"]["nodeGroups"] = json!([{ "name": "all" }]));
+    let back: Vec<_> = endpoints(&world).into_iter().filter(|it| it.ends_with("9201")).collect();
+    assert_eq!(back, ["a.example:9201", "b.example:9201", "c.example:9201"]);
+}
