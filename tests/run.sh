@@ -20,31 +20,13 @@ scripted=()
 for file in tests/*.rs; do [ -e "$file" ] && scripted+=(--test "$(basename "$file" .rs)"); done
 [ ! -e tests/simulation/main.rs ] || scripted+=(--test simulation)
 [ ${#scripted[@]} = 0 ] || phase "scripted" cargo test --no-fail-fast "${scripted[@]}"
-
-# Those with a cluster on hosts of its own wait for room most of the time: they run beside the others, or these would wait with them.
-on_hosts=(rolls:: managed:: hosts::deploy::)
-# What is ignored is for the long campaigns.
-campaigns=()
-[ -z "${DROVER_SOAK:-}" ] || campaigns=(--include-ignored)
-
-# Each of these waits on servers more than it computes.
-features() {
-  local clusters rc=0
-  # A process group of its own: it ends when somebody has enough of waiting.
-  set -m
-  cargo test --test features -- --test-threads="${CLUSTER_THREADS:-3}" "${campaigns[@]}" "${on_hosts[@]}" &
-  clusters=$!
-  set +m
-  # shellcheck disable=SC2064
-  trap "kill -- -$clusters 2>/dev/null; exit 130" INT TERM
-  cargo test --test features -- --test-threads="${FEATURE_THREADS:-5}" "${campaigns[@]}" "${on_hosts[@]/#/--skip=}" || rc=1
-  wait "$clusters" || rc=1
-  return $rc
-}
+# Each of these waits on servers more than it computes. What is ignored is for the long campaigns.
+features=(--test-threads="${FEATURE_THREADS:-6}")
+[ -z "${DROVER_SOAK:-}" ] || features+=(--include-ignored)
 times=${CARGO_TARGET_DIR:-target}/tmp/times
 if [ -e tests/features/main.rs ]; then
   rm -f "$times"
-  phase "on real processes, with clusters on hosts beside the others" features
+  phase "on real processes" cargo test --test features -- "${features[@]}"
   # What the harness does not tell.
   say "the longest of them: seconds at work, and waiting for others"
   [ ! -e "$times" ] || sort -rn "$times" | sed -n 1,20p

@@ -48,7 +48,7 @@ pub fn outstanding<'a>(
     };
     let unseen = hosts.iter().filter(|it| told(it).is_none());
     let unseen = unseen.filter_map(|it| it.metadata.name.as_deref());
-    let mut distrusting = names(&|it| !trusts(it, &authority));
+    let mut distrusting: Vec<_> = names(&|it| !trusts(it, &authority));
     distrusting.extend(unseen);
     distrusting.sort_unstable();
     (names(&|it| !has(it)), distrusting)
