@@ -99,6 +99,8 @@ impl Stage {
             .flag("--probe-interval", "1s")
             .flag("--stats-interval", "5s")
             .switch("--leader-elect=false")
+            // Whom it trusts where digests are published.
+            .environment("SSL_CERT_FILE", &Authority::shared().file().display().to_string())
             .start()
             .await;
         Self { around, machines, archives }

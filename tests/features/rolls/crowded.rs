@@ -38,7 +38,7 @@ fn start_second(host: &Host, name: &str) {
 }
 
 /// Sends a signal to the server itself, which from 8.x on is a child of what systemd has started.
-fn signal(host: &Host, signal: &str) {
+pub fn signal(host: &Host, signal: &str) {
     host.inside(&format!("kill -{signal} $(cat /run/elasticsearch/elasticsearch.pid)"));
 }
 

@@ -12,6 +12,7 @@ mod handover;
 mod reboot;
 mod records;
 mod restart;
+mod silent;
 mod unwell;
 mod upgrade;
 
