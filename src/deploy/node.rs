@@ -179,6 +179,10 @@ impl Group {
         };
         let http_port = port("http.port", 9200)?;
         let transport_port = port("transport.port", 9300)?;
+        if http_port == transport_port {
+            let message = format!("is {http_port}, which transport has: it needs one of its own");
+            return Err(vec![Problem::new(format!("{path}.http.port"), message)]);
+        }
         Ok(Self { settings, http_port, transport_port })
     }
 }

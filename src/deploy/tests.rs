@@ -333,6 +333,13 @@ fn values_that_are_no_settings_are_refused_and_one_said_twice_has_to_be_the_same
     let groups = json!([{ "name": "g", "config": { "http.port": "9200-9300" } }]);
     let found = problems(&groups, &three());
     assert!(found[0].starts_with("elasticsearch.nodeGroups[g].config.http.port: "), "{found:#?}");
+    for config in [json!({ "http.port": 9300 }), json!({ "transport.port": 9200 })] {
+        let found = problems(&json!([{ "name": "g", "config": config }]), &three());
+        assert!(
+            found[0].starts_with("elasticsearch.nodeGroups[g].config.http.port: is 9"),
+            "{found:#?}"
+        );
+    }
 }
 
 #[test]

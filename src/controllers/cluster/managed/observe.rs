@@ -225,17 +225,23 @@ impl Seen {
     /// Where each node serves: first by the settings that its host has in place, as those of the spec may ask
     /// for another port and get there by a run, which needs answers from the beginning to the end.
     fn endpoints(&self) -> impl Iterator<Item = Url> {
-        self.plans.iter().flatten().flat_map(|(name, plan)| {
-            let planned = Url::parse(&plan.endpoint).ok();
-            let host = self.hosts.iter().find(|it| it.name_any() == **name);
-            let port = host.and_then(|it| deployment::told(it)?.http_port);
-            let in_place = planned.clone().zip(port).and_then(|(mut url, port)| {
-                url.set_port(Some(port)).ok()?;
-                Some(url)
-            });
-            let in_place = in_place.filter(|it| Some(it) != planned.as_ref());
-            in_place.into_iter().chain(planned)
-        })
+        let plans = self.plans.iter().flatten();
+        let planned: Vec<(&str, Url)> = plans
+            .filter_map(|(name, plan)| Some((&**name, Url::parse(&plan.endpoint).ok()?)))
+            .collect();
+        let in_place = |(name, url): &(&str, Url)| {
+            let host = self.hosts.iter().find(|it| it.name_any() == *name);
+            let mut url = url.clone();
+            if let Some(port) = host.and_then(|it| deployment::told(it)?.http_port) {
+                // What is read from the URL of a host always takes a port.
+                let _ = url.set_port(Some(port));
+            }
+            url
+        };
+        let first: Vec<Url> = planned.iter().map(in_place).collect();
+        let rest: Vec<Url> =
+            planned.into_iter().map(|it| it.1).filter(|it| !first.contains(it)).collect();
+        first.into_iter().chain(rest)
     }
 }
 
