@@ -16,11 +16,16 @@ const NAMED: usize = 5;
 /// Why the cluster is not as declared, where that is so because of such a setting.
 #[must_use]
 pub fn outstanding(cluster: &Cluster) -> Option<Finding> {
-    let refused = names(cluster, LiveState::is_refused);
-    if !refused.is_empty() {
+    let refused = names(cluster, |it| it == LiveState::Refused);
+    let unseen = names(cluster, |it| it == LiveState::Unseen);
+    let verdicts = [(refused, "does not take"), (unseen, "has taken, and does not show,")];
+    let verdicts = verdicts.into_iter().filter(|it| !it.0.is_empty());
+    let verdicts: Vec<String> =
+        verdicts.map(|(names, verdict)| format!("{verdict} the value of {names}")).collect();
+    if !verdicts.is_empty() {
         let message = format!(
-            "Elasticsearch does not take the value of {refused}: see status.liveSettings. It comes to no host \
-             before it is changed"
+            "Elasticsearch {}: see status.liveSettings. It comes to no host before it is changed",
+            verdicts.join(", and ")
         );
         return Some(Finding::no(conditions::READY, Reason::InvalidSpec, message));
     }

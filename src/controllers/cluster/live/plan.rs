@@ -148,8 +148,12 @@ fn is_new(cluster: &Cluster) -> bool {
 
 /// The record with those to be set. They keep the words of the refusal: see [`rolled`].
 fn asked_anew(cluster: &Cluster, record: &LiveSettings) -> LiveSettings {
-    let (names, mut record) = (to_ask_anew(cluster), record.clone());
-    let is_gone = |name: &str| declared(cluster).is_some_and(|it| !it.contains_key(name));
+    let (names, files, mut record) = (to_ask_anew(cluster), &record.files, record.clone());
+    // Nothing is to be set any more: the spec has it no longer, or has it as the files do.
+    let is_gone = |name: &str| {
+        declared(cluster)
+            .is_some_and(|it| it.get(name).is_none_or(|it| files.get(name) == Some(it)))
+    };
     for change in record.changes.iter_mut().filter(|it| names.contains(&it.name.as_str())) {
         if change.state == LiveState::Unseen && is_gone(&change.name) {
             continue;

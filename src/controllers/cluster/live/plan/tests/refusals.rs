@@ -62,3 +62,25 @@ fn a_value_that_nobody_sees_is_told_of_until_the_spec_is_changed_again() {
     assert_eq!(world.state("search.max_buckets"), None);
     assert!(diagnostics(&world.cluster).is_empty());
 }
+
+#[test]
+fn a_value_that_nobody_sees_is_told_of_also_where_the_spec_goes_back_to_what_the_files_say() {
+    let files = json!({ "search.max_buckets": 7 });
+    let mut world = World::new(&files);
+    world.declare(&json!({ "search.max_buckets": 5 }));
+    world.current.as_mut().unwrap().refused = vec![Refused {
+        name: "search.max_buckets".into(),
+        value: "5".into(),
+        cause: Cause::Unseen,
+        why: "it is not shown".into(),
+    }];
+    world.settle();
+    assert_eq!(world.state("search.max_buckets"), Some(LiveState::Unseen));
+    world.declare(&files);
+    world.cluster.metadata.generation = Some(2);
+    world.turn();
+    world.cluster.status.as_mut().unwrap().observed_generation = Some(2);
+    assert_eq!(world.settle(), 0);
+    assert_eq!(world.state("search.max_buckets"), Some(LiveState::Withdrawn));
+    assert_eq!(diagnostics(&world.cluster).len(), 1);
+}
