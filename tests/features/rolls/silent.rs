@@ -49,8 +49,8 @@ async fn no_host_goes_down_while_two_of_three_masters_are_gone_or_all_of_elastic
     is_left_alone(&stage).await;
     assert_eq!(stage.run_at(0), before[0], "the last of three went down");
     for host in others {
-        let state = host.inside("systemctl is-active elasticsearch || true");
-        assert_eq!(state.trim(), "inactive", "somebody has started it");
+        let unit = host.inside("systemctl is-active elasticsearch || true");
+        assert_eq!(unit.trim(), "inactive", "somebody has started it");
         host.inside("systemctl start elasticsearch");
     }
     stage.blocked_by("ForeignExclusion").await;
